@@ -1,0 +1,2 @@
+//! The command line of office365-source.
+fn main() {}
