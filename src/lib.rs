@@ -2,4 +2,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod clock;
+pub mod component;
 pub mod content;
+pub mod ledger;
+
+/// An error of any kind, as hosts expect it from a source's `build`.
+pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;
+
+/// A result whose error may be of any kind.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,159 @@
+//! What a host gives a source when it builds it.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{ExtraContext, LogNamespace, ShutdownSignal, SourceSender};
+
+/// The name of a component in its topology, such as `m365`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ComponentKey(String);
+
+impl ComponentKey {
+    /// The name.
+    pub fn id(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for ComponentKey {
+    fn from(id: T) -> Self {
+        Self(id.into())
+    }
+}
+
+impl fmt::Display for ComponentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether a source waits until its events are delivered before it marks their content done.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcknowledgementsConfig {
+    /// Wait for delivery before content counts as done. Default: true. With `false`, content counts as done as soon as
+    /// the pipeline has taken its events, and a crash of the pipeline loses what it held.
+    pub enabled: Option<bool>,
+}
+
+impl AcknowledgementsConfig {
+    /// This setting, or `other` where this one says nothing.
+    #[must_use]
+    pub fn merge_default(self, other: Self) -> Self {
+        Self { enabled: self.enabled.or(other.enabled) }
+    }
+
+    /// Whether to wait for delivery. On unless switched off: the source exists to lose nothing.
+    pub fn enabled(self) -> bool {
+        self.enabled.unwrap_or(true)
+    }
+}
+
+impl From<bool> for AcknowledgementsConfig {
+    fn from(enabled: bool) -> Self {
+        Self { enabled: Some(enabled) }
+    }
+}
+
+/// The HTTP proxy to use.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxyConfig {
+    /// Whether to use a proxy at all. Default: true, which without the keys below means: as the environment variables
+    /// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
+    pub enabled: bool,
+    /// Proxy for plain http requests, such as `http://proxy.example.com:3128`.
+    pub http: Option<String>,
+    /// Proxy for https requests, such as `http://proxy.example.com:3128`.
+    pub https: Option<String>,
+    /// Hosts to reach without the proxy: names, `.domain` suffixes, IP addresses or CIDR ranges.
+    pub no_proxy: Vec<String>,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self { enabled: true, http: None, https: None, no_proxy: Vec::new() }
+    }
+}
+
+/// Settings that all components of a topology share.
+#[derive(Clone, Debug, Default)]
+pub struct GlobalOptions {
+    /// The directory under which every component keeps its own.
+    pub data_dir: Option<PathBuf>,
+    /// The topology's acknowledgement setting.
+    pub acknowledgements: AcknowledgementsConfig,
+    /// The topology's proxy.
+    pub proxy: ProxyConfig,
+}
+
+impl GlobalOptions {
+    /// The directory of the component `subdir`, made when it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When there is no data directory, or it cannot be written to.
+    pub fn resolve_and_make_data_subdir(&self, local: Option<&Path>, subdir: &str) -> crate::Result<PathBuf> {
+        let data_dir = local
+            .or(self.data_dir.as_deref())
+            .ok_or("data_dir is not set; write data_dir = \"/var/lib/office365-source\" at the top of the file")?;
+        let directory = data_dir.join(subdir);
+        std::fs::create_dir_all(&directory).map_err(|error| {
+            format!(
+                "data_dir: cannot create {}: {error}; create it, or give the user this program runs as the right to \
+                 write to {}",
+                directory.display(),
+                data_dir.display()
+            )
+        })?;
+        Ok(directory)
+    }
+}
+
+/// Everything a source is given to run.
+#[derive(Debug)]
+pub struct SourceContext {
+    /// The component's name.
+    pub key: ComponentKey,
+    /// Settings shared by all components.
+    pub globals: GlobalOptions,
+    /// When to stop.
+    pub shutdown: ShutdownSignal,
+    /// Where events go.
+    pub out: SourceSender,
+    /// The proxy of this component, already merged with the topology's.
+    pub proxy: ProxyConfig,
+    /// Whether a sink behind this source asks for acknowledgements.
+    pub acknowledgements: bool,
+    /// Where metadata goes by default.
+    pub log_namespace: LogNamespace,
+    /// What the embedding program adds.
+    pub extra_context: ExtraContext,
+}
+
+impl SourceContext {
+    /// A context with defaults: no shutdown, acknowledgements on.
+    pub fn new(key: impl Into<ComponentKey>, globals: GlobalOptions, out: SourceSender) -> Self {
+        Self {
+            key: key.into(),
+            proxy: globals.proxy.clone(),
+            globals,
+            shutdown: ShutdownSignal::noop(),
+            out,
+            acknowledgements: true,
+            log_namespace: LogNamespace::default(),
+            extra_context: ExtraContext::default(),
+        }
+    }
+
+    /// Whether to wait for delivery, by the component's own setting, else the topology's, else the sinks'.
+    pub fn do_acknowledgements(&self, config: AcknowledgementsConfig) -> bool {
+        config.merge_default(self.globals.acknowledgements).merge_default(self.acknowledgements.into()).enabled()
+    }
+}

@@ -1,0 +1,276 @@
+//! A log event: the record's own text and what normalisation adds to it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use vrl::value::{KeyString, ObjectMap, Value};
+
+use super::{
+    AddBatchNotifier, BatchNotifier, ComponentKey, EventFinalizer, EventFinalizers, EventStatus, Finalizable,
+    JsonObject,
+};
+
+/// A log event.
+///
+/// It holds the record's JSON text, shared with its neighbours, and members that were added to it. Writing it as JSON
+/// copies text; a tree is only built when a host asks for one with [`LogEvent::value`].
+#[derive(Clone, Debug)]
+pub struct LogEvent {
+    record: JsonObject,
+    timestamp: Option<(&'static str, DateTime<Utc>)>,
+    shared: Option<Arc<SharedFields>>,
+    metadata: EventMetadata,
+}
+
+/// Top-level members that many events have in common, such as where they come from; made once, shared by all of them.
+///
+/// They win over members of a record with the same name.
+#[derive(Debug)]
+pub struct SharedFields {
+    fields: ObjectMap,
+    json: String,
+}
+
+/// What an event carries beside its fields.
+#[derive(Clone, Debug, Default)]
+pub struct EventMetadata {
+    finalizers: EventFinalizers,
+    source_id: Option<Arc<ComponentKey>>,
+    source_type: Option<&'static str>,
+}
+
+impl SharedFields {
+    /// Fields to add to events.
+    pub fn new(fields: ObjectMap) -> Arc<Self> {
+        // `ObjectMap` has string keys and no floats that are no numbers; such a map always serialises.
+        let object = serde_json::to_string(&fields).unwrap_or_default();
+        let json = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default().to_owned();
+        Arc::new(Self { fields, json })
+    }
+}
+
+impl LogEvent {
+    /// Gives the event its time, found in the member `name`, which then is a timestamp in [`LogEvent::value`].
+    #[must_use]
+    pub fn with_timestamp(mut self, name: &'static str, time: DateTime<Utc>) -> Self {
+        self.timestamp = Some((name, time));
+        self
+    }
+
+    /// Adds fields that many events share.
+    #[must_use]
+    pub fn with_shared(mut self, shared: Arc<SharedFields>) -> Self {
+        self.shared = Some(shared);
+        self
+    }
+
+    /// The record as it came.
+    pub const fn record(&self) -> &JsonObject {
+        &self.record
+    }
+
+    /// The event's own time, if the record has one that can be read. Never the time of collection.
+    pub fn timestamp(&self) -> Option<DateTime<Utc>> {
+        self.timestamp.map(|(_, time)| time)
+    }
+
+    /// Finalizers and origin.
+    pub const fn metadata(&self) -> &EventMetadata {
+        &self.metadata
+    }
+
+    /// Finalizers and origin, to change.
+    pub const fn metadata_mut(&mut self) -> &mut EventMetadata {
+        &mut self.metadata
+    }
+
+    /// About how many bytes the event has as JSON.
+    pub fn json_size(&self) -> usize {
+        self.record.as_bytes().len() + self.shared.as_ref().map_or(0, |shared| shared.json.len() + 1)
+    }
+
+    /// Appends the event as one JSON object, the record's members first and as they came, without a line end.
+    ///
+    /// No line break within the record survives: NDJSON needs one line an event.
+    pub fn write_json(&self, out: &mut Vec<u8>) {
+        let Some(shared) = self.shared.as_ref().filter(|shared| !shared.json.is_empty()) else {
+            push_single_line(out, self.record.as_str().trim_ascii());
+            return;
+        };
+        out.push(b'{');
+        let start = out.len();
+        if self.overrides_a_member(shared) {
+            self.record.for_each_member(|name, value| {
+                if !shared.fields.contains_key(name) {
+                    if out.len() > start {
+                        out.push(b',');
+                    }
+                    push_single_line(out, &serde_json::Value::from(name).to_string());
+                    out.push(b':');
+                    push_single_line(out, value);
+                }
+            });
+        } else {
+            push_single_line(out, self.record.inner());
+        }
+        if out.len() > start {
+            out.push(b',');
+        }
+        out.extend_from_slice(shared.json.as_bytes());
+        out.push(b'}');
+    }
+
+    /// The event as JSON text.
+    pub fn to_json(&self) -> String {
+        let mut out = Vec::with_capacity(self.json_size() + 2);
+        self.write_json(&mut out);
+        String::from_utf8(out).unwrap_or_default()
+    }
+
+    /// The event as a tree, for hosts that want one. The timestamp's member is a [`Value::Timestamp`]; a member nested so
+    /// deeply that no tree can be built safely keeps its JSON text.
+    pub fn value(&self) -> Value {
+        let mut object = ObjectMap::new();
+        self.record.for_each_member(|name, raw| {
+            object.insert(KeyString::from(name), tree(raw));
+        });
+        if let Some((name, time)) = self.timestamp {
+            object.insert(KeyString::from(name), Value::Timestamp(time));
+        }
+        if let Some(shared) = &self.shared {
+            object.extend(shared.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+        }
+        Value::Object(object)
+    }
+
+    fn overrides_a_member(&self, shared: &SharedFields) -> bool {
+        // A name can only be a member if its text occurs somewhere; records hardly ever hold ours.
+        let text = self.record.as_bytes();
+        let may = text.contains(&b'\\')
+            || shared.fields.keys().any(|name| memchr::memmem::find(text, name.as_str().as_bytes()).is_some());
+        may && {
+            let mut overrides = false;
+            self.record.for_each_member(|name, _| overrides |= shared.fields.contains_key(name));
+            overrides
+        }
+    }
+}
+
+/// `serde_json` refuses to build what is nested deeper than 128; such text stays text rather than costing the event.
+fn tree(raw: &str) -> Value {
+    serde_json::from_str(raw).unwrap_or_else(|_| Value::from(Bytes::copy_from_slice(raw.as_bytes())))
+}
+
+/// JSON allows line breaks between tokens and nowhere else, so that dropping them changes nothing.
+fn push_single_line(out: &mut Vec<u8>, json: &str) {
+    let mut rest = json.as_bytes();
+    while let Some(at) = memchr::memchr2(b'\n', b'\r', rest) {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+impl From<JsonObject> for LogEvent {
+    fn from(record: JsonObject) -> Self {
+        Self { record, timestamp: None, shared: None, metadata: EventMetadata::default() }
+    }
+}
+
+impl EventMetadata {
+    /// Says which component made the event.
+    #[must_use]
+    pub fn with_source(mut self, id: Arc<ComponentKey>, source_type: &'static str) -> Self {
+        self.source_id = Some(id);
+        self.source_type = Some(source_type);
+        self
+    }
+
+    /// The name of the component that made the event.
+    pub fn source_id(&self) -> Option<&ComponentKey> {
+        self.source_id.as_deref()
+    }
+
+    /// The type of the component that made the event.
+    pub const fn source_type(&self) -> Option<&'static str> {
+        self.source_type
+    }
+
+    /// Worsens the event's delivery status.
+    pub fn update_status(&self, status: EventStatus) {
+        self.finalizers.update_status(status);
+    }
+
+    /// Reports the event's delivery status at once instead of when it is dropped.
+    pub fn update_sources(&mut self) {
+        self.finalizers.update_sources();
+    }
+}
+
+impl AddBatchNotifier for LogEvent {
+    fn add_batch_notifier(&mut self, notifier: BatchNotifier) {
+        self.metadata.finalizers.add(EventFinalizer::new(notifier));
+    }
+}
+
+impl Finalizable for LogEvent {
+    fn take_finalizers(&mut self) -> EventFinalizers {
+        self.metadata.finalizers.take_finalizers()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn event(text: &str) -> LogEvent {
+        LogEvent::from(JsonObject::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap())
+    }
+
+    fn shared() -> Arc<SharedFields> {
+        let meta = ObjectMap::from([("host".into(), Value::from("contoso.com"))]);
+        SharedFields::new(ObjectMap::from([("meta".into(), Value::Object(meta))]))
+    }
+
+    #[test]
+    fn a_record_is_written_as_it_came_followed_by_what_is_added() {
+        let event = event("{\r\n \"n\": 1e9,\n \"m\": 12345678901234567890123 }").with_shared(shared());
+        assert_eq!(event.to_json(), r#"{"n": 1e9, "m": 12345678901234567890123,"meta":{"host":"contoso.com"}}"#);
+        assert_eq!(super::super::LogEvent::from(event.record().clone()).to_json().lines().count(), 1);
+    }
+
+    #[test]
+    fn an_empty_record_and_a_member_of_the_same_name_stay_valid_json() {
+        assert_eq!(event("{}").with_shared(shared()).to_json(), r#"{"meta":{"host":"contoso.com"}}"#);
+        let clash = event(r#"{"a":"meta","meta":[1],"met\u0061":2,"b":3}"#).with_shared(shared());
+        assert_eq!(clash.to_json(), r#"{"a":"meta","b":3,"meta":{"host":"contoso.com"}}"#);
+    }
+
+    #[test]
+    fn the_tree_has_the_timestamp_and_survives_deep_nesting() {
+        let time = DateTime::from_timestamp(1_435_608_199, 0).unwrap();
+        let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
+        let event = event(&format!(r#"{{"CreationTime":"2015-06-29T20:03:19","d":{deep},"s":"x"}}"#))
+            .with_timestamp("CreationTime", time)
+            .with_shared(shared());
+        let value = event.value();
+        let object = value.as_object().unwrap();
+        assert_eq!(object["CreationTime"], Value::Timestamp(time));
+        assert_eq!(object["d"].to_string_lossy(), deep);
+        assert_eq!(object["s"], Value::from("x"));
+        assert_eq!(object["meta"].as_object().unwrap()["host"], Value::from("contoso.com"));
+    }
+
+    proptest! {
+        #[test]
+        fn json_and_tree_say_the_same(members in prop::collection::btree_map("[a-z]{1,5}", "\\PC*", 0..5)) {
+            let text = serde_json::to_string(&members).unwrap();
+            let event = event(&text).with_shared(shared());
+            let reread: Value = serde_json::from_str(&event.to_json()).unwrap();
+            prop_assert_eq!(reread, event.value());
+        }
+    }
+}

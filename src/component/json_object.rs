@@ -1,0 +1,313 @@
+//! A JSON object as text, checked once and never built into a tree.
+//!
+//! A tree per event costs more than everything else together on the way to a JSON sink, and it damages numbers. So an
+//! event keeps the text it came as, and whoever needs a member scans for it.
+
+use std::{borrow::Cow, fmt, ops::Range};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use memchr::memmem;
+use serde::{
+    Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+use snafu::Snafu;
+
+/// Text known to be one JSON object: valid UTF-8, valid syntax, every string decodable.
+#[derive(Clone, Eq, PartialEq)]
+pub struct JsonObject(ByteString);
+
+/// Why a record is no JSON object.
+#[derive(Debug, Snafu)]
+pub enum InvalidRecord {
+    /// It is JSON of another kind.
+    #[snafu(display("the record is {found}, not an object"))]
+    NotAnObject {
+        /// What it is.
+        found: &'static str,
+    },
+    /// It is no JSON.
+    #[snafu(display("the record is not valid JSON: {reason}"))]
+    Syntax {
+        /// What is wrong and where.
+        reason: String,
+    },
+}
+
+/// What had to be mended in a record before it could be read.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Repair {
+    /// Bytes that were no UTF-8 were replaced by U+FFFD.
+    pub invalid_utf8: bool,
+    /// How many escaped halves of a UTF-16 surrogate pair stood alone and were replaced by U+FFFD.
+    pub lone_surrogates: usize,
+}
+
+impl Repair {
+    /// Whether anything was mended.
+    pub fn is_needed(self) -> bool {
+        self != Self::default()
+    }
+}
+
+impl JsonObject {
+    /// Checks that `text` is a JSON object.
+    ///
+    /// # Errors
+    ///
+    /// When it is not; nothing is repaired.
+    pub fn parse(text: Bytes) -> Result<Self, InvalidRecord> {
+        Self::parse_visiting(text, |_, _| {})
+    }
+
+    /// Checks that `text` is a JSON object and shows `visit` each top-level member on the way: name and raw JSON value.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub fn parse_visiting(text: Bytes, mut visit: impl FnMut(&str, &str)) -> Result<Self, InvalidRecord> {
+        match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{') => {}
+            Some(other) => return Err(InvalidRecord::NotAnObject { found: kind_of(*other) }),
+            None => return Err(InvalidRecord::NotAnObject { found: "empty" }),
+        }
+        let text = ByteString::try_from(text)
+            .map_err(|error| InvalidRecord::Syntax { reason: format!("not UTF-8: {error:?}") })?;
+        visit_members(&text, |name, value| visit(name, value.get()))
+            .map_err(|error| InvalidRecord::Syntax { reason: error.to_string() })?;
+        Ok(Self(text))
+    }
+
+    /// As [`JsonObject::parse_visiting`], but first mends what would make a strict reader refuse a record of an audit
+    /// log: bytes that are no UTF-8, and escaped surrogates without their other half.
+    ///
+    /// # Errors
+    ///
+    /// When the record is no JSON object even so.
+    pub fn parse_repairing(text: Bytes, visit: impl FnMut(&str, &str)) -> Result<(Self, Repair), InvalidRecord> {
+        let mut repair = Repair::default();
+        let text = match String::from_utf8_lossy(&text) {
+            Cow::Borrowed(_) => text,
+            Cow::Owned(mended) => {
+                repair.invalid_utf8 = true;
+                Bytes::from(mended)
+            }
+        };
+        let lone = lone_surrogates(&text);
+        repair.lone_surrogates = lone.len();
+        let text = if lone.is_empty() { text } else { replace_escapes(&text, &lone) };
+        Ok((Self::parse_visiting(text, visit)?, repair))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The text as shared bytes.
+    pub fn as_bytes(&self) -> &Bytes {
+        self.0.as_bytes()
+    }
+
+    /// Shows `visit` each top-level member: name and raw JSON value, in the order of the text.
+    pub fn for_each_member<'a>(&'a self, mut visit: impl FnMut(&str, &'a str)) {
+        // Cannot fail: the same walk succeeded in the constructor.
+        let _ = visit_members(&self.0, |name, value| visit(name, value.get()));
+    }
+
+    /// The raw JSON value of a top-level member; the last one where a name comes twice, as in `serde_json`.
+    pub fn member(&self, wanted: &str) -> Option<&str> {
+        let mut found = None;
+        self.for_each_member(|name, value| {
+            if name == wanted {
+                found = Some(value);
+            }
+        });
+        found
+    }
+
+    /// A top-level member that is a string.
+    pub fn string_member(&self, wanted: &str) -> Option<String> {
+        self.member(wanted).and_then(|raw| serde_json::from_str(raw).ok())
+    }
+
+    /// The text between the outer braces, without surrounding white space.
+    pub fn inner(&self) -> &str {
+        let text = self.as_str().trim_ascii();
+        // An object has both braces.
+        text.get(1..text.len().saturating_sub(1)).unwrap_or_default().trim_ascii()
+    }
+}
+
+impl fmt::Debug for JsonObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+fn kind_of(first: u8) -> &'static str {
+    match first {
+        b'[' => "an array",
+        b'"' => "a string",
+        b't' | b'f' => "a boolean",
+        b'n' => "null",
+        b'-' | b'0'..=b'9' => "a number",
+        _ => "not JSON",
+    }
+}
+
+fn visit_members<'a>(text: &'a str, visit: impl FnMut(&str, &'a RawValue)) -> serde_json::Result<()> {
+    struct Members<F>(F);
+
+    impl<'de, F: FnMut(&str, &'de RawValue)> Visitor<'de> for Members<F> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+            while let Some((name, value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
+                (self.0)(&name.0, value);
+            }
+            Ok(())
+        }
+    }
+
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    (&mut deserializer).deserialize_map(Members(visit))?;
+    deserializer.end()
+}
+
+/// A member name, borrowed from the text unless it holds escapes.
+#[derive(serde::Deserialize)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// Where `\uD800`–`\uDFFF` escapes stand that are not a high half followed by a low half.
+///
+/// The API sends them (Splunk's add-on catches "'utf-8' codec can't encode character"); `serde_json` refuses every string
+/// that holds one.
+fn lone_surrogates(text: &[u8]) -> Vec<Range<usize>> {
+    let mut lone = Vec::new();
+    // Most records have no surrogate escape at all; a search for the rare pair of bytes settles that quickly.
+    if memmem::find(text, br"\ud").is_none() && memmem::find(text, br"\uD").is_none() {
+        return lone;
+    }
+    let mut at = 0;
+    while let Some(backslash) = memchr::memchr(b'\\', &text[at..]).map(|offset| at + offset) {
+        at = match escaped_unit(text, backslash) {
+            None => backslash + 2,
+            Some(0xD800..=0xDBFF) if matches!(escaped_unit(text, backslash + 6), Some(0xDC00..=0xDFFF)) => {
+                backslash + 12
+            }
+            Some(0xD800..=0xDFFF) => {
+                lone.push(backslash..backslash + 6);
+                backslash + 6
+            }
+            Some(_) => backslash + 6,
+        };
+        if at >= text.len() {
+            break;
+        }
+    }
+    lone
+}
+
+/// The UTF-16 unit of the `\uXXXX` escape that starts at `at`, if one does.
+fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
+    let hex = text.get(at..at + 6)?.strip_prefix(br"\u")?;
+    // `from_str_radix` would take a sign.
+    if !hex.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
+}
+
+fn replace_escapes(text: &[u8], escapes: &[Range<usize>]) -> Bytes {
+    let mut mended = text.to_vec();
+    for escape in escapes {
+        mended[escape.clone()].copy_from_slice(br"\ufffd");
+    }
+    mended.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn repaired(text: &str) -> (String, Repair) {
+        let (object, repair) = JsonObject::parse_repairing(Bytes::copy_from_slice(text.as_bytes()), |_, _| {}).unwrap();
+        (object.as_str().to_owned(), repair)
+    }
+
+    #[test]
+    fn members_are_found_at_the_top_level_only_and_the_last_one_counts() {
+        let object = JsonObject::parse(r#" {"a":{"Id":1}, "Id" : "x", "I\u0064":"y"} "#.into()).unwrap();
+        assert_eq!(object.member("Id"), Some("\"y\""));
+        assert_eq!(object.string_member("Id").as_deref(), Some("y"));
+        assert_eq!(object.member("b"), None);
+        assert_eq!(object.inner(), r#""a":{"Id":1}, "Id" : "x", "I\u0064":"y""#);
+    }
+
+    #[test]
+    fn what_is_no_object_is_named() {
+        for (text, found) in
+            [("[1]", "an array"), ("null", "null"), ("1", "a number"), ("", "empty"), ("<html>", "not JSON")]
+        {
+            let error = JsonObject::parse(text.into()).unwrap_err();
+            assert!(error.to_string().contains(found), "{text}: {error}");
+        }
+        for text in ["{", "{\"a\":}", "{} x", "{\"a\":1,}", "{\"a\":01}"] {
+            assert!(matches!(JsonObject::parse(text.into()), Err(InvalidRecord::Syntax { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn lone_surrogates_are_replaced_and_pairs_and_escaped_backslashes_stay() {
+        assert_eq!(repaired(r#"{"a":"\ud83d\ude00"}"#), (r#"{"a":"\ud83d\ude00"}"#.into(), Repair::default()));
+        assert_eq!(repaired(r#"{"a":"C:\\ud83d"}"#), (r#"{"a":"C:\\ud83d"}"#.into(), Repair::default()));
+        let (text, repair) = repaired(r#"{"a":"x\uD83Dy","\udc00":"\ud83d\ud83d\ude00"}"#);
+        assert_eq!(text, r#"{"a":"x\ufffdy","\ufffd":"\ufffd\ud83d\ude00"}"#);
+        assert_eq!(repair.lone_surrogates, 3);
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_replaced() {
+        let (object, repair) =
+            JsonObject::parse_repairing(Bytes::from_static(b"{\"a\":\"\xff\xfe\"}"), |_, _| {}).unwrap();
+        assert!(repair.invalid_utf8);
+        assert_eq!(object.as_str(), "{\"a\":\"\u{fffd}\u{fffd}\"}");
+    }
+
+    #[test]
+    fn nesting_has_no_limit() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        assert!(JsonObject::parse(deep.into()).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic_and_what_passes_is_json(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok((object, _)) = JsonObject::parse_repairing(bytes.into(), |_, _| {}) {
+                serde_json::from_str::<serde_json::Map<_, _>>(object.as_str()).unwrap();
+            }
+        }
+
+        #[test]
+        fn any_string_of_utf16_units_survives_escaped(units in prop::collection::vec(any::<u16>(), 0..50)) {
+            use std::fmt::Write;
+            let escaped = units.iter().fold(String::new(), |mut text, unit| {
+                write!(text, "\\u{unit:04x}").unwrap();
+                text
+            });
+            let text = format!("{{\"a\":\"{escaped}\"}}");
+            let (object, repair) = JsonObject::parse_repairing(text.into(), |_, _| {}).unwrap();
+            prop_assert_eq!(object.string_member("a").unwrap(), String::from_utf16_lossy(&units));
+            prop_assert_eq!(repair.is_needed(), String::from_utf16(&units).is_err());
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! What can go wrong with the ledger, and what an administrator does about it.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use snafu::Snafu;
+
+/// The ledger cannot be used, or no longer.
+///
+/// Cheap to clone: one failed write fails everything that waits for it.
+#[derive(Clone, Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub enum LedgerError {
+    /// Another process has it.
+    #[snafu(display(
+        "data_dir: the ledger {} is in use by another process; stop the other office365-source (or pipeline) first, or \
+         give this one a data_dir of its own",
+        path.display()
+    ))]
+    InUse {
+        /// The ledger file.
+        path: PathBuf,
+    },
+    /// It cannot be read as a ledger.
+    #[snafu(display(
+        "data_dir: the ledger {} is damaged: {detail}. Nothing was changed. Restore it from a backup, or move it away to \
+         start over: the source then collects again as far back as start_from says, up to 7 days, and sends again what \
+         it had sent",
+        path.display()
+    ))]
+    Corrupt {
+        /// The ledger file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// It was written by a newer version.
+    #[snafu(display(
+        "data_dir: the ledger {} has format {found}, this version knows formats up to {known}; use the newer \
+         office365-source that wrote it",
+        path.display()
+    ))]
+    TooNew {
+        /// The ledger file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// The newest format this version knows.
+        known: u64,
+    },
+    /// There is no room.
+    #[snafu(display(
+        "data_dir: no space left for the ledger {}; free some space and start again: nothing is lost",
+        path.display()
+    ))]
+    DiskFull {
+        /// The ledger file.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[snafu(display("data_dir: cannot use the ledger {}: {source}; check the directory's owner and permissions and the disk", path.display()))]
+    Io {
+        /// The ledger file.
+        path: PathBuf,
+        /// What it said.
+        source: Arc<io::Error>,
+    },
+    /// The runtime is shutting down.
+    #[snafu(display("the ledger {} has been closed", path.display()))]
+    Closed {
+        /// The ledger file.
+        path: PathBuf,
+    },
+}
+
+impl LedgerError {
+    /// The error's kind, for the metric label `error_code`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "ledger_in_use",
+            Self::Corrupt { .. } => "ledger_corrupt",
+            Self::TooNew { .. } => "ledger_too_new",
+            Self::DiskFull { .. } => "disk_full",
+            Self::Io { .. } => "ledger_io",
+            Self::Closed { .. } => "ledger_closed",
+        }
+    }
+
+    pub(super) fn from_io(path: PathBuf, error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                Self::Corrupt { path, detail: error.to_string() }
+            }
+            _ => Self::Io { path, source: Arc::new(error) },
+        }
+    }
+
+    pub(super) fn from_redb(path: PathBuf, error: redb::Error) -> Self {
+        match error {
+            redb::Error::DatabaseAlreadyOpen => Self::InUse { path },
+            redb::Error::Io(error) => Self::from_io(path, error),
+            other => Self::Corrupt { path, detail: other.to_string() },
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! How keys look on disk.
+//!
+//! Numbers are big-endian, so that the order of the bytes is the order of time, and every key that belongs to a feed
+//! starts with it, so that a feed is one range.
+
+use std::{fmt, hash::Hasher};
+
+use chrono::{DateTime, Utc};
+use siphasher::sip128::{Hasher128, SipHasher13};
+use uuid::Uuid;
+
+use crate::content::{ContentRef, ContentType, Feed, TenantId};
+
+/// Names a blob: content ids are unique within a feed.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct BlobKey {
+    /// The feed it belongs to.
+    pub feed: Feed,
+    /// `contentId`.
+    pub content_id: String,
+}
+
+/// Names an event: a 128-bit hash of tenant and event `Id`.
+///
+/// A tenant of a hundred million events a week has a chance of one in 10^22 that two of them share a key.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct EventKey(pub(super) [u8; 16]);
+
+impl EventKey {
+    /// The key of a tenant's event.
+    pub fn new(tenant: TenantId, event_id: &str) -> Self {
+        let mut hasher = SipHasher13::new();
+        hasher.write(tenant.0.as_bytes());
+        hasher.write(event_id.as_bytes());
+        Self(hasher.finish128().as_bytes())
+    }
+}
+
+impl From<&ContentRef> for BlobKey {
+    fn from(content: &ContentRef) -> Self {
+        Self { feed: content.feed, content_id: content.content_id.clone() }
+    }
+}
+
+impl fmt::Display for BlobKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "content {} ({})", self.content_id, self.feed)
+    }
+}
+
+/// How many bytes a feed takes at the start of a key.
+pub(super) const FEED: usize = 17;
+const TIME: usize = 8;
+
+pub(super) fn feed(feed: Feed) -> Vec<u8> {
+    let mut key = Vec::with_capacity(FEED);
+    key.extend_from_slice(feed.tenant.0.as_bytes());
+    key.push(content_type_code(feed.content_type));
+    key
+}
+
+pub(super) fn blob(key: &BlobKey) -> Vec<u8> {
+    let mut bytes = feed(key.feed);
+    bytes.extend_from_slice(key.content_id.as_bytes());
+    bytes
+}
+
+/// Feed, then time, then content id: a feed's blobs in the order of creation.
+pub(super) fn in_feed_order(key: &BlobKey, time: DateTime<Utc>) -> Vec<u8> {
+    let mut bytes = feed(key.feed);
+    bytes.extend_from_slice(&sortable(time));
+    bytes.extend_from_slice(key.content_id.as_bytes());
+    bytes
+}
+
+/// Time, then blob: everything in the order of time.
+pub(super) fn in_time_order(key: &BlobKey, time: DateTime<Utc>) -> Vec<u8> {
+    let mut bytes = sortable(time).to_vec();
+    bytes.extend_from_slice(&blob(key));
+    bytes
+}
+
+/// The smallest key after every key of `feed`.
+pub(super) fn after_feed(feed_key: &[u8]) -> Vec<u8> {
+    let mut end = feed_key.to_vec();
+    // The last byte is a content type code, far below 255.
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    end
+}
+
+pub(super) fn parse_feed(bytes: &[u8]) -> Option<Feed> {
+    let tenant = TenantId(Uuid::from_slice(bytes.get(..16)?).ok()?);
+    Some(Feed { tenant, content_type: content_type_of(*bytes.get(16)?)? })
+}
+
+pub(super) fn parse_blob(bytes: &[u8]) -> Option<BlobKey> {
+    let feed = parse_feed(bytes)?;
+    Some(BlobKey { feed, content_id: String::from_utf8(bytes.get(FEED..)?.to_vec()).ok()? })
+}
+
+pub(super) fn parse_in_feed_order(bytes: &[u8]) -> Option<(BlobKey, DateTime<Utc>)> {
+    let feed = parse_feed(bytes)?;
+    let time = parse_time(bytes.get(FEED..FEED + TIME)?)?;
+    Some((BlobKey { feed, content_id: String::from_utf8(bytes.get(FEED + TIME..)?.to_vec()).ok()? }, time))
+}
+
+pub(super) fn parse_in_time_order(bytes: &[u8]) -> Option<(BlobKey, DateTime<Utc>)> {
+    Some((parse_blob(bytes.get(TIME..)?)?, parse_time(bytes.get(..TIME)?)?))
+}
+
+/// Milliseconds with the sign bit flipped, so that times before 1970 sort before later ones.
+pub(super) fn sortable(time: DateTime<Utc>) -> [u8; TIME] {
+    (time.timestamp_millis() ^ i64::MIN).to_be_bytes()
+}
+
+fn parse_time(bytes: &[u8]) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(i64::from_be_bytes(bytes.try_into().ok()?) ^ i64::MIN)
+}
+
+/// Codes are part of the file format: never renumber them.
+const fn content_type_code(content_type: ContentType) -> u8 {
+    match content_type {
+        ContentType::AzureActiveDirectory => 1,
+        ContentType::Exchange => 2,
+        ContentType::SharePoint => 3,
+        ContentType::General => 4,
+        ContentType::Dlp => 5,
+    }
+}
+
+fn content_type_of(code: u8) -> Option<ContentType> {
+    ContentType::ALL.into_iter().find(|content_type| content_type_code(*content_type) == code)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_key() -> impl Strategy<Value = BlobKey> {
+        (any::<u128>(), 0..5usize, "\\PC{0,40}").prop_map(|(tenant, content_type, content_id)| BlobKey {
+            feed: Feed { tenant: TenantId(Uuid::from_u128(tenant)), content_type: ContentType::ALL[content_type] },
+            content_id,
+        })
+    }
+
+    fn any_time() -> impl Strategy<Value = DateTime<Utc>> {
+        (-62_000_000_000_000i64..250_000_000_000_000).prop_map(|ms| DateTime::from_timestamp_millis(ms).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn keys_read_back_as_written(key in any_key(), time in any_time()) {
+            prop_assert_eq!(parse_blob(&blob(&key)), Some(key.clone()));
+            prop_assert_eq!(parse_in_feed_order(&in_feed_order(&key, time)), Some((key.clone(), time)));
+            prop_assert_eq!(parse_in_time_order(&in_time_order(&key, time)), Some((key.clone(), time)));
+            let range = feed(key.feed)..after_feed(&feed(key.feed));
+            prop_assert!(range.contains(&in_feed_order(&key, time)));
+        }
+
+        #[test]
+        fn the_order_of_bytes_is_the_order_of_time(a in any_time(), b in any_time()) {
+            prop_assert_eq!(a.cmp(&b), sortable(a).cmp(&sortable(b)));
+        }
+    }
+
+    #[test]
+    fn event_keys_differ_by_tenant_and_id() {
+        let tenants = [1, 2].map(|n| TenantId(Uuid::from_u128(n)));
+        let keys = [EventKey::new(tenants[0], "a"), EventKey::new(tenants[0], "b"), EventKey::new(tenants[1], "a")];
+        assert!(keys[0] != keys[1] && keys[0] != keys[2] && keys[0] == EventKey::new(tenants[0], "a"));
+    }
+}

@@ -1,0 +1,180 @@
+//! The durable truth: which content is known, which of it is still owed to the pipeline, and which events have arrived.
+//!
+//! The rules everything else relies on:
+//!
+//! - A blob is *owed* from the moment [`Ledger::record`] returns until every event in it was acknowledged
+//!   ([`Ledger::complete`]) or it can never be had ([`Ledger::bury`]). A crash changes nothing about that.
+//! - A cursor moves in the same transaction that records the last page of its window, never before.
+//! - The ids of delivered events are durable before their blob is done, in the same transaction where both happen at once.
+//! - Rows of done blobs stay until the content has expired, so that a blob which is listed again is recognised.
+
+mod error;
+mod keys;
+mod redb;
+mod row;
+mod writer;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    error::LedgerError,
+    keys::{BlobKey, EventKey},
+    redb::RedbLedger,
+};
+use crate::content::{ContentRef, Feed, TenantId};
+
+/// How far the listing of a feed has come.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Cursor {
+    /// All content created before this time is recorded, save what appears late. `None` before the first listing.
+    pub listed_through: Option<DateTime<Utc>>,
+    /// When the last reconciliation (a listing of the whole last day) ended.
+    pub reconciled_at: Option<DateTime<Utc>>,
+}
+
+/// How a listing moves its feed's cursor. A cursor never moves back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CursorMove {
+    /// A window that ends here has been listed.
+    ListedThrough(DateTime<Utc>),
+    /// A reconciliation ended at this time.
+    Reconciled(DateTime<Utc>),
+}
+
+/// A blob that is owed and now in the hands of the caller.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Claim {
+    /// What to fetch.
+    pub content: ContentRef,
+    /// How many attempts have failed so far.
+    pub attempts: u32,
+    /// Why the last one failed.
+    pub last_error: Option<String>,
+}
+
+/// When to try a blob again, and why it failed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Retry {
+    /// Not before this time.
+    pub not_before: DateTime<Utc>,
+    /// Why; free of secrets.
+    pub reason: String,
+    /// Whether this counts as an attempt of the blob. A throttled tenant is not the blob's fault.
+    pub counts: bool,
+}
+
+/// A blob that was given up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeadBlob {
+    /// Which.
+    pub key: BlobKey,
+    /// When it was created.
+    pub created: DateTime<Utc>,
+    /// When it was given up.
+    pub since: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the ledger holds of one feed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FeedSummary {
+    /// Blobs not yet delivered, claimed ones included.
+    pub owed: u64,
+    /// Blobs given up, as long as they are remembered.
+    pub dead: u64,
+    /// Creation time of the oldest owed blob.
+    pub oldest_owed: Option<DateTime<Utc>>,
+}
+
+/// What moving deferred blobs back into the queue found.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Promoted {
+    /// Feeds that have something to claim again.
+    pub feeds: Vec<Feed>,
+    /// When the next deferred blob is due.
+    pub next_due: Option<DateTime<Utc>>,
+}
+
+/// What [`Ledger::prune`] removed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Pruned {
+    /// Rows of done and dead blobs that were forgotten.
+    pub forgotten: u64,
+    /// Blobs that were still owed when their content expired; they are dead now.
+    pub expired: Vec<DeadBlob>,
+}
+
+/// Where the truth is kept. Every method that changes something returns after the change is durable.
+///
+/// # Errors
+///
+/// All methods fail with [`LedgerError`] when the storage fails. There is no way on from there: the source stops, and
+/// the next start continues from the last durable state.
+#[async_trait]
+pub trait Ledger: fmt::Debug + Send + Sync {
+    /// Records content and moves the cursor of `feed`, in one transaction. Known content is left as it is. Returns how
+    /// many references were new.
+    async fn record(
+        &self,
+        feed: Feed,
+        refs: Vec<ContentRef>,
+        cursor: Option<CursorMove>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, LedgerError>;
+
+    /// Those of `refs` that are not recorded.
+    async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError>;
+
+    /// The cursor of a feed.
+    async fn cursor(&self, feed: Feed) -> Result<Cursor, LedgerError>;
+
+    /// Takes up to `limit` owed blobs of a feed, oldest first, that nobody holds. Each is held until it is completed,
+    /// failed, buried or released; a crash releases all.
+    async fn claim(&self, feed: Feed, limit: usize) -> Result<Vec<Claim>, LedgerError>;
+
+    /// Gives a claimed blob back untouched.
+    fn release(&self, key: &BlobKey);
+
+    /// Which of these events have been delivered, within the window of de-duplication. In the order of `events`.
+    async fn delivered(&self, events: Vec<EventKey>) -> Result<Vec<bool>, LedgerError>;
+
+    /// Notes events as delivered whose blob is not done yet.
+    async fn deliver(&self, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError>;
+
+    /// Marks a blob done and the last of its events as delivered, in one transaction.
+    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError>;
+
+    /// Puts a claimed blob back, for later.
+    async fn fail(&self, key: BlobKey, retry: Retry) -> Result<(), LedgerError>;
+
+    /// Gives a blob up for good, visibly.
+    async fn bury(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError>;
+
+    /// Makes deferred blobs claimable whose time has come.
+    async fn promote(&self, now: DateTime<Utc>) -> Result<Promoted, LedgerError>;
+
+    /// When a start of the feed's subscription was last attempted.
+    async fn subscription_attempt(&self, feed: Feed) -> Result<Option<DateTime<Utc>>, LedgerError>;
+
+    /// Notes that a start of the feed's subscription is being attempted.
+    async fn note_subscription_attempt(&self, feed: Feed, at: DateTime<Utc>) -> Result<(), LedgerError>;
+
+    /// Forgets what can no longer come back: expired rows and event ids older than the window of de-duplication.
+    async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError>;
+
+    /// What is owed and dead, by feed.
+    async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError>;
+
+    /// Blobs that were given up, oldest first.
+    async fn dead(&self, limit: usize) -> Result<Vec<DeadBlob>, LedgerError>;
+}
+
+/// The key under which a tenant's event is remembered.
+pub fn event_key(tenant: TenantId, event_id: &str) -> EventKey {
+    EventKey::new(tenant, event_id)
+}

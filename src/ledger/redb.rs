@@ -1,0 +1,604 @@
+//! The embedded ledger: one redb file.
+//!
+//! Tables, all with the keys of [`keys`](super::keys):
+//!
+//! | table | key | value |
+//! |---|---|---|
+//! | `blobs` | feed, content id | [`Row`] as JSON |
+//! | `ready` | feed, created, content id | nothing: blobs that can be claimed |
+//! | `deferred` | time, feed, content id | nothing: owed blobs that wait for a retry |
+//! | `expiry` | time, feed, content id | nothing: when a row may be forgotten |
+//! | `dead` | time, feed, content id | nothing: blobs given up |
+//! | `cursors` | feed | [`Cursor`] as JSON |
+//! | `subscriptions` | feed | time of the last attempt to start it |
+//! | `events_<day>` | event key | nothing: events delivered on that day |
+//!
+//! Event ids lie in one table a day, so that forgetting a day is dropping a table.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, TableHandle,
+    WriteTransaction,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tracing::info;
+
+use super::{
+    BlobKey, Claim, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Ledger, LedgerError, Promoted, Pruned, Retry,
+    keys,
+    row::{Row, State},
+    writer::{self, Writer},
+};
+use crate::content::{ContentRef, Feed};
+
+type Bytes = &'static [u8];
+
+const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
+const BLOBS: TableDefinition<Bytes, Bytes> = TableDefinition::new("blobs");
+const READY: TableDefinition<Bytes, ()> = TableDefinition::new("ready");
+const DEFERRED: TableDefinition<Bytes, ()> = TableDefinition::new("deferred");
+const EXPIRY: TableDefinition<Bytes, ()> = TableDefinition::new("expiry");
+const DEAD: TableDefinition<Bytes, ()> = TableDefinition::new("dead");
+const CURSORS: TableDefinition<Bytes, Bytes> = TableDefinition::new("cursors");
+const SUBSCRIPTIONS: TableDefinition<Bytes, i64> = TableDefinition::new("subscriptions");
+type EventTable<'a> = TableDefinition<'a, [u8; 16], ()>;
+
+const FORMAT: u64 = 1;
+const FILE: &str = "ledger.redb";
+
+/// How much of the file redb may keep in memory.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// How many rows one transaction of [`Ledger::prune`] or [`Ledger::promote`] changes, so that writers need not wait long.
+const SWEEP: usize = 2_000;
+
+/// A [`Ledger`] in one file of the data directory.
+#[derive(Debug)]
+pub struct RedbLedger {
+    database: Arc<Database>,
+    writer: Writer,
+    path: Arc<PathBuf>,
+    claimed: Mutex<HashSet<BlobKey>>,
+    dedupe_window: TimeDelta,
+}
+
+impl RedbLedger {
+    /// Opens the ledger in `directory`, or starts one there. Events are recognised as delivered for `dedupe_window` after
+    /// they were (up to a day longer).
+    ///
+    /// # Errors
+    ///
+    /// When another process has it, when it is damaged (it is left as it is), or when the directory cannot be written.
+    pub async fn open(directory: &Path, dedupe_window: TimeDelta) -> Result<Self, LedgerError> {
+        let path = Arc::new(directory.join(FILE));
+        let opened = {
+            let path = Arc::clone(&path);
+            tokio::task::spawn_blocking(move || writer::catch(|| open_or_create(&path))).await
+        };
+        let database = match opened {
+            Ok(Ok(database)) => database?,
+            Ok(Err(detail)) => return Err(LedgerError::Corrupt { path: (*path).clone(), detail }),
+            Err(join) => return Err(writer::from_panic(&path, join)),
+        };
+        let database = Arc::new(database);
+        let writer = Writer::start(Arc::clone(&database), Arc::clone(&path));
+        Ok(Self { database, writer, path, claimed: Mutex::default(), dedupe_window })
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let database = Arc::clone(&self.database);
+        let read = tokio::task::spawn_blocking(move || work(&database.begin_read()?));
+        match read.await {
+            Ok(result) => result.map_err(|error| LedgerError::from_redb((*self.path).clone(), error)),
+            Err(join) => Err(writer::from_panic(&self.path, join)),
+        }
+    }
+
+    fn claims(&self) -> std::sync::MutexGuard<'_, HashSet<BlobKey>> {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn oldest_kept_day(&self, now: DateTime<Utc>) -> i64 {
+        day(now - self.dedupe_window)
+    }
+}
+
+#[async_trait]
+impl Ledger for RedbLedger {
+    async fn record(
+        &self,
+        feed: Feed,
+        refs: Vec<ContentRef>,
+        cursor: Option<CursorMove>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, LedgerError> {
+        self.writer
+            .write(move |tx| {
+                let mut added = 0;
+                for content in &refs {
+                    added += usize::from(insert_if_new(tx, content, now)?);
+                }
+                if let Some(step) = cursor {
+                    move_cursor(tx, feed, step)?;
+                }
+                Ok(added)
+            })
+            .await
+    }
+
+    async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError> {
+        self.read(move |tx| {
+            let blobs = tx.open_table(BLOBS)?;
+            let mut unknown = Vec::new();
+            for content in refs {
+                if blobs.get(keys::blob(&BlobKey::from(&content)).as_slice())?.is_none() {
+                    unknown.push(content);
+                }
+            }
+            Ok(unknown)
+        })
+        .await
+    }
+
+    async fn cursor(&self, feed: Feed) -> Result<Cursor, LedgerError> {
+        self.read(move |tx| {
+            let cursors = tx.open_table(CURSORS)?;
+            cursors.get(keys::feed(feed).as_slice())?.map_or(Ok(Cursor::default()), |value| decode(value.value()))
+        })
+        .await
+    }
+
+    async fn claim(&self, feed: Feed, limit: usize) -> Result<Vec<Claim>, LedgerError> {
+        let held = self.claims().clone();
+        let found = self
+            .read(move |tx| {
+                let (ready, blobs) = (tx.open_table(READY)?, tx.open_table(BLOBS)?);
+                let prefix = keys::feed(feed);
+                let mut claims = Vec::new();
+                for entry in ready.range(prefix.as_slice()..keys::after_feed(&prefix).as_slice())? {
+                    let (key, _) = parsed(keys::parse_in_feed_order(entry?.0.value()))?;
+                    if held.contains(&key) {
+                        continue;
+                    }
+                    let row = row_of(&blobs, &key)?.ok_or_else(dangling)?;
+                    claims.push(parsed(row.claim(key))?);
+                    if claims.len() == limit {
+                        break;
+                    }
+                }
+                Ok(claims)
+            })
+            .await?;
+        // Another claim may have come in between; whoever inserts first has the blob.
+        let mut claimed = self.claims();
+        Ok(found.into_iter().filter(|claim| claimed.insert(BlobKey::from(&claim.content))).collect())
+    }
+
+    fn release(&self, key: &BlobKey) {
+        self.claims().remove(key);
+    }
+
+    async fn delivered(&self, events: Vec<EventKey>) -> Result<Vec<bool>, LedgerError> {
+        self.read(move |tx| {
+            let mut delivered = vec![false; events.len()];
+            for name in event_tables(tx.list_tables()?) {
+                let table = tx.open_table(EventTable::new(&name))?;
+                for (event, known) in events.iter().zip(&mut delivered) {
+                    if !*known {
+                        *known = table.get(event.0)?.is_some();
+                    }
+                }
+            }
+            Ok(delivered)
+        })
+        .await
+    }
+
+    async fn deliver(&self, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.writer.write(move |tx| remember(tx, &events, now)).await
+    }
+
+    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        let blob = key.clone();
+        self.writer
+            .write(move |tx| {
+                remember(tx, &events, now)?;
+                change(tx, &blob, |row| {
+                    row.uri.clear();
+                    row.state = State::Done { at: now };
+                })
+            })
+            .await?;
+        self.release(&key);
+        Ok(())
+    }
+
+    async fn fail(&self, key: BlobKey, retry: Retry) -> Result<(), LedgerError> {
+        let blob = key.clone();
+        self.writer
+            .write(move |tx| {
+                change(tx, &blob, |row| {
+                    if let State::Owed { attempts, not_before, last_error } = &mut row.state {
+                        *attempts = attempts.saturating_add(u32::from(retry.counts));
+                        *not_before = Some(retry.not_before);
+                        *last_error = Some(retry.reason);
+                    }
+                })
+            })
+            .await?;
+        self.release(&key);
+        Ok(())
+    }
+
+    async fn bury(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        let blob = key.clone();
+        self.writer.write(move |tx| change(tx, &blob, |row| row.state = State::Dead { at: now, reason })).await?;
+        self.release(&key);
+        Ok(())
+    }
+
+    async fn promote(&self, now: DateTime<Utc>) -> Result<Promoted, LedgerError> {
+        let next = |tx: &ReadTransaction| -> Result<Option<DateTime<Utc>>, redb::Error> {
+            match tx.open_table(DEFERRED)?.first()? {
+                Some((key, _)) => Ok(Some(parsed(keys::parse_in_time_order(key.value()))?.1)),
+                None => Ok(None),
+            }
+        };
+        let mut promoted = Promoted { next_due: self.read(next).await?, ..Promoted::default() };
+        while promoted.next_due.is_some_and(|due| due <= now) {
+            let feeds = self.writer.write(move |tx| promote_some(tx, now)).await?;
+            for feed in feeds {
+                if !promoted.feeds.contains(&feed) {
+                    promoted.feeds.push(feed);
+                }
+            }
+            promoted.next_due = self.read(next).await?;
+        }
+        Ok(promoted)
+    }
+
+    async fn subscription_attempt(&self, feed: Feed) -> Result<Option<DateTime<Utc>>, LedgerError> {
+        self.read(move |tx| {
+            let attempts = tx.open_table(SUBSCRIPTIONS)?;
+            let at = attempts.get(keys::feed(feed).as_slice())?;
+            Ok(at.and_then(|at| DateTime::from_timestamp_millis(at.value())))
+        })
+        .await
+    }
+
+    async fn note_subscription_attempt(&self, feed: Feed, at: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.writer
+            .write(move |tx| {
+                tx.open_table(SUBSCRIPTIONS)?.insert(keys::feed(feed).as_slice(), at.timestamp_millis())?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError> {
+        let oldest_day = self.oldest_kept_day(now);
+        self.writer.write(move |tx| forget_event_days(tx, oldest_day)).await?;
+        let mut pruned = Pruned::default();
+        loop {
+            let held = self.claims().clone();
+            let (handled, mut some) = self.writer.write(move |tx| prune_some(tx, now, &held)).await?;
+            pruned.forgotten += some.forgotten;
+            pruned.expired.append(&mut some.expired);
+            if handled < SWEEP {
+                return Ok(pruned);
+            }
+        }
+    }
+
+    async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError> {
+        self.read(|tx| {
+            let mut feeds = std::collections::BTreeMap::<Feed, FeedSummary>::new();
+            let mut owed = |key: BlobKey, created: Option<DateTime<Utc>>| {
+                let summary = feeds.entry(key.feed).or_default();
+                summary.owed += 1;
+                summary.oldest_owed = [summary.oldest_owed, created].into_iter().flatten().min();
+            };
+            for entry in tx.open_table(READY)?.iter()? {
+                let (key, created) = parsed(keys::parse_in_feed_order(entry?.0.value()))?;
+                owed(key, Some(created));
+            }
+            let blobs = tx.open_table(BLOBS)?;
+            for entry in tx.open_table(DEFERRED)?.iter()? {
+                let (key, _) = parsed(keys::parse_in_time_order(entry?.0.value()))?;
+                let created = row_of(&blobs, &key)?.map(|row| row.created);
+                owed(key, created);
+            }
+            for entry in tx.open_table(DEAD)?.iter()? {
+                let (key, _) = parsed(keys::parse_in_time_order(entry?.0.value()))?;
+                feeds.entry(key.feed).or_default().dead += 1;
+            }
+            Ok(feeds.into_iter().collect())
+        })
+        .await
+    }
+
+    async fn dead(&self, limit: usize) -> Result<Vec<DeadBlob>, LedgerError> {
+        self.read(move |tx| {
+            let (dead, blobs) = (tx.open_table(DEAD)?, tx.open_table(BLOBS)?);
+            let mut found = Vec::new();
+            for entry in dead.iter()?.take(limit) {
+                let (key, _) = parsed(keys::parse_in_time_order(entry?.0.value()))?;
+                let row = row_of(&blobs, &key)?.ok_or_else(dangling)?;
+                found.push(parsed(row.dead(key))?);
+            }
+            Ok(found)
+        })
+        .await
+    }
+}
+
+// ---- opening -------------------------------------------------------------------------------------------------------
+
+fn open_or_create(path: &Path) -> Result<Database, LedgerError> {
+    if !path.try_exists().map_err(|error| LedgerError::from_io(path.into(), error))? {
+        info!(message = "Starting a new ledger.", path = %path.display());
+        create(path)?;
+    }
+    // `create` would quietly make a new ledger of an empty file. An existing file must be a ledger.
+    let database = builder(path).open(path).map_err(|error| LedgerError::from_redb(path.into(), error.into()))?;
+    let found = format_of(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
+    match found {
+        Some(FORMAT) => Ok(database),
+        Some(found) if found > FORMAT => Err(LedgerError::TooNew { path: path.into(), found, known: FORMAT }),
+        _ => Err(LedgerError::Corrupt { path: path.into(), detail: "it is not a ledger of office365-source".into() }),
+    }
+}
+
+/// Makes the file under another name first: a crash in between must not leave something that looks like a ledger.
+fn create(path: &Path) -> Result<(), LedgerError> {
+    let draft = path.with_extension("new");
+    let io = |error: io::Error| LedgerError::from_io(path.into(), error);
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    let made = (|| -> Result<(), redb::Error> {
+        let mut database = builder(path).create(&draft)?;
+        let tx = database.begin_write()?;
+        tx.open_table(META)?.insert("format", FORMAT)?;
+        tx.open_table(BLOBS)?;
+        for table in [READY, DEFERRED, EXPIRY, DEAD] {
+            tx.open_table(table)?;
+        }
+        tx.open_table(CURSORS)?;
+        tx.open_table(SUBSCRIPTIONS)?;
+        tx.commit()?;
+        database.compact()?;
+        Ok(())
+    })();
+    made.map_err(|error| LedgerError::from_redb(path.into(), error))?;
+    fs::rename(&draft, path).map_err(io)?;
+    // Makes the new name durable; not every platform can open a directory.
+    if let Some(Ok(directory)) = path.parent().map(fs::File::open) {
+        let _ = directory.sync_all();
+    }
+    Ok(())
+}
+
+fn builder(path: &Path) -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    let path = path.to_owned();
+    builder.set_repair_callback(move |repair| {
+        info!(
+            message = "The last stop was not a clean one; checking the ledger.",
+            path = %path.display(),
+            progress = repair.progress(),
+        );
+    });
+    builder
+}
+
+fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
+    match database.begin_read()?.open_table(META) {
+        Ok(meta) => Ok(meta.get("format")?.map(|format| format.value())),
+        Err(TableError::TableDoesNotExist(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+// ---- rows and their indexes ----------------------------------------------------------------------------------------
+
+fn insert_if_new(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>) -> Result<bool, redb::Error> {
+    let key = BlobKey::from(content);
+    let mut blobs = tx.open_table(BLOBS)?;
+    if blobs.get(keys::blob(&key).as_slice())?.is_some() {
+        return Ok(false);
+    }
+    let row = Row::owed(content, now);
+    blobs.insert(keys::blob(&key).as_slice(), encode(&row)?.as_slice())?;
+    index(tx, &key, &row)?;
+    Ok(true)
+}
+
+/// Changes a row and keeps the indexes true. A row that is gone (pruned while its blob was in flight) stays gone.
+fn change(tx: &WriteTransaction, key: &BlobKey, with: impl FnOnce(&mut Row)) -> Result<(), redb::Error> {
+    let mut blobs = tx.open_table(BLOBS)?;
+    let Some(mut row) = row_of(&blobs, key)? else { return Ok(()) };
+    unindex(tx, key, &row)?;
+    with(&mut row);
+    blobs.insert(keys::blob(key).as_slice(), encode(&row)?.as_slice())?;
+    index(tx, key, &row)
+}
+
+/// Where a row is listed besides `blobs`: the one place that knows, for adding and for removing.
+fn index_entries(key: &BlobKey, row: &Row) -> [(TableDefinition<'static, Bytes, ()>, Vec<u8>); 2] {
+    let by_state = match &row.state {
+        State::Owed { not_before: Some(time), .. } => (DEFERRED, keys::in_time_order(key, *time)),
+        State::Owed { not_before: None, .. } => (READY, keys::in_feed_order(key, row.created)),
+        State::Dead { at, .. } => (DEAD, keys::in_time_order(key, *at)),
+        // Done rows are found by their key only; the expiry entry below stands in twice.
+        State::Done { .. } => (EXPIRY, keys::in_time_order(key, row.keep_until())),
+    };
+    [by_state, (EXPIRY, keys::in_time_order(key, row.keep_until()))]
+}
+
+fn index(tx: &WriteTransaction, key: &BlobKey, row: &Row) -> Result<(), redb::Error> {
+    for (table, entry) in index_entries(key, row) {
+        tx.open_table(table)?.insert(entry.as_slice(), ())?;
+    }
+    Ok(())
+}
+
+fn unindex(tx: &WriteTransaction, key: &BlobKey, row: &Row) -> Result<(), redb::Error> {
+    for (table, entry) in index_entries(key, row) {
+        tx.open_table(table)?.remove(entry.as_slice())?;
+    }
+    Ok(())
+}
+
+fn row_of(blobs: &impl ReadableTable<Bytes, Bytes>, key: &BlobKey) -> Result<Option<Row>, redb::Error> {
+    blobs.get(keys::blob(key).as_slice())?.map(|value| decode(value.value())).transpose()
+}
+
+fn move_cursor(tx: &WriteTransaction, feed: Feed, step: CursorMove) -> Result<(), redb::Error> {
+    let mut cursors = tx.open_table(CURSORS)?;
+    let key = keys::feed(feed);
+    let mut cursor: Cursor = match cursors.get(key.as_slice())? {
+        Some(value) => decode(value.value())?,
+        None => Cursor::default(),
+    };
+    match step {
+        CursorMove::ListedThrough(time) => cursor.listed_through = cursor.listed_through.max(Some(time)),
+        CursorMove::Reconciled(time) => cursor.reconciled_at = cursor.reconciled_at.max(Some(time)),
+    }
+    cursors.insert(key.as_slice(), encode(&cursor)?.as_slice())?;
+    Ok(())
+}
+
+/// Moves up to [`SWEEP`] due blobs back into the queue and returns their feeds.
+fn promote_some(tx: &WriteTransaction, now: DateTime<Utc>) -> Result<HashSet<Feed>, redb::Error> {
+    let due = first_until(&tx.open_table(DEFERRED)?, now)?;
+    let mut feeds = HashSet::new();
+    for (key, _) in due {
+        feeds.insert(key.feed);
+        change(tx, &key, |row| {
+            if let State::Owed { not_before, .. } = &mut row.state {
+                *not_before = None;
+            }
+        })?;
+    }
+    Ok(feeds)
+}
+
+/// Handles up to [`SWEEP`] rows whose time is over; returns how many were looked at.
+fn prune_some(
+    tx: &WriteTransaction,
+    now: DateTime<Utc>,
+    held: &HashSet<BlobKey>,
+) -> Result<(usize, Pruned), redb::Error> {
+    let over = first_until(&tx.open_table(EXPIRY)?, now)?;
+    let mut pruned = Pruned::default();
+    let mut handled = 0;
+    for (key, _) in over {
+        if held.contains(&key) {
+            // Whoever holds it decides what becomes of it.
+            continue;
+        }
+        handled += 1;
+        let row = row_of(&tx.open_table(BLOBS)?, &key)?.ok_or_else(dangling)?;
+        if row.is_owed() {
+            let reason = "its content expired before it could be delivered".to_owned();
+            change(tx, &key, |row| row.state = State::Dead { at: now, reason: reason.clone() })?;
+            pruned.expired.push(DeadBlob { key, created: row.created, since: now, reason });
+        } else {
+            unindex(tx, &key, &row)?;
+            tx.open_table(BLOBS)?.remove(keys::blob(&key).as_slice())?;
+            pruned.forgotten += 1;
+        }
+    }
+    Ok((handled, pruned))
+}
+
+/// The first [`SWEEP`] entries of a table in the order of time that are not after `end`.
+fn first_until(
+    table: &impl ReadableTable<Bytes, ()>,
+    end: DateTime<Utc>,
+) -> Result<Vec<(BlobKey, DateTime<Utc>)>, redb::Error> {
+    let mut found = Vec::new();
+    for entry in table.iter()?.take(SWEEP) {
+        let (key, time) = parsed(keys::parse_in_time_order(entry?.0.value()))?;
+        if time > end {
+            break;
+        }
+        found.push((key, time));
+    }
+    Ok(found)
+}
+
+// ---- delivered events ----------------------------------------------------------------------------------------------
+
+fn remember(tx: &WriteTransaction, events: &[EventKey], now: DateTime<Utc>) -> Result<(), redb::Error> {
+    if events.is_empty() {
+        return Ok(());
+    }
+    let name = format!("{EVENTS}{}", day(now));
+    let mut table = tx.open_table(EventTable::new(&name))?;
+    for event in events {
+        table.insert(event.0, ())?;
+    }
+    Ok(())
+}
+
+fn forget_event_days(tx: &WriteTransaction, oldest_kept: i64) -> Result<(), redb::Error> {
+    for name in event_tables(tx.list_tables()?) {
+        let old =
+            name.strip_prefix(EVENTS).and_then(|day| day.parse::<i64>().ok()).is_some_and(|day| day < oldest_kept);
+        if old {
+            tx.delete_table(EventTable::new(&name))?;
+        }
+    }
+    Ok(())
+}
+
+const EVENTS: &str = "events_";
+
+fn event_tables(tables: impl Iterator<Item = impl TableHandle>) -> Vec<String> {
+    tables.map(|table| table.name().to_owned()).filter(|name| name.starts_with(EVENTS)).collect()
+}
+
+fn day(time: DateTime<Utc>) -> i64 {
+    time.timestamp().div_euclid(86_400)
+}
+
+// ---- encoding ------------------------------------------------------------------------------------------------------
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, redb::Error> {
+    serde_json::to_vec(value).map_err(|error| corrupt(error.to_string()))
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, redb::Error> {
+    serde_json::from_slice(bytes).map_err(|error| corrupt(format!("a row cannot be read: {error}")))
+}
+
+fn parsed<T>(value: Option<T>) -> Result<T, redb::Error> {
+    value.ok_or_else(|| corrupt("a key cannot be read".to_owned()))
+}
+
+fn dangling() -> redb::Error {
+    corrupt("an index names a row that does not exist".to_owned())
+}
+
+fn corrupt(detail: String) -> redb::Error {
+    redb::Error::Corrupted(detail)
+}
+
+#[cfg(test)]
+#[path = "redb_tests.rs"]
+mod tests;

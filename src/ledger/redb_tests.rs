@@ -1,0 +1,300 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::content::{ContentType, TenantId};
+
+fn feed(tenant: u128, content_type: ContentType) -> Feed {
+    Feed { tenant: TenantId(Uuid::from_u128(tenant)), content_type }
+}
+
+fn content(feed: Feed, id: &str, created: DateTime<Utc>) -> ContentRef {
+    ContentRef {
+        feed,
+        content_id: id.into(),
+        content_uri: format!("https://manage.office.com/{id}"),
+        created,
+        expiration: Some(created + TimeDelta::days(7)),
+    }
+}
+
+fn time(secs: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_760_000_000 + secs, 0).unwrap()
+}
+
+fn retry(not_before: DateTime<Utc>) -> Retry {
+    Retry { not_before, reason: "HTTP 500".into(), counts: true }
+}
+
+async fn open(directory: &TempDir) -> RedbLedger {
+    RedbLedger::open(directory.path(), TimeDelta::days(7)).await.unwrap()
+}
+
+fn ids(claims: &[Claim]) -> Vec<&str> {
+    claims.iter().map(|claim| claim.content.content_id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn content_is_recorded_once_and_claimed_oldest_first_by_one_caller() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let (a, b) = (feed(1, ContentType::Exchange), feed(1, ContentType::Dlp));
+    let refs = vec![content(a, "new", time(20)), content(a, "old", time(-5)), content(a, "mid", time(10))];
+    assert_eq!(ledger.record(a, refs.clone(), None, time(30)).await.unwrap(), 3);
+    assert_eq!(ledger.record(a, refs, None, time(30)).await.unwrap(), 0);
+    ledger.record(b, vec![content(b, "other", time(0))], None, time(30)).await.unwrap();
+
+    assert_eq!(ids(&ledger.claim(a, 2).await.unwrap()), ["old", "mid"]);
+    assert_eq!(ids(&ledger.claim(a, 2).await.unwrap()), ["new"]);
+    assert!(ledger.claim(a, 2).await.unwrap().is_empty());
+    ledger.release(&BlobKey { feed: a, content_id: "mid".into() });
+    assert_eq!(ids(&ledger.claim(a, 2).await.unwrap()), ["mid"]);
+    assert_eq!(ids(&ledger.claim(b, 9).await.unwrap()), ["other"]);
+}
+
+#[tokio::test]
+async fn a_crash_keeps_what_is_owed_and_forgets_claims() {
+    let directory = TempDir::new().unwrap();
+    let a = feed(1, ContentType::Exchange);
+    {
+        let ledger = open(&directory).await;
+        let refs = vec![content(a, "1", time(1)), content(a, "2", time(2)), content(a, "3", time(3))];
+        ledger.record(a, refs, Some(CursorMove::ListedThrough(time(9))), time(9)).await.unwrap();
+        assert_eq!(ledger.claim(a, 3).await.unwrap().len(), 3);
+        let done = BlobKey { feed: a, content_id: "2".into() };
+        ledger.complete(done, vec![EventKey::new(a.tenant, "e")], time(10)).await.unwrap();
+    }
+    // The writer task holds the file until it sees that its last handle is gone.
+    tokio::task::yield_now().await;
+    let ledger = open(&directory).await;
+    assert_eq!(ids(&ledger.claim(a, 9).await.unwrap()), ["1", "3"]);
+    assert_eq!(ledger.cursor(a).await.unwrap().listed_through, Some(time(9)));
+    let asked = vec![EventKey::new(a.tenant, "e"), EventKey::new(a.tenant, "f")];
+    assert_eq!(ledger.delivered(asked).await.unwrap(), [true, false]);
+    assert!(ledger.unknown(vec![content(a, "2", time(2))]).await.unwrap().is_empty(), "done rows are recognised");
+}
+
+#[tokio::test]
+async fn cursors_never_move_back() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    for (step, through, reconciled) in [
+        (CursorMove::ListedThrough(time(50)), Some(time(50)), None),
+        (CursorMove::ListedThrough(time(40)), Some(time(50)), None),
+        (CursorMove::Reconciled(time(60)), Some(time(50)), Some(time(60))),
+        (CursorMove::Reconciled(time(10)), Some(time(50)), Some(time(60))),
+    ] {
+        ledger.record(a, vec![], Some(step), time(99)).await.unwrap();
+        let cursor = ledger.cursor(a).await.unwrap();
+        assert_eq!((cursor.listed_through, cursor.reconciled_at), (through, reconciled));
+    }
+}
+
+#[tokio::test]
+async fn a_failed_blob_waits_for_its_time_and_remembers_why() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::General);
+    ledger.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
+    let claim = ledger.claim(a, 1).await.unwrap().remove(0);
+    ledger.fail(BlobKey::from(&claim.content), retry(time(100))).await.unwrap();
+
+    assert!(ledger.claim(a, 1).await.unwrap().is_empty());
+    let waiting = ledger.promote(time(99)).await.unwrap();
+    assert_eq!((waiting.feeds, waiting.next_due), (vec![], Some(time(100))));
+    assert_eq!(ledger.promote(time(100)).await.unwrap(), Promoted { feeds: vec![a], next_due: None });
+    let again = ledger.claim(a, 1).await.unwrap().remove(0);
+    assert_eq!((again.attempts, again.last_error.as_deref()), (1, Some("HTTP 500")));
+    assert_eq!(again.content, claim.content);
+}
+
+#[tokio::test]
+async fn rows_stay_until_their_content_expires_and_owed_ones_die_visibly() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::General);
+    let mut forever = content(a, "forever", time(0));
+    forever.expiration = Some(DateTime::<Utc>::MAX_UTC);
+    ledger
+        .record(a, vec![content(a, "done", time(0)), content(a, "owed", time(0)), forever], None, time(0))
+        .await
+        .unwrap();
+    for id in ["done", "forever"] {
+        ledger.complete(BlobKey { feed: a, content_id: id.into() }, vec![], time(1)).await.unwrap();
+    }
+
+    let in_days = |days: i64| time(0) + TimeDelta::days(days);
+    assert_eq!(ledger.prune(in_days(7)).await.unwrap(), Pruned::default());
+    let pruned = ledger.prune(in_days(9)).await.unwrap();
+    assert_eq!(pruned.forgotten, 1);
+    assert_eq!(pruned.expired.iter().map(|dead| dead.key.content_id.as_str()).collect::<Vec<_>>(), ["owed"]);
+    assert_eq!(ledger.dead(10).await.unwrap(), pruned.expired);
+    let summary = ledger.summary().await.unwrap();
+    assert_eq!(summary, [(a, FeedSummary { owed: 0, dead: 1, oldest_owed: None })]);
+    assert_eq!(ledger.prune(in_days(60)).await.unwrap().forgotten, 2, "nothing is remembered for ever");
+    assert!(ledger.dead(10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn event_ids_are_forgotten_by_the_day_they_arrived() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let tenant = TenantId(Uuid::from_u128(1));
+    let (early, late) = (EventKey::new(tenant, "early"), EventKey::new(tenant, "late"));
+    ledger.deliver(vec![early], time(0)).await.unwrap();
+    ledger.deliver(vec![late], time(0) + TimeDelta::days(3)).await.unwrap();
+    ledger.prune(time(0) + TimeDelta::days(7)).await.unwrap();
+    assert_eq!(ledger.delivered(vec![early, late]).await.unwrap(), [true, true], "at least the window");
+    ledger.prune(time(0) + TimeDelta::days(9)).await.unwrap();
+    assert_eq!(ledger.delivered(vec![early, late]).await.unwrap(), [false, true]);
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_who_is_in_the_way() {
+    let directory = TempDir::new().unwrap();
+    let _first = open(&directory).await;
+    let error = RedbLedger::open(directory.path(), TimeDelta::days(7)).await.unwrap_err();
+    assert!(matches!(error, LedgerError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("in use by another process"));
+}
+
+#[tokio::test]
+async fn what_is_no_ledger_is_refused_and_left_alone() {
+    let mut garbage = vec![0x5a; 64 * 1024];
+    garbage[..4].copy_from_slice(b"redb");
+    for contents in [b"".as_slice(), b"hello", &garbage] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join(FILE);
+        fs::write(&path, contents).unwrap();
+        let error = RedbLedger::open(directory.path(), TimeDelta::days(7)).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Corrupt { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), contents, "the file is evidence");
+    }
+}
+
+#[tokio::test]
+async fn damage_anywhere_in_the_file_never_passes_for_an_empty_ledger() {
+    let directory = TempDir::new().unwrap();
+    let a = feed(1, ContentType::Exchange);
+    {
+        let ledger = open(&directory).await;
+        let refs = (0..2_000).map(|n| content(a, &format!("blob-{n}"), time(n))).collect();
+        ledger.record(a, refs, Some(CursorMove::ListedThrough(time(2_000))), time(2_000)).await.unwrap();
+    }
+    tokio::task::yield_now().await;
+    let path = directory.path().join(FILE);
+    let good = fs::read(&path).unwrap();
+    for cut in [good.len() / 2, 4_096, 1_000] {
+        fs::write(&path, &good[..cut]).unwrap();
+        let error = RedbLedger::open(directory.path(), TimeDelta::days(7)).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Corrupt { .. }), "cut at {cut}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    let directory = TempDir::new().unwrap();
+    drop(open(&directory).await);
+    tokio::task::yield_now().await;
+    {
+        let database = Database::open(directory.path().join(FILE)).unwrap();
+        let tx = database.begin_write().unwrap();
+        tx.open_table(META).unwrap().insert("format", FORMAT + 1).unwrap();
+        tx.commit().unwrap();
+    }
+    let error = RedbLedger::open(directory.path(), TimeDelta::days(7)).await.unwrap_err();
+    assert!(matches!(error, LedgerError::TooNew { .. }), "{error}");
+}
+
+/// What a ledger must do, as simply as possible.
+#[derive(Default)]
+struct Model {
+    blobs: HashMap<&'static str, &'static str>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Record(usize),
+    Claim,
+    Complete(usize),
+    Fail(usize),
+    Bury(usize),
+    Promote,
+    Reopen,
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..6usize).prop_map(Step::Record),
+        Just(Step::Claim),
+        (0..6usize).prop_map(Step::Complete),
+        (0..6usize).prop_map(Step::Fail),
+        (0..6usize).prop_map(Step::Bury),
+        Just(Step::Promote),
+        Just(Step::Reopen),
+    ]
+}
+
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever happens in whatever order, what was recorded is owed until it is completed or buried, exactly.
+    #[test]
+    fn nothing_recorded_is_ever_lost(steps in prop::collection::vec(any_step(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let directory = TempDir::new().unwrap();
+            let a = feed(7, ContentType::SharePoint);
+            let mut ledger = open(&directory).await;
+            let mut model = Model::default();
+            for step in steps {
+                let key = |n: usize| BlobKey { feed: a, content_id: NAMES[n].into() };
+                match step {
+                    Step::Record(n) => {
+                        ledger.record(a, vec![content(a, NAMES[n], time(n as i64))], None, time(0)).await.unwrap();
+                        model.blobs.entry(NAMES[n]).or_insert("owed");
+                    }
+                    Step::Claim => {
+                        ledger.claim(a, 2).await.unwrap();
+                    }
+                    Step::Complete(n) => {
+                        ledger.complete(key(n), vec![], time(0)).await.unwrap();
+                        model.blobs.entry(NAMES[n]).and_modify(|state| *state = "done");
+                    }
+                    Step::Fail(n) => ledger.fail(key(n), retry(time(5))).await.unwrap(),
+                    Step::Bury(n) => {
+                        ledger.bury(key(n), "gone".into(), time(0)).await.unwrap();
+                        model.blobs.entry(NAMES[n]).and_modify(|state| *state = "dead");
+                    }
+                    Step::Promote => {
+                        ledger.promote(time(10)).await.unwrap();
+                    }
+                    Step::Reopen => {
+                        drop(ledger);
+                        tokio::task::yield_now().await;
+                        ledger = open(&directory).await;
+                    }
+                }
+                let summary = ledger.summary().await.unwrap().first().map_or(FeedSummary::default(), |(_, s)| *s);
+                let count = |wanted: &str| model.blobs.values().filter(|state| **state == wanted).count() as u64;
+                assert_eq!((summary.owed, summary.dead), (count("owed"), count("dead")));
+            }
+            drop(ledger);
+            tokio::task::yield_now().await;
+            let ledger = open(&directory).await;
+            ledger.promote(time(10)).await.unwrap();
+            let mut claimed: Vec<_> = ids(&ledger.claim(a, 99).await.unwrap()).into_iter().map(str::to_owned).collect();
+            claimed.sort();
+            let mut owed: Vec<_> =
+                model.blobs.iter().filter(|(_, state)| **state == "owed").map(|(name, _)| (*name).to_owned()).collect();
+            owed.sort();
+            assert_eq!(claimed, owed);
+        });
+    }
+}
