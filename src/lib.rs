@@ -4,7 +4,9 @@
 pub mod clock;
 pub mod component;
 pub mod content;
+pub mod entra;
 pub mod ledger;
+pub mod transport;
 
 /// An error of any kind, as hosts expect it from a source's `build`.
 pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;

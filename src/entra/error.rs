@@ -1,0 +1,63 @@
+//! Why there is no token.
+
+use http::StatusCode;
+use snafu::Snafu;
+
+use super::aadsts;
+use crate::{content::TenantId, transport::TransportError};
+
+/// Why Entra gave no token. Cheap to clone: everyone who waits for the token gets it.
+#[derive(Clone, Debug, Snafu)]
+pub enum EntraError {
+    /// Entra refused.
+    #[snafu(display("Microsoft Entra refused an access token for tenant {tenant}: {description}{}", advice_for(*code)))]
+    Refused {
+        /// The tenant.
+        tenant: TenantId,
+        /// The AADSTS code, where there is one.
+        code: Option<u32>,
+        /// Entra's words.
+        description: String,
+    },
+    /// No answer.
+    #[snafu(display("cannot reach Microsoft Entra for a token for tenant {tenant}: {source}"))]
+    Unreachable {
+        /// The tenant.
+        tenant: TenantId,
+        /// What happened.
+        source: TransportError,
+    },
+    /// An answer that is none.
+    #[snafu(display(
+        "{host} answered a token request for tenant {tenant} with HTTP {status} and a body that is not Microsoft Entra's; \
+         is a proxy or firewall in the way, or auth_endpoint wrong?"
+    ))]
+    NotEntra {
+        /// The tenant.
+        tenant: TenantId,
+        /// Who answered.
+        host: String,
+        /// How.
+        status: StatusCode,
+    },
+    /// The client secret cannot be read.
+    #[snafu(display("{problem}"))]
+    Secret {
+        /// Which and why.
+        problem: String,
+    },
+}
+
+impl EntraError {
+    /// The AADSTS code, if Entra named one.
+    pub const fn code(&self) -> Option<u32> {
+        match self {
+            Self::Refused { code, .. } => *code,
+            _ => None,
+        }
+    }
+}
+
+fn advice_for(code: Option<u32>) -> String {
+    code.and_then(aadsts::advice).map_or_else(String::new, |advice| format!(": {advice}"))
+}

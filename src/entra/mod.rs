@@ -1,0 +1,15 @@
+//! Access tokens from Microsoft Entra ID, by the client-credentials grant.
+//!
+//! Knows nothing of what the tokens are for, save the scope to ask.
+
+mod aadsts;
+mod answer;
+mod claims;
+mod error;
+mod tokens;
+
+pub use self::{
+    answer::{TokenAnswer, parse_token_answer},
+    error::EntraError,
+    tokens::{AccessToken, Authority, TokenEndpoint, Tokens},
+};

@@ -1,0 +1,243 @@
+//! One token per tenant, fetched once however many ask for it.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use http::{HeaderValue, Method, header};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+use url::{Url, form_urlencoded};
+
+use super::{EntraError, TokenAnswer, claims, parse_token_answer};
+use crate::{
+    content::TenantId,
+    transport::{Request, ServerClock, Transport, TransportError, TransportFailure},
+};
+
+/// A token is replaced this long before it expires, or after nine tenths of a shorter life.
+const EARLY: Duration = Duration::from_secs(300);
+
+/// After a refusal, callers get the same error for this long, doubling up to [`LONGEST_PAUSE`]: Entra blocks applications
+/// that ask the same again and again (AADSTS50196).
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// A token this young is not at fault when the API answers 401: the permission is.
+const YOUNG: Duration = Duration::from_secs(10);
+
+/// Entra's answers are small; a body larger than this is not one.
+const LARGEST_ANSWER: usize = 256 * 1024;
+
+/// The scope or resource to ask for, by the version of the token endpoint.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum TokenEndpoint {
+    /// `/oauth2/token`: wants `resource`.
+    V1 {
+        /// Such as `https://manage.office.com`.
+        resource: String,
+    },
+    /// `/oauth2/v2.0/token`: wants `scope`.
+    V2 {
+        /// Such as `https://manage.office.com/.default`.
+        scope: String,
+    },
+}
+
+/// Where tokens come from.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// Such as `https://login.microsoftonline.com`.
+    pub origin: Url,
+    /// Such as `/oauth2/v2.0/token`.
+    pub path: String,
+    /// Which of the two dialects that is.
+    pub endpoint: TokenEndpoint,
+}
+
+/// Reads the client secret; called for each token, so that a rotated secret is used without a restart.
+pub type ReadSecret = Arc<dyn Fn() -> Result<SecretString, String> + Send + Sync>;
+
+/// A bearer token.
+#[derive(Clone)]
+pub struct AccessToken {
+    secret: SecretString,
+    fetched: Instant,
+    refresh: Instant,
+    roles: Option<Arc<[String]>>,
+}
+
+impl AccessToken {
+    /// The value of the `Authorization` header, marked as sensitive.
+    ///
+    /// # Errors
+    ///
+    /// When the token holds bytes that no header can.
+    pub fn header(&self) -> Result<HeaderValue, header::InvalidHeaderValue> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", self.secret.expose_secret()))?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    /// Whether the token says that it has an application permission; `None` when it does not say.
+    pub fn has_role(&self, role: &str) -> Option<bool> {
+        self.roles.as_ref().map(|roles| roles.iter().any(|held| held == role))
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessToken").field("roles", &self.roles).finish_non_exhaustive()
+    }
+}
+
+/// The tokens of all tenants.
+pub struct Tokens {
+    authority: Authority,
+    client_id: String,
+    secret: ReadSecret,
+    transport: Arc<dyn Transport>,
+    clock: ServerClock,
+    timeout: Duration,
+    tenants: std::sync::Mutex<HashMap<TenantId, Arc<Mutex<Slot>>>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    token: Option<AccessToken>,
+    refusal: Option<Refusal>,
+}
+
+struct Refusal {
+    error: EntraError,
+    until: Instant,
+    pause: Duration,
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+impl Tokens {
+    /// A cache that asks `authority` as the application `client_id`.
+    pub fn new(
+        authority: Authority,
+        client_id: String,
+        secret: ReadSecret,
+        transport: Arc<dyn Transport>,
+        clock: ServerClock,
+        timeout: Duration,
+    ) -> Self {
+        Self { authority, client_id, secret, transport, clock, timeout, tenants: std::sync::Mutex::default() }
+    }
+
+    /// The tenant's token; asks Entra if there is none, or if it is about to expire.
+    ///
+    /// # Errors
+    ///
+    /// When Entra gives none; the same error is given for a while without asking again.
+    pub async fn get(&self, tenant: TenantId) -> Result<AccessToken, EntraError> {
+        let slot = self.slot(tenant);
+        // Held while asking Entra: whoever else wants this tenant's token waits for the one request.
+        let mut slot = slot.lock().await;
+        let now = Instant::now();
+        if let Some(token) = slot.token.as_ref().filter(|token| now < token.refresh) {
+            return Ok(token.clone());
+        }
+        if let Some(refusal) = slot.refusal.as_ref().filter(|refusal| now < refusal.until) {
+            return Err(refusal.error.clone());
+        }
+        match self.fetch(tenant).await {
+            Ok(token) => {
+                *slot = Slot { token: Some(token.clone()), refusal: None };
+                Ok(token)
+            }
+            Err(error) => {
+                let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, |last| (last.pause * 2).min(LONGEST_PAUSE));
+                slot.token = None;
+                slot.refusal = Some(Refusal { error: error.clone(), until: Instant::now() + pause, pause });
+                Err(error)
+            }
+        }
+    }
+
+    /// Drops a token that the API refused. Returns whether asking for another can help: not when this one is brand new,
+    /// and it is the permission that is missing.
+    pub async fn invalidate(&self, tenant: TenantId, refused: &AccessToken) -> bool {
+        let slot = self.slot(tenant);
+        let mut slot = slot.lock().await;
+        match &slot.token {
+            // Somebody else has dropped it already and there is a newer one.
+            Some(current) if current.fetched != refused.fetched => true,
+            Some(current) if current.fetched.elapsed() < YOUNG => false,
+            _ => {
+                slot.token = None;
+                true
+            }
+        }
+    }
+
+    fn slot(&self, tenant: TenantId) -> Arc<Mutex<Slot>> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Arc::clone(tenants.entry(tenant).or_default())
+    }
+
+    async fn fetch(&self, tenant: TenantId) -> Result<AccessToken, EntraError> {
+        let secret = (self.secret)().map_err(|problem| EntraError::Secret { problem })?;
+        let request = self.request(tenant, &secret);
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let unreachable = |source| EntraError::Unreachable { tenant, source };
+        let exchange = async {
+            let response = self.transport.send(request).await?;
+            self.clock.observe(&response.headers);
+            Ok((response.status, response.read_up_to(LARGEST_ANSWER).await?))
+        };
+        let (status, body) = timeout(self.timeout, exchange)
+            .await
+            .unwrap_or_else(|_| {
+                let waited = format!("waited {} s", self.timeout.as_secs());
+                Err(TransportError::new(TransportFailure::Timeout, waited))
+            })
+            .map_err(unreachable)?;
+        match parse_token_answer(&body) {
+            TokenAnswer::Token { token, expires_in } if status.is_success() => {
+                let fetched = Instant::now();
+                let life = expires_in.saturating_sub(EARLY).max(expires_in.mul_f32(0.9).min(EARLY));
+                let roles = claims::roles(token.expose_secret()).map(Into::into);
+                Ok(AccessToken { secret: token, fetched, refresh: fetched + life, roles })
+            }
+            TokenAnswer::Refused { code, description } => {
+                // Entra does not repeat secrets; a proxy that echoes requests might.
+                let description = description.replace(secret.expose_secret(), "[redacted]");
+                Err(EntraError::Refused { tenant, code, description })
+            }
+            TokenAnswer::Token { .. } | TokenAnswer::Unreadable => Err(EntraError::NotEntra { tenant, host, status }),
+        }
+    }
+
+    fn request(&self, tenant: TenantId, secret: &SecretString) -> Request {
+        let mut url = self.authority.origin.clone();
+        url.set_path(&format!("/{tenant}{}", self.authority.path));
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials")
+            .append_pair("client_id", &self.client_id)
+            .append_pair("client_secret", secret.expose_secret());
+        match &self.authority.endpoint {
+            TokenEndpoint::V1 { resource } => form.append_pair("resource", resource),
+            TokenEndpoint::V2 { scope } => form.append_pair("scope", scope),
+        };
+        let mut request = Request::new(Method::POST, url);
+        let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
+        request.headers.insert(header::CONTENT_TYPE, form_type);
+        request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        request.body = form.finish().into_bytes().into();
+        request
+    }
+}
+
+#[cfg(test)]
+#[path = "tokens_tests.rs"]
+mod tests;

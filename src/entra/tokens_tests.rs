@@ -1,0 +1,126 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use futures::{StreamExt, stream};
+use http::{HeaderMap, StatusCode};
+use uuid::Uuid;
+
+use super::*;
+use crate::{clock::Clock, transport::Response};
+
+const SECRET: &str = "s3cr~t value+&";
+
+/// Answers every request with the same body, after a second, and counts.
+#[derive(Debug)]
+struct Entra {
+    status: StatusCode,
+    body: &'static str,
+    requests: AtomicUsize,
+}
+
+#[async_trait]
+impl Transport for Entra {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        self.requests.fetch_add(1, Ordering::SeqCst);
+        let form: HashMap<_, _> = form_urlencoded::parse(&request.body).into_owned().collect();
+        assert_eq!(form["client_secret"], SECRET);
+        assert_eq!(form["scope"], "https://manage.office.com/.default");
+        assert_eq!(request.url.as_str(), format!("https://login.microsoftonline.com/{}/oauth2/v2.0/token", tenant()));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let body = stream::iter([Ok(self.body.into())]).boxed();
+        Ok(Response { status: self.status, headers: HeaderMap::new(), body })
+    }
+}
+
+fn tenant() -> TenantId {
+    TenantId(Uuid::from_u128(1))
+}
+
+fn tokens(status: u16, body: &'static str) -> (Arc<Tokens>, Arc<Entra>) {
+    let entra = Arc::new(Entra { status: StatusCode::from_u16(status).unwrap(), body, requests: AtomicUsize::new(0) });
+    let authority = Authority {
+        origin: "https://login.microsoftonline.com".parse().unwrap(),
+        path: "/oauth2/v2.0/token".into(),
+        endpoint: TokenEndpoint::V2 { scope: "https://manage.office.com/.default".into() },
+    };
+    let clock = ServerClock::new(Clock::system());
+    let secret: ReadSecret = Arc::new(|| Ok(SECRET.to_owned().into()));
+    let transport = Arc::clone(&entra) as Arc<dyn Transport>;
+    let tokens = Tokens::new(authority, "app".into(), secret, transport, clock, Duration::from_secs(30));
+    (Arc::new(tokens), entra)
+}
+
+const GOOD: &str = r#"{"access_token":"a.b.c","expires_in":3599}"#;
+
+#[tokio::test(start_paused = true)]
+async fn many_callers_share_one_request_and_the_token_is_renewed_before_it_expires() {
+    let (tokens, entra) = tokens(200, GOOD);
+    let callers: Vec<_> = (0..20)
+        .map(|_| {
+            let tokens = Arc::clone(&tokens);
+            tokio::spawn(async move { tokens.get(tenant()).await.unwrap() })
+        })
+        .collect();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap().header().unwrap(), "Bearer a.b.c");
+    }
+    assert_eq!(entra.requests.load(Ordering::SeqCst), 1);
+    tokio::time::sleep(Duration::from_secs(3_200)).await;
+    tokens.get(tenant()).await.unwrap();
+    assert_eq!(entra.requests.load(Ordering::SeqCst), 1);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    tokens.get(tenant()).await.unwrap();
+    assert_eq!(entra.requests.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_token_is_fetched_once_more_unless_it_is_brand_new() {
+    let (tokens, entra) = tokens(200, GOOD);
+    let first = tokens.get(tenant()).await.unwrap();
+    assert!(!tokens.invalidate(tenant(), &first).await, "a brand new token is not at fault");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(tokens.invalidate(tenant(), &first).await);
+    tokens.get(tenant()).await.unwrap();
+    assert!(tokens.invalidate(tenant(), &first).await, "another caller has renewed it: try that one");
+    tokens.get(tenant()).await.unwrap();
+    assert_eq!(entra.requests.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_what_to_click_and_is_not_asked_again_at_once() {
+    let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret 's3cr~t value+&' provided."}"#;
+    let (tokens, entra) = tokens(401, body);
+    let text = tokens.get(tenant()).await.unwrap_err().to_string();
+    assert!(text.contains("Secret ID was pasted") && text.contains(&tenant().to_string()), "{text}");
+    assert!(!text.contains(SECRET), "{text}");
+    for _ in 0..10 {
+        tokens.get(tenant()).await.unwrap_err();
+    }
+    assert_eq!(entra.requests.load(Ordering::SeqCst), 1);
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    for _ in 0..3_600 {
+        tokens.get(tenant()).await.unwrap_err();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(entra.requests.load(Ordering::SeqCst) < 25, "{:?}", entra.requests);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_a_proxy_and_silence_are_told_apart() {
+    let (with_page, _) = tokens(200, "<html>Please log in</html>");
+    assert!(matches!(with_page.get(tenant()).await, Err(EntraError::NotEntra { .. })));
+    let (silent, _) = tokens(200, GOOD);
+    let silent = Tokens { timeout: Duration::from_millis(10), ..Arc::into_inner(silent).unwrap() };
+    assert!(matches!(silent.get(tenant()).await, Err(EntraError::Unreachable { .. })));
+}
+
+#[test]
+fn debug_shows_no_token() {
+    let token = AccessToken {
+        secret: "a.b.c".to_owned().into(),
+        fetched: Instant::now(),
+        refresh: Instant::now(),
+        roles: None,
+    };
+    assert!(!format!("{token:?} {:?}", token.header()).contains("a.b.c"));
+}
