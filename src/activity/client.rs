@@ -1,0 +1,256 @@
+//! One request: token, quota, time limit, and what its refusal means.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use http::{HeaderValue, Method, StatusCode, header};
+use tokio::time::{Instant, timeout};
+use url::Url;
+use uuid::Uuid;
+
+use super::{ActivityError, Failure, Operation, Origin, Refusal, Throttle, with_publisher};
+use crate::{
+    content::{ContentType, TenantId},
+    entra::{AccessToken, Tokens},
+    transport::{Request, Response, ServerClock, Transport, TransportError, TransportFailure, retry_after},
+};
+
+/// Error bodies are small; of a page that is not, the beginning will do.
+const LARGEST_REFUSAL: usize = 64 * 1024;
+
+/// Settings of an [`ActivityClient`].
+#[derive(Clone, Debug)]
+pub struct ActivityOptions {
+    /// Such as `https://manage.office.com`.
+    pub endpoint: Url,
+    /// The GUID under which Microsoft counts requests.
+    pub publisher: Uuid,
+    /// For each tenant.
+    pub requests_per_minute: NonZeroU32,
+    /// How long to wait for a response's headers, and for each next piece of its body.
+    pub timeout: Duration,
+}
+
+/// Talks to the API on behalf of all tenants. Cheap to clone.
+#[derive(Clone)]
+pub struct ActivityClient {
+    pub(super) origin: Origin,
+    options: Arc<ActivityOptions>,
+    transport: Arc<dyn Transport>,
+    tokens: Arc<Tokens>,
+    clock: ServerClock,
+    throttles: Arc<Mutex<HashMap<TenantId, Arc<Throttle>>>>,
+}
+
+impl fmt::Debug for ActivityClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActivityClient").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// What a request is about, for its errors.
+#[derive(Clone, Copy)]
+pub(super) struct Subject {
+    pub operation: Operation,
+    pub tenant: TenantId,
+    pub content_type: Option<ContentType>,
+}
+
+impl Subject {
+    pub fn error(self, failure: Failure) -> ActivityError {
+        let Self { operation, tenant, content_type } = self;
+        ActivityError { operation, tenant, content_type, failure: Box::new(failure) }
+    }
+}
+
+impl ActivityClient {
+    /// A client that takes its tokens from `tokens` and learns the server's time into `clock`.
+    pub fn new(
+        options: ActivityOptions,
+        transport: Arc<dyn Transport>,
+        tokens: Arc<Tokens>,
+        clock: ServerClock,
+    ) -> Self {
+        let origin = Origin::new(&options.endpoint);
+        Self { origin, options: Arc::new(options), transport, tokens, clock, throttles: Arc::default() }
+    }
+
+    /// The time by Microsoft's clock.
+    pub const fn clock(&self) -> &ServerClock {
+        &self.clock
+    }
+
+    /// Until when nothing is sent to a tenant, if it is being throttled.
+    pub fn paused_until(&self, tenant: TenantId) -> Option<Instant> {
+        self.throttle(tenant).paused_until()
+    }
+
+    /// Gets the tenant a token if it has none, for nothing but to learn the server's time and whether there is one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn authenticate(&self, tenant: TenantId) -> Result<(), ActivityError> {
+        let subject = Subject { operation: Operation::ListSubscriptions, tenant, content_type: None };
+        self.tokens.get(tenant).await.map(drop).map_err(|error| subject.error(Failure::Token(error)))
+    }
+
+    /// The URL of an operation, without the publisher.
+    pub(super) fn url(&self, tenant: TenantId, path: &str, parameters: &[(&str, &str)]) -> Url {
+        let mut url = self.origin.url().clone();
+        url.set_path(&format!("/api/v1.0/{tenant}/activity/feed/{path}"));
+        if !parameters.is_empty() {
+            url.query_pairs_mut().extend_pairs(parameters);
+        }
+        url
+    }
+
+    /// Sends a request and returns its successful response. A token that the API refuses is replaced once.
+    pub(super) async fn send(
+        &self,
+        subject: Subject,
+        method: Method,
+        url: Url,
+        body: Bytes,
+    ) -> Result<Response, ActivityError> {
+        let url = with_publisher(url, self.options.publisher);
+        let mut renewed = false;
+        loop {
+            let token = self.tokens.get(subject.tenant).await.map_err(|error| subject.error(Failure::Token(error)))?;
+            let request = request(method.clone(), url.clone(), body.clone(), &token).map_err(|problem| {
+                subject.error(Failure::Malformed { problem: format!("the access token cannot be sent: {problem}") })
+            })?;
+            self.throttle(subject.tenant).acquire().await;
+            let response = self.exchange(request).await.map_err(|error| subject.error(Failure::Transport(error)))?;
+            if response.status.is_success() {
+                return Ok(response);
+            }
+            let status = response.status;
+            if status == StatusCode::UNAUTHORIZED && !renewed && self.tokens.invalidate(subject.tenant, &token).await {
+                renewed = true;
+                continue;
+            }
+            let asked_to_wait = retry_after(&response.headers, self.clock.now());
+            // An error without a readable body is still that error.
+            let body = response.read_up_to(LARGEST_REFUSAL).await.unwrap_or_default();
+            let refusal = Refusal::parse(&body);
+            return Err(subject.error(self.classify(subject, status, refusal, asked_to_wait, &token)));
+        }
+    }
+
+    /// Sends a request and reads its whole successful answer, up to `limit` bytes.
+    pub(super) async fn call(
+        &self,
+        subject: Subject,
+        method: Method,
+        url: Url,
+        body: Bytes,
+        limit: usize,
+    ) -> Result<(http::HeaderMap, Bytes), ActivityError> {
+        let response = self.send(subject, method, url, body).await?;
+        let headers = response.headers.clone();
+        let answer = response.read_up_to(limit).await.map_err(|error| subject.error(Failure::Transport(error)))?;
+        if answer.len() == limit {
+            let problem = format!("it is larger than {limit} bytes");
+            return Err(subject.error(Failure::Malformed { problem }));
+        }
+        Ok((headers, answer))
+    }
+
+    /// Sends a request as it is; silence for longer than the time limit is an error, in the headers and in the body.
+    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
+        let limit = self.options.timeout;
+        let silence =
+            move || TransportError::new(TransportFailure::Timeout, format!("nothing came for {} s", limit.as_secs()));
+        let response = timeout(limit, self.transport.send(request)).await.map_err(|_| silence())??;
+        self.clock.observe(&response.headers);
+        let body = stream::unfold(Some(response.body), move |body| async move {
+            let mut body = body?;
+            match timeout(limit, body.next()).await {
+                Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some(body))),
+                Ok(Some(Err(error))) => Some((Err(error), None)),
+                Ok(None) => None,
+                Err(_) => Some((Err(silence()), None)),
+            }
+        });
+        Ok(Response { body: body.boxed(), ..response })
+    }
+
+    fn classify(
+        &self,
+        subject: Subject,
+        status: StatusCode,
+        refusal: Refusal,
+        asked_to_wait: Option<Duration>,
+        token: &AccessToken,
+    ) -> Failure {
+        let permission = subject.content_type.map_or("ActivityFeed.Read", ContentType::permission);
+        if status == StatusCode::TOO_MANY_REQUESTS && refusal.message.contains("subscription start") {
+            return Failure::StartedTooOften { wait: refusal.retry_again_after().or(asked_to_wait) };
+        }
+        // Throttling comes as 403 as well as 429 (Microsoft's troubleshooting page).
+        if refusal.is(&["AF429"]) || (status == StatusCode::TOO_MANY_REQUESTS && refusal.code.is_none()) {
+            let wait = self.throttle(subject.tenant).throttled(asked_to_wait);
+            return Failure::Throttled { wait };
+        }
+        if refusal.is(&["AF20010", "AF20012", "AF20013"]) {
+            return Failure::TenantRefused(refusal);
+        }
+        if refusal.is(&["AF20011"]) || refusal.says_auditing_is_off() {
+            return Failure::AuditingDisabled;
+        }
+        if refusal.is(&["AF20022"]) {
+            return Failure::NotSubscribed;
+        }
+        if refusal.is(&["AF20023"]) {
+            return Failure::SubscriptionDisabled(refusal);
+        }
+        if refusal.is(&["AF20030", "AF20055"]) {
+            return Failure::WindowRefused(refusal);
+        }
+        if refusal.is(&["AF20031"]) {
+            return Failure::PageRefused(refusal);
+        }
+        if refusal.is(&["AF20050", "AF20051", "AF20052"])
+            || (subject.operation == Operation::RetrieveContent
+                && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE))
+        {
+            return Failure::ContentGone(refusal);
+        }
+        let unauthorised = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        if refusal.is(&["AF10001"]) || (unauthorised && refusal.code.is_none()) {
+            // A token without ActivityFeed.Read reads nothing, whatever was asked for.
+            let missing =
+                if token.has_role("ActivityFeed.Read") == Some(false) { "ActivityFeed.Read" } else { permission };
+            return Failure::PermissionMissing { permission: missing, refusal };
+        }
+        let in_trouble = status.is_server_error()
+            || status == StatusCode::REQUEST_TIMEOUT
+            || refusal.code.as_deref().is_some_and(|code| code.starts_with("AF5"));
+        if in_trouble { Failure::Unavailable { status, refusal } } else { Failure::Refused { status, refusal } }
+    }
+
+    pub(super) fn throttle(&self, tenant: TenantId) -> Arc<Throttle> {
+        let mut throttles = self.throttles.lock().unwrap_or_else(PoisonError::into_inner);
+        let limit = self.options.requests_per_minute;
+        Arc::clone(throttles.entry(tenant).or_insert_with(|| Arc::new(Throttle::new(limit))))
+    }
+}
+
+fn request(method: Method, url: Url, body: Bytes, token: &AccessToken) -> Result<Request, header::InvalidHeaderValue> {
+    let mut request = Request::new(method, url);
+    request.headers.insert(header::AUTHORIZATION, token.header()?);
+    request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    if !body.is_empty() {
+        request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    }
+    request.body = body;
+    Ok(request)
+}

@@ -1,0 +1,23 @@
+//! The Office 365 Management Activity API, as it behaves (docs/api-behaviour.md).
+//!
+//! Knows nothing of events, and keeps nothing on disk.
+
+mod answer;
+mod client;
+mod content;
+mod error;
+mod refusal;
+mod resources;
+mod subscriptions;
+mod throttle;
+mod uri;
+
+pub use self::{
+    answer::{ContentEntry, MalformedAnswer, SensitiveType, Subscription, parse_listing},
+    client::{ActivityClient, ActivityOptions},
+    content::{ListingPage, NextPage, TimeWindow},
+    error::{ActivityError, Failure, Operation},
+    refusal::Refusal,
+    throttle::Throttle,
+    uri::{ForeignUri, Origin, with_publisher},
+};
