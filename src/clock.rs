@@ -68,7 +68,7 @@ mod tests {
         let clock = Clock::starting_at(origin);
         assert_eq!(clock.now(), origin);
 
-        tokio::time::sleep(Duration::from_secs(7 * 86_400)).await;
+        tokio::time::sleep(Duration::from_hours(7 * 24)).await;
         assert_eq!(clock.now(), origin + TimeDelta::days(7));
         assert_eq!(clock.skewed(TimeDelta::hours(-1)).now(), origin + TimeDelta::hours(7 * 24 - 1));
     }

@@ -4,9 +4,12 @@
 pub mod activity;
 pub mod clock;
 pub mod component;
+pub mod config;
 pub mod content;
 pub mod entra;
 pub mod ledger;
+pub mod normalize;
+pub mod telemetry;
 pub mod transport;
 
 /// An error of any kind, as hosts expect it from a source's `build`.

@@ -70,6 +70,7 @@ pub enum ContentEntry {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "Microsoft's names")]
 struct RawEntry {
     content_type: Option<String>,
     content_id: Option<String>,

@@ -77,7 +77,7 @@ pub enum Failure {
         /// How long to wait, if Microsoft says.
         wait: Option<Duration>,
     },
-    /// HTTP 401 or 403 with a token that works elsewhere, or AF10001: a permission is missing.
+    /// HTTP 401 or 403 with a token that works elsewhere, or `AF10001`: a permission is missing.
     PermissionMissing {
         /// Which.
         permission: &'static str,
@@ -100,7 +100,7 @@ pub enum Failure {
     ContentGone(Refusal),
     /// A URI that leads elsewhere.
     Foreign(ForeignUri),
-    /// The service is in trouble (5xx, 408, AF5xxxx).
+    /// The service is in trouble (5xx, 408, `AF5…`).
     Unavailable {
         /// The HTTP status.
         status: StatusCode,

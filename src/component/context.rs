@@ -5,10 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::{ExtraContext, LogNamespace, ShutdownSignal, SourceSender};
+use crate::config::{AcknowledgementsConfig, ProxyConfig};
 
 /// The name of a component in its topology, such as `m365`.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -30,55 +28,6 @@ impl<T: Into<String>> From<T> for ComponentKey {
 impl fmt::Display for ComponentKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// Whether a source waits until its events are delivered before it marks their content done.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AcknowledgementsConfig {
-    /// Wait for delivery before content counts as done. Default: true. With `false`, content counts as done as soon as
-    /// the pipeline has taken its events, and a crash of the pipeline loses what it held.
-    pub enabled: Option<bool>,
-}
-
-impl AcknowledgementsConfig {
-    /// This setting, or `other` where this one says nothing.
-    #[must_use]
-    pub fn merge_default(self, other: Self) -> Self {
-        Self { enabled: self.enabled.or(other.enabled) }
-    }
-
-    /// Whether to wait for delivery. On unless switched off: the source exists to lose nothing.
-    pub fn enabled(self) -> bool {
-        self.enabled.unwrap_or(true)
-    }
-}
-
-impl From<bool> for AcknowledgementsConfig {
-    fn from(enabled: bool) -> Self {
-        Self { enabled: Some(enabled) }
-    }
-}
-
-/// The HTTP proxy to use.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct ProxyConfig {
-    /// Whether to use a proxy at all. Default: true, which without the keys below means: as the environment variables
-    /// `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` say.
-    pub enabled: bool,
-    /// Proxy for plain http requests, such as `http://proxy.example.com:3128`.
-    pub http: Option<String>,
-    /// Proxy for https requests, such as `http://proxy.example.com:3128`.
-    pub https: Option<String>,
-    /// Hosts to reach without the proxy: names, `.domain` suffixes, IP addresses or CIDR ranges.
-    pub no_proxy: Vec<String>,
-}
-
-impl Default for ProxyConfig {
-    fn default() -> Self {
-        Self { enabled: true, http: None, https: None, no_proxy: Vec::new() }
     }
 }
 
@@ -154,6 +103,6 @@ impl SourceContext {
 
     /// Whether to wait for delivery, by the component's own setting, else the topology's, else the sinks'.
     pub fn do_acknowledgements(&self, config: AcknowledgementsConfig) -> bool {
-        config.merge_default(self.globals.acknowledgements).merge_default(self.acknowledgements.into()).enabled()
+        config.or(self.globals.acknowledgements).enabled.unwrap_or(self.acknowledgements)
     }
 }

@@ -16,7 +16,7 @@ mod shutdown;
 mod source;
 
 pub use self::{
-    context::{AcknowledgementsConfig, ComponentKey, GlobalOptions, ProxyConfig, SourceContext},
+    context::{ComponentKey, GlobalOptions, SourceContext},
     event::{EventMetadata, LogEvent, SharedFields},
     extra_context::ExtraContext,
     finalization::{

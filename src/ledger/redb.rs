@@ -79,15 +79,11 @@ impl RedbLedger {
     /// When another process has it, when it is damaged (it is left as it is), or when the directory cannot be written.
     pub async fn open(directory: &Path, dedupe_window: TimeDelta) -> Result<Self, LedgerError> {
         let path = Arc::new(directory.join(FILE));
-        let opened = {
+        let database = {
             let path = Arc::clone(&path);
-            tokio::task::spawn_blocking(move || writer::catch(|| open_or_create(&path))).await
+            tokio::task::spawn_blocking(move || open_or_create(&path)).await
         };
-        let database = match opened {
-            Ok(Ok(database)) => database?,
-            Ok(Err(detail)) => return Err(LedgerError::Corrupt { path: (*path).clone(), detail }),
-            Err(join) => return Err(writer::from_panic(&path, join)),
-        };
+        let database = database.unwrap_or_else(|join| Err(writer::from_panic(&path, join)))?;
         let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database), Arc::clone(&path));
         Ok(Self { database, writer, path, claimed: Mutex::default(), dedupe_window })

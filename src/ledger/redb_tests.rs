@@ -257,7 +257,7 @@ proptest! {
                 let key = |n: usize| BlobKey { feed: a, content_id: NAMES[n].into() };
                 match step {
                     Step::Record(n) => {
-                        ledger.record(a, vec![content(a, NAMES[n], time(n as i64))], None, time(0)).await.unwrap();
+                        ledger.record(a, vec![content(a, NAMES[n], time(i64::try_from(n).unwrap()))], None, time(0)).await.unwrap();
                         model.blobs.entry(NAMES[n]).or_insert("owed");
                     }
                     Step::Claim => {

@@ -3,7 +3,11 @@
 //! A durable transaction costs an fsync, some milliseconds on ordinary disks. With sixteen blobs in flight there are
 //! usually several writers; they share one.
 
-use std::{panic, path::PathBuf, sync::Arc};
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use redb::{Database, WriteTransaction};
 use tokio::{
@@ -77,7 +81,9 @@ async fn write(database: Arc<Database>, mut queue: mpsc::UnboundedReceiver<Reque
         let outcome = tokio::task::spawn_blocking(move || commit(&database, jobs)).await;
         let error = match outcome {
             Ok(Ok(replies)) => {
-                replies.into_iter().for_each(|reply| reply());
+                for reply in replies {
+                    reply();
+                }
                 continue;
             }
             Ok(Err(error)) => LedgerError::from_redb((*path).clone(), error),
@@ -97,27 +103,14 @@ fn commit(database: &Database, jobs: Vec<Job>) -> Result<Vec<Reply>, redb::Error
 }
 
 /// redb checks its file with assertions, too; a damaged file can end in a panic, which must not pass for anything else.
-pub(super) fn from_panic(path: &PathBuf, join: JoinError) -> LedgerError {
+pub(super) fn from_panic(path: &Path, join: JoinError) -> LedgerError {
     match join.try_into_panic() {
-        Ok(payload) => {
-            let detail = payload
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-                .unwrap_or_else(|| "the storage engine gave up".to_owned());
-            LedgerError::Corrupt { path: path.clone(), detail }
-        }
-        Err(_) => LedgerError::Closed { path: path.clone() },
+        Ok(payload) => LedgerError::Corrupt { path: path.into(), detail: panic_text(&*payload) },
+        Err(_) => LedgerError::Closed { path: path.into() },
     }
 }
 
-/// Runs `open` and turns a panic of the storage engine into an error value.
-pub(super) fn catch<T>(open: impl FnOnce() -> T + panic::UnwindSafe) -> Result<T, String> {
-    panic::catch_unwind(open).map_err(|payload| {
-        payload
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-            .unwrap_or_else(|| "the storage engine gave up".to_owned())
-    })
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
+    text.unwrap_or("the storage engine gave up").to_owned()
 }

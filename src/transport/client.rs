@@ -11,7 +11,7 @@ use rustls_platform_verifier::Verifier;
 use snafu::{ResultExt, Snafu};
 
 use super::{Request, Response, Transport, TransportError};
-use crate::component::ProxyConfig;
+use crate::config::ProxyConfig;
 
 /// How a connection is made.
 #[derive(Clone, Debug, Default)]
@@ -83,11 +83,11 @@ impl HttpTransport {
             let except = NoProxy::from_string(&proxy.no_proxy.join(","));
             // The error would repeat the URL, which may hold a password.
             if let Some(url) = &proxy.http {
-                let http = Proxy::http(url).map_err(|_| SetupError::ProxyUrl { key: "http" })?;
+                let http = Proxy::http(url.expose().clone()).map_err(|_| SetupError::ProxyUrl { key: "http" })?;
                 builder = builder.proxy(http.no_proxy(except.clone()));
             }
             if let Some(url) = &proxy.https {
-                let https = Proxy::https(url).map_err(|_| SetupError::ProxyUrl { key: "https" })?;
+                let https = Proxy::https(url.expose().clone()).map_err(|_| SetupError::ProxyUrl { key: "https" })?;
                 builder = builder.proxy(https.no_proxy(except));
             }
         }

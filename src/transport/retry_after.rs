@@ -12,12 +12,11 @@ const LONGEST: Duration = Duration::from_secs(3_600);
 /// compared with `server_now`, the server's own idea of the time.
 pub fn retry_after(headers: &HeaderMap, server_now: DateTime<Utc>) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match value.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = DateTime::<Utc>::from(httpdate::parse_http_date(value).ok()?);
-            (date - server_now).to_std().unwrap_or_default()
-        }
+    let wait = if let Ok(seconds) = value.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = DateTime::<Utc>::from(httpdate::parse_http_date(value).ok()?);
+        (date - server_now).to_std().unwrap_or_default()
     };
     Some(wait.min(LONGEST))
 }

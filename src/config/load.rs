@@ -1,0 +1,46 @@
+//! The way of a file into a configuration that may be used: syntax, keys, values, rules. Each step tells all that is
+//! wrong before the next begins.
+
+use std::{fs, path::Path};
+
+use super::{
+    decode,
+    document::{self, Format},
+    error::{ConfigError, ConfigErrors},
+    redact::Redactor,
+    structure,
+    topology::TopologyConfig,
+};
+
+/// Reads and checks a configuration file: TOML, or YAML or JSON by its extension.
+pub fn load(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
+    let name = path.display().to_string();
+    let format = Format::of(path).ok_or_else(|| {
+        let help = "Name it with .toml, or with .yaml, .yml or .json for a file in one of these formats.";
+        ConfigError::new(&name, "the name does not say the format of the file", help)
+    })?;
+    let text = fs::read_to_string(path).map_err(|error| {
+        let help = "Write the path of a UTF-8 text file that this process may read.";
+        ConfigError::new(&name, format!("cannot be read: {error}"), help)
+    })?;
+    parse_named(&text, format, &name)
+}
+
+/// Reads and checks a configuration text.
+pub fn parse(text: &str, format: Format) -> Result<TopologyConfig, ConfigErrors> {
+    parse_named(text, format, "")
+}
+
+fn parse_named(text: &str, format: Format, name: &str) -> Result<TopologyConfig, ConfigErrors> {
+    let document = document::read(text, format).map_err(|error| {
+        let place = match (name, error.place().as_str()) {
+            (name, "") => name.to_owned(),
+            ("", place) => place.to_owned(),
+            (name, place) => format!("{name}, {place}"),
+        };
+        ConfigError::new(place, error.message, "")
+    })?;
+    let redactor = Redactor::of(&document);
+    let config = structure::check(&document).and_then(|()| decode::topology(document));
+    config.and_then(|config| config.validate().map(|()| config)).map_err(|errors| redactor.clean(errors))
+}

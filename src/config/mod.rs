@@ -1,0 +1,45 @@
+//! What a user writes: one schema for both modes, its defaults and its rules, and the standalone host's file.
+//!
+//! This room knows nothing of how anything runs. It promises two things to whoever writes a configuration: every
+//! problem is told with the key's full path and what to write instead, as many at once as can be known; and no secret
+//! is in what it tells.
+//!
+//! A file goes through `document` (text to tree), `structure` (unknown and missing keys, by the JSON Schema),
+//! `decode` (tree to types) and `validate` (the rules), in this order.
+
+mod cloud;
+mod data_dir;
+mod decode;
+mod document;
+mod duration;
+mod error;
+mod key_path;
+mod limits;
+mod load;
+mod network;
+mod origin;
+mod redact;
+mod schema;
+mod secret;
+mod size;
+mod source;
+mod structure;
+mod topology;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+pub use cloud::{Cloud, TokenVersion};
+pub use data_dir::{DataDirError, check_data_dir};
+pub use document::Format;
+pub use duration::{HumanDuration, InvalidDuration};
+pub use error::{ConfigError, ConfigErrors};
+pub use limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig};
+pub use load::{load, parse};
+pub use network::{ProxyConfig, ProxyUrl, TlsConfig};
+pub use schema::{json_schema, source_json_schema};
+pub use secret::{SecretError, SecretRef, secret_hint};
+pub use size::{ByteSize, InvalidSize};
+pub use source::{AcknowledgementsConfig, AuthConfig, EventSchema, Mode, Office365Config, TenantConfig};
+pub use topology::{ConsoleSinkConfig, FileSinkConfig, SinkConfig, SourceEntry, TelemetryConfig, TopologyConfig};

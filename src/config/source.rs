@@ -1,0 +1,351 @@
+//! The source: one schema for both modes.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+
+use super::{
+    cloud::{Cloud, TokenVersion},
+    duration::HumanDuration,
+    limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig},
+    network::{ProxyConfig, TlsConfig},
+    secret::SecretRef,
+};
+use crate::content::{ContentType, TenantId};
+
+const TOKEN_PATH: &str = "/oauth2/v2.0/token";
+
+/// Collects the audit logs of Microsoft 365 tenants from the Office 365 Management Activity API.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Office365Config {
+    /// How new content is found. Mode "webhook" is not available in this version.
+    #[serde(default)]
+    #[schemars(example = Mode::Poll)]
+    pub mode: Mode,
+
+    /// The Microsoft cloud that holds the tenants. It stands for `endpoint` and `auth_endpoint`. Default: "enterprise".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cloud: Option<Cloud>,
+
+    /// The content types to collect, in any case. Default: the four audit content types. "DLP.All" is added by name,
+    /// because it needs another permission (`ActivityFeed.ReadDlp`).
+    #[serde(default = "default_content_types")]
+    #[schemars(length(min = 1), example = ContentType::ALL)]
+    pub content_types: Vec<ContentType>,
+
+    /// The GUID that Microsoft counts requests by: the tenant id of the company that runs this collector. Required with
+    /// several tenants. Default: the tenant id when there is one tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"6a98b5da-7b3c-4486-bb0b-66a048c6da62")]
+    pub publisher_identifier: Option<Uuid>,
+
+    /// The form of the events. "ecs" and "ocsf" are not available in this version.
+    #[serde(default)]
+    #[schemars(example = EventSchema::Raw)]
+    pub schema: EventSchema,
+
+    /// How far back the first run of a content type begins, at most "7d": the API holds no more.
+    #[serde(default = "default_start_from")]
+    #[schemars(extend("x-unit" = "duration"))]
+    pub start_from: HumanDuration,
+
+    /// The origin of the Management Activity API, in place of the one of `cloud`, such as that of a proxy. Plain http
+    /// is accepted for loopback addresses only. Default: the API endpoint of `cloud`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"https://manage.office.com")]
+    pub endpoint: Option<Url>,
+
+    /// The origin of Microsoft Entra's token endpoint, in place of the one of the cloud. Default: the login endpoint of
+    /// `cloud`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"https://login.microsoftonline.com")]
+    pub auth_endpoint: Option<Url>,
+
+    /// The path of the token endpoint after the tenant id. With "/v2.0/" in it, the request names a `scope`, else a
+    /// `resource`, as for "/oauth2/token". Default: "/oauth2/v2.0/token".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/oauth2/v2.0/token")]
+    pub token_path: Option<String>,
+
+    /// The app registration that reads the audit logs.
+    pub auth: AuthConfig,
+
+    /// The tenants whose audit logs are collected. Each must have granted the app registration its permissions.
+    #[schemars(length(min = 1), example = [TenantConfig::example()])]
+    pub tenants: Vec<TenantConfig>,
+
+    /// How content is found in mode "poll".
+    #[serde(default)]
+    pub poll: PollConfig,
+
+    /// What requests to the API may take.
+    #[serde(default)]
+    pub request: RequestConfig,
+
+    /// How repeated events are recognised.
+    #[serde(default)]
+    pub dedupe: DedupeConfig,
+
+    /// How many events go to the pipeline at once.
+    #[serde(default)]
+    pub batch: BatchConfig,
+
+    /// The bounds of memory.
+    #[serde(default)]
+    pub memory: MemoryConfig,
+
+    /// TLS towards Microsoft.
+    #[serde(default)]
+    pub tls: TlsConfig,
+
+    /// The HTTP proxy on the way to Microsoft; what is left out is taken from the top-level `proxy`.
+    #[serde(default)]
+    pub proxy: ProxyConfig,
+
+    /// Whether events count as delivered only once the sinks say so.
+    #[serde(default)]
+    pub acknowledgements: AcknowledgementsConfig,
+}
+
+/// How new content is found.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Content is listed, per window of time.
+    #[default]
+    Poll,
+    /// Microsoft announces content to a TLS listener. Not available in this version.
+    Webhook,
+}
+
+/// The form of the events.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventSchema {
+    /// The audit record as Microsoft sent it.
+    #[default]
+    Raw,
+    /// The Elastic Common Schema. Not available in this version.
+    Ecs,
+    /// The Open Cybersecurity Schema Framework. Not available in this version.
+    Ocsf,
+}
+
+impl EventSchema {
+    /// The name that a configuration uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::Ecs => "ecs",
+            Self::Ocsf => "ocsf",
+        }
+    }
+}
+
+/// The app registration that reads the audit logs.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthConfig {
+    /// The Application (client) ID of the app registration (Microsoft Entra admin center > App registrations > your
+    /// app > Overview).
+    #[schemars(example = &"11111111-2222-4333-8444-555555555555")]
+    pub client_id: Uuid,
+    /// A client secret of the app registration: its Value, not its Secret ID (Microsoft Entra admin center > App
+    /// registrations > your app > Certificates & secrets).
+    #[schemars(example = SecretRef::Env("M365_CLIENT_SECRET".to_owned()))]
+    pub client_secret: SecretRef,
+}
+
+/// One tenant.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantConfig {
+    /// The Directory (tenant) ID (Microsoft Entra admin center > Overview).
+    #[schemars(example = &"6a98b5da-7b3c-4486-bb0b-66a048c6da62")]
+    pub id: TenantId,
+    /// A name for people, such as the tenant's primary domain; lands in `meta.src.host` of every event of the tenant.
+    /// Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"contoso.com")]
+    pub domain: Option<String>,
+}
+
+impl TenantConfig {
+    fn example() -> Self {
+        Self {
+            id: TenantId(Uuid::from_u128(0x6a98_b5da_7b3c_4486_bb0b_66a0_48c6_da62)),
+            domain: Some("contoso.com".to_owned()),
+        }
+    }
+}
+
+/// Whether events count as delivered only once the sinks say so.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AcknowledgementsConfig {
+    /// `false` counts an event as delivered once it is handed to the pipeline, and loses what the pipeline then loses.
+    /// Default: the top-level setting, and `true` without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
+    pub enabled: Option<bool>,
+}
+
+impl AcknowledgementsConfig {
+    /// This setting, or the global one where it leaves the question open.
+    #[must_use]
+    pub fn or(self, global: Self) -> Self {
+        Self { enabled: self.enabled.or(global.enabled) }
+    }
+
+    /// Whether to wait for the sinks.
+    pub fn enabled(self) -> bool {
+        self.enabled.unwrap_or(true)
+    }
+}
+
+fn default_content_types() -> Vec<ContentType> {
+    ContentType::ALL.into_iter().filter(|content_type| *content_type != ContentType::Dlp).collect()
+}
+
+const fn default_start_from() -> HumanDuration {
+    HumanDuration::from_hours(24)
+}
+
+impl Office365Config {
+    /// A source with all defaults.
+    pub fn new(auth: AuthConfig, tenants: Vec<TenantConfig>) -> Self {
+        Self {
+            mode: Mode::default(),
+            cloud: None,
+            content_types: default_content_types(),
+            publisher_identifier: None,
+            schema: EventSchema::default(),
+            start_from: default_start_from(),
+            endpoint: None,
+            auth_endpoint: None,
+            token_path: None,
+            auth,
+            tenants,
+            poll: PollConfig::default(),
+            request: RequestConfig::default(),
+            dedupe: DedupeConfig::default(),
+            batch: BatchConfig::default(),
+            memory: MemoryConfig::default(),
+            tls: TlsConfig::default(),
+            proxy: ProxyConfig::default(),
+            acknowledgements: AcknowledgementsConfig::default(),
+        }
+    }
+
+    /// The cloud: the one written, else the one that `endpoint` belongs to, else "enterprise".
+    pub fn effective_cloud(&self) -> Cloud {
+        let of_endpoint = || Cloud::of_api_host(self.endpoint.as_ref()?.host_str()?);
+        self.cloud.or_else(of_endpoint).unwrap_or_default()
+    }
+
+    /// The origin of the Management Activity API; the only one a bearer token may be sent to.
+    pub fn api_endpoint(&self) -> Url {
+        self.endpoint.clone().unwrap_or_else(|| origin(self.effective_cloud().api_endpoint()))
+    }
+
+    /// The origin of Microsoft Entra's token endpoint.
+    pub fn authority(&self) -> Url {
+        self.auth_endpoint.clone().unwrap_or_else(|| origin(self.effective_cloud().authority()))
+    }
+
+    /// The path of the token endpoint after the tenant id.
+    pub fn token_path(&self) -> &str {
+        self.token_path.as_deref().unwrap_or(TOKEN_PATH)
+    }
+
+    /// Which shape of token request the token endpoint takes.
+    pub fn token_version(&self) -> TokenVersion {
+        if self.token_path().contains("/v2.0/") { TokenVersion::V2 } else { TokenVersion::V1 }
+    }
+
+    /// Where tokens for this tenant are asked for.
+    pub fn token_url(&self, tenant: TenantId) -> Url {
+        let mut url = self.authority();
+        url.set_path(&format!("/{tenant}{}", self.token_path()));
+        url
+    }
+
+    /// What a token is asked for, in the words of the first version of the token endpoint: the cloud's API, also behind
+    /// another `endpoint`, because Microsoft Entra knows no other.
+    pub fn resource(&self) -> &'static str {
+        self.effective_cloud().api_endpoint()
+    }
+
+    /// What a token is asked for, in the words of the second version of the token endpoint.
+    pub fn scope(&self) -> String {
+        format!("{}/.default", self.resource())
+    }
+
+    /// The GUID that Microsoft counts requests by. Nil only before validation.
+    pub fn publisher_identifier(&self) -> Uuid {
+        self.publisher_identifier.or_else(|| self.tenants.first().map(|tenant| tenant.id.0)).unwrap_or_default()
+    }
+}
+
+#[expect(clippy::expect_used, reason = "only the constants of `Cloud` come here, and a test reads them all")]
+fn origin(constant: &'static str) -> Url {
+    Url::parse(constant).expect("the clouds' origins are URLs")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Office365Config {
+        let auth = AuthConfig { client_id: Uuid::from_u128(1), client_secret: SecretRef::from("hunter2") };
+        Office365Config::new(auth, vec![TenantConfig::example()])
+    }
+
+    #[test]
+    fn every_cloud_has_its_hosts() {
+        for (cloud, api, login) in [
+            (Cloud::Enterprise, "https://manage.office.com/", "https://login.microsoftonline.com/"),
+            (Cloud::Gcc, "https://manage-gcc.office.com/", "https://login.microsoftonline.com/"),
+            (Cloud::GccHigh, "https://manage.office365.us/", "https://login.microsoftonline.us/"),
+            (Cloud::Dod, "https://manage.protection.apps.mil/", "https://login.microsoftonline.us/"),
+        ] {
+            let config = Office365Config { cloud: Some(cloud), ..config() };
+            assert_eq!((config.api_endpoint().as_str(), config.authority().as_str()), (api, login));
+            assert_eq!(format!("{}/", config.resource()), api);
+            let config = Office365Config { endpoint: Some(api.parse().unwrap()), cloud: None, ..config };
+            assert_eq!(config.effective_cloud(), cloud, "an endpoint of Microsoft's brings its cloud along");
+            assert_eq!(config.authority().as_str(), login);
+        }
+    }
+
+    #[test]
+    fn the_token_endpoint_follows_its_path() {
+        let config = config();
+        assert_eq!(config.token_version(), TokenVersion::V2);
+        assert_eq!(config.scope(), "https://manage.office.com/.default");
+        assert_eq!(
+            config.token_url(config.tenants[0].id).as_str(),
+            "https://login.microsoftonline.com/6a98b5da-7b3c-4486-bb0b-66a048c6da62/oauth2/v2.0/token"
+        );
+        let v1 = Office365Config { token_path: Some("/oauth2/token".to_owned()), ..config };
+        assert_eq!(v1.token_version(), TokenVersion::V1);
+        assert!(v1.token_url(v1.tenants[0].id).path().ends_with("a62/oauth2/token"));
+    }
+
+    #[test]
+    fn one_tenant_is_its_own_publisher() {
+        let config = config();
+        assert_eq!(config.publisher_identifier(), config.tenants[0].id.0);
+        let other = Office365Config { publisher_identifier: Some(Uuid::from_u128(7)), ..config };
+        assert_eq!(other.publisher_identifier(), Uuid::from_u128(7));
+    }
+
+    #[test]
+    fn nothing_shows_the_secret() {
+        let config = config();
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(!serde_json::to_string(&config).unwrap().contains("hunter2"));
+    }
+}

@@ -1,0 +1,169 @@
+//! The rules of a source that its types cannot express. All of them are looked at, and all that is wrong is told.
+
+use std::collections::HashMap;
+
+use url::Url;
+
+use super::{
+    duration::HumanDuration,
+    error::{ConfigErrors, Problems},
+    origin,
+    source::{EventSchema, Mode, Office365Config, TenantConfig},
+};
+
+impl Office365Config {
+    /// Checks every rule and reports every problem. `path` is where this block is, such as `sources.m365`.
+    pub fn validate(&self, path: &str) -> Result<(), ConfigErrors> {
+        let mut problems = Problems::below(path);
+        self.check_names(&mut problems);
+        self.check_content_types(&mut problems);
+        self.check_endpoints(&mut problems);
+        self.check_identity(&mut problems);
+        check_tenants(&self.tenants, &mut problems);
+        if self.start_from.as_secs() == 0 || self.start_from > HumanDuration::from_days(7) {
+            problems.add(
+                "start_from",
+                format!("{} is out of range", self.start_from),
+                "Write a duration from \"1s\" to \"7d\", such as start_from = \"24h\": the API holds seven days.",
+            );
+        }
+        self.poll.check(&mut problems);
+        self.request.check(&mut problems);
+        self.dedupe.check(&mut problems);
+        self.batch.check(&mut problems);
+        self.memory.check(&mut problems, &self.batch);
+        self.tls.check(&mut problems);
+        self.proxy.check(&mut problems);
+        problems.finish()
+    }
+
+    /// Names that later versions will know, so that a file written for them gets a better answer than "unknown".
+    fn check_names(&self, problems: &mut Problems) {
+        if self.mode == Mode::Webhook {
+            problems.add("mode", "webhook mode is not available in this version", "Write mode = \"poll\".");
+        }
+        if self.schema != EventSchema::Raw {
+            let problem = format!("\"{}\" is not available in this version", self.schema.as_str());
+            problems.add("schema", problem, "Write schema = \"raw\".");
+        }
+    }
+
+    fn check_content_types(&self, problems: &mut Problems) {
+        if self.content_types.is_empty() {
+            problems.add(
+                "content_types",
+                "is empty",
+                "Write at least one, such as content_types = [\"Audit.Exchange\"], or leave the key out.",
+            );
+        }
+        let mut seen = HashMap::new();
+        for (index, content_type) in self.content_types.iter().enumerate() {
+            if let Some(first) = seen.insert(content_type, index) {
+                problems.add(
+                    &format!("content_types[{index}]"),
+                    format!("\"{content_type}\" is in the list twice, as is content_types[{first}]"),
+                    "Write each content type once.",
+                );
+            }
+        }
+    }
+
+    fn check_endpoints(&self, problems: &mut Problems) {
+        let mut check = |key: &str, url: Option<&Url>, example: &str| {
+            if let Some(url) = url {
+                origin::check(problems, key, url, example);
+            }
+        };
+        check("endpoint", self.endpoint.as_ref(), "https://manage.office.com");
+        check("auth_endpoint", self.auth_endpoint.as_ref(), "https://login.microsoftonline.com");
+        if let (Some(_), Some(cloud)) = (&self.endpoint, self.cloud) {
+            problems.add(
+                "endpoint",
+                format!("stands beside cloud = \"{}\", and both say where the API is", cloud.as_str()),
+                "Write one of the two: cloud for Microsoft's own endpoints, endpoint for any other.",
+            );
+        }
+        if let Some(path) = &self.token_path {
+            let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_'));
+            if !plain
+                || !path.starts_with('/')
+                || path.starts_with("//")
+                || !path.ends_with("/token")
+                || path.contains("..")
+            {
+                problems.add(
+                    "token_path",
+                    format!("{path:?} is not the path of a token endpoint"),
+                    "Write token_path = \"/oauth2/v2.0/token\" or token_path = \"/oauth2/token\".",
+                );
+            }
+        }
+    }
+
+    fn check_identity(&self, problems: &mut Problems) {
+        if self.auth.client_id.is_nil() {
+            problems.add(
+                "auth.client_id",
+                "is all zeros",
+                "Write the Application (client) ID (Microsoft Entra admin center > App registrations > your app > Overview).",
+            );
+        }
+        self.auth.client_secret.check(problems, "auth.client_secret");
+        let company = "Write the tenant GUID of your own company, the one that runs this collector (Microsoft Entra admin \
+                       center > Overview > Tenant ID).";
+        match self.publisher_identifier {
+            None if self.tenants.len() > 1 => {
+                problems.add(
+                    "publisher_identifier",
+                    "is missing, and with several tenants there is no default",
+                    company,
+                );
+            }
+            Some(id) if id.is_nil() => {
+                problems.add(
+                    "publisher_identifier",
+                    "is all zeros, a publisher whose requests Microsoft throttles",
+                    company,
+                );
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check_tenants(tenants: &[TenantConfig], problems: &mut Problems) {
+    if tenants.is_empty() {
+        problems.add(
+            "tenants",
+            "is empty",
+            "Write a [[…tenants]] table with the id of at least one tenant (Microsoft Entra admin center > Overview > \
+             Tenant ID).",
+        );
+    }
+    let mut seen = HashMap::new();
+    for (index, tenant) in tenants.iter().enumerate() {
+        if let Some(first) = seen.insert(tenant.id, index) {
+            problems.add(
+                &format!("tenants[{index}].id"),
+                format!("the tenant {} is in the list twice, as is tenants[{first}].id", tenant.id),
+                "Write each tenant once.",
+            );
+        }
+        if let Some(domain) = &tenant.domain
+            && !is_domain(domain)
+        {
+            problems.add(
+                &format!("tenants[{index}].domain"),
+                format!("{domain:?} is not a domain name"),
+                "Write domain = \"contoso.com\", or leave the key out.",
+            );
+        }
+    }
+}
+
+/// Loose on purpose: the domain is a name for people. It must not be a URL, an address or a sentence, though.
+fn is_domain(text: &str) -> bool {
+    (1..=253).contains(&text.len())
+        && !text.starts_with('.')
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))
+}

@@ -1,0 +1,9 @@
+//! From a record to an event: pure functions, no I/O.
+
+mod raw;
+mod time;
+
+pub use self::{
+    raw::{Origin, Raw, RecordMembers},
+    time::parse_creation_time,
+};

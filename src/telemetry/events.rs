@@ -1,0 +1,201 @@
+//! One function for each thing worth telling.
+
+use metrics::counter;
+use tracing::{debug, error, info, trace, warn};
+
+use super::Progress;
+use crate::{
+    activity::{ActivityError, TimeWindow},
+    component::Repair,
+    content::Feed,
+    ledger::{BlobKey, DeadBlob},
+};
+
+fn labels(feed: Feed) -> [(&'static str, String); 2] {
+    [("tenant", feed.tenant.to_string()), ("content_type", feed.content_type.to_string())]
+}
+
+fn count(name: &'static str, feed: Feed, n: u64) {
+    counter!(name, &labels(feed)).increment(n);
+}
+
+fn count_error(error_type: &'static str, stage: &'static str, error_code: &'static str) {
+    counter!("component_errors_total", "error_type" => error_type, "stage" => stage, "error_code" => error_code)
+        .increment(1);
+}
+
+/// A blob's body has arrived.
+pub fn bytes_received(progress: &Progress, bytes: u64) {
+    counter!("component_received_bytes_total", "protocol" => "http").increment(bytes);
+    progress.add_bytes(bytes);
+    trace!(message = "Bytes received.", byte_size = bytes, protocol = "http");
+}
+
+/// Events were made of records.
+pub fn events_received(events: u64, bytes: u64) {
+    counter!("component_received_events_total").increment(events);
+    counter!("component_received_event_bytes_total").increment(bytes);
+    trace!(message = "Events received.", count = events, byte_size = bytes);
+}
+
+/// New content was recorded.
+pub fn content_found(progress: &Progress, feed: Feed, blobs: u64) {
+    count("office365_content_found_total", feed, blobs);
+    progress.add_found(blobs);
+    debug!(message = "Content found.", tenant = %feed.tenant, content_type = %feed.content_type, count = blobs);
+}
+
+/// Every event of a blob was delivered.
+pub fn content_delivered(progress: &Progress, key: &BlobKey, events: u64) {
+    count("office365_content_delivered_total", key.feed, 1);
+    progress.add_delivered();
+    debug!(
+        message = "Content delivered.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, count = events
+    );
+}
+
+/// A blob could not be fetched or delivered, and will be tried again.
+pub fn content_retried(key: &BlobKey, reason: &str, attempts: u32, wait_secs: u64) {
+    count("office365_content_retries_total", key.feed, 1);
+    let tried_often = attempts >= 4;
+    let (tenant, content_type) = (key.feed.tenant, key.feed.content_type);
+    // One failure is everyday life with this API.
+    if tried_often {
+        warn!(
+            message = "Content still cannot be delivered; trying again.",
+            %tenant, %content_type, content_id = %key.content_id, reason, attempts, wait_secs
+        );
+    } else {
+        debug!(
+            message = "Content will be tried again.",
+            %tenant, %content_type, content_id = %key.content_id, reason, attempts, wait_secs
+        );
+    }
+}
+
+/// A blob was given up.
+pub fn content_dead(progress: &Progress, dead: &DeadBlob) {
+    count("office365_content_dead_total", dead.key.feed, 1);
+    count_error("request_failed", "receiving", "content_dead");
+    progress.add_dead();
+    error!(
+        message = "Content was given up; its events are lost to this pipeline.",
+        tenant = %dead.key.feed.tenant, content_type = %dead.key.feed.content_type,
+        content_id = %dead.key.content_id, created = %dead.created, reason = %dead.reason,
+        error_code = "content_dead", error_type = "request_failed", stage = "receiving"
+    );
+}
+
+/// Events had been delivered before.
+pub fn events_duplicate(progress: &Progress, feed: Feed, events: u64) {
+    count("office365_duplicate_events_total", feed, events);
+    progress.add_duplicates(events);
+    trace!(message = "Duplicates dropped.", tenant = %feed.tenant, content_type = %feed.content_type, count = events);
+}
+
+/// An element of a blob is no event.
+pub fn events_discarded(progress: &Progress, key: &BlobKey, events: u64, reason: &str) {
+    counter!("component_discarded_events_total", "intentional" => "false").increment(events);
+    count_error("parser_failed", "processing", "invalid_record");
+    progress.add_discarded(events);
+    error!(
+        message = "An element of a content blob is no event and was discarded.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, count = events,
+        reason, error_code = "invalid_record", error_type = "parser_failed", stage = "processing", intentional = false
+    );
+}
+
+/// The pipeline refused events for good.
+pub fn events_rejected(key: &BlobKey, events: u64) {
+    counter!("component_discarded_events_total", "intentional" => "false").increment(events);
+    count_error("request_failed", "sending", "rejected");
+    error!(
+        message = "The pipeline rejected events for good.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, count = events,
+        error_code = "rejected", error_type = "request_failed", stage = "sending", intentional = false
+    );
+}
+
+/// A record had to be mended before it could be read.
+pub fn record_repaired(key: &BlobKey, repair: Repair) {
+    counter!("office365_repaired_records_total").increment(1);
+    debug!(
+        message = "A record was repaired.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id,
+        invalid_utf8 = repair.invalid_utf8, lone_surrogates = repair.lone_surrogates
+    );
+}
+
+/// Something follows the array of a blob.
+pub fn trailing_bytes(key: &BlobKey, bytes: u64) {
+    counter!("office365_trailing_bytes_total").increment(bytes);
+    warn!(
+        message = "Bytes follow the array of a content blob; ignored.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, byte_size = bytes
+    );
+}
+
+/// An element of a listing cannot be used.
+pub fn unusable_entry(feed: Feed, problem: &str, element: &str) {
+    count("office365_unusable_entries_total", feed, 1);
+    count_error("parser_failed", "receiving", "unusable_entry");
+    error!(
+        message = "A listing has an entry that cannot be used.",
+        tenant = %feed.tenant, content_type = %feed.content_type, problem, element,
+        error_code = "unusable_entry", error_type = "parser_failed", stage = "receiving"
+    );
+}
+
+/// A fetch failed.
+pub fn fetch_failed(error: &ActivityError) {
+    count_error("request_failed", "receiving", error.failure.code());
+}
+
+/// A feed cannot be listed or fetched. The same problem is logged once, however often it comes up.
+pub fn feed_failed(progress: &Progress, feed: Feed, code: &'static str, problem: &str) {
+    count_error("request_failed", "receiving", code);
+    let (tenant, content_type) = (feed.tenant, feed.content_type);
+    if progress.set_problem(feed, Some(problem.to_owned())) {
+        error!(
+            message = "Cannot collect; trying again.",
+            %tenant, %content_type, error = %problem, error_code = code, error_type = "request_failed", stage = "receiving"
+        );
+    } else {
+        debug!(message = "Still cannot collect.", %tenant, %content_type, error_code = code);
+    }
+}
+
+/// A feed works (again).
+pub fn feed_recovered(progress: &Progress, feed: Feed) {
+    if progress.set_problem(feed, None) {
+        info!(message = "Collecting again.", tenant = %feed.tenant, content_type = %feed.content_type);
+    }
+}
+
+/// A tenant is being throttled.
+pub fn throttled(feed: Feed, wait_secs: u64) {
+    count("office365_throttled_total", feed, 1);
+    debug!(message = "Throttled.", tenant = %feed.tenant, content_type = %feed.content_type, wait_secs);
+}
+
+/// A subscription was started.
+pub fn subscription_started(feed: Feed) {
+    count("office365_subscriptions_started_total", feed, 1);
+    info!(
+        message = "Subscription started. The first content of a new subscription can take up to 12 hours.",
+        tenant = %feed.tenant, content_type = %feed.content_type
+    );
+}
+
+/// Content became unlistable before it was listed.
+pub fn gap(feed: Feed, gap: TimeWindow) {
+    let seconds = u64::try_from((gap.end - gap.start).num_seconds()).unwrap_or_default();
+    count("office365_gap_seconds_total", feed, seconds);
+    count_error("timed_out", "receiving", "gap");
+    error!(
+        message = "Content of this time can no longer be listed (Microsoft lists 7 days back) and is lost to this pipeline.",
+        tenant = %feed.tenant, content_type = %feed.content_type, from = %gap.start, to = %gap.end,
+        error_code = "gap", error_type = "timed_out", stage = "receiving"
+    );
+}

@@ -1,0 +1,17 @@
+//! What the source tells about itself: metrics and log lines, after Vector's component specification
+//! (docs/specs/component.md and instrumentation.md in Vector's repository), and the progress a program can read.
+//!
+//! Every function here counts and logs one thing that happened, so that nothing is counted without a line in the log or
+//! the other way round.
+
+mod events;
+mod progress;
+
+pub use self::{
+    events::{
+        bytes_received, content_dead, content_delivered, content_found, content_retried, events_discarded,
+        events_duplicate, events_received, events_rejected, feed_failed, feed_recovered, fetch_failed, gap,
+        record_repaired, subscription_started, throttled, trailing_bytes, unusable_entry,
+    },
+    progress::{FeedProgress, Progress, Totals},
+};
