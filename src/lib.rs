@@ -3,12 +3,15 @@
 
 pub mod activity;
 pub mod clock;
+pub mod collector;
 pub mod component;
 pub mod config;
 pub mod content;
 pub mod entra;
 pub mod ledger;
 pub mod normalize;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 pub mod telemetry;
 pub mod transport;
 

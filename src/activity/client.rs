@@ -192,7 +192,7 @@ impl ActivityClient {
         token: &AccessToken,
     ) -> Failure {
         let permission = subject.content_type.map_or("ActivityFeed.Read", ContentType::permission);
-        if status == StatusCode::TOO_MANY_REQUESTS && refusal.message.contains("subscription start") {
+        if refusal.says_started_too_often() {
             return Failure::StartedTooOften { wait: refusal.retry_again_after().or(asked_to_wait) };
         }
         // Throttling comes as 403 as well as 429 (Microsoft's troubleshooting page).

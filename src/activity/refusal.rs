@@ -28,9 +28,17 @@ impl Refusal {
         let error = json.get("error").or_else(|| json.get("Error")).unwrap_or(&json);
         let string = |names: [&str; 2]| names.iter().find_map(|name| error.get(*name)?.as_str());
         let message = string(["message", "Message"]).map_or_else(|| readable(text), str::to_owned);
-        // A text that is no JSON may still name its code.
-        let code = string(["code", "Code"]).filter(|code| is_af(code)).map(str::to_owned).or_else(|| af_code_in(text));
+        let given = string(["code", "Code"]).unwrap_or_default();
+        // A text that is no JSON may still name its code. And what stands in the place of the code may be the beginning of
+        // an exception's text that goes on in the message ("Microsoft.Office.Compliance.Audit.DataServiceException: …").
+        let code = Some(given).filter(|code| is_af(code)).map(str::to_owned).or_else(|| af_code_in(text));
+        let message = if given.is_empty() || is_af(given) { message } else { format!("{given} {message}") };
         Self { code, message: message.chars().take(LONGEST).collect() }
+    }
+
+    /// Whether this is about starting the same subscription again too soon; comes as 429 and as 403.
+    pub fn says_started_too_often(&self) -> bool {
+        self.message.contains("subscription start requests")
     }
 
     /// Whether the code is one of `codes`.

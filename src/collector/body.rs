@@ -1,0 +1,243 @@
+//! A blob's body, received whole before anything is made of it.
+//!
+//! A broken download must emit nothing, and memory must not grow with the size of a blob: a small body stays in memory, a
+//! larger one goes to a file under the data directory, and both are read again in pieces.
+
+use std::{io, path::Path};
+
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use snafu::{ResultExt, Snafu};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter},
+};
+
+use super::split::{MalformedBody, Splitter};
+use crate::transport::{Response, TransportError};
+
+/// How much of a spooled body is read at a time.
+pub const PIECE: usize = 256 * 1024;
+
+/// A complete, well-formed body.
+#[derive(Debug)]
+pub struct Body {
+    pieces: Pieces,
+    len: u64,
+    trailing: u64,
+    held: usize,
+}
+
+#[derive(Debug)]
+enum Pieces {
+    Memory(Option<Bytes>),
+    Spooled(File),
+}
+
+/// How a body is received.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// A larger body is spooled, in bytes.
+    pub spool_threshold: usize,
+    /// A larger body is refused, in bytes.
+    pub max_blob_bytes: u64,
+}
+
+/// Why there is no body.
+#[derive(Debug, Snafu)]
+pub enum BodyError {
+    /// It broke off.
+    #[snafu(display("{source}"))]
+    Broken {
+        /// How.
+        source: TransportError,
+    },
+    /// It came, but is no array.
+    #[snafu(display("{source}"))]
+    Malformed {
+        /// What it is.
+        source: MalformedBody,
+        /// Its beginning, which may be an error message.
+        start: Bytes,
+    },
+    /// It is too large.
+    #[snafu(display("larger than {limit} bytes"))]
+    TooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// It could not be spooled.
+    #[snafu(display("cannot spool a content blob: {source}"))]
+    Spool {
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl Body {
+    /// Receives a body; files go to `directory`, without a name, so that no crash leaves them behind.
+    ///
+    /// # Errors
+    ///
+    /// See [`BodyError`].
+    pub async fn receive(response: Response, limits: Limits, directory: &Path) -> Result<Self, BodyError> {
+        let too_large = || BodyError::TooLarge { limit: limits.max_blob_bytes };
+        let mut stream = response.body;
+        let mut splitter = Splitter::default();
+        let mut memory = BytesMut::new();
+        let mut spool: Option<BufWriter<File>> = None;
+        let mut len = 0;
+        let mut start = BytesMut::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.context(BrokenSnafu)?;
+            len += chunk.len() as u64;
+            if len > limits.max_blob_bytes {
+                return Err(too_large());
+            }
+            start.extend_from_slice(&chunk[..chunk.len().min(START - start.len())]);
+            scan(&mut splitter, &chunk).map_err(|source| malformed(source, &start))?;
+            if let Some(file) = &mut spool {
+                file.write_all(&chunk).await.context(SpoolSnafu)?;
+                continue;
+            }
+            memory.extend_from_slice(&chunk);
+            if memory.len() > limits.spool_threshold {
+                let mut file = BufWriter::with_capacity(PIECE, unnamed_file(directory).await.context(SpoolSnafu)?);
+                file.write_all(&memory).await.context(SpoolSnafu)?;
+                memory = BytesMut::new();
+                spool = Some(file);
+            }
+        }
+        let trailing = splitter.finish().map_err(|source| malformed(source, &start))?;
+        let (pieces, held) = match spool {
+            None => {
+                let body = memory.freeze();
+                let held = body.len();
+                (Pieces::Memory(Some(body)), held)
+            }
+            Some(mut file) => {
+                file.flush().await.context(SpoolSnafu)?;
+                let mut file = file.into_inner();
+                file.rewind().await.context(SpoolSnafu)?;
+                (Pieces::Spooled(file), 0)
+            }
+        };
+        Ok(Self { pieces, len, trailing, held })
+    }
+
+    /// Its length, in bytes.
+    pub const fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// How many bytes other than white space follow the array.
+    pub const fn trailing(&self) -> u64 {
+        self.trailing
+    }
+
+    /// How many bytes stay in memory for as long as a record of the body does; nothing for a spooled one, whose records
+    /// hold no more than the pieces they were read in.
+    pub const fn held(&self) -> usize {
+        self.held
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the spool file cannot be read.
+    pub async fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
+        match &mut self.pieces {
+            Pieces::Memory(body) => Ok(body.take()),
+            Pieces::Spooled(file) => {
+                let mut piece = BytesMut::with_capacity(PIECE);
+                while piece.len() < PIECE && file.read_buf(&mut piece).await? > 0 {}
+                Ok((!piece.is_empty()).then(|| piece.freeze()))
+            }
+        }
+    }
+}
+
+/// How much of a malformed body is kept, to see whether it is an error message.
+const START: usize = 16 * 1024;
+
+fn malformed(source: MalformedBody, start: &BytesMut) -> BodyError {
+    BodyError::Malformed { source, start: start.clone().freeze() }
+}
+
+fn scan(splitter: &mut Splitter, mut chunk: &[u8]) -> Result<(), MalformedBody> {
+    loop {
+        let (consumed, boundary) = splitter.next(chunk)?;
+        chunk = &chunk[consumed..];
+        if boundary.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+async fn unnamed_file(directory: &Path) -> io::Result<File> {
+    let directory = directory.to_owned();
+    let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(directory)).await;
+    Ok(File::from_std(made.map_err(io::Error::other)??))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use http::{HeaderMap, StatusCode};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::transport::TransportFailure;
+
+    const LIMITS: Limits = Limits { spool_threshold: 1_000, max_blob_bytes: 1_000_000 };
+
+    fn response(chunks: Vec<Result<Bytes, TransportError>>) -> Response {
+        Response { status: StatusCode::OK, headers: HeaderMap::new(), body: stream::iter(chunks).boxed() }
+    }
+
+    async fn read(mut body: Body) -> Vec<u8> {
+        let mut all = Vec::new();
+        while let Some(piece) = body.next_piece().await.unwrap() {
+            all.extend_from_slice(&piece);
+        }
+        all
+    }
+
+    #[tokio::test]
+    async fn small_bodies_stay_in_memory_and_large_ones_do_not() {
+        let directory = TempDir::new().unwrap();
+        for (elements, held) in [(10, true), (100_000, false)] {
+            let text = format!("[{}1]", "1,".repeat(elements));
+            let chunks = text.as_bytes().chunks(777).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+            let body = Body::receive(response(chunks), LIMITS, directory.path()).await.unwrap();
+            assert_eq!((body.len(), body.held() > 0), (text.len() as u64, held));
+            assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "spool files have no names");
+            assert_eq!(read(body).await, text.as_bytes());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_broken_truncated_oversized_or_foreign_body_is_none() {
+        let directory = TempDir::new().unwrap();
+        let broken = TransportError::new(TransportFailure::Broken, "reset");
+        let receive = |chunks| Body::receive(response(chunks), LIMITS, directory.path());
+        assert!(matches!(receive(vec![Ok("[1,".into()), Err(broken)]).await, Err(BodyError::Broken { .. })));
+        assert!(matches!(receive(vec![Ok("[1,".into())]).await, Err(BodyError::Malformed { .. })));
+        assert!(matches!(receive(vec![]).await, Err(BodyError::Malformed { .. })));
+        let endless = std::iter::once("[").chain(std::iter::repeat_n("1,", 600_000)).map(|text| Ok(text.into()));
+        assert!(matches!(receive(endless.collect()).await, Err(BodyError::TooLarge { limit: 1_000_000 })));
+        match receive(vec![Ok("<html>".into()), Ok("sorry".into())]).await {
+            Err(BodyError::Malformed { start, .. }) => assert_eq!(start, "<html>"),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_apart() {
+        let gone = TempDir::new().unwrap().path().join("gone");
+        let chunks = vec![Ok(format!("[{}1]", "1,".repeat(1_000)).into())];
+        let result = Body::receive(response(chunks), LIMITS, &gone).await;
+        assert!(matches!(result, Err(BodyError::Spool { .. })), "{result:?}");
+    }
+}

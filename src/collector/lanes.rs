@@ -1,0 +1,336 @@
+//! Who is next: fair over tenants, then over a tenant's content types.
+//!
+//! A lane is a feed's queue of owed blobs; the queue itself is in the ledger. Slots are for downloads. Tenants take turns,
+//! and while several have work, none may hold more than its share of the slots: one whose requests hang must not slow the
+//! others down.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use tokio::time::Instant;
+
+use super::backoff::{self, Backoff};
+use crate::content::{ContentType, Feed, TenantId};
+
+/// So many failures in a row, of different blobs, and it is not the blobs.
+const FAILURES_OF_A_FEED: u32 = 5;
+
+/// The scheduler's state; pure, so that it can be tested without anything running.
+#[derive(Debug)]
+pub struct Lanes {
+    slots: usize,
+    tenants: BTreeMap<TenantId, Tenant>,
+    turns: VecDeque<TenantId>,
+}
+
+#[derive(Debug, Default)]
+struct Tenant {
+    lanes: BTreeMap<ContentType, Lane>,
+    turns: VecDeque<ContentType>,
+    trouble: Trouble,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    has_work: bool,
+    in_flight: usize,
+    trouble: Trouble,
+}
+
+#[derive(Debug, Default)]
+struct Trouble {
+    failures: u32,
+    until: Option<Instant>,
+}
+
+impl Trouble {
+    fn over(&self, now: Instant) -> bool {
+        self.until.is_none_or(|until| until <= now)
+    }
+
+    fn add(&mut self, now: Instant, backoff: Backoff, free: u32) {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures >= free {
+            self.until = Some(now + backoff.wait(self.failures - free + 1));
+        }
+    }
+}
+
+/// How a download ended, as far as scheduling is concerned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The API served it.
+    Served,
+    /// It failed; perhaps only this blob, perhaps not.
+    Failed,
+    /// The content type cannot be had for now: its permission or subscription is missing.
+    FeedInTrouble,
+    /// The tenant cannot be had for now: no token, auditing off.
+    TenantInTrouble,
+}
+
+impl Lanes {
+    /// Lanes for these feeds, with so many slots in all.
+    pub fn new(feeds: impl IntoIterator<Item = Feed>, slots: usize) -> Self {
+        let mut lanes = Self { slots, tenants: BTreeMap::new(), turns: VecDeque::new() };
+        for feed in feeds {
+            let tenant = lanes.tenants.entry(feed.tenant).or_insert_with(|| {
+                lanes.turns.push_back(feed.tenant);
+                Tenant::default()
+            });
+            if tenant.lanes.insert(feed.content_type, Lane::default()).is_none() {
+                tenant.turns.push_back(feed.content_type);
+            }
+        }
+        lanes
+    }
+
+    /// A feed has something to claim. Feeds that are not configured any more are ignored; what they are owed stays in the
+    /// ledger.
+    pub fn has_work(&mut self, feed: Feed) {
+        if let Some(lane) = self.lane(feed) {
+            lane.has_work = true;
+        }
+    }
+
+    /// A claim found nothing.
+    pub fn exhausted(&mut self, feed: Feed) {
+        if let Some(lane) = self.lane(feed) {
+            lane.has_work = false;
+        }
+    }
+
+    /// The feed whose turn it is, if a slot is free and anyone may have it. `paused` tells which tenants are being
+    /// throttled.
+    pub fn next(&mut self, now: Instant, paused: impl Fn(TenantId) -> bool) -> Option<Feed> {
+        if self.in_flight() >= self.slots {
+            return None;
+        }
+        let share = self.share(now, &paused);
+        for _ in 0..self.turns.len() {
+            let tenant_id = self.turns.pop_front()?;
+            self.turns.push_back(tenant_id);
+            let Some(tenant) = self.tenants.get_mut(&tenant_id) else { continue };
+            if tenant.in_flight() >= share || !tenant.trouble.over(now) || paused(tenant_id) {
+                continue;
+            }
+            // A tenant that was in trouble is tried with one download.
+            if tenant.trouble.failures > 0 && tenant.in_flight() > 0 {
+                continue;
+            }
+            if let Some(content_type) = tenant.next(now) {
+                return Some(Feed { tenant: tenant_id, content_type });
+            }
+        }
+        None
+    }
+
+    /// A download has begun.
+    pub fn started(&mut self, feed: Feed) {
+        if let Some(lane) = self.lane(feed) {
+            lane.in_flight += 1;
+        }
+    }
+
+    /// A download no longer needs its slot.
+    pub fn finished(&mut self, feed: Feed) {
+        if let Some(lane) = self.lane(feed) {
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// How a download went.
+    pub fn report(&mut self, feed: Feed, outcome: Outcome, now: Instant) {
+        let Some(tenant) = self.tenants.get_mut(&feed.tenant) else { return };
+        let Some(lane) = tenant.lanes.get_mut(&feed.content_type) else { return };
+        match outcome {
+            Outcome::Served => {
+                lane.trouble = Trouble::default();
+                tenant.trouble = Trouble::default();
+            }
+            Outcome::Failed => lane.trouble.add(now, backoff::FEED, FAILURES_OF_A_FEED),
+            // Downloads in flight together fail together; that is one failure.
+            Outcome::FeedInTrouble if lane.trouble.over(now) => lane.trouble.add(now, backoff::TROUBLE, 1),
+            Outcome::TenantInTrouble if tenant.trouble.over(now) => tenant.trouble.add(now, backoff::TROUBLE, 1),
+            Outcome::FeedInTrouble | Outcome::TenantInTrouble => {}
+        }
+    }
+
+    /// When the first lane with work that waits for the end of its trouble may go on.
+    pub fn next_try(&self, now: Instant) -> Option<Instant> {
+        let waiting = self.tenants.values().filter(|tenant| tenant.lanes.values().any(|lane| lane.has_work));
+        waiting
+            .flat_map(|tenant| {
+                let lanes = tenant.lanes.values().filter(|lane| lane.has_work).map(|lane| lane.trouble.until);
+                lanes.map(|lane| lane.max(tenant.trouble.until))
+            })
+            .flatten()
+            .filter(|until| *until > now)
+            .min()
+    }
+
+    /// Feeds that have work but have failed so often in a row that a run which should end need not wait for them.
+    pub fn hopeless(&self, feed_failures: u32) -> bool {
+        self.tenants.values().all(|tenant| {
+            let given_up = tenant.trouble.failures >= feed_failures;
+            tenant.lanes.values().all(|lane| !lane.has_work || given_up || lane.trouble.failures >= feed_failures)
+        })
+    }
+
+    /// How many downloads hold a slot.
+    pub fn in_flight(&self) -> usize {
+        self.tenants.values().map(Tenant::in_flight).sum()
+    }
+
+    /// How many slots a tenant may hold: all when it is alone, else an equal share among those that have work or hold a
+    /// slot, so that a slot given back goes to whoever has less.
+    fn share(&self, now: Instant, paused: &impl Fn(TenantId) -> bool) -> usize {
+        let competing = self
+            .tenants
+            .iter()
+            .filter(|(id, tenant)| {
+                let can_work = tenant.trouble.over(now) && !paused(**id);
+                tenant.in_flight() > 0 || (can_work && tenant.lanes.values().any(|lane| lane.has_work))
+            })
+            .count();
+        match (self.tenants.len(), competing) {
+            (..2, _) => self.slots,
+            // Alone for now; but who comes next must not wait until a hanging download times out.
+            (_, ..2) => (self.slots - self.slots / 4).max(1),
+            (_, competing) => self.slots.div_ceil(competing).max(1),
+        }
+    }
+
+    fn lane(&mut self, feed: Feed) -> Option<&mut Lane> {
+        self.tenants.get_mut(&feed.tenant)?.lanes.get_mut(&feed.content_type)
+    }
+}
+
+impl Tenant {
+    fn in_flight(&self) -> usize {
+        self.lanes.values().map(|lane| lane.in_flight).sum()
+    }
+
+    fn next(&mut self, now: Instant) -> Option<ContentType> {
+        for _ in 0..self.turns.len() {
+            let content_type = self.turns.pop_front()?;
+            self.turns.push_back(content_type);
+            let Some(lane) = self.lanes.get(&content_type) else { continue };
+            let probing = lane.trouble.failures >= FAILURES_OF_A_FEED && lane.in_flight > 0;
+            if lane.has_work && lane.trouble.over(now) && !probing {
+                return Some(content_type);
+            }
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn feed(tenant: u128, content_type: ContentType) -> Feed {
+        Feed { tenant: TenantId(Uuid::from_u128(tenant)), content_type }
+    }
+
+    fn lanes(tenants: u128, slots: usize) -> Lanes {
+        let feeds = (1..=tenants).flat_map(|tenant| ContentType::ALL.map(|content_type| feed(tenant, content_type)));
+        Lanes::new(feeds, slots)
+    }
+
+    fn start(lanes: &mut Lanes) -> Option<Feed> {
+        let next = lanes.next(Instant::now(), |_| false)?;
+        lanes.started(next);
+        Some(next)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tenants_take_turns_and_so_do_their_content_types() {
+        let mut lanes = lanes(2, 100);
+        let (a, b, c) =
+            (feed(1, ContentType::Exchange), feed(1, ContentType::General), feed(2, ContentType::SharePoint));
+        for feed in [a, b, c] {
+            lanes.has_work(feed);
+        }
+        let order: Vec<_> = (0..6).map(|_| start(&mut lanes).unwrap()).collect();
+        assert_eq!(order, [a, c, b, c, a, c]);
+        lanes.exhausted(c);
+        assert_eq!(start(&mut lanes), Some(b));
+        lanes.exhausted(a);
+        lanes.exhausted(b);
+        assert_eq!(start(&mut lanes), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_tenant_whose_downloads_hang_leaves_slots_to_the_others() {
+        let mut lanes = lanes(2, 16);
+        let (sick, healthy) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
+        lanes.has_work(sick);
+        while start(&mut lanes).is_some() {}
+        assert_eq!(lanes.in_flight(), 12, "a quarter stays free for whoever comes next");
+        lanes.has_work(healthy);
+        for _ in 0..100 {
+            assert_eq!(start(&mut lanes), Some(healthy));
+            lanes.finished(healthy);
+        }
+        let mut alone = super::tests::lanes(1, 16);
+        alone.has_work(sick);
+        while start(&mut alone).is_some() {}
+        assert_eq!(alone.in_flight(), 16, "a single tenant has all");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trouble_pauses_its_lane_or_tenant_and_one_download_probes() {
+        let mut lanes = lanes(2, 16);
+        let (dlp, exchange, other) =
+            (feed(1, ContentType::Dlp), feed(1, ContentType::Exchange), feed(2, ContentType::Dlp));
+        for feed in [dlp, exchange, other] {
+            lanes.has_work(feed);
+        }
+        lanes.report(dlp, Outcome::FeedInTrouble, Instant::now());
+        lanes.report(dlp, Outcome::FeedInTrouble, Instant::now());
+        let picks: Vec<_> = (0..8).map(|_| start(&mut lanes).unwrap()).collect();
+        assert!(!picks.contains(&dlp) && picks.contains(&exchange) && picks.contains(&other));
+        for feed in picks {
+            lanes.finished(feed);
+        }
+        let until = lanes.next_try(Instant::now()).unwrap();
+        assert!(until - Instant::now() <= Duration::from_secs(30), "failures in flight together are one");
+
+        lanes.report(exchange, Outcome::TenantInTrouble, Instant::now());
+        assert_eq!((start(&mut lanes), start(&mut lanes)), (Some(other), Some(other)));
+        tokio::time::sleep(Duration::from_secs(31)).await;
+        let picks: Vec<_> = (0..6).map(|_| start(&mut lanes).unwrap()).collect();
+        assert_eq!(picks.iter().filter(|feed| feed.tenant == dlp.tenant).count(), 1, "{picks:?}");
+        lanes.report(exchange, Outcome::Served, Instant::now());
+        assert!((0..6).filter_map(|_| start(&mut lanes)).any(|feed| feed.tenant == dlp.tenant));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_of_a_feed_is_noticed_after_a_few_blobs() {
+        let mut lanes = lanes(1, 16);
+        let exchange = feed(1, ContentType::Exchange);
+        lanes.has_work(exchange);
+        let mut tried = 0;
+        while let Some(feed) = start(&mut lanes) {
+            lanes.report(feed, Outcome::Failed, Instant::now());
+            lanes.finished(feed);
+            tried += 1;
+        }
+        assert_eq!(tried, FAILURES_OF_A_FEED);
+        assert!(!lanes.hopeless(6) && lanes.hopeless(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttled_tenants_wait_and_unknown_feeds_are_ignored() {
+        let mut lanes = lanes(1, 4);
+        lanes.has_work(feed(9, ContentType::Exchange));
+        assert_eq!(start(&mut lanes), None);
+        lanes.has_work(feed(1, ContentType::Exchange));
+        assert_eq!(lanes.next(Instant::now(), |_| true), None);
+        assert!(lanes.next(Instant::now(), |_| false).is_some());
+    }
+}

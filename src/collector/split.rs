@@ -1,0 +1,311 @@
+//! Finds the elements of a JSON array in a stream of bytes, without reading what is in them.
+//!
+//! It looks at brackets, quotes and commas only, so that it can stop anywhere and go on with the next piece, nesting costs
+//! nothing, and one bad element does not cost its neighbours. Whether an element is valid JSON is somebody else's question.
+
+use snafu::Snafu;
+
+/// Where an element begins or ends, as the number of bytes consumed so far.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Boundary {
+    /// The next byte is the first of an element.
+    Start,
+    /// The last byte of the element has been consumed; white space may follow.
+    End,
+}
+
+/// Why a body is no array of elements.
+#[derive(Clone, Debug, Eq, PartialEq, Snafu)]
+pub enum MalformedBody {
+    /// Nothing but white space.
+    #[snafu(display("the body is empty"))]
+    Empty,
+    /// Something else than an array or object.
+    #[snafu(display("the body is no JSON array: it begins with {start:?}"))]
+    NotAnArray {
+        /// The first character.
+        start: char,
+    },
+    /// It ends too early.
+    #[snafu(display("the body ends in the middle of the array"))]
+    Truncated,
+}
+
+/// A resumable splitter of one body.
+#[derive(Clone, Debug)]
+pub struct Splitter {
+    state: State,
+    depth: u32,
+    bom: usize,
+    after: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    /// Before the first character.
+    Begin,
+    /// In the array, before an element.
+    Between,
+    /// In an element.
+    Within(Text),
+    /// After the array.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Text {
+    Outside,
+    Inside,
+    Escaped,
+}
+
+const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
+
+impl Default for Splitter {
+    fn default() -> Self {
+        Self { state: State::Begin, depth: 0, bom: 0, after: 0 }
+    }
+}
+
+impl Splitter {
+    /// Consumes bytes up to the next boundary. Returns how many, and the boundary if there is one; without, all of `input`
+    /// has been consumed.
+    ///
+    /// # Errors
+    ///
+    /// When the body turns out to be no array. A body that is a single object counts as an array of one: services in
+    /// front of the API answer so, and it may be a record.
+    pub fn next(&mut self, input: &[u8]) -> Result<(usize, Option<Boundary>), MalformedBody> {
+        let mut at = 0;
+        while at < input.len() {
+            let byte = input[at];
+            match self.state {
+                State::Begin => match byte {
+                    _ if self.bom < BOM.len() && byte == BOM[self.bom] => {
+                        self.bom += 1;
+                        at += 1;
+                    }
+                    b' ' | b'\t' | b'\r' | b'\n' => at += 1,
+                    b'[' => {
+                        self.state = State::Between;
+                        at += 1;
+                    }
+                    b'{' => {
+                        // One level less than in an array: the object ends where its own bracket closes.
+                        self.state = State::Within(Text::Outside);
+                        self.depth = ALONE;
+                        return Ok((at, Some(Boundary::Start)));
+                    }
+                    _ => {
+                        let end = input.len().min(at + 4);
+                        let start = String::from_utf8_lossy(&input[at..end]).chars().next().unwrap_or('\u{fffd}');
+                        return Err(MalformedBody::NotAnArray { start });
+                    }
+                },
+                State::Between => match byte {
+                    b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,
+                    b']' => {
+                        self.state = State::Done;
+                        at += 1;
+                    }
+                    _ => {
+                        self.state = State::Within(Text::Outside);
+                        return Ok((at, Some(Boundary::Start)));
+                    }
+                },
+                State::Within(Text::Outside) => match byte {
+                    b'"' => {
+                        self.state = State::Within(Text::Inside);
+                        at += 1;
+                    }
+                    b'{' | b'[' => {
+                        self.depth += 1;
+                        at += 1;
+                    }
+                    b'}' | b']' if self.depth & !ALONE > 0 => {
+                        self.depth -= 1;
+                        at += 1;
+                        if self.depth == ALONE {
+                            self.state = State::Done;
+                            self.depth = 0;
+                            return Ok((at, Some(Boundary::End)));
+                        }
+                    }
+                    b',' | b']' if self.depth == 0 => {
+                        // Not consumed: it belongs to the array.
+                        self.state = State::Between;
+                        return Ok((at, Some(Boundary::End)));
+                    }
+                    _ => at += 1,
+                },
+                State::Within(Text::Inside) => match memchr::memchr2(b'"', b'\\', &input[at..]) {
+                    None => at = input.len(),
+                    Some(offset) => {
+                        let text = if input[at + offset] == b'"' { Text::Outside } else { Text::Escaped };
+                        self.state = State::Within(text);
+                        at += offset + 1;
+                    }
+                },
+                State::Within(Text::Escaped) => {
+                    self.state = State::Within(Text::Inside);
+                    at += 1;
+                }
+                State::Done => {
+                    self.after += u64::from(!byte.is_ascii_whitespace());
+                    at += 1;
+                }
+            }
+        }
+        Ok((at, None))
+    }
+
+    /// Checks that the body was complete when its bytes are over. Returns how many bytes other than white space followed
+    /// the array.
+    ///
+    /// # Errors
+    ///
+    /// When it was not.
+    pub fn finish(&self) -> Result<u64, MalformedBody> {
+        match self.state {
+            State::Done => Ok(self.after),
+            State::Begin => Err(MalformedBody::Empty),
+            State::Between | State::Within(_) => Err(MalformedBody::Truncated),
+        }
+    }
+}
+
+/// Marks the depth of a body that is a single object.
+const ALONE: u32 = 1 << 31;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Splits a body that comes in pieces.
+    fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, u64), MalformedBody> {
+        let mut splitter = Splitter::default();
+        let (mut elements, mut current) = (Vec::new(), None::<Vec<u8>>);
+        for mut piece in pieces {
+            while !piece.is_empty() {
+                let (consumed, boundary) = splitter.next(piece)?;
+                if let Some(element) = &mut current {
+                    element.extend_from_slice(&piece[..consumed]);
+                }
+                piece = &piece[consumed..];
+                match boundary {
+                    Some(Boundary::Start) => current = Some(Vec::new()),
+                    Some(Boundary::End) => elements.push(String::from_utf8(current.take().unwrap()).unwrap()),
+                    None => break,
+                }
+            }
+        }
+        Ok((elements, splitter.finish()?))
+    }
+
+    #[test]
+    fn bodies_of_every_shape() {
+        for (body, elements, after) in [
+            ("[]", vec![], 0),
+            (" \u{feff}[ ] ", vec![], 0),
+            ("[1]", vec!["1"], 0),
+            (r#"[{"a":"],[\"}"},{"b":[1,{}]} ,null]"#, vec![r#"{"a":"],[\"}"}"#, r#"{"b":[1,{}]} "#, "null"], 0),
+            (r#"[{"a":}, {"b":1}]"#, vec![r#"{"a":}"#, r#"{"b":1}"#], 0),
+            (r#"{"a":[1,"}"]}"#, vec![r#"{"a":[1,"}"]}"#], 0),
+            ("[1]x", vec!["1"], 1),
+            ("[1][2]", vec!["1"], 3),
+            ("[,,1,]", vec!["1"], 0),
+        ] {
+            let body = body.trim_start_matches(' ');
+            let expected = elements.iter().map(|element: &&str| (*element).to_owned()).collect();
+            assert_eq!(split([body.as_bytes()]), Ok((expected, after)), "{body}");
+        }
+    }
+
+    #[test]
+    fn bodies_that_are_none() {
+        assert_eq!(split([b" \n".as_slice()]), Err(MalformedBody::Empty));
+        assert_eq!(split([]), Err(MalformedBody::Empty));
+        for (body, start) in [("null", 'n'), ("<html>", '<'), ("ü", 'ü'), ("7", '7'), ("\"x\"", '"'), ("}", '}')] {
+            assert_eq!(split([body.as_bytes()]), Err(MalformedBody::NotAnArray { start }), "{body}");
+        }
+        for body in ["[", "[{", "[{}", "[{},", r#"["]"#, r#"[{"a":"]"#, "{", "[[]", r#"{"a":1"#] {
+            assert_eq!(split([body.as_bytes()]), Err(MalformedBody::Truncated), "{body}");
+        }
+    }
+
+    #[test]
+    fn nesting_has_no_limit() {
+        let deep = format!("[{}{}]", "[".repeat(1_000_000), "]".repeat(1_000_000));
+        assert_eq!(split([deep.as_bytes()]).unwrap().0[0].len(), 2_000_000);
+    }
+
+    fn any_json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            "[\\PC\"\\\\\\[\\]{},]{0,12}".prop_map(serde_json::Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Into::into),
+                prop::collection::btree_map("[a\"\\\\\\]}]{0,4}", inner, 0..5)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_array_is_split_into_its_elements_wherever_it_is_cut(
+            elements in prop::collection::vec(any_json(), 0..8),
+            pretty in any::<bool>(),
+            cut in 1..20usize,
+        ) {
+            let body = if pretty { serde_json::to_vec_pretty(&elements) } else { serde_json::to_vec(&elements) }.unwrap();
+            let (found, after) = split(body.chunks(cut)).unwrap();
+            let found: Vec<serde_json::Value> = found.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+            prop_assert_eq!(found, elements);
+            prop_assert_eq!(after, 0);
+        }
+
+        #[test]
+        fn no_proper_prefix_of_an_array_passes(elements in prop::collection::vec(any_json(), 0..5), part in 0.0..1.0f64) {
+            let body = serde_json::to_vec(&elements).unwrap();
+            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+            let end = ((body.len() as f64) * part) as usize;
+            prop_assert!(split([&body[..end.min(body.len() - 1)]]).is_err());
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic_and_cutting_changes_nothing(
+            body in prop::collection::vec(prop::sample::select(b"[]{},:\"\\ a1\xff\xef\xbb\xbf".to_vec()), 0..60),
+        ) {
+            let boundaries = |cut: usize| {
+                let mut splitter = Splitter::default();
+                let (mut offset, mut found) = (0, Vec::new());
+                for mut piece in body.chunks(cut) {
+                    while !piece.is_empty() {
+                        let (consumed, boundary) = splitter.next(piece)?;
+                        offset += consumed;
+                        piece = &piece[consumed..];
+                        match boundary {
+                            Some(boundary) => found.push((offset, boundary)),
+                            None => break,
+                        }
+                    }
+                }
+                Ok((found, splitter.finish()?))
+            };
+            let whole: Result<_, MalformedBody> = boundaries(usize::MAX);
+            let bytewise: Result<_, MalformedBody> = boundaries(1);
+            match (whole, bytewise) {
+                // The first character of an error is decoded from what is there.
+                (Err(MalformedBody::NotAnArray { .. }), Err(MalformedBody::NotAnArray { .. })) => {}
+                (whole, bytewise) => prop_assert_eq!(whole, bytewise),
+            }
+        }
+    }
+}

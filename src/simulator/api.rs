@@ -1,0 +1,159 @@
+//! One request to the Management Activity API, from arrival to answer.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body,
+    extract::{Path, Request, State},
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::RngExt;
+use uuid::Uuid;
+
+use super::{
+    Operation, TenantFault,
+    answer::{Answer, Damage},
+    auth, blob,
+    call::Call,
+    content, dice,
+    quota::Quota,
+    refusal::Refusal,
+    resources,
+    state::{Service, State as Mutable},
+    subscriptions,
+};
+use crate::content::TenantId;
+
+/// More than any request of this API has in its body.
+const MAX_BODY: usize = 64 * 1024;
+
+/// Answers any request below `/{tenant}/activity/feed/`.
+pub(super) async fn handle(
+    State(service): State<Arc<Service>>,
+    Path((tenant, operation)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = body::to_bytes(body, MAX_BODY).await else { return Refusal::unreadable_body().into_response() };
+    let call = Call::new(parts, tenant, &operation, body);
+    let mishap = {
+        let mut state = service.state();
+        state.stats.count(call.operation);
+        Mishap::draw(&mut state, call.operation, service.clock.now())
+    };
+    tokio::time::sleep(mishap.latency).await;
+    if mishap.hang || call.tenant.parse().is_ok_and(|tenant| service.has_trouble(tenant, TenantFault::Hang)) {
+        return std::future::pending().await;
+    }
+    match mishap.refusal.map_or_else(|| answer(&service, &call), Err) {
+        Ok(answer) => answer.deliver(service.config.gzip && call.accepts_gzip(), mishap.damage),
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+/// The checks every operation shares, in the order of the layers they belong to: the web framework's, the tenant's, the
+/// quota's; then the operation itself.
+fn answer(service: &Service, call: &Call) -> Result<Answer, Refusal> {
+    let now = service.clock.now();
+    let claims = auth::claims(service, call, now)?;
+    if call.operation == Operation::Unknown {
+        return Err(Refusal::no_such_operation(&call.path));
+    }
+    if call.method != call.required_method() {
+        return Err(Refusal::method_not_allowed(&call.method));
+    }
+    let tenant = auth::tenant(service, call, &claims)?;
+    auth::publisher(service, call)?;
+    take_quota(service, call, tenant.id, now)?;
+    if service.has_trouble(tenant.id, TenantFault::Unavailable) {
+        return Err(Refusal::internal());
+    }
+    if service.has_trouble(tenant.id, TenantFault::Misconfigured) {
+        return Err(Refusal::misconfigured_tenant(tenant.id));
+    }
+    if service.has_trouble(tenant.id, TenantFault::AuditingDisabled) {
+        let call_id = dice::uuid(&mut service.state().rng);
+        let feed = call.feed(tenant.id).ok();
+        return Err(Refusal::auditing_disabled(call.operation, feed, tenant.id, claims.appid, call_id));
+    }
+    match call.operation {
+        Operation::Start => subscriptions::start(service, call, &claims, now),
+        Operation::Stop => subscriptions::stop(service, call, &claims, now),
+        Operation::List => subscriptions::list(service, tenant, &claims),
+        Operation::Content => content::list(service, call, &claims, now),
+        Operation::Notifications => subscriptions::notifications(service, call, &claims, now),
+        Operation::Blob => blob::fetch(service, call, &claims, now),
+        Operation::SensitiveTypes => resources::sensitive_types(service, call, &claims),
+        Operation::Unknown => Err(Refusal::no_such_operation(&call.path)),
+    }
+}
+
+fn take_quota(service: &Service, call: &Call, tenant: TenantId, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let per_minute = service.config.requests_per_minute;
+    let mut state = service.state();
+    let quota = state.quotas.entry(tenant).or_insert_with(|| Quota::full(per_minute, now));
+    let Err(wait) = quota.take(per_minute, now) else { return Ok(()) };
+    let publisher = call.parameter("PublisherIdentifier").and_then(|id| id.parse().ok()).unwrap_or_default();
+    Err(throttle(&mut state, call.operation, publisher, wait, now))
+}
+
+/// Refuses for want of quota: alternately with 403 and with 429.
+fn throttle(
+    state: &mut Mutable,
+    operation: Operation,
+    publisher: Uuid,
+    wait: TimeDelta,
+    now: DateTime<Utc>,
+) -> Refusal {
+    state.stats.throttled += 1;
+    let forbidden = state.stats.throttled % 2 == 1;
+    Refusal::throttled(operation, publisher, forbidden).retry_after(wait, state.rng.random(), now)
+}
+
+/// What goes wrong with one request.
+struct Mishap {
+    latency: Duration,
+    hang: bool,
+    refusal: Option<Refusal>,
+    damage: Option<Damage>,
+}
+
+impl Mishap {
+    /// Draws all of them each time, so that a request's fate does not depend on which other faults are switched on.
+    fn draw(state: &mut Mutable, operation: Operation, now: DateTime<Utc>) -> Self {
+        let faults = state.faults.clone();
+        let rng = &mut state.rng;
+        let latency = faults.latency.as_ref().map(|range| dice::duration(rng, range)).unwrap_or_default();
+        let mut happens = |rate| dice::chance(rng, rate);
+        let hang = happens(faults.hang_rate);
+        let unauthorized = happens(faults.unauthorized_rate);
+        let throttled = happens(faults.throttle_rate);
+        let error = happens(faults.error_rate);
+        let html = happens(faults.html_rate);
+        let reset = happens(faults.reset_rate);
+        let truncated = happens(faults.truncate_rate);
+        let choice = rng.random();
+
+        let refusal = if unauthorized {
+            Some(Refusal::unauthorized())
+        } else if throttled {
+            Some(throttle(state, operation, Uuid::nil(), TimeDelta::seconds(1), now))
+        } else if error {
+            Some(Refusal::backend(choice))
+        } else if html {
+            Some(Refusal::html())
+        } else {
+            None
+        };
+        let damage = if reset {
+            Some(Damage::Reset)
+        } else if truncated {
+            Some(Damage::Truncated)
+        } else {
+            None
+        };
+        state.stats.faults += u64::from(hang || refusal.is_some() || damage.is_some());
+        Self { latency, hang, refusal, damage }
+    }
+}

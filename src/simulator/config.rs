@@ -1,0 +1,182 @@
+//! What kind of world to simulate.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use uuid::Uuid;
+
+use super::Faults;
+use crate::content::{ContentType, TenantId};
+
+/// Everything a simulator is built from. The default suits tests: one tenant, a little content, no faults.
+#[derive(Clone, Debug)]
+pub struct SimulatorConfig {
+    /// The organisations that exist.
+    pub tenants: Vec<SimulatedTenant>,
+    /// What every random choice follows from.
+    pub seed: u64,
+    /// Entries in one page of a listing.
+    pub page_size: usize,
+    /// The quota of each tenant. Microsoft's baseline is 2,000 (MSREF, "API throttling").
+    pub requests_per_minute: u32,
+    /// How long an access token lives. Tokens of real tenants live for about an hour (MSGS).
+    pub token_lifetime: Duration,
+    /// The resources a token can be asked for, without a trailing slash. Entra refuses any other.
+    pub resources: Vec<String>,
+    /// From `contentCreated` to `contentExpiration`: documented as 7 days (MSREF), measured as about 20 (G2O).
+    pub retention: Duration,
+    /// How much further back than 7 days a listing may start. Zero is what Microsoft documents; the real service
+    /// tolerates another hour (FB).
+    pub lookback_tolerance: Duration,
+    /// How long after a start request the next one for the same content type is refused (MSREF: 15 minutes).
+    pub start_interval: Duration,
+    /// Whether a request without exactly one `PublisherIdentifier` is throttled, as MSTRB reports, or only recorded.
+    pub strict_publisher: bool,
+    /// Whether `NextPageUri` repeats the caller's `PublisherIdentifier`. MSREF's sample does not.
+    pub next_page_repeats_publisher: bool,
+    /// How a lack of permission is told.
+    pub denial: Denial,
+    /// Content that exists when the simulator starts.
+    pub backlog: Backlog,
+    /// Content that appears as time passes.
+    pub live: Option<Live>,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Whether to compress for clients that accept gzip.
+    pub gzip: bool,
+}
+
+/// An organisation with one app registration.
+#[derive(Clone, Debug)]
+pub struct SimulatedTenant {
+    /// The directory id.
+    pub id: TenantId,
+    /// The verified domain of its users; the token endpoint takes it in place of the id.
+    pub domain: String,
+    /// The application (client) id of the collector's app registration.
+    pub client_id: Uuid,
+    /// Its secret.
+    pub client_secret: String,
+    /// The content types for which this tenant produces content.
+    pub content_types: Vec<ContentType>,
+    /// The application permissions an administrator consented to.
+    pub roles: Vec<String>,
+    /// Since how long before the simulator's start every content type has been subscribed to. `None`: never.
+    pub subscribed_since: Option<Duration>,
+}
+
+/// Content older than the simulator, spread evenly over a period that ends when the simulator starts.
+#[derive(Clone, Debug)]
+pub struct Backlog {
+    /// How far back the oldest blob reaches.
+    pub reaches_back: Duration,
+    /// Blobs in each feed. They are computed when asked for, so a large number costs nothing.
+    pub blobs_per_feed: u64,
+    /// Events in each blob.
+    pub events_per_blob: RangeInclusive<u32>,
+}
+
+/// Content that each feed gains while the simulator runs.
+#[derive(Clone, Debug)]
+pub struct Live {
+    /// The time between two blobs of one feed.
+    pub every: Duration,
+    /// Events in each blob.
+    pub events_per_blob: RangeInclusive<u32>,
+}
+
+/// How the API tells a caller that its token lacks the permission for a content type. Both are reported from the field.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Denial {
+    /// 401 with the code AF10001 (OfficeDev/O365-InvestigationTooling#34).
+    #[default]
+    Coded,
+    /// 401 with an empty body (CEL's mock server; elastic/integrations#20104).
+    Bare,
+}
+
+impl SimulatorConfig {
+    /// Two organisations with all content types, a few hours of backlog and a steady trickle of new content.
+    pub fn demo() -> Self {
+        Self {
+            tenants: vec![SimulatedTenant::contoso(), SimulatedTenant::fabrikam()],
+            page_size: 20,
+            backlog: Backlog { reaches_back: Duration::from_hours(6), blobs_per_feed: 40, events_per_blob: 1..=30 },
+            live: Some(Live { every: Duration::from_secs(20), events_per_blob: 1..=8 }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn tenant(&self, id: TenantId) -> Option<&SimulatedTenant> {
+        self.tenants.iter().find(|tenant| tenant.id == id)
+    }
+}
+
+impl Default for SimulatorConfig {
+    fn default() -> Self {
+        Self {
+            tenants: vec![SimulatedTenant::contoso()],
+            seed: 365,
+            page_size: 200,
+            requests_per_minute: 2000,
+            token_lifetime: Duration::from_secs(3599),
+            // One per cloud (MSREF, "Activity API operations").
+            resources: [
+                "https://manage.office.com",
+                "https://manage-gcc.office.com",
+                "https://manage.office365.us",
+                "https://manage.protection.apps.mil",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            retention: Duration::from_hours(7 * 24),
+            lookback_tolerance: Duration::ZERO,
+            start_interval: Duration::from_mins(15),
+            strict_publisher: true,
+            next_page_repeats_publisher: false,
+            denial: Denial::default(),
+            backlog: Backlog { reaches_back: Duration::from_hours(3), blobs_per_feed: 12, events_per_blob: 1..=6 },
+            live: None,
+            faults: Faults::default(),
+            gzip: true,
+        }
+    }
+}
+
+impl SimulatedTenant {
+    /// A tenant with all content types and permissions, never subscribed. Its secret is `secret-of-<domain>`.
+    pub fn new(id: TenantId, client_id: Uuid, domain: &str) -> Self {
+        Self {
+            id,
+            domain: domain.to_owned(),
+            client_id,
+            client_secret: format!("secret-of-{domain}"),
+            content_types: ContentType::ALL.to_vec(),
+            roles: vec!["ActivityFeed.Read".to_owned(), "ActivityFeed.ReadDlp".to_owned()],
+            subscribed_since: None,
+        }
+    }
+
+    /// The first demonstration tenant, `contoso.com`.
+    pub fn contoso() -> Self {
+        Self::new(
+            TenantId(Uuid::from_u128(0x0a54_d1c5_7a10_4c5e_9d3f_c047_0500_0001)),
+            Uuid::from_u128(0x1b8e_2f60_33d7_4e0b_8c44_c047_0500_00a1),
+            "contoso.com",
+        )
+    }
+
+    /// The second demonstration tenant, `fabrikam.com`.
+    pub fn fabrikam() -> Self {
+        Self::new(
+            TenantId(Uuid::from_u128(0x0f4b_81ca_52b6_4d19_a6e2_fab2_1ca0_0002)),
+            Uuid::from_u128(0x2c9f_3a71_44e8_4f1c_9d55_fab2_1ca0_00b2),
+            "fabrikam.com",
+        )
+    }
+
+    /// The same tenant with subscriptions that were enabled `ago` before the simulator's start.
+    pub fn subscribed_since(mut self, ago: Duration) -> Self {
+        self.subscribed_since = Some(ago);
+        self
+    }
+}

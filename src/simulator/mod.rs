@@ -1,0 +1,138 @@
+//! An imitation of the Management Activity API and of Entra's token endpoints.
+//!
+//! It exists so that everything else can be tried without a tenant: the demo, the tests and the benches collect from it.
+//! A lenient imitation would prove nothing, so this one refuses what the service refuses, with the same status, code and
+//! text, and it does on purpose what the service only does on bad days ([`Faults`]).
+//!
+//! It runs on the caller's [`Clock`] and on tokio's time alone. With tokio's time paused and requests sent through
+//! [`Simulator::router`], a week of polling takes seconds and every run with the same seed is the same run.
+//!
+//! Where a comment names the source of a fact it uses these tags: *MSREF*, *MSTRB* and *MSGS* are Microsoft's Management
+//! Activity API reference, its troubleshooting page and its "get started" page; *FB* is Filebeat's `o365audit` input,
+//! *CEL* Elastic's `o365` integration, *G2O* the measurements published with `graph2otel`, *WZ* Wazuh's `office365`
+//! module; others are named by repository and issue.
+
+mod answer;
+mod api;
+mod auth;
+mod blob;
+mod bodies;
+mod call;
+mod config;
+mod content;
+mod dice;
+mod entra;
+mod events;
+mod faults;
+mod oracle;
+mod quota;
+mod refusal;
+mod resources;
+mod server;
+mod state;
+mod stats;
+mod subscriptions;
+mod timeline;
+mod token;
+mod window;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::Router;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use url::Url;
+
+pub use self::{
+    config::{Backlog, Denial, Live, SimulatedTenant, SimulatorConfig},
+    faults::{Faults, FaultsHandle, Late, TenantFault},
+    oracle::{FeedCounts, Oracle},
+    server::RunningSimulator,
+    stats::{Operation, Stats},
+    world::BlobSpec,
+};
+use self::{state::Service, world::World};
+use crate::{
+    clock::Clock,
+    content::{Feed, TenantId},
+};
+
+/// The simulated service. Clones share one state.
+#[derive(Clone)]
+pub struct Simulator {
+    service: Arc<Service>,
+}
+
+impl Simulator {
+    /// A service whose backlog ends, and whose live content begins, at the clock's current time.
+    pub fn new(config: SimulatorConfig, clock: Clock) -> Self {
+        Self { service: Arc::new(Service::new(config, clock)) }
+    }
+
+    /// Every route of the API and of the token endpoints: to be called in-process, or served.
+    pub fn router(&self) -> Router {
+        server::router(&self.service)
+    }
+
+    /// Serves over plain HTTP, and from now on answers with links to the address it listens on.
+    pub async fn serve(&self, listen: SocketAddr) -> io::Result<RunningSimulator> {
+        let running = RunningSimulator::start(self.router(), listen).await?;
+        self.set_base_url(running.base_url());
+        Ok(running)
+    }
+
+    /// Sets the origin that `contentUri` and `NextPageUri` start with.
+    pub fn set_base_url(&self, url: Url) {
+        self.service.state().base_url = url;
+    }
+
+    /// What exists in this world: the truth to compare a collector's output with.
+    pub fn oracle(&self) -> Oracle {
+        Oracle::new(Arc::clone(&self.service))
+    }
+
+    /// A handle that reads and changes the faults while the simulator runs.
+    pub fn faults(&self) -> FaultsHandle {
+        FaultsHandle::new(Arc::clone(&self.service))
+    }
+
+    /// Replaces the faults. See [`Faults`] for the two that are fixed at the start.
+    pub fn set_faults(&self, faults: Faults) {
+        self.faults().set(faults);
+    }
+
+    /// Places a blob with exactly this body and returns its `contentId`.
+    pub fn add_blob(&self, feed: Feed, blob: BlobSpec) -> String {
+        self.service.world.place(feed, blob)
+    }
+
+    /// Places a blob made of these records and returns its `contentId`.
+    pub fn publish_events(&self, feed: Feed, events: Vec<serde_json::Value>, created: DateTime<Utc>) -> String {
+        let body = Bytes::from(serde_json::Value::Array(events).to_string());
+        self.add_blob(feed, BlobSpec::new(body, created))
+    }
+
+    /// Gives one tenant a trouble, until [`Self::heal_tenant`]. Several can add up.
+    pub fn break_tenant(&self, tenant: TenantId, fault: TenantFault) {
+        self.service.state().troubles.entry(tenant).or_default().push(fault);
+    }
+
+    /// Ends every trouble of a tenant.
+    pub fn heal_tenant(&self, tenant: TenantId) {
+        self.service.state().troubles.remove(&tenant);
+    }
+
+    /// Makes every token issued so far worthless, as a rotated signing key does: 401 until a new one is fetched.
+    pub fn revoke_tokens(&self) {
+        self.service.state().revoke_tokens();
+    }
+
+    /// What has been asked of the simulator so far, and what a well-behaved client would not have asked.
+    pub fn stats(&self) -> Stats {
+        self.service.state().stats.clone()
+    }
+}
