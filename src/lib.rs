@@ -7,11 +7,14 @@ pub mod collector;
 pub mod component;
 pub mod config;
 pub mod content;
+pub mod discovery;
 pub mod entra;
 pub mod ledger;
 pub mod normalize;
+pub mod run_mode;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+pub mod source;
 pub mod telemetry;
 pub mod transport;
 

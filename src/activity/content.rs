@@ -94,6 +94,11 @@ impl ActivityClient {
         Ok(ListingPage { entries, next })
     }
 
+    /// An error about listing `feed`, for what goes wrong over several pages.
+    pub fn listing_error(&self, feed: Feed, failure: Failure) -> ActivityError {
+        subject(Operation::ListContent, feed).error(failure)
+    }
+
     /// Starts to retrieve a blob.
     ///
     /// # Errors

@@ -26,6 +26,7 @@ pub struct Body {
     len: u64,
     trailing: u64,
     held: usize,
+    single_object: bool,
 }
 
 #[derive(Debug)]
@@ -122,7 +123,8 @@ impl Body {
                 (Pieces::Spooled(file), 0)
             }
         };
-        Ok(Self { pieces, len, trailing, held })
+        let single_object = splitter.is_single_object();
+        Ok(Self { pieces, len, trailing, held, single_object })
     }
 
     /// Its length, in bytes.
@@ -133,6 +135,11 @@ impl Body {
     /// How many bytes other than white space follow the array.
     pub const fn trailing(&self) -> u64 {
         self.trailing
+    }
+
+    /// Whether the body is one object instead of an array.
+    pub const fn is_single_object(&self) -> bool {
+        self.single_object
     }
 
     /// How many bytes stay in memory for as long as a record of the body does; nothing for a spooled one, whose records

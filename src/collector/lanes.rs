@@ -40,6 +40,7 @@ struct Lane {
 struct Trouble {
     failures: u32,
     until: Option<Instant>,
+    hopeless: bool,
 }
 
 impl Trouble {
@@ -47,13 +48,27 @@ impl Trouble {
         self.until.is_none_or(|until| until <= now)
     }
 
-    fn add(&mut self, now: Instant, backoff: Backoff, free: u32) {
+    fn add(&mut self, now: Instant, rule: Rule) {
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= free {
-            self.until = Some(now + backoff.wait(self.failures - free + 1));
+        if let Some(pauses @ 1..) = self.failures.checked_sub(rule.free) {
+            self.until = Some(now + rule.backoff.wait(pauses));
+            self.hopeless = pauses >= rule.patience;
         }
     }
 }
+
+/// What failures lead to.
+#[derive(Clone, Copy, Debug)]
+struct Rule {
+    /// So many failures in a row have no consequence.
+    free: u32,
+    backoff: Backoff,
+    /// After so many pauses, a run that should end no longer waits.
+    patience: u32,
+}
+
+const FAILING: Rule = Rule { free: FAILURES_OF_A_FEED - 1, backoff: backoff::FEED, patience: 4 };
+const IN_TROUBLE: Rule = Rule { free: 0, backoff: backoff::TROUBLE, patience: 2 };
 
 /// How a download ended, as far as scheduling is concerned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -147,10 +162,10 @@ impl Lanes {
                 lane.trouble = Trouble::default();
                 tenant.trouble = Trouble::default();
             }
-            Outcome::Failed => lane.trouble.add(now, backoff::FEED, FAILURES_OF_A_FEED),
+            Outcome::Failed => lane.trouble.add(now, FAILING),
             // Downloads in flight together fail together; that is one failure.
-            Outcome::FeedInTrouble if lane.trouble.over(now) => lane.trouble.add(now, backoff::TROUBLE, 1),
-            Outcome::TenantInTrouble if tenant.trouble.over(now) => tenant.trouble.add(now, backoff::TROUBLE, 1),
+            Outcome::FeedInTrouble if lane.trouble.over(now) => lane.trouble.add(now, IN_TROUBLE),
+            Outcome::TenantInTrouble if tenant.trouble.over(now) => tenant.trouble.add(now, IN_TROUBLE),
             Outcome::FeedInTrouble | Outcome::TenantInTrouble => {}
         }
     }
@@ -168,11 +183,16 @@ impl Lanes {
             .min()
     }
 
-    /// Feeds that have work but have failed so often in a row that a run which should end need not wait for them.
-    pub fn hopeless(&self, feed_failures: u32) -> bool {
+    /// Tenants that have something to claim.
+    pub fn tenants_with_work(&self) -> impl Iterator<Item = TenantId> {
+        let with_work = self.tenants.iter().filter(|(_, tenant)| tenant.lanes.values().any(|lane| lane.has_work));
+        with_work.map(|(id, _)| *id)
+    }
+
+    /// Whether every feed that has work has failed so often in a row that a run which should end need not wait for it.
+    pub fn hopeless(&self) -> bool {
         self.tenants.values().all(|tenant| {
-            let given_up = tenant.trouble.failures >= feed_failures;
-            tenant.lanes.values().all(|lane| !lane.has_work || given_up || lane.trouble.failures >= feed_failures)
+            tenant.lanes.values().all(|lane| !lane.has_work || tenant.trouble.hopeless || lane.trouble.hopeless)
         })
     }
 
@@ -321,7 +341,13 @@ mod tests {
             tried += 1;
         }
         assert_eq!(tried, FAILURES_OF_A_FEED);
-        assert!(!lanes.hopeless(6) && lanes.hopeless(5));
+        for _ in 0..3 {
+            assert!(!lanes.hopeless());
+            lanes.report(exchange, Outcome::Failed, Instant::now());
+        }
+        assert!(lanes.hopeless());
+        lanes.report(exchange, Outcome::Served, Instant::now());
+        assert!(!lanes.hopeless());
     }
 
     #[tokio::test(start_paused = true)]

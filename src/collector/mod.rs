@@ -3,13 +3,27 @@
 //! Does not know how content was found.
 
 mod backoff;
+mod blob;
 mod body;
 mod decode;
 mod dedupe;
+mod error;
+mod fetch;
 mod lanes;
+mod maintenance;
+mod run;
+mod shared;
 mod split;
+mod work;
 
 pub use self::{
-    decode::{Record, read_record},
+    backoff::Backoff,
+    body::Limits,
+    decode::{BatchLimits, Record, read_record},
+    error::CollectorError,
+    maintenance::maintain,
+    run::Collector,
+    shared::{CollectorOptions, Shared, State},
     split::{Boundary, MalformedBody, Splitter},
+    work::Work,
 };

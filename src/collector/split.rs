@@ -38,6 +38,7 @@ pub struct Splitter {
     depth: u32,
     bom: usize,
     after: u64,
+    single_object: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,7 +64,7 @@ const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
 impl Default for Splitter {
     fn default() -> Self {
-        Self { state: State::Begin, depth: 0, bom: 0, after: 0 }
+        Self { state: State::Begin, depth: 0, bom: 0, after: 0, single_object: false }
     }
 }
 
@@ -94,6 +95,7 @@ impl Splitter {
                         // One level less than in an array: the object ends where its own bracket closes.
                         self.state = State::Within(Text::Outside);
                         self.depth = ALONE;
+                        self.single_object = true;
                         return Ok((at, Some(Boundary::Start)));
                     }
                     _ => {
@@ -157,6 +159,11 @@ impl Splitter {
             }
         }
         Ok((at, None))
+    }
+
+    /// Whether the body is a single object.
+    pub const fn is_single_object(&self) -> bool {
+        self.single_object
     }
 
     /// Checks that the body was complete when its bytes are over. Returns how many bytes other than white space followed

@@ -24,6 +24,7 @@ mod dice;
 mod entra;
 mod events;
 mod faults;
+mod in_process;
 mod oracle;
 mod quota;
 mod refusal;
@@ -50,6 +51,7 @@ use url::Url;
 pub use self::{
     config::{Backlog, Denial, Live, SimulatedTenant, SimulatorConfig},
     faults::{Faults, FaultsHandle, Late, TenantFault},
+    in_process::InProcess,
     oracle::{FeedCounts, Oracle},
     server::RunningSimulator,
     stats::{Operation, Stats},

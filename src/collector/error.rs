@@ -1,0 +1,51 @@
+//! What stops the collector.
+
+use std::{io, path::PathBuf};
+
+use snafu::Snafu;
+
+use crate::ledger::LedgerError;
+
+/// Why collecting cannot go on. Nothing is lost: what is owed stays owed.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub enum CollectorError {
+    /// The ledger failed.
+    #[snafu(display("{source}"), context(false))]
+    Ledger {
+        /// How.
+        source: LedgerError,
+    },
+    /// Large bodies cannot be spooled.
+    #[snafu(display(
+        "data_dir: cannot spool a content blob to {}: {source}; free some space or check the directory's permissions",
+        directory.display()
+    ))]
+    Spool {
+        /// Where.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The pipeline is gone.
+    #[snafu(display("the pipeline no longer takes events"))]
+    PipelineClosed,
+    /// A defect of this program.
+    #[snafu(display("a task of the collector failed: {detail}; please report this"))]
+    Defect {
+        /// What is known.
+        detail: String,
+    },
+}
+
+impl CollectorError {
+    /// A short name for metrics.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Ledger { source } => source.code(),
+            Self::Spool { .. } => "spool",
+            Self::PipelineClosed => "pipeline_closed",
+            Self::Defect { .. } => "defect",
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Getting one blob.
+
+use snafu::ResultExt;
+
+use super::{
+    body::{Body, BodyError},
+    error::{CollectorError, SpoolSnafu},
+    shared::Shared,
+};
+use crate::{
+    activity::{ActivityError, Failure, Refusal},
+    content::ContentRef,
+};
+
+/// Fetches a blob whole.
+///
+/// # Errors
+///
+/// The outer error ends the collector; the inner one is about this blob.
+pub async fn fetch(shared: &Shared, content: &ContentRef) -> Result<Result<Body, ActivityError>, CollectorError> {
+    let response = match shared.client.retrieve_content(content.feed, &content.content_uri).await {
+        Ok(response) => response,
+        Err(error) => return Ok(Err(error)),
+    };
+    let failure = match Body::receive(response, shared.options.body, &shared.options.spool_directory).await {
+        Ok(body) => return Ok(Ok(body)),
+        Err(BodyError::Broken { source }) => Failure::Transport(source),
+        Err(BodyError::TooLarge { limit }) => Failure::TooLarge { limit },
+        Err(BodyError::Malformed { source, start }) => {
+            let refusal = Refusal::parse(&start);
+            Failure::Malformed { problem: format!("{source} ({})", refusal.message) }
+        }
+        Err(BodyError::Spool { source }) => {
+            return Err(source).context(SpoolSnafu { directory: &shared.options.spool_directory });
+        }
+    };
+    Ok(Err(shared.client.retrieval_error(content.feed, failure)))
+}

@@ -1,0 +1,143 @@
+//! The collector's loop: gives slots to lanes, listens to tasks, and stops cleanly.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+use tokio::{
+    sync::mpsc,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use super::{
+    blob::{self, Message, Slot},
+    error::CollectorError,
+    lanes::Lanes,
+    shared::Shared,
+    work::Work,
+};
+use crate::{component::ShutdownSignal, content::Feed, run_mode::RunMode};
+
+/// Blobs that are emitted but not acknowledged yet hold no slot; so many times the slots may wait.
+const WAITING_PER_SLOT: usize = 64;
+
+/// In a run that should end, a blob that is due later than this is left for the next run.
+const WORTH_WAITING: Duration = Duration::from_secs(30);
+
+/// Collects what is owed.
+pub struct Collector {
+    shared: Arc<Shared>,
+    work: Work,
+    lanes: Lanes,
+    tasks: JoinSet<Result<(), CollectorError>>,
+    reports: mpsc::UnboundedSender<Message>,
+    messages: mpsc::UnboundedReceiver<Message>,
+    next_due: Option<DateTime<Utc>>,
+    draining: bool,
+}
+
+impl Collector {
+    /// A collector for these feeds, woken through `work`.
+    pub fn new(shared: Arc<Shared>, feeds: &[Feed], work: Work) -> Self {
+        let mut lanes = Lanes::new(feeds.iter().copied(), shared.options.concurrency);
+        for feed in feeds {
+            lanes.has_work(*feed);
+        }
+        let (reports, messages) = mpsc::unbounded_channel();
+        Self { shared, work, lanes, tasks: JoinSet::new(), reports, messages, next_due: None, draining: false }
+    }
+
+    /// Runs until shutdown, when what is in flight has been finished; or, in a run that should end, until nothing is left
+    /// that could be delivered now.
+    ///
+    /// # Errors
+    ///
+    /// See [`CollectorError`].
+    pub async fn run(mut self, mut shutdown: ShutdownSignal) -> Result<(), CollectorError> {
+        self.promote().await?;
+        loop {
+            if !self.draining {
+                self.fill_slots().await?;
+            }
+            if self.is_finished() {
+                return Ok(());
+            }
+            let wake = self.next_wake();
+            tokio::select! {
+                _ = &mut shutdown, if !self.draining => {
+                    self.draining = true;
+                    self.shared.state.stop_fetching.cancel();
+                }
+                Some(message) = self.messages.recv() => self.heed(message),
+                Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
+                    ended.map_err(|error| CollectorError::Defect { detail: error.to_string() })??;
+                }
+                feeds = self.work.changed(), if !self.draining => {
+                    feeds.into_iter().for_each(|feed| self.lanes.has_work(feed));
+                }
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() && !self.draining => {
+                    self.promote().await?;
+                }
+            }
+        }
+    }
+
+    async fn fill_slots(&mut self) -> Result<(), CollectorError> {
+        while self.tasks.len() < self.shared.options.concurrency.saturating_mul(WAITING_PER_SLOT) {
+            let client = &self.shared.client;
+            let Some(feed) = self.lanes.next(Instant::now(), |tenant| client.paused_until(tenant).is_some()) else {
+                break;
+            };
+            let Some(claim) = self.shared.ledger.claim(feed, 1).await?.pop() else {
+                self.lanes.exhausted(feed);
+                continue;
+            };
+            self.lanes.started(feed);
+            let slot = Slot::new(feed, self.reports.clone());
+            self.tasks.spawn(blob::handle(Arc::clone(&self.shared), claim, slot));
+        }
+        Ok(())
+    }
+
+    fn heed(&mut self, message: Message) {
+        match message {
+            Message::SlotFree(feed) => self.lanes.finished(feed),
+            Message::Went(feed, outcome) => self.lanes.report(feed, outcome, Instant::now()),
+            Message::Back(feed) => self.lanes.has_work(feed),
+            Message::Deferred(due) => self.next_due = Some(self.next_due.map_or(due, |next| next.min(due))),
+        }
+    }
+
+    /// Makes deferred blobs claimable that are due.
+    async fn promote(&mut self) -> Result<(), CollectorError> {
+        let now = self.shared.now();
+        if self.next_due.is_some_and(|due| due > now) {
+            return Ok(());
+        }
+        let promoted = self.shared.ledger.promote(now).await?;
+        self.next_due = promoted.next_due;
+        promoted.feeds.into_iter().for_each(|feed| self.lanes.has_work(feed));
+        Ok(())
+    }
+
+    /// When something changes by itself: a deferred blob is due, a feed's trouble is over, a throttled tenant may go on.
+    fn next_wake(&self) -> Option<Instant> {
+        let now = Instant::now();
+        let due = self.next_due.map(|due| now + (due - self.shared.now()).to_std().unwrap_or_default());
+        let paused = self.lanes.tenants_with_work().filter_map(|tenant| self.shared.client.paused_until(tenant));
+        due.into_iter().chain(self.lanes.next_try(now)).chain(paused).min()
+    }
+
+    fn is_finished(&self) -> bool {
+        if !self.tasks.is_empty() || !self.messages.is_empty() {
+            return false;
+        }
+        if self.draining {
+            return true;
+        }
+        self.shared.options.mode == RunMode::Once
+            && self.work.is_complete()
+            && self.lanes.hopeless()
+            && self.next_due.is_none_or(|due| due > self.shared.now() + WORTH_WAITING)
+    }
+}

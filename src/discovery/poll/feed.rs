@@ -1,0 +1,234 @@
+//! One feed: subscription, windows, reconciliation; again and again.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use snafu::Snafu;
+use tokio::time::{Instant, sleep_until};
+
+use super::window::{cursor_after, plan, plan_reconciliation};
+use crate::{
+    activity::{ActivityClient, ActivityError, Failure},
+    collector::{Backoff, Work},
+    component::ShutdownSignal,
+    content::Feed,
+    discovery::{
+        listing::{Lister, ListingError},
+        subscriptions::{SubscriptionError, Subscriptions},
+    },
+    ledger::{CursorMove, Ledger, LedgerError},
+    telemetry::{self, Progress},
+};
+
+/// While a feed cannot be listed.
+const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
+
+/// In a run that should end, a pass that fails is done again this often.
+const PASSES_ONCE: u32 = 3;
+
+/// How a feed is polled.
+#[derive(Clone, Copy, Debug)]
+pub struct PollOptions {
+    /// Between passes.
+    pub interval: Duration,
+    /// By how much each pass overlaps the last.
+    pub overlap: TimeDelta,
+    /// Between reconciliations.
+    pub reconcile_interval: TimeDelta,
+    /// How far back the first pass reaches.
+    pub start_from: TimeDelta,
+}
+
+/// What polling works with.
+#[derive(Clone, Debug)]
+pub struct PollContext {
+    /// The API.
+    pub client: ActivityClient,
+    /// What is known.
+    pub ledger: Arc<dyn Ledger>,
+    /// Whom to tell of new content.
+    pub work: Work,
+    /// What has been done.
+    pub progress: Progress,
+    /// How.
+    pub options: PollOptions,
+}
+
+/// Why a pass was not completed.
+#[derive(Debug, Snafu)]
+enum PassError {
+    #[snafu(display("{source}"), context(false))]
+    Listing { source: ListingError },
+    #[snafu(display("{source}"), context(false))]
+    Subscription { source: SubscriptionError },
+    #[snafu(display("{source}"), context(false))]
+    Ledger { source: LedgerError },
+    #[snafu(display("{source}"), context(false))]
+    Activity { source: ActivityError },
+}
+
+impl PassError {
+    /// What the source cannot go on with, if it is that.
+    fn fatal(&self) -> Option<&LedgerError> {
+        match self {
+            Self::Ledger { source }
+            | Self::Listing { source: ListingError::Ledger { source } }
+            | Self::Subscription { source: SubscriptionError::Ledger { source } } => Some(source),
+            _ => None,
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Activity { source }
+            | Self::Listing { source: ListingError::Activity { source } }
+            | Self::Subscription { source: SubscriptionError::Activity { source } } => Some(&source.failure),
+            _ => None,
+        }
+    }
+}
+
+/// Polls one feed.
+#[derive(Debug)]
+pub struct FeedPoller {
+    feed: Feed,
+    context: PollContext,
+    subscriptions: Arc<Subscriptions>,
+    lister: Lister,
+    failures: u32,
+}
+
+impl FeedPoller {
+    fn new(feed: Feed, context: PollContext, subscriptions: Arc<Subscriptions>) -> Self {
+        let lister = Lister {
+            client: context.client.clone(),
+            ledger: Arc::clone(&context.ledger),
+            work: context.work.clone(),
+            progress: context.progress.clone(),
+        };
+        Self { feed, context, subscriptions, lister, failures: 0 }
+    }
+
+    /// One pass, with its success or failure told.
+    ///
+    /// # Errors
+    ///
+    /// Only with what ends the source; `false` when the pass failed.
+    async fn pass_and_tell(&mut self) -> Result<bool, LedgerError> {
+        match self.pass().await {
+            Ok(()) => {
+                self.failures = 0;
+                telemetry::feed_recovered(&self.context.progress, self.feed);
+                Ok(true)
+            }
+            Err(error) => {
+                if let Some(error) = error.fatal() {
+                    return Err(error.clone());
+                }
+                self.failures = self.failures.saturating_add(1);
+                if error.failure().is_some_and(Failure::concerns_the_subscription) {
+                    self.subscriptions.distrust(self.feed.content_type).await;
+                }
+                let code = error.failure().map_or("subscription", Failure::code);
+                telemetry::feed_failed(&self.context.progress, self.feed, code, &error.to_string());
+                Ok(false)
+            }
+        }
+    }
+
+    async fn pass(&self) -> Result<(), PassError> {
+        let PollContext { client, ledger, options, .. } = &self.context;
+        // Microsoft's clock is known once Entra has answered; windows depend on it.
+        client.authenticate(self.feed.tenant).await?;
+        self.subscriptions.ensure(self.feed.content_type).await?;
+
+        let cursor = ledger.cursor(self.feed).await?;
+        let now = client.clock().now();
+        let plan = plan(cursor.listed_through, now, options.start_from, options.overlap);
+        if let Some(gap) = plan.gap {
+            telemetry::gap(self.feed, gap);
+        }
+        for window in plan.windows {
+            let step = CursorMove::ListedThrough(cursor_after(window, now));
+            self.lister.list(self.feed, window, step).await?;
+        }
+
+        let due = cursor.reconciled_at.is_some_and(|last| now - last >= options.reconcile_interval || last > now);
+        if due {
+            for window in plan_reconciliation(now) {
+                self.lister.list(self.feed, window, CursorMove::Reconciled(now)).await?;
+            }
+        } else if cursor.reconciled_at.is_none() {
+            // The first pass counts as one.
+            ledger.record(self.feed, Vec::new(), Some(CursorMove::Reconciled(now)), now).await?;
+        }
+        Ok(())
+    }
+
+    /// Passes at each interval, less often while they fail; for ever.
+    async fn run(mut self) -> Result<(), LedgerError> {
+        loop {
+            let started = Instant::now();
+            let next = if self.pass_and_tell().await? {
+                started + self.context.options.interval
+            } else {
+                started + self.context.options.interval.max(TROUBLE.wait(self.failures))
+            };
+            sleep_until(next).await;
+        }
+    }
+
+    /// Passes until one succeeds, a few times at most.
+    async fn run_once(mut self) -> Result<(), LedgerError> {
+        while !self.pass_and_tell().await? && self.failures < PASSES_ONCE {
+            let wait = Duration::from_secs(2u64.saturating_pow(self.failures));
+            sleep_until(Instant::now() + wait).await;
+        }
+        Ok(())
+    }
+}
+
+/// Polls all feeds until shutdown.
+///
+/// # Errors
+///
+/// When the ledger fails.
+pub async fn poll_until(context: PollContext, feeds: &[Feed], shutdown: ShutdownSignal) -> Result<(), LedgerError> {
+    let pollers = pollers(&context, feeds).into_iter().map(FeedPoller::run);
+    tokio::select! {
+        // Whatever a pass is doing, it can be dropped: what is recorded is recorded, and the cursor moves last.
+        _ = shutdown => Ok(()),
+        ended = futures::future::try_join_all(pollers) => ended.map(drop),
+    }
+}
+
+/// Lists everything available now, once.
+///
+/// # Errors
+///
+/// When the ledger fails.
+pub async fn poll_once(context: PollContext, feeds: &[Feed], shutdown: ShutdownSignal) -> Result<(), LedgerError> {
+    let pollers = pollers(&context, feeds).into_iter().map(FeedPoller::run_once);
+    tokio::select! {
+        _ = shutdown => {}
+        ended = futures::future::try_join_all(pollers) => drop(ended?),
+    }
+    context.work.complete();
+    Ok(())
+}
+
+fn pollers(context: &PollContext, feeds: &[Feed]) -> Vec<FeedPoller> {
+    let mut tenants = std::collections::HashMap::new();
+    feeds
+        .iter()
+        .map(|feed| {
+            let subscriptions = tenants.entry(feed.tenant).or_insert_with(|| {
+                // As often as reconciliation: that is how long content may be missed that no subscription collects.
+                let recheck = context.options.reconcile_interval.to_std().unwrap_or_default();
+                let (client, ledger) = (context.client.clone(), Arc::clone(&context.ledger));
+                Arc::new(Subscriptions::new(feed.tenant, client, ledger, recheck))
+            });
+            FeedPoller::new(*feed, context.clone(), Arc::clone(subscriptions))
+        })
+        .collect()
+}

@@ -1,0 +1,9 @@
+//! Mode `poll`: each feed is listed by itself, window by window, so that a sick one holds up nobody.
+
+mod feed;
+mod window;
+
+pub use self::{
+    feed::{FeedPoller, PollContext, PollOptions, poll_once, poll_until},
+    window::{LOOKBACK, Plan, plan, plan_reconciliation},
+};

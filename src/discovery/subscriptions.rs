@@ -1,0 +1,130 @@
+//! Subscriptions are listed first and started only when missing: starting changes the tenant, and Microsoft refuses a
+//! second start within 15 minutes.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use snafu::Snafu;
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::{
+    activity::{ActivityClient, ActivityError, Failure},
+    content::{ContentType, Feed, TenantId},
+    ledger::{Ledger, LedgerError},
+    telemetry,
+};
+
+/// "A waiting period of 15 minutes is required before another request can be made" (Microsoft's reference), and a little
+/// for clocks.
+const BETWEEN_STARTS: TimeDelta = TimeDelta::seconds(15 * 60 + 5);
+
+/// Why a feed has no subscription.
+#[derive(Debug, Snafu)]
+pub enum SubscriptionError {
+    /// The API.
+    #[snafu(display("{source}"), context(false))]
+    Activity {
+        /// How.
+        source: ActivityError,
+    },
+    /// The ledger.
+    #[snafu(display("{source}"), context(false))]
+    Ledger {
+        /// How.
+        source: LedgerError,
+    },
+    /// It was started a moment ago.
+    #[snafu(display(
+        "the subscription of {feed} was started at {last}, but is not enabled; Microsoft accepts the next start after {next}"
+    ))]
+    TooSoon {
+        /// Which.
+        feed: Feed,
+        /// When it was last started.
+        last: DateTime<Utc>,
+        /// When it may be started again.
+        next: DateTime<Utc>,
+    },
+}
+
+/// The subscriptions of one tenant.
+#[derive(Debug)]
+pub struct Subscriptions {
+    tenant: TenantId,
+    client: ActivityClient,
+    ledger: Arc<dyn Ledger>,
+    recheck: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    enabled: HashSet<ContentType>,
+    checked: Option<Instant>,
+}
+
+impl Subscriptions {
+    /// Subscriptions that are looked at again after `recheck`.
+    pub fn new(tenant: TenantId, client: ActivityClient, ledger: Arc<dyn Ledger>, recheck: Duration) -> Self {
+        Self { tenant, client, ledger, recheck, state: Mutex::default() }
+    }
+
+    /// Makes sure that there is an enabled subscription.
+    ///
+    /// # Errors
+    ///
+    /// When there is none and none can be started now.
+    pub async fn ensure(&self, content_type: ContentType) -> Result<(), SubscriptionError> {
+        // Held while asking: the content types of a tenant share one listing.
+        let mut state = self.state.lock().await;
+        if state.checked.is_none_or(|checked| checked.elapsed() >= self.recheck) {
+            let subscriptions = self.client.list_subscriptions(self.tenant).await?;
+            state.enabled = subscriptions
+                .iter()
+                .filter(|subscription| subscription.is_enabled())
+                .filter_map(|subscription| subscription.content_type.parse().ok())
+                .collect();
+            state.checked = Some(Instant::now());
+        }
+        if state.enabled.contains(&content_type) {
+            return Ok(());
+        }
+        self.start(Feed { tenant: self.tenant, content_type }).await?;
+        state.enabled.insert(content_type);
+        Ok(())
+    }
+
+    /// The API says that there is no subscription, or a disabled one.
+    pub async fn distrust(&self, content_type: ContentType) {
+        let mut state = self.state.lock().await;
+        state.enabled.remove(&content_type);
+        state.checked = None;
+    }
+
+    async fn start(&self, feed: Feed) -> Result<(), SubscriptionError> {
+        let now = self.client.clock().now();
+        if let Some(last) = self.ledger.subscription_attempt(feed).await? {
+            let next = last + BETWEEN_STARTS;
+            // A last attempt in the future comes from a clock that was wrong.
+            if now < next && last <= now {
+                return Err(SubscriptionError::TooSoon { feed, last, next });
+            }
+        }
+        // Noted before it is made: a crash in between must not lead to a second start.
+        self.ledger.note_subscription_attempt(feed, now).await?;
+        match self.client.start_subscription(feed).await {
+            Ok(()) => {
+                telemetry::subscription_started(feed);
+                Ok(())
+            }
+            Err(error) => {
+                // A request that Microsoft never saw, or refused for another reason, starts no waiting period.
+                let counts = matches!(*error.failure, Failure::StartedTooOften { .. } | Failure::Transport(_));
+                if !counts {
+                    self.ledger.note_subscription_attempt(feed, DateTime::UNIX_EPOCH).await?;
+                }
+                Err(error.into())
+            }
+        }
+    }
+}

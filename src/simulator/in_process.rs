@@ -1,0 +1,52 @@
+//! The simulator as a transport: requests reach it without sockets, so that paused time works.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use axum::{Router, body::Body};
+use futures::{StreamExt, TryStreamExt};
+use tower::ServiceExt;
+
+use super::Simulator;
+use crate::transport::{Request, Response, Transport, TransportError, TransportFailure};
+
+/// Sends requests to a simulator in the same process, whatever host they name.
+#[derive(Clone)]
+pub struct InProcess(Router);
+
+impl InProcess {
+    /// A transport to `simulator`.
+    pub fn new(simulator: &Simulator) -> Self {
+        Self(simulator.router())
+    }
+}
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("InProcess")
+    }
+}
+
+#[async_trait]
+impl Transport for InProcess {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let mut sent = http::Request::new(Body::from(request.body));
+        *sent.method_mut() = request.method;
+        *sent.uri_mut() = request
+            .url
+            .as_str()
+            .parse()
+            .map_err(|error| TransportError::new(TransportFailure::Request, format!("{error}")))?;
+        *sent.headers_mut() = request.headers;
+        let (parts, body) = match self.0.clone().oneshot(sent).await {
+            Ok(response) => response.into_parts(),
+            Err(never) => match never {},
+        };
+        let broken = |error: axum::Error| TransportError::new(TransportFailure::Broken, error.to_string());
+        Ok(Response {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.into_data_stream().map_err(broken).boxed(),
+        })
+    }
+}
