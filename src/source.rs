@@ -14,7 +14,7 @@ use crate::{
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
     config::{Mode, Office365Config, TokenVersion},
     content::Feed,
-    discovery::poll::{PollContext, PollOptions, poll_once, poll_until},
+    discovery::poll::{PollContext, PollOptions, Rhythm, poll_once, poll_until},
     entra::{Authority, TokenEndpoint, Tokens},
     ledger::{Ledger, RedbLedger},
     run_mode::RunMode,
@@ -138,9 +138,11 @@ impl Office365Config {
     fn poll_options(&self) -> PollOptions {
         PollOptions {
             interval: self.poll.interval(),
-            overlap: time_delta(self.poll.overlap()),
-            reconcile_interval: time_delta(self.poll.reconcile_interval()),
-            start_from: time_delta(self.start_from.get()),
+            rhythm: Rhythm {
+                start_from: time_delta(self.start_from.get()),
+                overlap: time_delta(self.poll.overlap()),
+                reconcile_interval: time_delta(self.poll.reconcile_interval()),
+            },
         }
     }
 }

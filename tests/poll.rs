@@ -3,8 +3,18 @@
 
 mod support;
 
-use office365_source::{clock::Clock, simulator::SimulatorConfig};
-use support::{Setup, assert_exactly_once, no_violations, simulator, source_config, start_of_time};
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use office365_source::{
+    clock::Clock,
+    component::EventStatus,
+    config::Office365Config,
+    content::{ContentType, Feed, TenantId},
+    run_mode::RunMode,
+    simulator::{Backlog, Faults, Late, Live, SimulatedTenant, Simulator, SimulatorConfig, TenantFault},
+};
+use support::{Arrived, Setup, assert_exactly_once, no_violations, simulator, source_config, start_of_time};
 use tempfile::TempDir;
 
 #[tokio::test(start_paused = true)]
@@ -23,4 +33,268 @@ async fn everything_available_arrives_once_and_a_second_run_finds_nothing() {
     assert_eq!(result, Ok(()));
     assert_eq!(second.progress.totals().events_delivered, 0);
     assert!(second.arrived.lock().unwrap().is_empty());
+}
+
+/// A multi-tenant application: the same client id and secret everywhere.
+fn two_tenants_of_one_application() -> Vec<SimulatedTenant> {
+    let (contoso, fabrikam) = (SimulatedTenant::contoso(), SimulatedTenant::fabrikam());
+    let SimulatedTenant { client_id, client_secret, .. } = contoso.clone();
+    vec![contoso, SimulatedTenant { client_id, client_secret, ..fabrikam }]
+}
+
+fn config_of(faults: Faults) -> SimulatorConfig {
+    SimulatorConfig {
+        tenants: two_tenants_of_one_application(),
+        page_size: 7,
+        backlog: Backlog { reaches_back: Duration::from_hours(20), blobs_per_feed: 40, events_per_blob: 1..=60 },
+        faults,
+        ..SimulatorConfig::default()
+    }
+}
+
+/// Runs `--once` until it succeeds, as cron would.
+async fn run_until_done(
+    setup: impl Fn() -> (Office365Config, Arrived),
+    simulator: &Simulator,
+    clock: &Clock,
+    data: &TempDir,
+) {
+    for attempt in 0.. {
+        assert!(attempt < 10, "it does not end");
+        let (config, arrived) = setup();
+        let mut run = Setup::new(config, simulator, clock, data.path());
+        run.arrived = arrived;
+        let (result, run) = run.run().await;
+        if result.is_ok() {
+            return;
+        }
+        eprintln!("attempt {attempt}: {:?} {:?}", run.progress.totals(), run.progress.feeds());
+        tokio::time::sleep(Duration::from_mins(20)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn faults_of_every_kind_cost_neither_an_event_nor_a_duplicate() {
+    let faults = Faults {
+        error_rate: 0.05,
+        reset_rate: 0.05,
+        truncate_rate: 0.05,
+        throttle_rate: 0.02,
+        unauthorized_rate: 0.02,
+        html_rate: 0.02,
+        token_error_rate: 0.1,
+        hang_rate: 0.005,
+        duplicates: 0.1,
+        late: Some(Late { share: 0.1, by: Duration::from_mins(5)..=Duration::from_mins(50) }),
+        ..Faults::default()
+    };
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(faults);
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let setup =
+        Setup { mode: RunMode::Continuous, ..Setup::new(source_config(&config), &simulator, &clock, data.path()) };
+    let running = setup.start().await;
+    tokio::time::sleep(Duration::from_hours(8)).await;
+    let (arrived, progress) = running.stop().await;
+    assert_exactly_once(&arrived, &simulator);
+    no_violations(&simulator);
+    assert!(simulator.stats().faults > 50, "{:?}", simulator.stats());
+    assert!(progress.totals().duplicates_dropped > 0);
+    assert_eq!(progress.totals().blobs_dead, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn seven_days_with_a_two_day_outage() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = SimulatorConfig {
+        backlog: Backlog { reaches_back: Duration::from_hours(10), blobs_per_feed: 10, events_per_blob: 1..=10 },
+        live: Some(Live { every: Duration::from_mins(30), events_per_blob: 1..=10 }),
+        faults: Faults {
+            error_rate: 0.05,
+            duplicates: 0.05,
+            late: Some(Late { share: 0.2, by: Duration::from_mins(5)..=Duration::from_hours(16) }),
+            ..Faults::default()
+        },
+        ..SimulatorConfig::default()
+    };
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let arrived = Arrived::default();
+    let start = || async {
+        let mut source = source_config(&config);
+        source.poll.interval_secs = 300;
+        let mut setup = Setup::new(source, &simulator, &clock, data.path());
+        setup.mode = RunMode::Continuous;
+        setup.arrived = arrived.clone();
+        setup.start().await
+    };
+    let running = start().await;
+    tokio::time::sleep(Duration::from_hours(48)).await;
+    running.crash().await;
+    tokio::time::sleep(Duration::from_hours(48)).await;
+    let running = start().await;
+    tokio::time::sleep(Duration::from_hours(72)).await;
+    // What shows up late is found by a reconciliation, every six hours.
+    let expected = simulator.oracle().expected_ids();
+    tokio::time::sleep(Duration::from_hours(24)).await;
+    running.stop().await;
+    assert!(expected.len() > 5_000, "{}", expected.len());
+    let arrived = arrived.lock().unwrap();
+    let missing: Vec<_> = expected.iter().filter(|id| !arrived.contains_key(*id)).take(5).collect();
+    assert!(missing.is_empty(), "missing, among others: {missing:?}");
+    let twice = arrived.values().filter(|times| **times > 1).count();
+    assert_eq!(twice, 0, "a crash between batches repeats nothing");
+    no_violations(&simulator);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_tenant_or_content_type_holds_up_nobody() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults::default());
+    for fault in [
+        TenantFault::ConsentRevoked,
+        TenantFault::SecretExpired,
+        TenantFault::AuditingDisabled,
+        TenantFault::PermissionsRemoved,
+        TenantFault::Unavailable,
+        TenantFault::Hang,
+        TenantFault::ContentTypeForbidden(ContentType::Dlp),
+    ] {
+        let simulator = simulator(config.clone(), &clock);
+        let (sick, healthy) = (config.tenants[0].id, config.tenants[1].id);
+        simulator.break_tenant(sick, fault.clone());
+        let data = TempDir::new().unwrap();
+        let setup =
+            Setup { mode: RunMode::Continuous, ..Setup::new(source_config(&config), &simulator, &clock, data.path()) };
+        let running = setup.start().await;
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        for content_type in ContentType::ALL {
+            let feed = Feed { tenant: healthy, content_type };
+            for id in simulator.oracle().expected_ids_of(feed) {
+                assert!(running.arrived.lock().unwrap().contains_key(&(healthy, id)), "{fault:?}: {feed}");
+            }
+        }
+        let problems = running.progress.feeds();
+        let told = problems.iter().filter(|(_, feed)| feed.problem.is_some()).count();
+        let expected = if matches!(fault, TenantFault::ContentTypeForbidden(_)) { 1 } else { 5 };
+        assert_eq!(told, expected, "{fault:?}: {problems:?}");
+
+        simulator.heal_tenant(sick);
+        tokio::time::sleep(Duration::from_hours(2)).await;
+        let (arrived, progress) = running.stop().await;
+        assert_exactly_once(&arrived, &simulator);
+        assert!(progress.feeds().values().all(|feed| feed.problem.is_none()), "{fault:?}");
+        no_violations(&simulator);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn once_fails_with_what_is_broken_and_delivers_the_rest() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults::default());
+    let simulator = simulator(config.clone(), &clock);
+    simulator.break_tenant(config.tenants[0].id, TenantFault::ConsentRevoked);
+    let data = TempDir::new().unwrap();
+    let (result, run) = Setup::new(source_config(&config), &simulator, &clock, data.path()).run().await;
+    assert_eq!(result, Err(()));
+    assert!(run.progress.totals().events_delivered > 0);
+    let problem = run.progress.feeds().values().find_map(|feed| feed.problem.clone()).unwrap();
+    assert!(problem.contains("Grant admin consent"), "{problem}");
+
+    simulator.heal_tenant(config.tenants[0].id);
+    tokio::time::sleep(Duration::from_mins(20)).await;
+    run_until_done(|| (source_config(&config), run.arrived.clone()), &simulator, &clock, &data).await;
+    assert_exactly_once(&run.arrived, &simulator);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_whose_clock_is_wrong_by_an_hour_misses_nothing() {
+    for ahead in [TimeDelta::hours(1), TimeDelta::hours(-1)] {
+        let clock = Clock::starting_at(start_of_time());
+        let config = SimulatorConfig {
+            live: Some(Live { every: Duration::from_mins(7), events_per_blob: 1..=5 }),
+            ..config_of(Faults::default())
+        };
+        let simulator = simulator(config.clone(), &clock);
+        let data = TempDir::new().unwrap();
+        let mut source = source_config(&config);
+        source.poll.overlap_secs = 60;
+        source.start_from = "7d".parse().unwrap();
+        let mut setup = Setup::new(source, &simulator, &clock.skewed(ahead), data.path());
+        setup.mode = RunMode::Continuous;
+        let running = setup.start().await;
+        tokio::time::sleep(Duration::from_hours(5)).await;
+        let expected = simulator.oracle().expected_ids();
+        tokio::time::sleep(Duration::from_mins(3)).await;
+        let (arrived, _) = running.stop().await;
+        let arrived = arrived.lock().unwrap();
+        let missing = expected.iter().filter(|id| !arrived.contains_key(*id)).count();
+        assert_eq!(missing, 0, "{ahead}");
+        no_violations(&simulator);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_that_fails_for_a_while_gets_everything_in_the_end_and_nothing_twice() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults { duplicates: 0.3, ..Faults::default() });
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let mut source = source_config(&config);
+    source.batch.max_events = 10;
+    let mut setup = Setup::new(source, &simulator, &clock, data.path());
+    setup.mode = RunMode::Continuous;
+    let mut batches = 0;
+    setup.verdict = Box::new(move |_| {
+        batches += 1;
+        if batches % 3 == 0 { EventStatus::Errored } else { EventStatus::Delivered }
+    });
+    let running = setup.start().await;
+    tokio::time::sleep(Duration::from_hours(12)).await;
+    let (arrived, progress) = running.stop().await;
+    assert_exactly_once(&arrived, &simulator);
+    assert_eq!(progress.totals().blobs_dead, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_events_kill_their_blob_visibly_and_no_other() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults::default());
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let mut setup = Setup::new(source_config(&config), &simulator, &clock, data.path());
+    let mut batches = 0;
+    setup.verdict = Box::new(move |_| {
+        batches += 1;
+        if batches == 5 { EventStatus::Rejected } else { EventStatus::Delivered }
+    });
+    let (result, run) = setup.run().await;
+    assert_eq!(result, Err(()), "the run says that something stayed undelivered");
+    assert_eq!(run.progress.totals().blobs_dead, 1);
+    assert_eq!(run.progress.totals().blobs_delivered + 1, run.progress.totals().blobs_found);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_restarts_with_crashes_lose_nothing() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults {
+        duplicates: 0.1,
+        latency: Some(Duration::from_millis(1)..=Duration::from_millis(400)),
+        ..Faults::default()
+    });
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let arrived = Arrived::default();
+    for crash in 0..60u64 {
+        let mut setup = Setup::new(source_config(&config), &simulator, &clock, data.path());
+        setup.arrived = arrived.clone();
+        let running = setup.start().await;
+        tokio::time::sleep(Duration::from_millis(crash * 53 % 911)).await;
+        running.crash().await;
+    }
+    run_until_done(|| (source_config(&config), arrived.clone()), &simulator, &clock, &data).await;
+    let arrived = arrived.lock().unwrap();
+    let missing = simulator.oracle().expected_ids().iter().filter(|id| !arrived.contains_key(*id)).count();
+    assert_eq!(missing, 0);
 }

@@ -60,6 +60,9 @@ pub struct Subscriptions {
 #[derive(Debug, Default)]
 struct State {
     enabled: HashSet<ContentType>,
+    /// What the API refused to list for want of a subscription. The list of subscriptions may say otherwise: it names types
+    /// without status that were never started, and ones as enabled that are not (MicrosoftDocs issue 479).
+    refused: HashSet<ContentType>,
     checked: Option<Instant>,
 }
 
@@ -86,18 +89,19 @@ impl Subscriptions {
                 .collect();
             state.checked = Some(Instant::now());
         }
-        if state.enabled.contains(&content_type) {
+        if state.enabled.contains(&content_type) && !state.refused.contains(&content_type) {
             return Ok(());
         }
         self.start(Feed { tenant: self.tenant, content_type }).await?;
         state.enabled.insert(content_type);
+        state.refused.remove(&content_type);
         Ok(())
     }
 
     /// The API says that there is no subscription, or a disabled one.
     pub async fn distrust(&self, content_type: ContentType) {
         let mut state = self.state.lock().await;
-        state.enabled.remove(&content_type);
+        state.refused.insert(content_type);
         state.checked = None;
     }
 

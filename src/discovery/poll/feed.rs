@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use snafu::Snafu;
 use tokio::time::{Instant, sleep_until};
 
-use super::window::{cursor_after, plan, plan_reconciliation};
+use super::window::{Rhythm, cursor_after, plan};
 use crate::{
     activity::{ActivityClient, ActivityError, Failure},
     collector::{Backoff, Work},
@@ -31,12 +30,8 @@ const PASSES_ONCE: u32 = 3;
 pub struct PollOptions {
     /// Between passes.
     pub interval: Duration,
-    /// By how much each pass overlaps the last.
-    pub overlap: TimeDelta,
-    /// Between reconciliations.
-    pub reconcile_interval: TimeDelta,
-    /// How far back the first pass reaches.
-    pub start_from: TimeDelta,
+    /// What each pass lists.
+    pub rhythm: Rhythm,
 }
 
 /// What polling works with.
@@ -144,7 +139,7 @@ impl FeedPoller {
 
         let cursor = ledger.cursor(self.feed).await?;
         let now = client.clock().now();
-        let plan = plan(cursor.listed_through, now, options.start_from, options.overlap);
+        let plan = plan(cursor, now, options.rhythm);
         if let Some(gap) = plan.gap {
             telemetry::gap(self.feed, gap);
         }
@@ -152,14 +147,7 @@ impl FeedPoller {
             let step = CursorMove::ListedThrough(cursor_after(window, now));
             self.lister.list(self.feed, window, step).await?;
         }
-
-        let due = cursor.reconciled_at.is_some_and(|last| now - last >= options.reconcile_interval || last > now);
-        if due {
-            for window in plan_reconciliation(now) {
-                self.lister.list(self.feed, window, CursorMove::Reconciled(now)).await?;
-            }
-        } else if cursor.reconciled_at.is_none() {
-            // The first pass counts as one.
+        if plan.reconciles {
             ledger.record(self.feed, Vec::new(), Some(CursorMove::Reconciled(now)), now).await?;
         }
         Ok(())
@@ -224,7 +212,7 @@ fn pollers(context: &PollContext, feeds: &[Feed]) -> Vec<FeedPoller> {
         .map(|feed| {
             let subscriptions = tenants.entry(feed.tenant).or_insert_with(|| {
                 // As often as reconciliation: that is how long content may be missed that no subscription collects.
-                let recheck = context.options.reconcile_interval.to_std().unwrap_or_default();
+                let recheck = context.options.rhythm.reconcile_interval.to_std().unwrap_or_default();
                 let (client, ledger) = (context.client.clone(), Arc::clone(&context.ledger));
                 Arc::new(Subscriptions::new(feed.tenant, client, ledger, recheck))
             });

@@ -5,5 +5,5 @@ mod window;
 
 pub use self::{
     feed::{FeedPoller, PollContext, PollOptions, poll_once, poll_until},
-    window::{LOOKBACK, Plan, plan, plan_reconciliation},
+    window::{LOOKBACK, Plan, Rhythm, plan},
 };

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::activity::TimeWindow;
+use crate::{activity::TimeWindow, ledger::Cursor};
 
 /// How far back the API lists: seven days (AF20030 beyond), less a margin for clocks that differ and for the time a request
 /// waits before it is sent.
@@ -15,35 +15,50 @@ const UNSETTLED: TimeDelta = TimeDelta::seconds(5);
 /// very time a blob was created, the API returns a part of it (seen by Filebeat).
 const SEAM: TimeDelta = TimeDelta::seconds(1);
 
-/// How much a reconciliation lists again.
-const RECONCILED: TimeDelta = TimeDelta::hours(24);
+/// For how long after its creation content may show up and still be found, whatever happens in between.
+const LATE: TimeDelta = TimeDelta::hours(24);
+
+/// How listings of a feed follow each other.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rhythm {
+    /// How far back the first pass reaches.
+    pub start_from: TimeDelta,
+    /// By how much each pass overlaps the last.
+    pub overlap: TimeDelta,
+    /// Between reconciliations.
+    pub reconcile_interval: TimeDelta,
+}
 
 /// What to list, in this order.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Plan {
     /// Oldest first: what is oldest expires first.
     pub windows: Vec<TimeWindow>,
+    /// Whether this is a reconciliation.
+    pub reconciles: bool,
     /// What is too old to be listed, and never was.
     pub gap: Option<TimeWindow>,
 }
 
 /// Plans a pass of a feed at `now`, by Microsoft's clock.
 ///
-/// Without a cursor it reaches back to `start_from`; else to `overlap` before the cursor, since content shows up late.
-pub fn plan(cursor: Option<DateTime<Utc>>, now: DateTime<Utc>, start_from: TimeDelta, overlap: TimeDelta) -> Plan {
+/// The first pass reaches back to `start_from`. Later ones reach back to `overlap` before the cursor, since content shows up
+/// late and out of order; and every `reconcile_interval` to a day before the last reconciliation, so that content has a day
+/// to show up even when the source was down meanwhile.
+pub fn plan(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Plan {
     let oldest = now - LOOKBACK;
-    let from = match cursor {
-        // A cursor ahead of now comes from a clock that was wrong; what it skipped is listed again.
-        Some(cursor) => cursor.min(now) - overlap,
-        None => now - start_from,
+    let Some(listed) = cursor.listed_through else {
+        let windows = split((now - rhythm.start_from).max(oldest), now);
+        return Plan { windows, reconciles: true, gap: None };
     };
-    let gap = cursor.filter(|cursor| *cursor < oldest).map(|cursor| TimeWindow::new(cursor, oldest));
-    Plan { windows: split(from.max(oldest), now), gap }
-}
-
-/// Plans a reconciliation at `now`: the last day again.
-pub fn plan_reconciliation(now: DateTime<Utc>) -> Vec<TimeWindow> {
-    split(now - RECONCILED, now)
+    // Times ahead of now come from a clock that was wrong; what they skipped is listed again.
+    let listed = listed.min(now);
+    let reconciled = cursor.reconciled_at.unwrap_or(listed).min(now);
+    let reconciles = now - reconciled >= rhythm.reconcile_interval || cursor.reconciled_at.is_none_or(|at| at > now);
+    let overlapping = listed - rhythm.overlap;
+    let from = if reconciles { overlapping.min(reconciled - LATE) } else { overlapping };
+    let gap = (listed < oldest).then(|| TimeWindow::new(listed, oldest));
+    Plan { windows: split(from.max(oldest), now), reconciles, gap }
 }
 
 /// Where the cursor may go once a window has been listed.
@@ -79,28 +94,51 @@ mod tests {
 
     const DAY: i64 = 86_400;
 
+    fn rhythm(start_from: i64, overlap: i64) -> Rhythm {
+        Rhythm {
+            start_from: TimeDelta::seconds(start_from),
+            overlap: TimeDelta::seconds(overlap),
+            reconcile_interval: TimeDelta::hours(6),
+        }
+    }
+
+    fn cursor(listed: i64, reconciled: i64) -> Cursor {
+        Cursor { listed_through: Some(at(listed)), reconciled_at: Some(at(reconciled)) }
+    }
+
+    fn window(start: i64, end: i64) -> TimeWindow {
+        TimeWindow { start: at(start), end: at(end) }
+    }
+
     #[test]
     fn the_first_pass_reaches_back_and_the_next_overlaps() {
-        let hour = TimeDelta::hours(1);
-        let first = plan(None, at(0), TimeDelta::days(1), hour);
-        assert_eq!(first, Plan { windows: vec![TimeWindow { start: at(-DAY), end: at(0) }], gap: None });
-        let next = plan(Some(at(-5)), at(60), TimeDelta::days(1), hour);
-        assert_eq!(next, Plan { windows: vec![TimeWindow { start: at(-3_605), end: at(60) }], gap: None });
+        let first = plan(Cursor::default(), at(0), rhythm(DAY, 3_600));
+        assert_eq!(first, Plan { windows: vec![window(-DAY, 0)], reconciles: true, gap: None });
+        let next = plan(cursor(-5, 0), at(60), rhythm(DAY, 3_600));
+        assert_eq!(next, Plan { windows: vec![window(-3_605, 60)], reconciles: false, gap: None });
+    }
+
+    #[test]
+    fn a_reconciliation_gives_content_a_day_to_show_up_even_through_an_outage() {
+        let steady = plan(cursor(-60, -6 * 3_600), at(0), rhythm(DAY, 3_600));
+        assert_eq!(steady.windows, [window(-30 * 3_600, -6 * 3_600), window(-6 * 3_600 - 1, 0)]);
+        assert!(steady.reconciles);
+        let after_outage = plan(cursor(-2 * DAY, -2 * DAY), at(0), rhythm(DAY, 3_600));
+        assert_eq!(after_outage.windows[0].start, at(-3 * DAY));
     }
 
     #[test]
     fn an_outage_is_caught_up_oldest_first_and_what_is_lost_is_named() {
-        let plan = plan(Some(at(-9 * DAY)), at(0), TimeDelta::days(1), TimeDelta::hours(1));
-        let oldest = at(-7 * DAY + 300);
-        assert_eq!(plan.gap, Some(TimeWindow { start: at(-9 * DAY), end: oldest }));
+        let plan = plan(cursor(-9 * DAY, -9 * DAY), at(0), rhythm(DAY, 3_600));
+        assert_eq!(plan.gap, Some(window(-9 * DAY, -7 * DAY + 300)));
         assert_eq!(plan.windows.len(), 7);
-        assert_eq!(plan.windows[0], TimeWindow { start: oldest, end: oldest + TimeDelta::days(1) });
+        assert_eq!(plan.windows[0], window(-7 * DAY + 300, -6 * DAY + 300));
         assert!(plan.windows.is_sorted_by_key(|window| window.start));
     }
 
     #[test]
     fn the_whole_seven_days_may_be_asked_for_at_first() {
-        let plan = plan(None, at(0), TimeDelta::days(7), TimeDelta::hours(1));
+        let plan = plan(Cursor::default(), at(0), rhythm(7 * DAY, 3_600));
         assert_eq!((plan.windows[0].start, plan.gap), (at(-7 * DAY + 300), None));
     }
 
@@ -111,10 +149,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_second_since_the_cursor_is_covered_by_windows_the_api_accepts(
-            (cursor, start_from, overlap) in any_times(), probe in 0..7 * DAY
+            (listed, start_from, overlap) in any_times(), reconciled in -10 * DAY..DAY, probe in 0..7 * DAY
         ) {
             let now = at(0);
-            let plan = plan(cursor.map(at), now, TimeDelta::seconds(start_from), TimeDelta::seconds(overlap));
+            let cursor = listed.map_or(Cursor::default(), |listed| cursor(listed, reconciled));
+            let plan = plan(cursor, now, rhythm(start_from, overlap));
             for window in &plan.windows {
                 prop_assert!(window.start < window.end && window.end - window.start <= TimeWindow::LONGEST);
                 prop_assert!(window.start >= now - TimeDelta::days(7));
@@ -122,30 +161,33 @@ mod tests {
             for pair in plan.windows.windows(2) {
                 prop_assert!(pair[1].start < pair[0].end && pair[0].start < pair[1].start, "windows share a seam");
             }
-            let wanted = cursor.map_or(at(-start_from), |cursor| at(cursor.min(0)));
+            let wanted = listed.map_or(at(-start_from), |listed| at(listed.min(0)));
             let probe = at(-probe - 1);
             let in_gap = plan.gap.is_some_and(|gap| gap.start <= probe && probe < gap.end);
             let too_old = probe < now - LOOKBACK;
             if probe >= wanted {
                 let covered = plan.windows.iter().any(|window| window.start <= probe && probe < window.end);
-                prop_assert!(covered || in_gap || (too_old && cursor.is_none()), "{probe} in {plan:?}");
+                prop_assert!(covered || in_gap || (too_old && listed.is_none()), "{probe} in {plan:?}");
             }
         }
 
         /// However long the passes are apart and whatever was listed in between, the cursor leaves nothing behind it.
         #[test]
         fn the_cursor_only_passes_what_was_listed(pauses in prop::collection::vec(1..3 * DAY, 1..20), overlap in 0..7_200i64) {
-            let (mut now, mut cursor) = (at(0), None);
+            let (mut now, mut cursor) = (at(0), Cursor::default());
             let mut covered: Option<(DateTime<Utc>, DateTime<Utc>)> = None;
             for pause in pauses {
-                let plan = plan(cursor, now, TimeDelta::days(1), TimeDelta::seconds(overlap));
+                let plan = plan(cursor, now, rhythm(DAY, overlap));
                 for window in plan.windows {
                     let (from, to) = covered.unwrap_or((window.start, window.start));
                     prop_assert!(window.start <= to, "no hole before {window}");
                     covered = Some((from, to.max(window.end)));
                     let next = cursor_after(window, now);
                     prop_assert!(next <= window.end && next < now);
-                    cursor = cursor.max(Some(next));
+                    cursor.listed_through = cursor.listed_through.max(Some(next));
+                }
+                if plan.reconciles {
+                    cursor.reconciled_at = Some(now);
                 }
                 now += TimeDelta::seconds(pause);
             }
