@@ -2,6 +2,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod activity;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod clock;
 pub mod collector;
 pub mod component;
@@ -9,14 +11,18 @@ pub mod config;
 pub mod content;
 pub mod discovery;
 pub mod entra;
+#[cfg(feature = "cli")]
+pub mod host;
 pub mod ledger;
 pub mod normalize;
-pub mod run_mode;
+mod run_mode;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod source;
 pub mod telemetry;
 pub mod transport;
+
+pub use run_mode::RunMode;
 
 /// An error of any kind, as hosts expect it from a source's `build`.
 pub type Error = Box<dyn std::error::Error + Send + Sync + 'static>;

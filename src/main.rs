@@ -1,2 +1,7 @@
 //! The command line of office365-source.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    office365_source::cli::main()
+}

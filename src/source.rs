@@ -8,6 +8,7 @@ use futures::FutureExt;
 use tracing::{error, info};
 
 use crate::{
+    RunMode,
     activity::{ActivityClient, ActivityOptions},
     clock::Clock,
     collector::{BatchLimits, Collector, CollectorError, CollectorOptions, Limits, Shared, State, Work, maintain},
@@ -17,7 +18,6 @@ use crate::{
     discovery::poll::{PollContext, PollOptions, Rhythm, poll_once, poll_until},
     entra::{Authority, TokenEndpoint, Tokens},
     ledger::{Ledger, RedbLedger},
-    run_mode::RunMode,
     telemetry::Progress,
     transport::{HttpTransport, ServerClock, Transport, TransportOptions},
 };

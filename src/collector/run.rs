@@ -16,7 +16,7 @@ use super::{
     shared::Shared,
     work::Work,
 };
-use crate::{component::ShutdownSignal, content::Feed, run_mode::RunMode};
+use crate::{RunMode, component::ShutdownSignal, content::Feed};
 
 /// Blobs that are emitted but not acknowledged yet hold no slot; so many times the slots may wait.
 const WAITING_PER_SLOT: usize = 64;

@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::{backoff, body::Limits, decode::BatchLimits, dedupe::InFlight};
 use crate::{
+    RunMode,
     activity::ActivityClient,
     component::{ComponentKey, SourceSender},
     content::TenantId,
     ledger::{BlobKey, Ledger},
-    run_mode::RunMode,
     telemetry::Progress,
 };
 

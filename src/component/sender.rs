@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{ComponentKey, LogEvent, SourceOutput};
+use super::{ComponentKey, EventStatus, LogEvent, SourceOutput};
 
 /// How many events fit into a source's output when nothing else is said.
 const DEFAULT_BUFFER: usize = 4_000;
@@ -16,7 +16,8 @@ const DEFAULT_BUFFER: usize = 4_000;
 /// How many events [`SourceSender::send_event_stream`] sends together.
 const CHUNK: usize = 1_000;
 
-/// Why events could not be sent. The events are gone; whoever holds their batch's receiver learns it from there.
+/// Why events could not be sent. The events are gone; their batch's receiver resolves to
+/// [`BatchStatus::Errored`](super::BatchStatus::Errored), never to delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendError {
     /// The pipeline stayed full for longer than the source's timeout.
@@ -45,10 +46,26 @@ pub struct SourceSenderItem {
     pub send_reference: Instant,
 }
 
+/// A batch between source and host. When nobody takes it (the host is gone, the source gave up waiting), its events are
+/// errored: dropped without a word they would count as delivered.
 struct Queued {
-    item: SourceSenderItem,
+    item: Option<SourceSenderItem>,
     // Given back when the host takes the item: the queue is bounded, not what the host does with it.
-    _room: OwnedSemaphorePermit,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl Queued {
+    fn take(mut self) -> Option<SourceSenderItem> {
+        self.item.take()
+    }
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        for event in self.item.iter().flat_map(|item| &item.events) {
+            event.metadata().update_status(EventStatus::Errored);
+        }
+    }
 }
 
 /// Sends batches of events into the pipeline; waits when it is full.
@@ -104,14 +121,15 @@ impl SourceSender {
             return Ok(());
         }
         let needed = u32::try_from(events.len().min(self.limit)).unwrap_or(u32::MAX);
+        let item = SourceSenderItem { events, send_reference: Instant::now() };
+        let mut queued = Queued { item: Some(item), room: None };
         let room = Arc::clone(&self.room).acquire_many_owned(needed);
         let room = match self.timeout {
             None => room.await,
             Some(limit) => timeout(limit, room).await.map_err(|_| SendError::Timeout)?,
         };
-        let room = room.map_err(|_| SendError::Closed)?;
-        let item = SourceSenderItem { events, send_reference: Instant::now() };
-        self.queue.send(Queued { item, _room: room }).map_err(|_| SendError::Closed)
+        queued.room = Some(room.map_err(|_| SendError::Closed)?);
+        self.queue.send(queued).map_err(|_| SendError::Closed)
     }
 
     /// Sends every event of a stream, in batches of what is ready.
@@ -172,12 +190,12 @@ impl Builder {
 impl SourceReceiver {
     /// The next batch; `None` when the source is gone.
     pub async fn recv(&mut self) -> Option<SourceSenderItem> {
-        self.queue.recv().await.map(|queued| queued.item)
+        self.queue.recv().await.and_then(Queued::take)
     }
 
     /// The next batch, if one waits already.
     pub fn try_recv(&mut self) -> Option<SourceSenderItem> {
-        self.queue.try_recv().ok().map(|queued| queued.item)
+        self.queue.try_recv().ok().and_then(Queued::take)
     }
 }
 
@@ -193,7 +211,7 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::component::{JsonObject, LogNamespace};
+    use crate::component::{BatchNotifier, BatchStatus, JsonObject, LogNamespace};
 
     fn events(n: usize) -> Vec<LogEvent> {
         (0..n).map(|i| LogEvent::from(JsonObject::parse(format!("{{\"n\":{i}}}").into()).unwrap())).collect()
@@ -237,6 +255,26 @@ mod tests {
         let (mut sender, _receiver) = channel(1, Some(Duration::from_secs(5)));
         sender.send_batch(events(1)).await.unwrap();
         assert_eq!(sender.send_batch(events(1)).await, Err(SendError::Timeout));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_batch_that_nobody_took_is_never_delivered() {
+        let (mut sender, receiver) = channel(1, Some(Duration::from_secs(5)));
+        let acknowledged = |mut batch: Vec<LogEvent>| (BatchNotifier::apply_to(&mut batch), batch);
+        let (queued, batch) = acknowledged(events(1));
+        sender.send_batch(batch).await.unwrap();
+        let (timed_out, batch) = acknowledged(events(1));
+        assert_eq!(sender.send_batch(batch).await, Err(SendError::Timeout));
+        let (cancelled, batch) = acknowledged(events(1));
+        assert!(sender.send_batch(batch).now_or_never().is_none());
+        drop(receiver);
+        let (refused, batch) = acknowledged(events(1));
+        assert_eq!(sender.send_batch(batch).await, Err(SendError::Closed));
+        for (name, status) in
+            [("queued", queued), ("timed out", timed_out), ("cancelled", cancelled), ("refused", refused)]
+        {
+            assert_eq!(status.await, BatchStatus::Errored, "{name}");
+        }
     }
 
     #[tokio::test]

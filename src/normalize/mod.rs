@@ -4,6 +4,6 @@ mod raw;
 mod time;
 
 pub use self::{
-    raw::{Origin, Raw, RecordMembers},
+    raw::{Origin, Raw, RecordMembers, SOURCE_TYPE},
     time::parse_creation_time,
 };

@@ -97,8 +97,15 @@ pub enum Denial {
 impl SimulatorConfig {
     /// Two organisations with all content types, a few hours of backlog and a steady trickle of new content.
     pub fn demo() -> Self {
+        // One application that both have consented to, as a service provider's is.
+        let contoso = SimulatedTenant::contoso();
+        let fabrikam = SimulatedTenant {
+            client_id: contoso.client_id,
+            client_secret: contoso.client_secret.clone(),
+            ..SimulatedTenant::fabrikam()
+        };
         Self {
-            tenants: vec![SimulatedTenant::contoso(), SimulatedTenant::fabrikam()],
+            tenants: vec![contoso, fabrikam],
             page_size: 20,
             backlog: Backlog { reaches_back: Duration::from_hours(6), blobs_per_feed: 40, events_per_blob: 1..=30 },
             live: Some(Live { every: Duration::from_secs(20), events_per_blob: 1..=8 }),

@@ -10,6 +10,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use office365_source::{
+    RunMode,
     clock::Clock,
     component::{
         BatchStatus, EventStatus, ExtraContext, GlobalOptions, LogEvent, LogNamespace, ShutdownDone, ShutdownSignal,
@@ -17,7 +18,6 @@ use office365_source::{
     },
     config::{AuthConfig, Office365Config, TenantConfig},
     content::{ContentType, TenantId},
-    run_mode::RunMode,
     simulator::{InProcess, Simulator, SimulatorConfig},
     source::TransportOverride,
     telemetry::Progress,

@@ -1,0 +1,182 @@
+//! `office365-source demo`: the main job on a simulated Microsoft 365, in one process, with nothing left behind.
+
+mod report;
+mod show;
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{
+    runtime::Builder,
+    time::{Instant, interval, sleep},
+};
+
+use self::{report::Report, show::Show};
+use super::{args::DemoArgs, exit, output::complain, simulated::configuration};
+use crate::{
+    Result,
+    clock::Clock,
+    component::{
+        EventStatus, ExtraContext, GlobalOptions, LogEvent, LogNamespace, ShutdownSignal, SourceConfig, SourceContext,
+        SourceOutput, SourceSender,
+    },
+    config::{Format, SourceEntry, parse},
+    content::TenantId,
+    host,
+    simulator::{Faults, Late, Live, RunningSimulator, Simulator, SimulatorConfig},
+    telemetry::Progress,
+};
+
+/// How long to wait after the end for what is still on its way; an attempt that fails is repeated some seconds later.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn demo(args: &DemoArgs) -> ExitCode {
+    let report = Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(crate::Error::from)
+        .and_then(|runtime| runtime.block_on(run(args)));
+    match report {
+        Ok(report) => {
+            // In the way of nobody who reads the events as data.
+            if args.json {
+                complain(&report);
+            } else {
+                let _ = writeln!(io::stdout(), "\n{report}");
+            }
+            if report.is_flawless() { exit::OK } else { exit::FAILURE }
+        }
+        Err(error) => {
+            complain(&format_args!("The demo failed: {error}"));
+            exit::FAILURE
+        }
+    }
+}
+
+/// A service with its everyday troubles: errors, broken downloads, throttling, repeated and late content.
+fn troubled_service() -> SimulatorConfig {
+    SimulatorConfig {
+        live: Some(Live { every: Duration::from_secs(2), events_per_blob: 1..=8 }),
+        faults: Faults {
+            error_rate: 0.03,
+            reset_rate: 0.02,
+            truncate_rate: 0.02,
+            throttle_rate: 0.002,
+            duplicates: 0.03,
+            late: Some(Late { share: 0.1, by: Duration::from_secs(1)..=Duration::from_secs(6) }),
+            ..Faults::default()
+        },
+        ..SimulatorConfig::demo()
+    }
+}
+
+/// How often each event arrived.
+type Arrived = Arc<Mutex<BTreeMap<(TenantId, String), u32>>>;
+
+async fn run(args: &DemoArgs) -> Result<Report> {
+    let data_dir = TempDir::with_prefix("office365-source-demo-")?;
+    let simulated = troubled_service();
+    let simulator = Simulator::new(simulated.clone(), Clock::system());
+    let service: RunningSimulator = simulator.serve(([127, 0, 0, 1], 0).into()).await?;
+    let text = configuration(&simulated, &service.base_url(), &data_dir.path().display().to_string());
+    let topology = parse(&text, Format::Toml)?;
+    let Some((name, SourceEntry::Office365(config))) = topology.sources.into_iter().next() else {
+        return Err("the configuration names no source".into());
+    };
+
+    let (trigger, shutdown, _done) = ShutdownSignal::new_wired();
+    let mut builder = SourceSender::builder();
+    let mut output = builder.add_source_output(SourceOutput::new_logs(LogNamespace::Legacy), name.as_str().into());
+    let globals = GlobalOptions { data_dir: Some(data_dir.path().to_owned()), ..GlobalOptions::default() };
+    let progress = Progress::default();
+    let mut context = SourceContext::new(name, globals, builder.build());
+    context.shutdown = shutdown;
+    context.extra_context = ExtraContext::default().with(progress.clone());
+    let source = tokio::spawn(config.build(context).await?);
+
+    let arrived = Arrived::default();
+    let pipeline = {
+        let (arrived, mut show) = (Arc::clone(&arrived), Show::new(args));
+        tokio::spawn(async move {
+            while let Some(batch) = output.recv().await {
+                for event in &batch.events {
+                    count(&mut lock(&arrived), event);
+                    show.event(event)?;
+                    event.metadata().update_status(EventStatus::Delivered);
+                }
+                show.flush()?;
+            }
+            io::Result::Ok(())
+        })
+    };
+
+    let stop = host::stop_signal()?;
+    tokio::select! {
+        () = stop => {}
+        () = watch(Duration::from_secs(args.seconds), &progress) => {}
+    }
+    // The service goes on; what exists now has to arrive.
+    let expected = simulator.oracle().expected_ids();
+    let deadline = Instant::now() + PATIENCE;
+    let missing = loop {
+        let missing = expected.iter().filter(|id| !lock(&arrived).contains_key(*id)).count();
+        if missing == 0 || Instant::now() >= deadline || pipeline.is_finished() {
+            break missing;
+        }
+        sleep(Duration::from_millis(100)).await;
+    };
+    trigger.cancel();
+    let ended = source.await?;
+    pipeline.await??;
+    let stats = simulator.stats();
+    service.stop().await;
+    data_dir.close()?;
+    if ended.is_err() {
+        return Err("the source stopped by itself; see the log above".into());
+    }
+    let twice = lock(&arrived).values().filter(|times| **times > 1).count();
+    Ok(Report::new(&simulated, &simulator, progress.totals(), &stats, missing, twice))
+}
+
+fn count(arrived: &mut BTreeMap<(TenantId, String), u32>, event: &LogEvent) {
+    let record = event.record();
+    let tenant = record.string_member("OrganizationId").and_then(|tenant| tenant.parse().ok());
+    if let (Some(tenant), Some(id)) = (tenant, record.string_member("Id")) {
+        *arrived.entry((tenant, id)).or_default() += 1;
+    }
+}
+
+fn lock(arrived: &Arrived) -> MutexGuard<'_, BTreeMap<(TenantId, String), u32>> {
+    arrived.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits, with a line on the terminal that tells how far it is.
+async fn watch(time: Duration, progress: &Progress) {
+    let end = Instant::now() + time;
+    let on_terminal = io::stderr().is_terminal();
+    let mut ticks = interval(Duration::from_millis(200));
+    while Instant::now() < end {
+        ticks.tick().await;
+        if on_terminal {
+            let totals = progress.totals();
+            let left = end.saturating_duration_since(Instant::now()).as_secs();
+            let _ = write!(
+                io::stderr(),
+                "\r\x1b[2K{} of {} content blobs, {} events, {} duplicates dropped; {left} s left\r",
+                totals.blobs_delivered,
+                totals.blobs_found,
+                totals.events_delivered,
+                totals.duplicates_dropped,
+            );
+        }
+    }
+    if on_terminal {
+        let _ = write!(io::stderr(), "\r\x1b[2K");
+    }
+}

@@ -1,0 +1,74 @@
+//! Events for people.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use crate::{cli::args::DemoArgs, component::LogEvent};
+
+/// Prints events: all as NDJSON, or a number of them as lines to read and one in full.
+pub(super) struct Show {
+    out: BufWriter<Stdout>,
+    json: bool,
+    lines_left: usize,
+    in_full: bool,
+    colours: bool,
+    buffer: Vec<u8>,
+}
+
+impl Show {
+    pub(super) fn new(args: &DemoArgs) -> Self {
+        Self {
+            out: BufWriter::new(io::stdout()),
+            json: args.json,
+            lines_left: args.events,
+            in_full: args.events > 0,
+            colours: io::stdout().is_terminal(),
+            buffer: Vec::new(),
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &LogEvent) -> io::Result<()> {
+        if self.json {
+            self.buffer.clear();
+            event.write_json(&mut self.buffer);
+            self.buffer.push(b'\n');
+            return self.out.write_all(&self.buffer);
+        }
+        if self.in_full && event.record().string_member("Operation").as_deref() == Some("Add application.") {
+            self.in_full = false;
+            let tree: serde_json::Value = serde_json::from_str(&event.to_json())?;
+            return writeln!(self.out, "{tree:#}");
+        }
+        if self.lines_left > 0 {
+            self.lines_left -= 1;
+            self.line(event)?;
+            if self.lines_left == 0 {
+                writeln!(self.out, "… (all of them with --json)")?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn line(&mut self, event: &LogEvent) -> io::Result<()> {
+        let record = event.record();
+        let member = |name| record.string_member(name).unwrap_or_default();
+        let time = event.timestamp().map_or_else(String::new, |time| time.format("%H:%M:%S").to_string());
+        let failed = member("ResultStatus").eq_ignore_ascii_case("failed") || member("Operation").contains("Failed");
+        let (dim, strong, end) = match (self.colours, failed) {
+            (false, _) => ("", "", ""),
+            (true, false) => ("\x1b[2m", "\x1b[36m", "\x1b[0m"),
+            (true, true) => ("\x1b[2m", "\x1b[31m", "\x1b[0m"),
+        };
+        writeln!(
+            self.out,
+            "{dim}{time:8}{end} {:24} {strong}{:32}{end} {:30} {dim}{}{end}",
+            member("Workload"),
+            member("Operation"),
+            member("UserId"),
+            member("ClientIP"),
+        )
+    }
+}

@@ -1,0 +1,14 @@
+//! What the program tells whoever started it.
+
+use std::process::ExitCode;
+
+/// All is well.
+pub(super) const OK: ExitCode = ExitCode::SUCCESS;
+
+/// Something failed, stayed undelivered, or was found wrong.
+pub(super) const FAILURE: ExitCode = ExitCode::FAILURE;
+
+/// The arguments or the configuration cannot be used; starting again will not help. The same as clap's.
+pub(super) fn usage() -> ExitCode {
+    ExitCode::from(2)
+}

@@ -1,0 +1,43 @@
+//! The command line: reading arguments and printing, nothing else.
+//!
+//! The standard output is for data (events, a schema, a summary that was asked for); everything else goes to the standard
+//! error. Exit codes: 0 all is well, 1 it is not, 2 the arguments or the configuration cannot be used, 130 a second signal
+//! ended the process.
+
+mod args;
+#[cfg(feature = "simulator")]
+mod demo;
+mod exit;
+mod logging;
+mod output;
+mod run;
+mod schema;
+#[cfg(feature = "simulator")]
+mod simulate;
+#[cfg(feature = "simulator")]
+mod simulated;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Cli, Command};
+
+/// Runs the program with the arguments of this process.
+pub fn main() -> ExitCode {
+    let Cli { command, log } = Cli::parse();
+    if let Err(problem) = logging::start(&log) {
+        output::complain(&problem);
+        return exit::usage();
+    }
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Validate(args) => validate::validate(&args),
+        Command::Schema => schema::schema(),
+        #[cfg(feature = "simulator")]
+        Command::Demo(args) => demo::demo(&args),
+        #[cfg(feature = "simulator")]
+        Command::Simulate(args) => simulate::simulate(&args),
+    }
+}

@@ -1,0 +1,125 @@
+//! `office365-source run`
+
+use std::{io, process::ExitCode, time::Duration};
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::{args::RunArgs, exit, output::complain};
+use crate::{
+    RunMode,
+    component::ComponentKey,
+    config::{self, TopologyConfig},
+    host::{self, Ended, HostError, Options, Report, SourceReport},
+    telemetry::Totals,
+};
+
+/// How long a write that has begun may go on after everything else has ended. One that hangs (a full pipe) would keep the
+/// process from ending at all.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
+pub(super) fn run(args: &RunArgs) -> ExitCode {
+    let topology = match config::load(&args.config.config) {
+        Ok(topology) => topology,
+        Err(errors) => {
+            complain(&errors);
+            return exit::usage();
+        }
+    };
+    let mode = if args.once { RunMode::Once } else { RunMode::Continuous };
+    let result = Builder::new_multi_thread().enable_all().build().map(|runtime| {
+        let result = block_on(&runtime, &topology, mode);
+        runtime.shutdown_timeout(LAST_WRITE);
+        result
+    });
+    match result.flatten() {
+        Ok(Ok(report)) => conclude(&report, mode),
+        Ok(Err(error)) => {
+            complain(&error);
+            exit::FAILURE
+        }
+        Err(error) => {
+            complain(&format_args!("Cannot start: {error}"));
+            exit::FAILURE
+        }
+    }
+}
+
+fn block_on(runtime: &Runtime, topology: &TopologyConfig, mode: RunMode) -> io::Result<Result<Report, HostError>> {
+    runtime.block_on(async {
+        let stop = host::stop_signal()?;
+        let options = Options { mode, ..Options::default() };
+        Ok(host::run(topology, &options, stop).await)
+    })
+}
+
+fn conclude(report: &Report, mode: RunMode) -> ExitCode {
+    if mode == RunMode::Once {
+        complain(&summary(report).join("\n"));
+    }
+    match &report.failure {
+        None => exit::OK,
+        Some(failure) => {
+            complain(failure);
+            exit::FAILURE
+        }
+    }
+}
+
+/// What a run of once came to, one line a source and one a problem.
+fn summary(report: &Report) -> Vec<String> {
+    report.sources.iter().flat_map(source_summary).collect()
+}
+
+fn source_summary(SourceReport { key, progress, ended }: &SourceReport) -> Vec<String> {
+    let end = match ended {
+        Ended::Finished => "",
+        Ended::Failed => " Something stayed undelivered.",
+        Ended::Abandoned => " Stopped before everything was delivered; the next run goes on there.",
+    };
+    let mut lines = vec![format!("{}{end}", totals(key, progress.totals()))];
+    for (feed, state) in progress.feeds() {
+        if let Some(problem) = state.problem {
+            lines.push(format!("sources.{key}: {feed}: {problem}"));
+        }
+    }
+    lines
+}
+
+fn totals(key: &ComponentKey, totals: Totals) -> String {
+    let Totals { blobs_found, blobs_delivered, blobs_dead, events_delivered, .. } = totals;
+    let Totals { duplicates_dropped, events_discarded, .. } = totals;
+    format!(
+        "sources.{key}: {events_delivered} events delivered from {blobs_delivered} content blobs ({blobs_found} new), \
+         {duplicates_dropped} duplicates dropped, {blobs_dead} blobs given up, {events_discarded} elements discarded."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        content::{ContentType, Feed, TenantId},
+        telemetry::{self, Progress},
+    };
+
+    #[test]
+    fn the_summary_names_every_problem() {
+        let progress = Progress::default();
+        let feed = Feed { tenant: TenantId(uuid::Uuid::from_u128(1)), content_type: ContentType::Exchange };
+        telemetry::content_found(&progress, feed, 3);
+        telemetry::feed_failed(&progress, feed, "AF10001", "the permission set is empty (AF10001)");
+        let report = Report {
+            sources: vec![SourceReport { key: "m365".into(), progress, ended: Ended::Failed }],
+            failure: None,
+        };
+        assert_eq!(
+            summary(&report),
+            [
+                "sources.m365: 0 events delivered from 0 content blobs (3 new), 0 duplicates dropped, 0 blobs given up, 0 \
+                 elements discarded. Something stayed undelivered.",
+                "sources.m365: Audit.Exchange of tenant 00000000-0000-0000-0000-000000000001: the permission set is \
+                 empty (AF10001)",
+            ]
+        );
+    }
+}

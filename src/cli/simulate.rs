@@ -1,0 +1,68 @@
+//! `office365-source simulate`
+
+use std::{io, process::ExitCode, time::Duration};
+
+use tokio::runtime::Builder;
+
+use super::{
+    args::SimulateArgs,
+    exit,
+    output::{complain, print},
+    simulated::configuration,
+};
+use crate::{
+    clock::Clock,
+    host,
+    simulator::{Backlog, Faults, Live, Simulator, SimulatorConfig},
+};
+
+pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
+    if !args.listen.ip().is_loopback() {
+        complain(
+            &"--listen: the simulator hands out tokens to anyone; write a loopback address such as 127.0.0.1:8080",
+        );
+        return exit::usage();
+    }
+    let result = Builder::new_multi_thread().enable_all().build().and_then(|runtime| runtime.block_on(serve(args)));
+    match result {
+        Ok(()) => exit::OK,
+        Err(error) => {
+            complain(&format_args!("--listen {}: {error}; is the port in use? Write another one", args.listen));
+            exit::FAILURE
+        }
+    }
+}
+
+async fn serve(args: &SimulateArgs) -> io::Result<()> {
+    let stop = host::stop_signal()?;
+    let config = config(args);
+    let simulator = Simulator::new(config.clone(), Clock::system());
+    let running = simulator.serve(args.listen).await?;
+    print(&format!(
+        "# The simulator listens on {base} until Ctrl-C. This configuration collects from it:\n\n{}",
+        configuration(&config, &running.base_url(), "/tmp/office365-source-simulated"),
+        base = running.base_url(),
+    ));
+    stop.await;
+    running.stop().await;
+    Ok(())
+}
+
+fn config(args: &SimulateArgs) -> SimulatorConfig {
+    let demo = SimulatorConfig::demo();
+    SimulatorConfig {
+        seed: args.seed,
+        backlog: Backlog {
+            reaches_back: Duration::from_hours(args.backlog_hours),
+            blobs_per_feed: args.blobs,
+            events_per_blob: 1..=args.events_per_blob.max(1),
+        },
+        live: (args.live_secs > 0).then(|| Live {
+            every: Duration::from_secs(args.live_secs),
+            events_per_blob: 1..=args.events_per_blob.max(1),
+        }),
+        faults: if args.stormy { Faults::stormy() } else { Faults::default() },
+        page_size: 100,
+        ..demo
+    }
+}

@@ -1,0 +1,72 @@
+//! A batch on its way to one sink.
+
+use std::mem;
+
+use crate::component::{EventStatus, LogEvent};
+
+/// A batch on its way to one sink. Whatever becomes of it, its source learns the truth: [`Delivery::delivered`] is the
+/// only way to report success; a delivery dropped in any other way (a sink that failed, a task that was aborted, an inbox
+/// nobody reads) makes its events errored.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    events: Vec<LogEvent>,
+}
+
+impl Delivery {
+    pub(super) const fn new(events: Vec<LogEvent>) -> Self {
+        Self { events }
+    }
+
+    /// The same events for another sink. Both copies have to be delivered.
+    pub(super) fn copy(&self) -> Self {
+        Self { events: self.events.clone() }
+    }
+
+    pub(super) fn events(&self) -> &[LogEvent] {
+        &self.events
+    }
+
+    /// The sink has the events for good.
+    pub(super) fn delivered(mut self) {
+        for event in mem::take(&mut self.events) {
+            event.metadata().update_status(EventStatus::Delivered);
+        }
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        for event in &self.events {
+            event.metadata().update_status(EventStatus::Errored);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        component::{BatchNotifier, BatchStatus},
+        host::tests::events,
+    };
+
+    #[tokio::test]
+    async fn only_what_every_sink_delivered_is_delivered() {
+        for (first, second, expected) in [
+            (true, true, BatchStatus::Delivered),
+            (true, false, BatchStatus::Errored),
+            (false, true, BatchStatus::Errored),
+        ] {
+            let mut batch = events(0..2);
+            let receiver = BatchNotifier::apply_to(&mut batch);
+            let delivery = Delivery::new(batch);
+            let copy = delivery.copy();
+            for (delivery, succeeds) in [(copy, first), (delivery, second)] {
+                if succeeds {
+                    delivery.delivered();
+                }
+            }
+            assert_eq!(receiver.await, expected, "{first} {second}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Why a sink cannot be written to, and what to do about it.
+
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+
+use snafu::Snafu;
+
+/// Why a sink cannot be written to.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub enum SinkError {
+    /// A file cannot be opened.
+    #[snafu(display("{key}: cannot open {}: {source}. {}", path.display(), advice(path, source)))]
+    Open {
+        /// The full path of the key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A file could not be written to for longer than the sink waits.
+    #[snafu(display(
+        "{key}: cannot write to {} ({attempts} attempts): {source}. {} Then start again: nothing is lost.",
+        path.display(),
+        advice(path, source)
+    ))]
+    File {
+        /// The full path of the key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// How often the same events were tried.
+        attempts: u32,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The standard output is gone.
+    #[snafu(display("{key}: cannot write to the standard output: {source}. {}", console_advice(source)))]
+    Console {
+        /// The full path of the key.
+        key: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// A bug in the sink.
+    #[snafu(display("{key}: the sink has crashed; please report this with the lines before."))]
+    Crashed {
+        /// The full path of the key.
+        key: String,
+    },
+}
+
+fn advice(path: &Path, error: &io::Error) -> String {
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match error.kind() {
+        ErrorKind::NotFound => format!("Create the directory {}, or write another path.", directory.display()),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            "Free some space there, or raise the limit; or write a path with more room.".to_owned()
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => format!(
+            "Let the user this process runs as read and write the file, and make files in {}; or write another path.",
+            directory.display()
+        ),
+        ErrorKind::IsADirectory | ErrorKind::NotADirectory | ErrorKind::InvalidInput => {
+            "Write the path of a file; for a pipe, write a console sink.".to_owned()
+        }
+        ErrorKind::ResourceBusy => "Stop the other process, or write another path.".to_owned(),
+        _ => "See to the disk, or write another path.".to_owned(),
+    }
+}
+
+fn console_advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::BrokenPipe => {
+            "The program that read it has ended. Nothing is lost: start again with a reader that stays, or write a file \
+             sink."
+        }
+        _ => "Nothing is lost: see to where it goes and start again, or write a file sink.",
+    }
+}

@@ -1,0 +1,163 @@
+//! One function for each thing worth telling about the host, after Vector's component specification.
+
+use std::{io, net::SocketAddr, path::Path, time::Duration};
+
+use metrics::counter;
+use tracing::{debug, error, info, trace, warn};
+
+use crate::component::ComponentKey;
+
+/// What tells one sink's metrics from another's.
+#[derive(Clone, Debug)]
+pub(super) struct SinkLabels {
+    /// The sink's name in the topology.
+    pub(super) id: String,
+    /// The sink's type, as the configuration calls it.
+    pub(super) component_type: &'static str,
+}
+
+impl SinkLabels {
+    fn count(&self, name: &'static str, n: u64) {
+        let labels = [
+            ("component_id", self.id.clone()),
+            ("component_kind", "sink".to_owned()),
+            ("component_type", self.component_type.to_owned()),
+        ];
+        counter!(name, &labels).increment(n);
+    }
+
+    fn count_error(&self, error_code: &'static str) {
+        let labels = [
+            ("component_id", self.id.clone()),
+            ("component_kind", "sink".to_owned()),
+            ("component_type", self.component_type.to_owned()),
+            ("error_code", error_code.to_owned()),
+            ("error_type", "io_failed".to_owned()),
+            ("stage", "sending".to_owned()),
+        ];
+        counter!("component_errors_total", &labels).increment(1);
+    }
+}
+
+/// A sink has written events for good. `event_bytes`: their size as JSON, before any framing of the sink's.
+pub(super) fn events_sent(sink: &SinkLabels, events: u64, event_bytes: u64) {
+    sink.count("component_sent_events_total", events);
+    sink.count("component_sent_event_bytes_total", event_bytes);
+    trace!(message = "Events sent.", component_id = sink.id, count = events, byte_size = event_bytes);
+}
+
+/// A sink has written bytes.
+pub(super) fn bytes_sent(sink: &SinkLabels, byte_size: u64) {
+    sink.count("component_sent_bytes_total", byte_size);
+    trace!(message = "Bytes sent.", component_id = sink.id, byte_size);
+}
+
+/// A sink could not write and tries the same events again.
+pub(super) fn write_retried(sink: &SinkLabels, error: &io::Error, failures: u32, wait: Duration) {
+    sink.count_error("write_failed");
+    warn!(
+        message = "A sink cannot write; trying again. Nothing is acknowledged meanwhile.",
+        component_id = sink.id, %error, failures, wait_secs = wait.as_secs(),
+        error_code = "write_failed", error_type = "io_failed", stage = "sending"
+    );
+}
+
+/// A sink has given up, and with it the host.
+pub(super) fn sink_failed(sink: &SinkLabels, problem: &dyn std::error::Error) {
+    sink.count_error("sink_failed");
+    error!(
+        message = "A sink has failed. Stopping; what is not delivered is sent again after the next start.",
+        component_id = sink.id, error = %problem,
+        error_code = "sink_failed", error_type = "io_failed", stage = "sending"
+    );
+}
+
+/// A file ended in the middle of one of our records.
+pub(super) fn torn_record_cut(path: &Path, byte_size: u64) {
+    warn!(
+        message = "The file ended in the middle of a record, as after a crash; cut it off. The record was never \
+                   acknowledged and is sent again.",
+        path = %path.display(), byte_size
+    );
+}
+
+/// A file's last line had no line end.
+pub(super) fn line_ended(path: &Path, byte_size: u64) {
+    warn!(message = "The file's last line had no line end; added one.", path = %path.display(), byte_size);
+}
+
+/// A failed write has left bytes behind that cannot be taken back.
+pub(super) fn remains_left(path: &Path, error: &io::Error) {
+    warn!(
+        message = "Cannot take back what a failed write has left behind; some events will be in the file twice.",
+        path = %path.display(), %error
+    );
+}
+
+/// A file was moved or deleted, and is made anew.
+pub(super) fn file_reopened(path: &Path) {
+    info!(message = "The file was moved or deleted, as by logrotate; opened it anew.", path = %path.display());
+}
+
+/// The telemetry server listens.
+pub(super) fn listening(address: SocketAddr) {
+    info!(message = "Serving /metrics, /health and /status.", %address);
+}
+
+/// The telemetry server is gone.
+pub(super) fn server_failed(error: &io::Error) {
+    error!(
+        message = "The telemetry server has stopped; collecting goes on.", %error,
+        error_code = "server_failed", error_type = "io_failed", stage = "processing"
+    );
+}
+
+/// A source cannot say whether its events arrived.
+pub(super) fn cannot_acknowledge(key: &ComponentKey) {
+    warn!(
+        message = "The source does not wait for its sinks: what they have not written at a crash is lost.",
+        component_id = %key
+    );
+}
+
+/// A source runs.
+pub(super) fn source_started(key: &ComponentKey) {
+    info!(message = "Source started.", component_id = %key);
+}
+
+/// A source has ended.
+pub(super) fn source_ended(key: &ComponentKey, succeeded: bool) {
+    if succeeded {
+        info!(message = "Source ended.", component_id = %key);
+    } else {
+        counter!(
+            "component_errors_total",
+            "component_id" => key.to_string(), "component_kind" => "source",
+            "error_code" => "source_failed", "error_type" => "reader_failed", "stage" => "processing"
+        )
+        .increment(1);
+        error!(
+            message = "Source ended with an error.", component_id = %key,
+            error_code = "source_failed", error_type = "reader_failed", stage = "processing"
+        );
+    }
+}
+
+/// Somebody asked the process to stop.
+pub(super) fn stopping(signal: &str) {
+    info!(message = "Stopping. A second signal ends the process at once.", signal);
+}
+
+/// The sources were asked to stop.
+pub(super) fn draining(timeout: Duration) {
+    debug!(message = "Waiting for events to be delivered.", timeout_secs = timeout.as_secs());
+}
+
+/// The time for a shutdown is over.
+pub(super) fn abandoned(sources: &[String], sinks: &[String], timeout: Duration) {
+    warn!(
+        message = "Not everything was delivered within shutdown_timeout_secs. Nothing is lost: what is not delivered is \
+                   sent again after the next start.",
+        timeout_secs = timeout.as_secs(), sources_waiting = %sources.join(", "), sinks_writing = %sinks.join(", ")
+    );
+}
