@@ -30,6 +30,18 @@ pub(super) enum Command {
     Simulate(SimulateArgs),
 }
 
+impl Command {
+    /// How much the command logs when nothing else is said.
+    pub(super) const fn log_level(&self) -> LogLevel {
+        match self {
+            // The troubles it meets are part of the show, and in its table.
+            #[cfg(feature = "simulator")]
+            Self::Demo(_) => LogLevel::Off,
+            _ => LogLevel::Info,
+        }
+    }
+}
+
 #[cfg(feature = "simulator")]
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {

@@ -13,13 +13,14 @@ use super::args::{LogArgs, LogFormat, LogLevel};
 const VARIABLE: &str = "OFFICE365_LOG";
 const OURS: &str = env!("CARGO_CRATE_NAME");
 
-/// Starts logging.
+/// Starts logging, at the level `default` when nothing else is said.
 ///
 /// # Errors
 ///
 /// When the environment variable holds no filter.
-pub(super) fn start(args: &LogArgs) -> Result<(), String> {
-    let filter = filter(args, env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())?;
+pub(super) fn start(args: &LogArgs, default: LogLevel) -> Result<(), String> {
+    let filter =
+        filter(args, default, env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())?;
     // A standard error that nobody reads any more is no reason to die: the default is to complain, on the standard error.
     let layer = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     let layer = match args.log_format {
@@ -31,7 +32,7 @@ pub(super) fn start(args: &LogArgs) -> Result<(), String> {
     Ok(())
 }
 
-fn filter(args: &LogArgs, variable: Option<&str>) -> Result<EnvFilter, String> {
+fn filter(args: &LogArgs, default: LogLevel, variable: Option<&str>) -> Result<EnvFilter, String> {
     let level = match (args.log_level, args.verbose) {
         (Some(level), _) => level.into(),
         (None, 0) => {
@@ -42,7 +43,7 @@ fn filter(args: &LogArgs, variable: Option<&str>) -> Result<EnvFilter, String> {
                     )
                 });
             }
-            LevelFilter::INFO
+            default.into()
         }
         (None, 1) => LevelFilter::DEBUG,
         (None, _) => LevelFilter::TRACE,
@@ -75,7 +76,8 @@ mod tests {
     use super::*;
 
     fn of(log_level: Option<LogLevel>, verbose: u8, variable: Option<&str>) -> Result<String, String> {
-        filter(&LogArgs { log_level, verbose, log_format: LogFormat::Text }, variable).map(|filter| filter.to_string())
+        filter(&LogArgs { log_level, verbose, log_format: LogFormat::Text }, LogLevel::Info, variable)
+            .map(|filter| filter.to_string())
     }
 
     #[test]

@@ -27,7 +27,7 @@ use self::args::{Cli, Command};
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
     let Cli { command, log } = Cli::parse();
-    if let Err(problem) = logging::start(&log) {
+    if let Err(problem) = logging::start(&log, command.log_level()) {
         output::complain(&problem);
         return exit::usage();
     }

@@ -12,6 +12,7 @@ use crate::{
     content::{ContentType, Feed, TenantId},
     ledger::{Ledger, LedgerError},
     telemetry,
+    transport::TransportFailure,
 };
 
 /// "A waiting period of 15 minutes is required before another request can be made" (Microsoft's reference), and a little
@@ -92,7 +93,11 @@ impl Subscriptions {
         if state.enabled.contains(&content_type) && !state.refused.contains(&content_type) {
             return Ok(());
         }
-        self.start(Feed { tenant: self.tenant, content_type }).await?;
+        if let Err(error) = self.start(Feed { tenant: self.tenant, content_type }).await {
+            // It may have been started all the same, with only the answer lost: the next look at the list tells.
+            state.checked = None;
+            return Err(error);
+        }
         state.enabled.insert(content_type);
         state.refused.remove(&content_type);
         Ok(())
@@ -123,7 +128,11 @@ impl Subscriptions {
             }
             Err(error) => {
                 // A request that Microsoft never saw, or refused for another reason, starts no waiting period.
-                let counts = matches!(*error.failure, Failure::StartedTooOften { .. } | Failure::Transport(_));
+                let counts = match &*error.failure {
+                    Failure::StartedTooOften { .. } => true,
+                    Failure::Transport(error) => error.failure() != TransportFailure::Connect,
+                    _ => false,
+                };
                 if !counts {
                     self.ledger.note_subscription_attempt(feed, DateTime::UNIX_EPOCH).await?;
                 }
