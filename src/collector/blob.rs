@@ -75,7 +75,7 @@ impl Drop for Slot {
     }
 }
 
-/// Memory that events hold, given back when the last of them is acknowledged.
+/// Memory that events hold.
 type Held = Option<Arc<OwnedSemaphorePermit>>;
 
 /// New events that are ready to be sent together.
@@ -90,6 +90,8 @@ struct Sent {
     events: u64,
     flight: Flight,
     status: Option<BatchStatusReceiver>,
+    /// Given back only when the ledger has the events, so that what a crash could send twice is bounded, too.
+    #[expect(dead_code, reason = "held for its drop")]
     held: Held,
 }
 
@@ -324,14 +326,13 @@ fn looks_like_a_record(batch: &Batch) -> bool {
 }
 
 impl Sent {
-    /// Waits until the pipeline is done with the batch, and gives its memory back.
+    /// Waits until the pipeline is done with the batch.
     async fn verdict(&mut self, key: &BlobKey) -> Verdict {
         let status = match self.status.take() {
             Some(status) => status.await,
             // Without acknowledgements, what the pipeline took counts as delivered.
             None => BatchStatus::Delivered,
         };
-        self.held = None;
         match status {
             BatchStatus::Delivered => Verdict::Delivered,
             BatchStatus::Errored => Verdict::Errored,

@@ -1,15 +1,25 @@
 //! Events for people.
 
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufWriter, IsTerminal, Stdout, Write},
+};
 
 use crate::{cli::args::DemoArgs, component::LogEvent};
+
+/// How many lines a workload gets.
+const PER_WORKLOAD: usize = 4;
 
 /// Prints events: all as NDJSON, or a number of them as lines to read and one in full.
 pub(super) struct Show {
     out: BufWriter<Stdout>,
     json: bool,
     lines_left: usize,
+    /// Lines shown of each workload: the first content types must not take all.
+    shown: BTreeMap<String, usize>,
     in_full: bool,
+    /// The one event in full, for after the lines.
+    last: String,
     colours: bool,
     buffer: Vec<u8>,
 }
@@ -20,7 +30,9 @@ impl Show {
             out: BufWriter::new(io::stdout()),
             json: args.json,
             lines_left: args.events,
+            shown: BTreeMap::new(),
             in_full: args.events > 0,
+            last: String::new(),
             colours: io::stdout().is_terminal(),
             buffer: Vec::new(),
         }
@@ -36,13 +48,16 @@ impl Show {
         if self.in_full && event.record().string_member("Operation").as_deref() == Some("Add application.") {
             self.in_full = false;
             let tree: serde_json::Value = serde_json::from_str(&event.to_json())?;
-            return writeln!(self.out, "{tree:#}");
+            self.last = format!("{tree:#}");
+            return Ok(());
         }
-        if self.lines_left > 0 {
+        let shown = self.shown.entry(event.record().string_member("Workload").unwrap_or_default()).or_default();
+        if self.lines_left > 0 && *shown < PER_WORKLOAD {
+            *shown += 1;
             self.lines_left -= 1;
             self.line(event)?;
             if self.lines_left == 0 {
-                writeln!(self.out, "… (all of them with --json)")?;
+                writeln!(self.out, "… (all of them with --json)\n\n{}", self.last)?;
             }
         }
         Ok(())

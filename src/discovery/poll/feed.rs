@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use snafu::Snafu;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::window::{Rhythm, cursor_after, plan};
 use crate::{
@@ -19,7 +19,10 @@ use crate::{
     telemetry::{self, Progress},
 };
 
-/// While a feed cannot be listed.
+/// While the service is in trouble.
+const UNAVAILABLE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
+
+/// While something waits for an administrator, or for Microsoft's 15 minutes between starts.
 const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
 
 /// In a run that should end, a pass that fails is done again this often.
@@ -104,31 +107,39 @@ impl FeedPoller {
         Self { feed, context, subscriptions, lister, failures: 0 }
     }
 
-    /// One pass, with its success or failure told.
+    /// One pass, with its success or failure told. Returns how long to wait before the next, or nothing after a success.
     ///
     /// # Errors
     ///
-    /// Only with what ends the source; `false` when the pass failed.
-    async fn pass_and_tell(&mut self) -> Result<bool, LedgerError> {
-        match self.pass().await {
-            Ok(()) => {
-                self.failures = 0;
-                telemetry::feed_recovered(&self.context.progress, self.feed);
-                Ok(true)
-            }
-            Err(error) => {
-                if let Some(error) = error.fatal() {
-                    return Err(error.clone());
-                }
-                self.failures = self.failures.saturating_add(1);
-                if error.failure().is_some_and(Failure::concerns_the_subscription) {
-                    self.subscriptions.distrust(self.feed.content_type).await;
-                }
-                let code = error.failure().map_or("subscription", Failure::code);
-                telemetry::feed_failed(&self.context.progress, self.feed, code, &error.to_string());
-                Ok(false)
+    /// Only with what ends the source.
+    async fn pass_and_tell(&mut self) -> Result<Option<Duration>, LedgerError> {
+        let mut outcome = self.pass().await;
+        if let Err(error) = &outcome
+            && error.failure().is_some_and(Failure::concerns_the_subscription)
+        {
+            // The list of subscriptions was wrong, or has become so: start it, and try at once.
+            self.subscriptions.distrust(self.feed.content_type).await;
+            if self.failures == 0 {
+                outcome = self.pass().await;
             }
         }
+        let Err(error) = outcome else {
+            self.failures = 0;
+            telemetry::feed_recovered(&self.context.progress, self.feed);
+            return Ok(None);
+        };
+        if let Some(error) = error.fatal() {
+            return Err(error.clone());
+        }
+        self.failures = self.failures.saturating_add(1);
+        let code = error.failure().map_or("subscription", Failure::code);
+        telemetry::feed_failed(&self.context.progress, self.feed, code, &error.to_string());
+        let wait = if error.failure().is_some_and(Failure::may_pass) {
+            UNAVAILABLE.wait(self.failures)
+        } else {
+            TROUBLE.wait(self.failures).max(self.context.options.interval)
+        };
+        Ok(Some(wait))
     }
 
     async fn pass(&self) -> Result<(), PassError> {
@@ -157,20 +168,15 @@ impl FeedPoller {
     async fn run(mut self) -> Result<(), LedgerError> {
         loop {
             let started = Instant::now();
-            let next = if self.pass_and_tell().await? {
-                started + self.context.options.interval
-            } else {
-                started + self.context.options.interval.max(TROUBLE.wait(self.failures))
-            };
-            sleep_until(next).await;
+            let wait = self.pass_and_tell().await?;
+            sleep_until(wait.map_or(started + self.context.options.interval, |wait| Instant::now() + wait)).await;
         }
     }
 
     /// Passes until one succeeds, a few times at most.
     async fn run_once(mut self) -> Result<(), LedgerError> {
-        while !self.pass_and_tell().await? && self.failures < PASSES_ONCE {
-            let wait = Duration::from_secs(2u64.saturating_pow(self.failures));
-            sleep_until(Instant::now() + wait).await;
+        while self.pass_and_tell().await?.is_some() && self.failures < PASSES_ONCE {
+            sleep(UNAVAILABLE.wait(self.failures)).await;
         }
         Ok(())
     }
