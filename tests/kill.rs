@@ -1,4 +1,5 @@
 //! Real processes on real sockets and files: killed, asked to stop, started twice.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![cfg(all(unix, feature = "cli", feature = "simulator"))]
 
 use std::{

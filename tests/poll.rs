@@ -1,4 +1,5 @@
 //! Poll mode end to end, over the simulator.
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![cfg(feature = "simulator")]
 
 mod support;
@@ -166,7 +167,7 @@ async fn a_broken_tenant_or_content_type_holds_up_nobody() {
     ] {
         let simulator = simulator(config.clone(), &clock);
         let (sick, healthy) = (config.tenants[0].id, config.tenants[1].id);
-        simulator.break_tenant(sick, fault.clone());
+        simulator.break_tenant(sick, fault);
         let data = TempDir::new().unwrap();
         let setup =
             Setup { mode: RunMode::Continuous, ..Setup::new(source_config(&config), &simulator, &clock, data.path()) };

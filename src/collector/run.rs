@@ -73,7 +73,7 @@ impl Collector {
                     ended.map_err(|error| CollectorError::Defect { detail: error.to_string() })??;
                 }
                 feeds = self.work.changed(), if !self.draining => {
-                    feeds.into_iter().for_each(|feed| self.lanes.has_work(feed));
+                    self.note_work(feeds);
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() && !self.draining => {
                     self.promote().await?;
@@ -99,6 +99,12 @@ impl Collector {
         Ok(())
     }
 
+    fn note_work(&mut self, feeds: impl IntoIterator<Item = Feed>) {
+        for feed in feeds {
+            self.lanes.has_work(feed);
+        }
+    }
+
     fn heed(&mut self, message: Message) {
         match message {
             Message::SlotFree(feed) => self.lanes.finished(feed),
@@ -116,7 +122,7 @@ impl Collector {
         }
         let promoted = self.shared.ledger.promote(now).await?;
         self.next_due = promoted.next_due;
-        promoted.feeds.into_iter().for_each(|feed| self.lanes.has_work(feed));
+        self.note_work(promoted.feeds);
         Ok(())
     }
 

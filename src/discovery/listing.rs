@@ -81,14 +81,14 @@ impl Lister {
         Ok(())
     }
 
-    /// Lists all pages of a window and records what they name, except what `hold_back` says, which is returned.
+    /// Lists all pages of a window and records what they name, except what `withhold` says, which is returned.
     async fn list_pages(
         &self,
         feed: Feed,
         window: TimeWindow,
-        hold_back: &(dyn Fn(&ContentRef) -> bool + Sync),
+        withhold: &(dyn Fn(&ContentRef) -> bool + Sync),
     ) -> Result<Vec<ContentRef>, ListingError> {
-        let mut held_back = Vec::new();
+        let mut postponed = Vec::new();
         let mut restarts = 0;
         let mut next: Option<NextPage> = None;
         let mut seen = HashSet::new();
@@ -104,11 +104,11 @@ impl Lister {
                 Err(error) => return Err(error.into()),
             };
             let (boundary, refs): (Vec<_>, Vec<_>) =
-                page.entries.into_iter().filter_map(|entry| content_ref(feed, entry)).partition(hold_back);
-            held_back.extend(boundary);
+                page.entries.into_iter().filter_map(|entry| content_ref(feed, entry)).partition(withhold);
+            postponed.extend(boundary);
             self.record(feed, refs).await?;
             match page.next {
-                None => return Ok(held_back),
+                None => return Ok(postponed),
                 Some(page) if seen.len() >= MOST_PAGES || !seen.insert(page.clone()) => {
                     let problem = "the links to next pages lead in a circle".to_owned();
                     return Err(self.client.listing_error(feed, Failure::Malformed { problem }).into());

@@ -62,7 +62,8 @@ pub struct Subscriptions {
 struct State {
     enabled: HashSet<ContentType>,
     /// What the API refused to list for want of a subscription. The list of subscriptions may say otherwise: it names types
-    /// without status that were never started, and ones as enabled that are not (MicrosoftDocs issue 479).
+    /// without status that were never started, and ones as enabled that are not (issue 479 of Microsoft's
+    /// documentation).
     refused: HashSet<ContentType>,
     checked: Option<Instant>,
 }

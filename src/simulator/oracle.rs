@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
@@ -81,6 +82,11 @@ impl Oracle {
                 expiration: Some(blob.expiration),
             })
             .collect()
+    }
+
+    /// The bodies of all blobs of one feed that are expected, for benches.
+    pub fn bodies(&self, feed: Feed) -> Vec<Bytes> {
+        self.expected_blobs(feed).iter().map(|blob| self.service.world.body(blob)).collect()
     }
 
     /// How much of one feed is expected.

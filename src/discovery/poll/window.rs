@@ -53,10 +53,10 @@ pub fn plan(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Plan {
     };
     // Times ahead of now come from a clock that was wrong; what they skipped is listed again.
     let listed = listed.min(now);
-    let reconciled = cursor.reconciled_at.unwrap_or(listed).min(now);
-    let reconciles = now - reconciled >= rhythm.reconcile_interval || cursor.reconciled_at.is_none_or(|at| at > now);
+    let last = cursor.reconciled_at.unwrap_or(listed).min(now);
+    let reconciles = now - last >= rhythm.reconcile_interval || cursor.reconciled_at.is_none_or(|at| at > now);
     let overlapping = listed - rhythm.overlap;
-    let from = if reconciles { overlapping.min(reconciled - LATE) } else { overlapping };
+    let from = if reconciles { overlapping.min(last - LATE) } else { overlapping };
     let gap = (listed < oldest).then(|| TimeWindow::new(listed, oldest));
     Plan { windows: split(from.max(oldest), now), reconciles, gap }
 }

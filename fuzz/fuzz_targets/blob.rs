@@ -1,0 +1,50 @@
+//! A content blob: splitting gives the same elements however the body is cut, and every record that passes is JSON.
+#![no_main]
+
+use bytes::Bytes;
+use libfuzzer_sys::fuzz_target;
+use office365_source::{
+    collector::{Boundary, Splitter, read_record},
+    component::LogEvent,
+};
+
+/// The elements of a body that comes in pieces of this size, or nothing if it is no array.
+fn elements(body: &[u8], piece: usize) -> Option<Vec<Vec<u8>>> {
+    let mut splitter = Splitter::default();
+    let (mut found, mut current) = (Vec::new(), None::<Vec<u8>>);
+    for mut piece in body.chunks(piece) {
+        while !piece.is_empty() {
+            let (consumed, boundary) = splitter.next(piece).ok()?;
+            if let Some(element) = &mut current {
+                element.extend_from_slice(&piece[..consumed]);
+            }
+            piece = &piece[consumed..];
+            match boundary {
+                Some(Boundary::Start) => current = Some(Vec::new()),
+                Some(Boundary::End) => found.extend(current.take()),
+                None => break,
+            }
+        }
+    }
+    splitter.finish().ok().map(|_| found)
+}
+
+fuzz_target!(|body: &[u8]| {
+    let whole = elements(body, usize::MAX);
+    for piece in [1, 7] {
+        assert_eq!(whole, elements(body, piece));
+    }
+    for element in whole.into_iter().flatten() {
+        if let Ok(record) = read_record(Bytes::from(element)) {
+            let event = LogEvent::from(record.object);
+            let text = event.to_json();
+            assert!(!text.contains('\n'));
+            serde_json::from_str::<&serde_json::value::RawValue>(&text).unwrap();
+            event.value();
+        }
+    }
+    // What serde_json takes for an array of objects is one for us, element by element.
+    if let Ok(records) = serde_json::from_slice::<Vec<serde_json::Map<String, serde_json::Value>>>(body) {
+        assert_eq!(elements(body, usize::MAX).map(|found| found.len()), Some(records.len()));
+    }
+});
