@@ -130,6 +130,7 @@ impl ActivityClient {
             self.throttle(subject.tenant).acquire().await;
             let response = self.exchange(request).await.map_err(|error| subject.error(Failure::Transport(error)))?;
             if response.status.is_success() {
+                self.clock.observe(&response.headers);
                 return Ok(response);
             }
             let status = response.status;
@@ -170,7 +171,6 @@ impl ActivityClient {
         let silence =
             move || TransportError::new(TransportFailure::Timeout, format!("nothing came for {} s", limit.as_secs()));
         let response = timeout(limit, self.transport.send(request)).await.map_err(|_| silence())??;
-        self.clock.observe(&response.headers);
         let body = stream::unfold(Some(response.body), move |body| async move {
             let mut body = body?;
             match timeout(limit, body.next()).await {
@@ -220,7 +220,9 @@ impl ActivityClient {
         }
         if refusal.is(&["AF20050", "AF20051", "AF20052"])
             || (subject.operation == Operation::RetrieveContent
-                && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE))
+                && matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE)
+                // A page comes from a proxy that does not know the way just now, not from the API.
+                && !refusal.is_page)
         {
             return Failure::ContentGone(refusal);
         }
@@ -245,9 +247,14 @@ impl ActivityClient {
 }
 
 fn request(method: Method, url: Url, body: Bytes, token: &AccessToken) -> Result<Request, header::InvalidHeaderValue> {
+    let method_has_body = method == Method::POST;
     let mut request = Request::new(method, url);
     request.headers.insert(header::AUTHORIZATION, token.header()?);
     request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    if method_has_body && body.is_empty() {
+        // hyper leaves the length out of a request without body, and IIS answers such a POST with 411.
+        request.headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     if !body.is_empty() {
         request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     }

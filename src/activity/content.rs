@@ -11,7 +11,7 @@ use super::{ActivityClient, ActivityError, ContentEntry, Failure, Operation, cli
 use crate::{content::Feed, transport::Response};
 
 /// A page of a listing has a few hundred entries of some 500 bytes.
-const LARGEST_PAGE: usize = 64 * 1024 * 1024;
+const LARGEST_PAGE: usize = 8 * 1024 * 1024;
 
 /// A half-open window of `contentCreated`, in whole seconds: `start <= created < end`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -86,7 +86,12 @@ impl ActivityClient {
             parse_listing(&body).map_err(|error| subject.error(Failure::Malformed { problem: error.to_string() }))?;
         let next = match next_page(&headers) {
             None => None,
-            Some(uri) => {
+            // Taken for the last page, it would move the cursor past the rest.
+            Some(None) => {
+                let problem = "the link to the next page cannot be read".to_owned();
+                return Err(subject.error(Failure::Malformed { problem }));
+            }
+            Some(Some(uri)) => {
                 let url = self.origin.check(uri).map_err(|error| subject.error(Failure::Foreign(error)))?;
                 Some(NextPage(url))
             }
@@ -121,12 +126,14 @@ fn subject(operation: Operation, feed: Feed) -> Subject {
 }
 
 /// Microsoft's reference calls the header `NextPageUri`, its troubleshooting page `NextPageUrl`.
-fn next_page(headers: &HeaderMap) -> Option<&str> {
-    ["nextpageuri", "nextpageurl"]
-        .iter()
-        .find_map(|name| headers.get(*name)?.to_str().ok())
-        .map(str::trim)
-        .filter(|uri| !uri.is_empty())
+///
+/// The inner value is missing when there is a link that cannot be read.
+fn next_page(headers: &HeaderMap) -> Option<Option<&str>> {
+    let value = ["nextpageuri", "nextpageurl"].iter().find_map(|name| headers.get(*name))?;
+    match value.to_str().map(str::trim) {
+        Ok("") => None,
+        uri => Some(uri.ok()),
+    }
 }
 
 #[cfg(test)]
@@ -146,9 +153,14 @@ mod tests {
         for name in ["NextPageUri", "nextpageuri", "NEXTPAGEURL", "Nextpageuri"] {
             let headers =
                 HeaderMap::from_iter([(name.parse::<http::HeaderName>().unwrap(), " https://x ".parse().unwrap())]);
-            assert_eq!(next_page(&headers), Some("https://x"));
+            assert_eq!(next_page(&headers), Some(Some("https://x")));
         }
         let empty = HeaderMap::from_iter([("nextpageuri".parse::<http::HeaderName>().unwrap(), "".parse().unwrap())]);
         assert_eq!(next_page(&empty), None);
+        let broken = HeaderMap::from_iter([(
+            "nextpageuri".parse::<http::HeaderName>().unwrap(),
+            http::HeaderValue::from_bytes(b"https://x/\xff").unwrap(),
+        )]);
+        assert_eq!(next_page(&broken), Some(None));
     }
 }

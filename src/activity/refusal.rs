@@ -9,8 +9,10 @@ use serde_json::Value;
 pub struct Refusal {
     /// The AF code, such as `AF20023`.
     pub code: Option<String>,
-    /// The message, or the beginning of a body that has none.
+    /// The message, or the beginning of a body that has none; one line, without anything that looks like a token.
     pub message: String,
+    /// Whether the body is a page for people, such as a proxy's.
+    pub is_page: bool,
 }
 
 /// How much of a message is worth repeating.
@@ -27,13 +29,13 @@ impl Refusal {
             .unwrap_or_default();
         let error = json.get("error").or_else(|| json.get("Error")).unwrap_or(&json);
         let string = |names: [&str; 2]| names.iter().find_map(|name| error.get(*name)?.as_str());
-        let message = string(["message", "Message"]).map_or_else(|| readable(text), str::to_owned);
+        let message = string(["message", "Message"]).map_or_else(|| readable(&without_tags(text)), readable);
         let given = string(["code", "Code"]).unwrap_or_default();
         // A text that is no JSON may still name its code. And what stands in the place of the code may be the beginning of
         // an exception's text that goes on in the message ("Microsoft.Office.Compliance.Audit.DataServiceException: …").
         let code = Some(given).filter(|code| is_af(code)).map(str::to_owned).or_else(|| af_code_in(text));
-        let message = if given.is_empty() || is_af(given) { message } else { format!("{given} {message}") };
-        Self { code, message: message.chars().take(LONGEST).collect() }
+        let message = if given.is_empty() || is_af(given) { message } else { format!("{} {message}", readable(given)) };
+        Self { code, message: message.chars().take(LONGEST).collect(), is_page: text.starts_with('<') }
     }
 
     /// Whether this is about starting the same subscription again too soon; comes as 429 and as 403.
@@ -67,7 +69,7 @@ impl Refusal {
         found.then(|| Duration::from_secs(total))
     }
 
-    /// Whether the message says that unified auditing is off: "Tenant <id> does not exist." It is no statement about the
+    /// Whether the message says that unified auditing is off: "Tenant {id} does not exist." It is no statement about the
     /// tenant id (Microsoft's troubleshooting page).
     pub fn says_auditing_is_off(&self) -> bool {
         self.message.contains("DataServiceException")
@@ -83,25 +85,28 @@ fn af_code_in(text: &str) -> Option<String> {
     text.split(|c: char| !c.is_ascii_alphanumeric()).find(|word| is_af(word)).map(str::to_owned)
 }
 
-/// A line for a log out of a page: no tags, no line breaks.
-fn readable(text: &str) -> String {
-    let mut out = String::new();
+/// The text of a page.
+fn without_tags(text: &str) -> String {
     let mut in_tag = false;
-    for c in text.chars().take(4 * LONGEST) {
-        match c {
-            '<' => in_tag = true,
-            '>' => in_tag = false,
-            _ if in_tag => {}
-            c if c.is_whitespace() || c.is_control() => {
-                if !out.ends_with(' ') {
-                    out.push(' ');
-                }
-            }
-            c => out.push(c),
-        }
-    }
-    let out = out.trim();
-    if out.is_empty() { "(no message)".to_owned() } else { out.to_owned() }
+    let keep = |c: &char| {
+        let inside = in_tag || *c == '<';
+        in_tag = inside && *c != '>';
+        !inside
+    };
+    text.chars().take(4 * LONGEST).filter(keep).collect()
+}
+
+/// One line for a log: no line breaks, with which a message could forge lines of its own, and no words that look like a
+/// token: a proxy's error page may repeat the request.
+fn readable(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let words: Vec<&str> = words.map(|word| if looks_like_a_token(word) { "[redacted]" } else { word }).collect();
+    if words.is_empty() { "(no message)".to_owned() } else { words.join(" ") }
+}
+
+/// Access tokens are JSON Web Tokens, whose first part is the encoding of `{"`.
+fn looks_like_a_token(word: &str) -> bool {
+    word.len() > 40 && word.contains("eyJ")
 }
 
 #[cfg(test)]
@@ -137,8 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn a_page_that_repeats_the_request_shows_no_token_and_forges_no_line() {
+        let token = format!("eyJ{}", "x".repeat(100));
+        let page = format!("<html>Blocked:\r\nAuthorization: Bearer {token}\nERROR forged");
+        let refusal = Refusal::parse(page.as_bytes());
+        assert!(refusal.is_page);
+        assert_eq!(refusal.message, "Blocked: Authorization: Bearer [redacted] ERROR forged");
+        let json = format!(r#"{{"error":{{"code":"AF50000","message":"a\nb {token}"}}}}"#);
+        assert_eq!(Refusal::parse(json.as_bytes()).message, "a b [redacted]");
+    }
+
+    #[test]
     fn the_wait_after_a_start_is_read_from_its_text() {
-        let refusal = |message: &str| Refusal { code: None, message: message.into() };
+        let refusal = |message: &str| Refusal { message: message.into(), ..Refusal::default() };
         let text = "Too many frequent subscription start requests. Please retry again after 14m 56s";
         assert_eq!(refusal(text).retry_again_after(), Some(Duration::from_secs(896)));
         assert_eq!(refusal("retry again after 3s.").retry_again_after(), Some(Duration::from_secs(3)));
@@ -156,7 +172,7 @@ mod tests {
 
         #[test]
         fn any_text_can_be_read(text in "\\PC*retry again after \\PC*") {
-            Refusal { code: None, message: text }.retry_again_after();
+            Refusal { message: text, ..Refusal::default() }.retry_again_after();
         }
     }
 }

@@ -29,6 +29,7 @@ const RECOVERY: Duration = Duration::from_secs(60);
 /// The pause when Microsoft does not name one; doubles while throttling goes on.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// tokio's clock for governor, so that paused time in tests holds here, too.
 #[derive(Clone, Debug)]
@@ -114,10 +115,11 @@ impl Throttle {
         if again {
             let slower = NonZeroU32::new((state.rate.get() / 2).max(SLOWEST)).unwrap_or(NonZeroU32::MIN);
             state.rate = slower.min(self.configured);
-            state.bucket = bucket(state.rate);
+            state.bucket = emptied(bucket(state.rate));
             state.changed = now;
         }
-        let wait = retry_after.unwrap_or_else(|| state.pause + jitter(state.pause / 2));
+        // "Retry-After: 0" on a refusal is no invitation to send at full speed.
+        let wait = retry_after.map_or_else(|| state.pause + jitter(state.pause / 2), |asked| asked.max(SHORTEST_PAUSE));
         if again {
             state.pause = (state.pause * 2).min(LONGEST_PAUSE);
         }
@@ -136,7 +138,7 @@ impl Throttle {
         }
         let step = self.configured.get().div_ceil(4);
         state.rate = state.rate.saturating_add(step.saturating_mul(steps)).min(self.configured);
-        state.bucket = bucket(state.rate);
+        state.bucket = emptied(bucket(state.rate));
         state.changed = Instant::now();
         state.pause = FIRST_PAUSE;
     }
@@ -150,6 +152,12 @@ impl Throttle {
 fn bucket(per_minute: NonZeroU32) -> Bucket {
     let burst = NonZeroU32::new(per_minute.get() / 30).unwrap_or(NonZeroU32::MIN);
     RateLimiter::direct_with_clock(Quota::per_minute(per_minute).allow_burst(burst), TokioClock(Instant::now()))
+}
+
+/// A new bucket is full; one that replaces another must not give its burst again.
+fn emptied(bucket: Bucket) -> Bucket {
+    while bucket.check().is_ok() {}
+    bucket
 }
 
 fn jitter(upper: Duration) -> Duration {

@@ -107,7 +107,13 @@ mod tests {
         let progress = Progress::default();
         let feed = Feed { tenant: TenantId(uuid::Uuid::from_u128(1)), content_type: ContentType::Exchange };
         telemetry::content_found(&progress, feed, 3);
-        telemetry::feed_failed(&progress, feed, "AF10001", "the permission set is empty (AF10001)");
+        telemetry::feed_failed(
+            &progress,
+            feed,
+            telemetry::Stage::Listing,
+            "AF10001",
+            "the permission set is empty (AF10001)",
+        );
         let report = Report {
             sources: vec![SourceReport { key: "m365".into(), progress, ended: Ended::Failed }],
             failure: None,

@@ -19,12 +19,13 @@ use super::{
     shared::Shared,
 };
 use crate::{
+    RunMode,
     activity::{ActivityError, Failure},
     component::{BatchNotifier, BatchStatus, BatchStatusReceiver, LogEvent},
-    content::{ContentRef, Feed},
+    content::Feed,
     ledger::{BlobKey, Claim, DeadBlob, EventKey, Retry},
     normalize::{Origin, Raw},
-    telemetry,
+    telemetry::{self, Stage},
 };
 
 /// What a blob's task tells the scheduler.
@@ -99,8 +100,9 @@ struct Sent {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Verdict {
     Delivered,
-    Errored,
     Rejected,
+    /// Worst, as something is left to do: what was rejected is rejected again, what errored may be delivered.
+    Errored,
 }
 
 /// Handles one claimed blob to its end.
@@ -121,17 +123,19 @@ pub async fn handle(shared: Arc<Shared>, claim: Claim, slot: Slot) -> Result<(),
         Ok(body) => body,
         Err(error) => return failed(&shared, &claim, &key, &slot.0, &error).await,
     };
-    slot.0.went(Outcome::Served);
-    telemetry::feed_recovered(&shared.progress, key.feed);
     telemetry::bytes_received(&shared.progress, body.len());
     if body.trailing() > 0 {
         telemetry::trailing_bytes(&key, body.trailing());
     }
     let reporter = slot.0.clone();
-    let emitted = Emission::new(&shared, &claim.content, &key).run(body).await?;
+    let emitted = Emission::new(&shared, &claim, &key).run(body).await?;
     drop(slot);
     match emitted {
-        Ok(emitted) => emitted.settle(&shared, &claim, &key, &reporter).await,
+        Ok(emitted) => {
+            reporter.went(Outcome::Served);
+            telemetry::feed_recovered(&shared.progress, key.feed, Stage::Fetching);
+            emitted.settle(&shared, &claim, &key, &reporter).await
+        }
         // Found out only now that the body is an error message instead of content.
         Err(error) => failed(&shared, &claim, &key, &reporter, &error).await,
     }
@@ -147,27 +151,50 @@ async fn failed(
 ) -> Result<(), CollectorError> {
     telemetry::fetch_failed(error);
     let failure = &*error.failure;
-    if let Failure::Throttled { wait } = failure {
-        telemetry::throttled(key.feed, wait.as_secs());
-    } else if failure.is_permanent() {
+    if failure.is_permanent() {
         return bury(shared, claim, key, error.to_string()).await;
-    } else if failure.concerns_the_tenant() {
-        telemetry::feed_failed(&shared.progress, key.feed, failure.code(), &error.to_string());
-        reporter.went(Outcome::TenantInTrouble);
-    } else if matches!(failure, Failure::PermissionMissing { .. }) || failure.concerns_the_subscription() {
-        telemetry::feed_failed(&shared.progress, key.feed, failure.code(), &error.to_string());
-        reporter.went(Outcome::FeedInTrouble);
-    } else {
-        reporter.went(Outcome::Failed);
-        return retry(shared, claim, key, reporter, error.to_string(), failure.needs_an_administrator()).await;
     }
-    // Not the blob's fault: it goes back as it was.
+    match failure {
+        Failure::Throttled { wait } => {
+            telemetry::throttled(key.feed, wait.as_secs());
+            if shared.options.mode == RunMode::Once {
+                // Nothing is sent to the tenant for a while; but a run that should end does not wait for ever.
+                reporter.went(Outcome::Failed);
+            }
+        }
+        // The blob had no part in it: there was no request.
+        Failure::Token(_) => {
+            telemetry::feed_failed(&shared.progress, key.feed, Stage::Fetching, failure.code(), &error.to_string());
+            reporter.went(Outcome::TenantInTrouble);
+        }
+        _ if failure.concerns_the_tenant()
+            || failure.concerns_the_subscription()
+            || matches!(failure, Failure::PermissionMissing { .. }) =>
+        {
+            telemetry::feed_failed(&shared.progress, key.feed, Stage::Fetching, failure.code(), &error.to_string());
+            let tenant = failure.concerns_the_tenant();
+            reporter.went(if tenant { Outcome::TenantInTrouble } else { Outcome::FeedInTrouble });
+            // Most likely not the blob's fault. But if it is (a proxy that objects to its contents), the next try must be
+            // another blob's.
+            let not_before = shared.now() + BEHIND_THE_OTHERS;
+            shared.ledger.fail(key.clone(), Retry { not_before, reason: error.to_string(), counts: false }).await?;
+            reporter.tell(Message::Deferred(not_before));
+            return Ok(());
+        }
+        _ => {
+            reporter.went(Outcome::Failed);
+            return retry(shared, claim, key, reporter, error.to_string(), failure.needs_an_administrator()).await;
+        }
+    }
     shared.ledger.release(key);
     reporter.tell(Message::Back(key.feed));
     Ok(())
 }
 
-/// Puts a blob back for later, or gives it up once its content has expired.
+/// How long a blob stands back that failed for a reason of its feed or tenant.
+const BEHIND_THE_OTHERS: TimeDelta = TimeDelta::seconds(60);
+
+/// Puts a blob back for later. When its content has expired, the API says so; no clock is trusted with that.
 async fn retry(
     shared: &Shared,
     claim: &Claim,
@@ -176,10 +203,6 @@ async fn retry(
     reason: String,
     slowly: bool,
 ) -> Result<(), CollectorError> {
-    if claim.content.expiration.is_some_and(|expiration| expiration <= shared.now()) {
-        let reason = format!("its content expired before it could be delivered; the last problem: {reason}");
-        return bury(shared, claim, key, reason).await;
-    }
     // What waits for an administrator need not be tried often; with the tenth attempt's wait from the first.
     let attempts = claim.attempts.saturating_add(if slowly { 10 } else { 1 });
     let (not_before, wait) = shared.next_attempt(key, attempts);
@@ -197,11 +220,16 @@ async fn bury(shared: &Shared, claim: &Claim, key: &BlobKey, reason: String) -> 
     Ok(())
 }
 
+/// A blob "contains one or more actions or events" (Microsoft's reference). One that has none so often in a row has none.
+const EMPTY_ATTEMPTS: u32 = 3;
+
 /// Turns a body into batches and sends them.
 struct Emission<'a> {
     shared: &'a Arc<Shared>,
     key: &'a BlobKey,
     origin: Origin,
+    /// Whether a blob without a single element counts as complete.
+    accepts_nothing: bool,
     events: u64,
     dependencies: Dependencies,
     confirmations: JoinSet<Result<Verdict, CollectorError>>,
@@ -216,12 +244,13 @@ struct Emitted {
 }
 
 impl<'a> Emission<'a> {
-    fn new(shared: &'a Arc<Shared>, content: &ContentRef, key: &'a BlobKey) -> Self {
+    fn new(shared: &'a Arc<Shared>, claim: &Claim, key: &'a BlobKey) -> Self {
         let domain = shared.domains.get(&key.feed.tenant).map(String::as_str);
         Self {
             shared,
             key,
-            origin: Origin::new(&shared.component, domain, content),
+            origin: Origin::new(&shared.component, domain, &claim.content),
+            accepts_nothing: claim.attempts >= EMPTY_ATTEMPTS,
             events: 0,
             dependencies: Dependencies::default(),
             confirmations: JoinSet::new(),
@@ -235,12 +264,14 @@ impl<'a> Emission<'a> {
         let mut decoder = Decoder::new(body, self.shared.options.batch);
         // Sent only when the next one is known: the last batch is confirmed together with the blob.
         let mut pending: Option<Ready> = None;
+        let mut is_empty = true;
         loop {
             let batch = decoder
                 .next_batch()
                 .await
                 .with_context(|_| SpoolSnafu { directory: &self.shared.options.spool_directory })?;
             let Some(batch) = batch else { break };
+            is_empty = false;
             if alone && !looks_like_a_record(&batch) {
                 let problem = "an object that is no audit record".to_owned();
                 return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
@@ -251,6 +282,10 @@ impl<'a> Emission<'a> {
                 let sent = self.send(previous, &whole).await?;
                 self.confirmations.spawn(confirm(Arc::clone(self.shared), self.key.clone(), sent));
             }
+        }
+        if is_empty && !self.accepts_nothing {
+            let problem = "an empty array; content has at least one event".to_owned();
+            return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
         }
         let last = match pending {
             Some(ready) => Some(self.send(ready, &whole).await?),
@@ -263,8 +298,8 @@ impl<'a> Emission<'a> {
     /// Makes events of what is new in a batch: neither delivered before nor in flight elsewhere.
     async fn prepare(&mut self, batch: Batch) -> Result<Option<Ready>, CollectorError> {
         let shared = self.shared;
-        for reason in &batch.discarded {
-            telemetry::events_discarded(&shared.progress, self.key, 1, reason);
+        if let Some(reason) = batch.discarded.first() {
+            telemetry::events_discarded(&shared.progress, self.key, batch.discarded.len() as u64, reason);
         }
         for record in batch.records.iter().filter(|record| record.repair.is_needed()) {
             telemetry::record_repaired(self.key, record.repair);
@@ -297,19 +332,21 @@ impl<'a> Emission<'a> {
             telemetry::events_duplicate(&shared.progress, self.key.feed, (total - events.len()) as u64);
         }
         if events.is_empty() {
+            // Whoever waits for this batch waits for events that are delivered.
+            flight.landed();
             return Ok(None);
         }
-        let bytes = events.iter().map(LogEvent::json_size).sum();
-        telemetry::events_received(events.len() as u64, bytes as u64);
-        Ok(Some(Ready { events, bytes, flight }))
+        let size: usize = events.iter().map(LogEvent::json_size).sum();
+        telemetry::events_received(events.len() as u64, size as u64);
+        Ok(Some(Ready { events, bytes: batch.bytes, flight }))
     }
 
     async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
         let Ready { mut events, bytes, flight } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
-            // Records of a spooled body hold the pieces they were read in.
-            None => self.shared.hold(bytes + PIECE).await,
+            // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
+            None => self.shared.hold(bytes + 2 * PIECE).await,
         };
         let count = events.len() as u64;
         self.events += count;
@@ -402,9 +439,11 @@ impl Emitted {
             Verdict::Delivered => {
                 // A copy that this blob relied on did not arrive. What is left of the blob is sent with its next turn.
                 let reason = "a copy of its events in another blob could not be delivered".to_owned();
-                let retry = Retry { not_before: shared.now() + TimeDelta::seconds(1), reason, counts: false };
-                reporter.tell(Message::Deferred(retry.not_before));
-                Ok(shared.ledger.fail(key.clone(), retry).await?)
+                let not_before = shared.now() + TimeDelta::seconds(1);
+                shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: false }).await?;
+                // Told only now: the scheduler looks for it in the ledger.
+                reporter.tell(Message::Deferred(not_before));
+                Ok(())
             }
             Verdict::Errored => {
                 let reason = "the pipeline could not deliver its events".to_owned();

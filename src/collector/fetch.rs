@@ -6,6 +6,7 @@ use super::{
     body::{Body, BodyError},
     error::{CollectorError, SpoolSnafu},
     shared::Shared,
+    split::MalformedBody,
 };
 use crate::{
     activity::{ActivityError, Failure, Refusal},
@@ -27,8 +28,12 @@ pub async fn fetch(shared: &Shared, content: &ContentRef) -> Result<Result<Body,
         Err(BodyError::Broken { source }) => Failure::Transport(source),
         Err(BodyError::TooLarge { limit }) => Failure::TooLarge { limit },
         Err(BodyError::Malformed { source, start }) => {
-            let refusal = Refusal::parse(&start);
-            Failure::Malformed { problem: format!("{source} ({})", refusal.message) }
+            // An error message in the place of content helps; the beginning of content does not, and is nobody's business.
+            let problem = match source {
+                MalformedBody::NotAnArray { .. } => format!("{source} ({})", Refusal::parse(&start).message),
+                MalformedBody::Empty | MalformedBody::Truncated => source.to_string(),
+            };
+            Failure::Malformed { problem }
         }
         Err(BodyError::Spool { source }) => {
             return Err(source).context(SpoolSnafu { directory: &shared.options.spool_directory });

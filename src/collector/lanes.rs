@@ -8,8 +8,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use tokio::time::Instant;
 
-use super::backoff::{self, Backoff};
-use crate::content::{ContentType, Feed, TenantId};
+use crate::{
+    backoff::{self, Backoff},
+    content::{ContentType, Feed, TenantId},
+};
 
 /// So many failures in a row, of different blobs, and it is not the blobs.
 const FAILURES_OF_A_FEED: u32 = 5;

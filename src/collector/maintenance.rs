@@ -1,12 +1,16 @@
 //! What is done now and then: forgetting what is over, and telling how much is owed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{error::CollectorError, shared::Shared};
-use crate::telemetry;
+use crate::{content::Feed, telemetry};
 
 const EVERY: Duration = Duration::from_secs(300);
 
@@ -20,15 +24,27 @@ pub async fn maintain(shared: Arc<Shared>) -> Result<(), CollectorError> {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let pruned = shared.ledger.prune(shared.now()).await?;
-        for dead in &pruned.expired {
-            telemetry::content_dead(&shared.progress, dead);
+        // Nothing is forgotten by a clock that nobody has confirmed.
+        if shared.client.clock().is_synchronised() {
+            let pruned = shared.ledger.prune(shared.now()).await?;
+            for dead in &pruned.expired {
+                telemetry::content_dead(&shared.progress, dead);
+            }
         }
-        for (feed, summary) in shared.ledger.summary().await? {
+        let summaries: HashMap<_, _> = shared.ledger.summary().await?.into_iter().collect();
+        // Feeds that are owed nothing are told, too: a gauge keeps its last value.
+        let feeds: BTreeSet<Feed> = shared.progress.feeds().into_keys().chain(summaries.keys().copied()).collect();
+        for feed in feeds {
+            let summary = summaries.get(&feed).copied().unwrap_or_default();
+            shared.progress.set_backlog(feed, summary);
             let labels = [("tenant", feed.tenant.to_string()), ("content_type", feed.content_type.to_string())];
-            // A gauge is a float; counts of blobs are far below where that loses precision.
-            #[expect(clippy::cast_precision_loss, reason = "see above")]
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "counts of blobs are far below where a float loses precision"
+            )]
             gauge!("office365_content_owed", &labels).set(summary.owed as f64);
+            #[expect(clippy::cast_precision_loss, reason = "as above")]
+            gauge!("office365_content_dead", &labels).set(summary.dead as f64);
             let lag = summary.oldest_owed.map_or(0, |oldest| (shared.now() - oldest).num_seconds().max(0));
             #[expect(clippy::cast_precision_loss, reason = "seconds of at most some weeks")]
             gauge!("office365_oldest_owed_seconds", &labels).set(lag as f64);

@@ -2,7 +2,6 @@
 //!
 //! Does not know how content was found.
 
-mod backoff;
 mod blob;
 mod body;
 mod decode;
@@ -17,7 +16,6 @@ mod split;
 mod work;
 
 pub use self::{
-    backoff::Backoff,
     body::Limits,
     decode::{BatchLimits, Record, read_record},
     error::CollectorError,

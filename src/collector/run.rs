@@ -16,6 +16,8 @@ use super::{
     shared::Shared,
     work::Work,
 };
+use tracing::Instrument;
+
 use crate::{RunMode, component::ShutdownSignal, content::Feed};
 
 /// Blobs that are emitted but not acknowledged yet hold no slot; so many times the slots may wait.
@@ -94,7 +96,7 @@ impl Collector {
             };
             self.lanes.started(feed);
             let slot = Slot::new(feed, self.reports.clone());
-            self.tasks.spawn(blob::handle(Arc::clone(&self.shared), claim, slot));
+            self.tasks.spawn(blob::handle(Arc::clone(&self.shared), claim, slot).in_current_span());
         }
         Ok(())
     }
@@ -143,6 +145,7 @@ impl Collector {
         }
         self.shared.options.mode == RunMode::Once
             && self.work.is_complete()
+            && self.work.is_empty()
             && self.lanes.hopeless()
             && self.next_due.is_none_or(|due| due > self.shared.now() + WORTH_WAITING)
     }

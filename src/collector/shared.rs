@@ -11,10 +11,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{backoff, body::Limits, decode::BatchLimits, dedupe::InFlight};
+use super::{body::Limits, decode::BatchLimits, dedupe::InFlight};
 use crate::{
     RunMode,
     activity::ActivityClient,
+    backoff,
     component::{ComponentKey, SourceSender},
     content::TenantId,
     ledger::{BlobKey, Ledger},

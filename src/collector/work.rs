@@ -42,6 +42,11 @@ impl Work {
         self.0.complete.load(Ordering::Acquire)
     }
 
+    /// Whether nothing is announced that was not taken.
+    pub fn is_empty(&self) -> bool {
+        self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
     /// Waits for a change and takes the feeds announced since the last call.
     pub async fn changed(&self) -> BTreeSet<Feed> {
         self.0.changed.notified().await;

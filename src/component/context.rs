@@ -53,7 +53,12 @@ impl GlobalOptions {
             .or(self.data_dir.as_deref())
             .ok_or("data_dir is not set; write data_dir = \"/var/lib/office365-source\" at the top of the file")?;
         let directory = data_dir.join(subdir);
-        std::fs::create_dir_all(&directory).map_err(|error| {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        // What is known of a tenant's audit log is for this program's user only.
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&directory).map_err(|error| {
             format!(
                 "data_dir: cannot create {}: {error}; create it, or give the user this program runs as the right to \
                  write to {}",

@@ -147,7 +147,7 @@ impl LogEvent {
     fn overrides_a_member(&self, shared: &SharedFields) -> bool {
         // A name can only be a member if its text occurs somewhere; records hardly ever hold ours.
         let text = self.record.as_bytes();
-        let may = text.contains(&b'\\')
+        let may = memchr::memmem::find(text, br"\u").is_some()
             || shared.fields.keys().any(|name| memchr::memmem::find(text, name.as_str().as_bytes()).is_some());
         may && {
             let mut overrides = false;

@@ -47,7 +47,8 @@ pub struct PollConfig {
     /// already costs one look-up. Unit: seconds.
     #[schemars(range(min = OVERLAP.min, max = OVERLAP.max), extend("x-unit" = "seconds"))]
     pub overlap_secs: u64,
-    /// How often the last 24 hours are listed again, to find what showed up later than the overlap. Unit: seconds.
+    /// How often a listing goes back to 24 hours before the last such listing, to find what showed up later than the
+    /// overlap. Unit: seconds.
     #[schemars(range(min = RECONCILE.min, max = RECONCILE.max), extend("x-unit" = "seconds"))]
     pub reconcile_interval_secs: u64,
 }

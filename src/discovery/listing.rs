@@ -1,14 +1,15 @@
 //! Listing one window to its end and recording what it names.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{SubsecRound, TimeDelta};
 use snafu::Snafu;
-use tokio::time::sleep;
+use tokio::{sync::Semaphore, time::sleep};
 
 use crate::{
     activity::{ActivityClient, ActivityError, ContentEntry, Failure, ListingPage, NextPage, TimeWindow},
-    collector::{Backoff, Work},
+    backoff,
+    collector::Work,
     content::{ContentRef, ContentType, Feed},
     ledger::{CursorMove, Ledger, LedgerError},
     telemetry::{self, Progress},
@@ -16,9 +17,6 @@ use crate::{
 
 /// How often one page is asked for before the pass is given up (and done again at the next interval).
 const ATTEMPTS: u32 = 5;
-
-/// Between those attempts.
-const PAGE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(15) };
 
 /// How often a listing is begun again when the API refuses its own link to a next page (AF20031).
 const RESTARTS: u32 = 3;
@@ -53,6 +51,8 @@ pub struct Lister {
     pub ledger: Arc<dyn Ledger>,
     pub work: Work,
     pub progress: Progress,
+    /// Pages that are requested, read and recorded at a time, over all tenants.
+    pub pages: Arc<Semaphore>,
 }
 
 impl Lister {
@@ -68,11 +68,12 @@ impl Lister {
             match self.list_pages(feed, earlier, &|content| is_in_first_second(content, earlier)).await {
                 Ok(_) => {}
                 // Too close to the seven days' limit to begin earlier: then what was named has to do.
-                Err(ListingError::Activity { source }) if matches!(*source.failure, Failure::WindowRefused(_)) => {
-                    self.record(feed, boundary).await?;
-                }
+                Err(ListingError::Activity { source }) if matches!(*source.failure, Failure::WindowRefused(_)) => {}
                 Err(error) => return Err(error),
             }
+            // What the earlier listing does not name whole is taken as it was named: a part is better than nothing, and if
+            // the whole shows up after all, its events are recognised.
+            self.record(feed, boundary).await?;
         }
         self.ledger.record(feed, Vec::new(), Some(cursor), self.client.clock().now()).await?;
         if let CursorMove::ListedThrough(time) = cursor {
@@ -93,6 +94,8 @@ impl Lister {
         let mut next: Option<NextPage> = None;
         let mut seen = HashSet::new();
         loop {
+            // Held until the page is recorded: this bounds the memory of any number of tenants. Never closed.
+            let _page = self.pages.acquire().await;
             let page = match self.page(feed, window, next.as_ref()).await {
                 Ok(page) => page,
                 Err(error) if matches!(*error.failure, Failure::PageRefused(_)) && restarts < RESTARTS => {
@@ -134,7 +137,7 @@ impl Lister {
             match page {
                 Err(error) if attempt < ATTEMPTS && error.failure.may_pass() => {
                     telemetry::fetch_failed(&error);
-                    sleep(PAGE.wait(attempt)).await;
+                    sleep(backoff::PAGE.wait(attempt)).await;
                 }
                 Err(error) if attempt < ATTEMPTS && matches!(*error.failure, Failure::Throttled { .. }) => {
                     if let Failure::Throttled { wait } = *error.failure {
@@ -173,7 +176,7 @@ fn content_ref(feed: Feed, entry: ContentEntry) -> Option<ContentRef> {
         ContentEntry::Blob { content_type, content_id, content_uri, created, expiration } => {
             let other = content_type.filter(|name| name.parse::<ContentType>() != Ok(feed.content_type));
             if let Some(other) = other {
-                telemetry::unusable_entry(feed, "it names another content type; fetched all the same", &other);
+                telemetry::other_content_type(feed, &other);
             }
             Some(ContentRef { feed, content_id, content_uri, created, expiration })
         }

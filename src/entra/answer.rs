@@ -68,8 +68,9 @@ pub fn parse_token_answer(body: &[u8]) -> TokenAnswer {
     let code = refusal.error_codes.first().copied().or_else(|| aadsts::code_in(&refusal.error_description));
     // After the first line come trace and correlation ids.
     let first_line = refusal.error_description.lines().next().unwrap_or_default();
-    let sentence = first_line.split(" Trace ID:").next().unwrap_or_default().trim();
-    let description = if sentence.is_empty() { refusal.error } else { sentence.chars().take(400).collect() };
+    let sentence = first_line.split(" Trace ID:").next().unwrap_or_default().trim().trim_end_matches('.');
+    let description = if sentence.is_empty() { &refusal.error } else { sentence };
+    let description = description.chars().filter(|c| !c.is_control()).take(400).collect();
     TokenAnswer::Refused { code, description }
 }
 
@@ -98,7 +99,7 @@ mod tests {
         let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret provided. Trace ID: 1\r\nCorrelation ID: 2","error_codes":[7000215]}"#;
         let TokenAnswer::Refused { code, description } = parse_token_answer(body.as_bytes()) else { panic!() };
         assert_eq!(code, Some(7_000_215));
-        assert_eq!(description, "AADSTS7000215: Invalid client secret provided.");
+        assert_eq!(description, "AADSTS7000215: Invalid client secret provided");
     }
 
     #[test]

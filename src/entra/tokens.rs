@@ -19,6 +19,10 @@ use crate::{
 /// A token is replaced this long before it expires, or after nine tenths of a shorter life.
 const EARLY: Duration = Duration::from_secs(300);
 
+/// Whatever the answer says, a token is used at least and at most for so long.
+const SHORTEST_LIFE: Duration = Duration::from_secs(60);
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3_600);
+
 /// After a refusal, callers get the same error for this long, doubling up to [`LONGEST_PAUSE`]: Entra blocks applications
 /// that ask the same again and again (AADSTS50196).
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -65,6 +69,7 @@ pub struct AccessToken {
     secret: SecretString,
     fetched: Instant,
     refresh: Instant,
+    expires: Instant,
     roles: Option<Arc<[String]>>,
 }
 
@@ -115,6 +120,12 @@ struct Refusal {
     pause: Duration,
 }
 
+impl Slot {
+    fn valid(&self, now: Instant) -> Option<AccessToken> {
+        self.token.clone().filter(|token| now < token.expires)
+    }
+}
+
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Tokens").field("authority", &self.authority).finish_non_exhaustive()
@@ -148,7 +159,7 @@ impl Tokens {
             return Ok(token.clone());
         }
         if let Some(refusal) = slot.refusal.as_ref().filter(|refusal| now < refusal.until) {
-            return Err(refusal.error.clone());
+            return slot.valid(now).ok_or_else(|| refusal.error.clone());
         }
         match self.fetch(tenant).await {
             Ok(token) => {
@@ -157,9 +168,9 @@ impl Tokens {
             }
             Err(error) => {
                 let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, |last| (last.pause * 2).min(LONGEST_PAUSE));
-                slot.token = None;
                 slot.refusal = Some(Refusal { error: error.clone(), until: Instant::now() + pause, pause });
-                Err(error)
+                // Renewed early so that there is time for this: the old one still works.
+                slot.valid(Instant::now()).ok_or(error)
             }
         }
     }
@@ -192,28 +203,32 @@ impl Tokens {
         let unreachable = |source| EntraError::Unreachable { tenant, source };
         let exchange = async {
             let response = self.transport.send(request).await?;
-            self.clock.observe(&response.headers);
-            Ok((response.status, response.read_up_to(LARGEST_ANSWER).await?))
+            let headers = response.headers.clone();
+            Ok((response.status, headers, response.read_up_to(LARGEST_ANSWER).await?))
         };
-        let (status, body) = timeout(self.timeout, exchange)
+        let (status, headers, body) = timeout(self.timeout, exchange)
             .await
             .unwrap_or_else(|_| {
                 let waited = format!("waited {} s", self.timeout.as_secs());
                 Err(TransportError::new(TransportFailure::Timeout, waited))
             })
             .map_err(unreachable)?;
-        match parse_token_answer(&body) {
+        match parse_token_answer(&without_secret(&body, &secret)) {
             TokenAnswer::Token { token, expires_in } if status.is_success() => {
+                self.clock.observe(&headers);
                 let fetched = Instant::now();
-                let life = expires_in.saturating_sub(EARLY).max(expires_in.mul_f32(0.9).min(EARLY));
+                let life = expires_in.clamp(SHORTEST_LIFE, LONGEST_LIFE);
+                let early = EARLY.min(life / 10);
                 let roles = claims::roles(token.expose_secret()).map(Into::into);
-                Ok(AccessToken { secret: token, fetched, refresh: fetched + life, roles })
+                Ok(AccessToken {
+                    secret: token,
+                    fetched,
+                    refresh: fetched + life - early,
+                    expires: fetched + life,
+                    roles,
+                })
             }
-            TokenAnswer::Refused { code, description } => {
-                // Entra does not repeat secrets; a proxy that echoes requests might.
-                let description = description.replace(secret.expose_secret(), "[redacted]");
-                Err(EntraError::Refused { tenant, code, description })
-            }
+            TokenAnswer::Refused { code, description } => Err(EntraError::Refused { tenant, code, description }),
             TokenAnswer::Token { .. } | TokenAnswer::Unreadable => Err(EntraError::NotEntra { tenant, host, status }),
         }
     }
@@ -236,6 +251,13 @@ impl Tokens {
         request.body = form.finish().into_bytes().into();
         request
     }
+}
+
+/// Entra does not repeat secrets; a proxy that echoes requests might, as they are or as they were sent.
+fn without_secret(body: &[u8], secret: &SecretString) -> Vec<u8> {
+    let text = String::from_utf8_lossy(body);
+    let sent: String = form_urlencoded::byte_serialize(secret.expose_secret().as_bytes()).collect();
+    text.replace(secret.expose_secret(), "[redacted]").replace(&sent, "[redacted]").into_bytes()
 }
 
 #[cfg(test)]

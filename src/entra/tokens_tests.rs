@@ -88,11 +88,11 @@ async fn a_refused_token_is_fetched_once_more_unless_it_is_brand_new() {
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_says_what_to_click_and_is_not_asked_again_at_once() {
-    let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret 's3cr~t value+&' provided."}"#;
+    let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret 's3cr~t value+&' provided (client_secret=s3cr%7Et+value%2B%26)."}"#;
     let (tokens, entra) = tokens(401, body);
     let text = tokens.get(tenant()).await.unwrap_err().to_string();
     assert!(text.contains("Secret ID was pasted") && text.contains(&tenant().to_string()), "{text}");
-    assert!(!text.contains(SECRET), "{text}");
+    assert!(!text.contains(SECRET) && !text.contains("%7Et"), "{text}");
     for _ in 0..10 {
         tokens.get(tenant()).await.unwrap_err();
     }
@@ -120,6 +120,7 @@ fn debug_shows_no_token() {
         secret: "a.b.c".to_owned().into(),
         fetched: Instant::now(),
         refresh: Instant::now(),
+        expires: Instant::now(),
         roles: None,
     };
     assert!(!format!("{token:?} {:?}", token.header()).contains("a.b.c"));

@@ -40,11 +40,14 @@ impl Status {
 }
 
 fn source(progress: &Progress) -> Value {
-    let feeds = progress.feeds().into_iter().map(|(feed, FeedProgress { listed_through, problem })| {
+    let feeds = progress.feeds().into_iter().map(|(feed, state)| {
+        let FeedProgress { listed_through, blobs_owed, blobs_dead, problem } = state;
         json!({
             "tenant": feed.tenant,
             "content_type": feed.content_type,
             "listed_through": listed_through,
+            "blobs_owed": blobs_owed,
+            "blobs_dead": blobs_dead,
             "problem": problem,
         })
     });
@@ -61,6 +64,7 @@ fn totals(totals: Totals) -> Value {
         duplicates_dropped,
         events_discarded,
         bytes_received,
+        gap_seconds,
     } = totals;
     json!({
         "blobs_found": blobs_found,
@@ -70,6 +74,7 @@ fn totals(totals: Totals) -> Value {
         "duplicates_dropped": duplicates_dropped,
         "events_discarded": events_discarded,
         "bytes_received": bytes_received,
+        "gap_seconds": gap_seconds,
     })
 }
 
@@ -86,7 +91,7 @@ mod tests {
     fn every_feed_and_its_problem_are_shown() {
         let component = Component::new("m365", "test", Box::new(TestSource::default()));
         let feed = Feed { tenant: TenantId(uuid::Uuid::from_u128(1)), content_type: ContentType::Exchange };
-        telemetry::feed_failed(&component.progress, feed, "AF10001", "no permission");
+        telemetry::feed_failed(&component.progress, feed, telemetry::Stage::Listing, "AF10001", "no permission");
         telemetry::content_found(&component.progress, feed, 3);
         let status = Status::of(&[component], RunMode::Once).to_json();
         assert_eq!(status["mode"], "once");
@@ -98,6 +103,8 @@ mod tests {
                 "tenant": "00000000-0000-0000-0000-000000000001",
                 "content_type": "Audit.Exchange",
                 "listed_through": null,
+                "blobs_owed": 0,
+                "blobs_dead": 0,
                 "problem": "no permission",
             })
         );

@@ -25,24 +25,26 @@ pub use self::{
     keys::{BlobKey, EventKey},
     redb::RedbLedger,
 };
-use crate::content::{ContentRef, Feed, TenantId};
+use crate::content::{ContentRef, Feed};
 
 /// How far the listing of a feed has come.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Cursor {
     /// All content created before this time is recorded, save what appears late. `None` before the first listing.
     pub listed_through: Option<DateTime<Utc>>,
-    /// When the last reconciliation (a listing of the whole last day) ended.
+    /// When the last reconciliation (a listing that goes back to a day before the one before it) ended.
     pub reconciled_at: Option<DateTime<Utc>>,
 }
 
-/// How a listing moves its feed's cursor. A cursor never moves back.
+/// How a listing moves its feed's cursor. A cursor never moves back, unless it is put somewhere on purpose.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CursorMove {
     /// A window that ends here has been listed.
     ListedThrough(DateTime<Utc>),
     /// A reconciliation ended at this time.
     Reconciled(DateTime<Utc>),
+    /// Nothing has been listed after this time, whatever was thought before.
+    Anchored(DateTime<Utc>),
 }
 
 /// A blob that is owed and now in the hands of the caller.
@@ -117,8 +119,8 @@ pub struct Pruned {
 /// the next start continues from the last durable state.
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
-    /// Records content and moves the cursor of `feed`, in one transaction. Known content is left as it is. Returns how
-    /// many references were new.
+    /// Records content and moves the cursor of `feed`, in one transaction. Known content is left as it is, save that what
+    /// is still owed gets the newest URI and expiration. Returns how many references were new.
     async fn record(
         &self,
         feed: Feed,
@@ -127,7 +129,7 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<usize, LedgerError>;
 
-    /// Those of `refs` that are not recorded.
+    /// Those of `refs` that are not recorded, or are owed under another URI.
     async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError>;
 
     /// The cursor of a feed.
@@ -172,9 +174,4 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Blobs that were given up, oldest first.
     async fn dead(&self, limit: usize) -> Result<Vec<DeadBlob>, LedgerError>;
-}
-
-/// The key under which a tenant's event is remembered.
-pub fn event_key(tenant: TenantId, event_id: &str) -> EventKey {
-    EventKey::new(tenant, event_id)
 }

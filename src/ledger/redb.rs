@@ -20,12 +20,13 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, TableHandle,
+    AccessGuard, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, TableHandle,
     WriteTransaction,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -57,6 +58,13 @@ const FILE: &str = "ledger.redb";
 /// How much of the file redb may keep in memory.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
+/// How long an open waits for another holder to let go.
+const REOPEN_ATTEMPTS: u32 = 10;
+const REOPEN_PAUSE: Duration = Duration::from_millis(100);
+
+/// Blobs are put back for a quarter of an hour at most.
+const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
+
 /// How many rows one transaction of [`Ledger::prune`] or [`Ledger::promote`] changes, so that writers need not wait long.
 const SWEEP: usize = 2_000;
 
@@ -66,7 +74,7 @@ pub struct RedbLedger {
     database: Arc<Database>,
     writer: Writer,
     path: Arc<PathBuf>,
-    claimed: Mutex<HashSet<BlobKey>>,
+    claimed: Arc<Mutex<HashSet<BlobKey>>>,
     dedupe_window: TimeDelta,
 }
 
@@ -79,14 +87,22 @@ impl RedbLedger {
     /// When another process has it, when it is damaged (it is left as it is), or when the directory cannot be written.
     pub async fn open(directory: &Path, dedupe_window: TimeDelta) -> Result<Self, LedgerError> {
         let path = Arc::new(directory.join(FILE));
-        let database = {
-            let path = Arc::clone(&path);
-            tokio::task::spawn_blocking(move || open_or_create(&path)).await
+        let mut attempt = 0;
+        let database = loop {
+            let file = Arc::clone(&path);
+            let opened = tokio::task::spawn_blocking(move || open_or_create(&file)).await;
+            match opened.unwrap_or_else(|join| Err(writer::from_panic(&path, join))) {
+                // The source that had it in this very process may just be letting go of it, when a pipeline reloads.
+                Err(LedgerError::InUse { .. }) if attempt < REOPEN_ATTEMPTS => {
+                    attempt += 1;
+                    tokio::time::sleep(REOPEN_PAUSE).await;
+                }
+                opened => break opened?,
+            }
         };
-        let database = database.unwrap_or_else(|join| Err(writer::from_panic(&path, join)))?;
         let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database), Arc::clone(&path));
-        Ok(Self { database, writer, path, claimed: Mutex::default(), dedupe_window })
+        Ok(Self { database, writer, path, claimed: Arc::default(), dedupe_window })
     }
 
     async fn read<T: Send + 'static>(
@@ -96,8 +112,10 @@ impl RedbLedger {
         let database = Arc::clone(&self.database);
         let read = tokio::task::spawn_blocking(move || work(&database.begin_read()?));
         match read.await {
-            Ok(result) => result.map_err(|error| LedgerError::from_redb((*self.path).clone(), error)),
-            Err(join) => Err(writer::from_panic(&self.path, join)),
+            Ok(result) => {
+                result.map_err(|error| self.writer.failed(LedgerError::from_redb((*self.path).clone(), error)))
+            }
+            Err(join) => Err(self.writer.failed(writer::from_panic(&self.path, join))),
         }
     }
 
@@ -138,7 +156,8 @@ impl Ledger for RedbLedger {
             let blobs = tx.open_table(BLOBS)?;
             let mut unknown = Vec::new();
             for content in refs {
-                if blobs.get(keys::blob(&BlobKey::from(&content)).as_slice())?.is_none() {
+                let row = row_of(&blobs, &BlobKey::from(&content))?;
+                if row.is_none_or(|row| row.is_owed() && row.uri != content.content_uri) {
                     unknown.push(content);
                 }
             }
@@ -245,11 +264,15 @@ impl Ledger for RedbLedger {
     }
 
     async fn promote(&self, now: DateTime<Utc>) -> Result<Promoted, LedgerError> {
-        let next = |tx: &ReadTransaction| -> Result<Option<DateTime<Utc>>, redb::Error> {
-            match tx.open_table(DEFERRED)?.first()? {
-                Some((key, _)) => Ok(Some(parsed(keys::parse_in_time_order(key.value()))?.1)),
-                None => Ok(None),
-            }
+        let next = move |tx: &ReadTransaction| -> Result<Option<DateTime<Utc>>, redb::Error> {
+            let deferred = tx.open_table(DEFERRED)?;
+            let time = |key: Option<(AccessGuard<'_, Bytes>, _)>| -> Result<Option<DateTime<Utc>>, redb::Error> {
+                key.map(|(key, _): (_, AccessGuard<'_, ()>)| Ok(parsed(keys::parse_in_time_order(key.value()))?.1))
+                    .transpose()
+            };
+            let last = time(deferred.last()?)?;
+            // No blob waits that long: the clock was wrong when it was put back.
+            if last.is_some_and(|last| last > now + LONGEST_WAIT) { Ok(Some(now)) } else { time(deferred.first()?) }
         };
         let mut promoted = Promoted { next_due: self.read(next).await?, ..Promoted::default() };
         while promoted.next_due.is_some_and(|due| due <= now) {
@@ -287,7 +310,9 @@ impl Ledger for RedbLedger {
         self.writer.write(move |tx| forget_event_days(tx, oldest_day)).await?;
         let mut pruned = Pruned::default();
         loop {
-            let held = self.claims().clone();
+            let claimed = Arc::clone(&self.claimed);
+            // Looked up within the transaction: a blob may be claimed while this waits for its turn.
+            let held = move |key: &BlobKey| claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
             let (handled, mut some) = self.writer.write(move |tx| prune_some(tx, now, &held)).await?;
             pruned.forgotten += some.forgotten;
             pruned.expired.append(&mut some.expired);
@@ -358,7 +383,7 @@ fn open_or_create(path: &Path) -> Result<Database, LedgerError> {
 
 /// Makes the file under another name first: a crash in between must not leave something that looks like a ledger.
 fn create(path: &Path) -> Result<(), LedgerError> {
-    let draft = path.with_extension("new");
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
     let io = |error: io::Error| LedgerError::from_io(path.into(), error);
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
@@ -379,7 +404,15 @@ fn create(path: &Path) -> Result<(), LedgerError> {
         Ok(())
     })();
     made.map_err(|error| LedgerError::from_redb(path.into(), error))?;
-    fs::rename(&draft, path).map_err(io)?;
+    // Unlike a rename, a link never replaces the ledger of another process that was faster.
+    match fs::hard_link(&draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+            return fs::rename(&draft, path).map_err(io);
+        }
+        linked => linked.map_err(io)?,
+    }
+    fs::remove_file(&draft).map_err(io)?;
     // Makes the new name durable; not every platform can open a directory.
     if let Some(Ok(directory)) = path.parent().map(fs::File::open) {
         let _ = directory.sync_all();
@@ -413,12 +446,17 @@ fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
 
 fn insert_if_new(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>) -> Result<bool, redb::Error> {
     let key = BlobKey::from(content);
-    let mut blobs = tx.open_table(BLOBS)?;
-    if blobs.get(keys::blob(&key).as_slice())?.is_some() {
+    if let Some(row) = row_of(&tx.open_table(BLOBS)?, &key)? {
+        if row.is_owed() && row.uri != content.content_uri {
+            change(tx, &key, |row| {
+                row.uri.clone_from(&content.content_uri);
+                row.expiration = content.expiration;
+            })?;
+        }
         return Ok(false);
     }
     let row = Row::owed(content, now);
-    blobs.insert(keys::blob(&key).as_slice(), encode(&row)?.as_slice())?;
+    tx.open_table(BLOBS)?.insert(keys::blob(&key).as_slice(), encode(&row)?.as_slice())?;
     index(tx, &key, &row)?;
     Ok(true)
 }
@@ -473,6 +511,7 @@ fn move_cursor(tx: &WriteTransaction, feed: Feed, step: CursorMove) -> Result<()
     match step {
         CursorMove::ListedThrough(time) => cursor.listed_through = cursor.listed_through.max(Some(time)),
         CursorMove::Reconciled(time) => cursor.reconciled_at = cursor.reconciled_at.max(Some(time)),
+        CursorMove::Anchored(time) => cursor = Cursor { listed_through: Some(time), reconciled_at: None },
     }
     cursors.insert(key.as_slice(), encode(&cursor)?.as_slice())?;
     Ok(())
@@ -480,7 +519,16 @@ fn move_cursor(tx: &WriteTransaction, feed: Feed, step: CursorMove) -> Result<()
 
 /// Moves up to [`SWEEP`] due blobs back into the queue and returns their feeds.
 fn promote_some(tx: &WriteTransaction, now: DateTime<Utc>) -> Result<HashSet<Feed>, redb::Error> {
-    let due = first_until(&tx.open_table(DEFERRED)?, now)?;
+    let deferred = tx.open_table(DEFERRED)?;
+    let mut due = first_until(&deferred, now)?;
+    for entry in deferred.iter()?.rev().take(SWEEP) {
+        let entry = parsed(keys::parse_in_time_order(entry?.0.value()))?;
+        if entry.1 <= now + LONGEST_WAIT {
+            break;
+        }
+        due.push(entry);
+    }
+    drop(deferred);
     let mut feeds = HashSet::new();
     for (key, _) in due {
         feeds.insert(key.feed);
@@ -497,18 +545,23 @@ fn promote_some(tx: &WriteTransaction, now: DateTime<Utc>) -> Result<HashSet<Fee
 fn prune_some(
     tx: &WriteTransaction,
     now: DateTime<Utc>,
-    held: &HashSet<BlobKey>,
+    held: &dyn Fn(&BlobKey) -> bool,
 ) -> Result<(usize, Pruned), redb::Error> {
     let over = first_until(&tx.open_table(EXPIRY)?, now)?;
     let mut pruned = Pruned::default();
     let mut handled = 0;
-    for (key, _) in over {
-        if held.contains(&key) {
+    for (key, time) in over {
+        if held(&key) {
             // Whoever holds it decides what becomes of it.
             continue;
         }
         handled += 1;
-        let row = row_of(&tx.open_table(BLOBS)?, &key)?.ok_or_else(dangling)?;
+        let row = row_of(&tx.open_table(BLOBS)?, &key)?;
+        let Some(row) = row.filter(|row| row.keep_until() == time) else {
+            // Left by a version that kept rows for another time.
+            tx.open_table(EXPIRY)?.remove(keys::in_time_order(&key, time).as_slice())?;
+            continue;
+        };
         if row.is_owed() {
             let reason = "its content expired before it could be delivered".to_owned();
             change(tx, &key, |row| row.state = State::Dead { at: now, reason: reason.clone() })?;

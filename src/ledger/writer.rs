@@ -6,7 +6,7 @@
 use std::{
     any::Any,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use redb::{Database, WriteTransaction};
@@ -28,6 +28,7 @@ type Reply = Box<dyn FnOnce() + Send>;
 pub(super) struct Writer {
     jobs: mpsc::UnboundedSender<Request>,
     path: Arc<PathBuf>,
+    first_failure: Arc<OnceLock<LedgerError>>,
 }
 
 struct Request {
@@ -39,8 +40,15 @@ impl Writer {
     /// Starts the writer. It ends when the last handle is dropped.
     pub fn start(database: Arc<Database>, path: Arc<PathBuf>) -> Self {
         let (jobs, queue) = mpsc::unbounded_channel();
-        tokio::spawn(write(database, queue, Arc::clone(&path)));
-        Self { jobs, path }
+        let first_failure = Arc::default();
+        tokio::spawn(write(database, queue, Arc::clone(&path), Arc::clone(&first_failure)));
+        Self { jobs, path, first_failure }
+    }
+
+    /// The ledger's first failure, which `error` may be: after a failed write redb refuses everything else, and only the
+    /// first failure tells why.
+    pub fn failed(&self, error: LedgerError) -> LedgerError {
+        self.first_failure.get_or_init(|| error).clone()
     }
 
     /// Runs `work` in a transaction and returns its result after the commit.
@@ -66,7 +74,12 @@ impl Writer {
     }
 }
 
-async fn write(database: Arc<Database>, mut queue: mpsc::UnboundedReceiver<Request>, path: Arc<PathBuf>) {
+async fn write(
+    database: Arc<Database>,
+    mut queue: mpsc::UnboundedReceiver<Request>,
+    path: Arc<PathBuf>,
+    first_failure: Arc<OnceLock<LedgerError>>,
+) {
     while let Some(first) = queue.recv().await {
         let mut group = vec![first];
         while group.len() < GROUP {
@@ -89,6 +102,7 @@ async fn write(database: Arc<Database>, mut queue: mpsc::UnboundedReceiver<Reque
             Ok(Err(error)) => LedgerError::from_redb((*path).clone(), error),
             Err(join) => from_panic(&path, join),
         };
+        let error = first_failure.get_or_init(|| error);
         for waiting in failed {
             let _ = waiting.send(error.clone());
         }

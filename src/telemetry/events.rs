@@ -3,7 +3,7 @@
 use metrics::counter;
 use tracing::{debug, error, info, trace, warn};
 
-use super::Progress;
+use super::{Progress, Stage};
 use crate::{
     activity::{ActivityError, TimeWindow},
     component::Repair,
@@ -94,13 +94,13 @@ pub fn events_duplicate(progress: &Progress, feed: Feed, events: u64) {
     trace!(message = "Duplicates dropped.", tenant = %feed.tenant, content_type = %feed.content_type, count = events);
 }
 
-/// An element of a blob is no event.
+/// Elements of a blob are no events; `reason` is the first one's.
 pub fn events_discarded(progress: &Progress, key: &BlobKey, events: u64, reason: &str) {
     counter!("component_discarded_events_total", "intentional" => "false").increment(events);
     count_error("parser_failed", "processing", "invalid_record");
     progress.add_discarded(events);
     error!(
-        message = "An element of a content blob is no event and was discarded.",
+        message = "Elements of a content blob are no events and were discarded.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, count = events,
         reason, error_code = "invalid_record", error_type = "parser_failed", stage = "processing", intentional = false
     );
@@ -147,16 +147,25 @@ pub fn unusable_entry(feed: Feed, problem: &str, element: &str) {
     );
 }
 
+/// An entry of a listing names another content type than was asked for.
+pub fn other_content_type(feed: Feed, named: &str) {
+    count("office365_other_content_type_total", feed, 1);
+    warn!(
+        message = "A listing has an entry of another content type; it is collected all the same.",
+        tenant = %feed.tenant, content_type = %feed.content_type, named
+    );
+}
+
 /// A fetch failed.
 pub fn fetch_failed(error: &ActivityError) {
     count_error("request_failed", "receiving", error.failure.code());
 }
 
 /// A feed cannot be listed or fetched. The same problem is logged once, however often it comes up.
-pub fn feed_failed(progress: &Progress, feed: Feed, code: &'static str, problem: &str) {
+pub fn feed_failed(progress: &Progress, feed: Feed, failing: Stage, code: &'static str, problem: &str) {
     count_error("request_failed", "receiving", code);
     let (tenant, content_type) = (feed.tenant, feed.content_type);
-    if progress.set_problem(feed, Some(problem.to_owned())) {
+    if progress.set_problem(feed, failing, code, problem) {
         error!(
             message = "Cannot collect; trying again.",
             %tenant, %content_type, error = %problem, error_code = code, error_type = "request_failed", stage = "receiving"
@@ -167,8 +176,8 @@ pub fn feed_failed(progress: &Progress, feed: Feed, code: &'static str, problem:
 }
 
 /// A feed works (again).
-pub fn feed_recovered(progress: &Progress, feed: Feed) {
-    if progress.set_problem(feed, None) {
+pub fn feed_recovered(progress: &Progress, feed: Feed, working: Stage) {
+    if progress.clear_problem(feed, working) {
         info!(message = "Collecting again.", tenant = %feed.tenant, content_type = %feed.content_type);
     }
 }
@@ -189,9 +198,10 @@ pub fn subscription_started(feed: Feed) {
 }
 
 /// Content became unlistable before it was listed.
-pub fn gap(feed: Feed, gap: TimeWindow) {
+pub fn gap(progress: &Progress, feed: Feed, gap: TimeWindow) {
     let seconds = u64::try_from((gap.end - gap.start).num_seconds()).unwrap_or_default();
     count("office365_gap_seconds_total", feed, seconds);
+    progress.add_gap(seconds);
     count_error("timed_out", "receiving", "gap");
     error!(
         message = "Content of this time can no longer be listed (Microsoft lists 7 days back) and is lost to this pipeline.",

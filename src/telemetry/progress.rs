@@ -10,7 +10,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use crate::content::Feed;
+use crate::{content::Feed, ledger::FeedSummary};
 
 /// A handle on a source's progress. Put one into the [`ExtraContext`](crate::component::ExtraContext) before building the
 /// source, keep a clone.
@@ -26,7 +26,31 @@ struct Inner {
     duplicates: AtomicU64,
     discarded: AtomicU64,
     bytes: AtomicU64,
-    feeds: Mutex<BTreeMap<Feed, FeedProgress>>,
+    gap_seconds: AtomicU64,
+    feeds: Mutex<BTreeMap<Feed, FeedState>>,
+}
+
+/// What of collecting a feed can fail by itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stage {
+    /// Finding content.
+    Listing,
+    /// Fetching it.
+    Fetching,
+}
+
+#[derive(Debug, Default)]
+struct FeedState {
+    listed_through: Option<DateTime<Utc>>,
+    backlog: FeedSummary,
+    listing: Option<Problem>,
+    fetching: Option<Problem>,
+}
+
+#[derive(Debug)]
+struct Problem {
+    code: &'static str,
+    text: String,
 }
 
 /// Sums over all feeds since the start of the process.
@@ -46,6 +70,8 @@ pub struct Totals {
     pub events_discarded: u64,
     /// Bytes of blobs received, decompressed.
     pub bytes_received: u64,
+    /// Seconds of content, over all feeds, that was too old to be listed when the source came to it.
+    pub gap_seconds: u64,
 }
 
 /// One feed's state.
@@ -53,7 +79,11 @@ pub struct Totals {
 pub struct FeedProgress {
     /// Until when content has been listed.
     pub listed_through: Option<DateTime<Utc>>,
-    /// Why the last attempt to list or fetch failed; `None` once one succeeded after that.
+    /// Blobs that are known and not delivered yet, as of some minutes ago.
+    pub blobs_owed: u64,
+    /// Blobs that were given up and are still remembered, as of some minutes ago.
+    pub blobs_dead: u64,
+    /// Why the last attempt to list or to fetch failed; `None` once one of the same kind succeeded after that.
     pub problem: Option<String>,
 }
 
@@ -69,25 +99,47 @@ impl Progress {
             duplicates_dropped: get(&self.0.duplicates),
             events_discarded: get(&self.0.discarded),
             bytes_received: get(&self.0.bytes),
+            gap_seconds: get(&self.0.gap_seconds),
         }
     }
 
     /// Every feed's state.
     pub fn feeds(&self) -> BTreeMap<Feed, FeedProgress> {
-        self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let feeds = self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let show = |state: &FeedState| FeedProgress {
+            listed_through: state.listed_through,
+            blobs_owed: state.backlog.owed,
+            blobs_dead: state.backlog.dead,
+            problem: state.listing.as_ref().or(state.fetching.as_ref()).map(|problem| problem.text.clone()),
+        };
+        feeds.iter().map(|(feed, state)| (*feed, show(state))).collect()
     }
 
     pub(crate) fn listed_through(&self, feed: Feed, time: DateTime<Utc>) {
-        self.with(feed, |progress| progress.listed_through = progress.listed_through.max(Some(time)));
+        self.with(feed, |state| state.listed_through = state.listed_through.max(Some(time)));
     }
 
-    /// Sets or clears a feed's problem; returns whether that is a change.
-    pub(super) fn set_problem(&self, feed: Feed, problem: Option<String>) -> bool {
-        self.with(feed, |progress| {
-            let changed = progress.problem != problem;
-            progress.problem = problem;
+    pub(crate) fn set_backlog(&self, feed: Feed, backlog: FeedSummary) {
+        self.with(feed, |state| state.backlog = backlog);
+    }
+
+    pub(super) fn add_gap(&self, seconds: u64) {
+        self.0.gap_seconds.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    /// Notes that a stage of a feed fails; returns whether it did not, or did with another code, before.
+    pub(super) fn set_problem(&self, feed: Feed, stage: Stage, code: &'static str, text: &str) -> bool {
+        self.with(feed, |state| {
+            let problem = state.problem_mut(stage);
+            let changed = problem.as_ref().is_none_or(|problem| problem.code != code);
+            *problem = Some(Problem { code, text: text.to_owned() });
             changed
         })
+    }
+
+    /// Notes that a stage of a feed works; returns whether it did not before.
+    pub(super) fn clear_problem(&self, feed: Feed, stage: Stage) -> bool {
+        self.with(feed, |state| state.problem_mut(stage).take().is_some())
     }
 
     pub(super) fn add_found(&self, blobs: u64) {
@@ -118,7 +170,16 @@ impl Progress {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    fn with<T>(&self, feed: Feed, change: impl FnOnce(&mut FeedProgress) -> T) -> T {
+    fn with<T>(&self, feed: Feed, change: impl FnOnce(&mut FeedState) -> T) -> T {
         change(self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner).entry(feed).or_default())
+    }
+}
+
+impl FeedState {
+    const fn problem_mut(&mut self, stage: Stage) -> &mut Option<Problem> {
+        match stage {
+            Stage::Listing => &mut self.listing,
+            Stage::Fetching => &mut self.fetching,
+        }
     }
 }

@@ -4,13 +4,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
-use reqwest::{NoProxy, Proxy, redirect};
+use reqwest::redirect;
 use rustls::{ClientConfig, crypto::ring, pki_types::CertificateDer};
 use rustls_pki_types::pem::PemObject;
 use rustls_platform_verifier::Verifier;
 use snafu::{ResultExt, Snafu};
 
-use super::{Request, Response, Transport, TransportError};
+use super::{Request, Response, Transport, TransportError, proxy::proxies};
 use crate::config::ProxyConfig;
 
 /// How a connection is made.
@@ -20,9 +20,11 @@ pub struct TransportOptions {
     pub proxy: ProxyConfig,
     /// A PEM file of certificate authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// How long a connection may take; half the request timeout when not set.
+    /// How long a connection may take; 30 seconds when not set.
     pub connect_timeout: Option<Duration>,
 }
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Why no HTTP client could be made.
 #[derive(Debug, Snafu)]
@@ -72,24 +74,11 @@ impl HttpTransport {
             .user_agent(concat!("office365-source/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
             .tls_backend_preconfigured(tls(options)?)
-            .connect_timeout(options.connect_timeout.unwrap_or(Duration::from_secs(30)))
-            .pool_idle_timeout(Duration::from_secs(90));
-        let proxy = &options.proxy;
-        let explicit = proxy.http.is_some() || proxy.https.is_some();
-        if !proxy.enabled || explicit {
-            builder = builder.no_proxy();
-        }
-        if proxy.enabled {
-            let except = NoProxy::from_string(&proxy.no_proxy.join(","));
-            // The error would repeat the URL, which may hold a password.
-            if let Some(url) = &proxy.http {
-                let http = Proxy::http(url.expose().clone()).map_err(|_| SetupError::ProxyUrl { key: "http" })?;
-                builder = builder.proxy(http.no_proxy(except.clone()));
-            }
-            if let Some(url) = &proxy.https {
-                let https = Proxy::https(url.expose().clone()).map_err(|_| SetupError::ProxyUrl { key: "https" })?;
-                builder = builder.proxy(https.no_proxy(except));
-            }
+            .connect_timeout(options.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
+            .pool_idle_timeout(Duration::from_secs(90))
+            .no_proxy();
+        for proxy in proxies(&options.proxy)? {
+            builder = builder.proxy(proxy);
         }
         Ok(Self { client: builder.build().context(ClientSnafu)? })
     }

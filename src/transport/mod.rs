@@ -4,6 +4,7 @@
 
 mod client;
 mod error;
+mod proxy;
 mod retry_after;
 mod server_clock;
 

@@ -1,14 +1,19 @@
 //! One feed: subscription, windows, reconciliation; again and again.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use chrono::{DateTime, Utc};
 use snafu::Snafu;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, sleep, sleep_until},
+};
 
-use super::window::{Rhythm, cursor_after, plan};
+use super::window::{Rhythm, anchor, cursor_after, plan};
 use crate::{
-    activity::{ActivityClient, ActivityError, Failure},
-    collector::{Backoff, Work},
+    activity::{ActivityClient, ActivityError, Failure, TimeWindow},
+    backoff,
+    collector::Work,
     component::ShutdownSignal,
     content::Feed,
     discovery::{
@@ -16,14 +21,14 @@ use crate::{
         subscriptions::{SubscriptionError, Subscriptions},
     },
     ledger::{CursorMove, Ledger, LedgerError},
-    telemetry::{self, Progress},
+    telemetry::{self, Progress, Stage},
 };
 
-/// While the service is in trouble.
-const UNAVAILABLE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
+/// Pages of listings in memory at a time, over all tenants. A page has some hundred kilobytes.
+const PAGES: usize = 64;
 
-/// While something waits for an administrator, or for Microsoft's 15 minutes between starts.
-const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
+/// Feeds do not begin all at once, but so long after each other.
+const STAGGER: Duration = Duration::from_millis(10);
 
 /// In a run that should end, a pass that fails is done again this often.
 const PASSES_ONCE: u32 = 3;
@@ -94,17 +99,20 @@ pub struct FeedPoller {
     subscriptions: Arc<Subscriptions>,
     lister: Lister,
     failures: u32,
+    /// Until where a gap has been told, so that a pass which is repeated does not tell it again.
+    told_gap: Option<DateTime<Utc>>,
 }
 
 impl FeedPoller {
-    fn new(feed: Feed, context: PollContext, subscriptions: Arc<Subscriptions>) -> Self {
+    fn new(feed: Feed, context: PollContext, subscriptions: Arc<Subscriptions>, pages: Arc<Semaphore>) -> Self {
         let lister = Lister {
             client: context.client.clone(),
             ledger: Arc::clone(&context.ledger),
             work: context.work.clone(),
             progress: context.progress.clone(),
+            pages,
         };
-        Self { feed, context, subscriptions, lister, failures: 0 }
+        Self { feed, context, subscriptions, lister, failures: 0, told_gap: None }
     }
 
     /// One pass, with its success or failure told. Returns how long to wait before the next, or nothing after a success.
@@ -125,7 +133,7 @@ impl FeedPoller {
         }
         let Err(error) = outcome else {
             self.failures = 0;
-            telemetry::feed_recovered(&self.context.progress, self.feed);
+            telemetry::feed_recovered(&self.context.progress, self.feed, Stage::Listing);
             return Ok(None);
         };
         if let Some(error) = error.fatal() {
@@ -133,26 +141,35 @@ impl FeedPoller {
         }
         self.failures = self.failures.saturating_add(1);
         let code = error.failure().map_or("subscription", Failure::code);
-        telemetry::feed_failed(&self.context.progress, self.feed, code, &error.to_string());
+        telemetry::feed_failed(&self.context.progress, self.feed, Stage::Listing, code, &error.to_string());
         let wait = if error.failure().is_some_and(Failure::may_pass) {
-            UNAVAILABLE.wait(self.failures)
+            backoff::UNAVAILABLE.wait(self.failures)
         } else {
-            TROUBLE.wait(self.failures).max(self.context.options.interval)
+            backoff::TROUBLE.wait(self.failures).max(self.context.options.interval)
         };
         Ok(Some(wait))
     }
 
-    async fn pass(&self) -> Result<(), PassError> {
+    async fn pass(&mut self) -> Result<(), PassError> {
         let PollContext { client, ledger, options, .. } = &self.context;
         // Microsoft's clock is known once Entra has answered; windows depend on it.
         client.authenticate(self.feed.tenant).await?;
         self.subscriptions.ensure(self.feed.content_type).await?;
 
-        let cursor = ledger.cursor(self.feed).await?;
         let now = client.clock().now();
+        let mut cursor = ledger.cursor(self.feed).await?;
+        if let Some(anchor) = anchor(cursor, now, options.rhythm) {
+            ledger.record(self.feed, Vec::new(), Some(CursorMove::Anchored(anchor)), now).await?;
+            // A first pass needs no overlap; one that corrects the cursor starts where the anchor is.
+            cursor.listed_through = cursor.listed_through.map(|_| anchor);
+        }
         let plan = plan(cursor, now, options.rhythm);
-        if let Some(gap) = plan.gap {
-            telemetry::gap(self.feed, gap);
+        if let Some(gap) = plan.gap
+            && self.told_gap.is_none_or(|told| told < gap.end)
+        {
+            let untold = TimeWindow { start: self.told_gap.map_or(gap.start, |told| told.max(gap.start)), ..gap };
+            self.told_gap = Some(gap.end);
+            telemetry::gap(&self.context.progress, self.feed, untold);
         }
         for window in plan.windows {
             let step = CursorMove::ListedThrough(cursor_after(window, now));
@@ -176,7 +193,7 @@ impl FeedPoller {
     /// Passes until one succeeds, a few times at most.
     async fn run_once(mut self) -> Result<(), LedgerError> {
         while self.pass_and_tell().await?.is_some() && self.failures < PASSES_ONCE {
-            sleep(UNAVAILABLE.wait(self.failures)).await;
+            sleep(backoff::UNAVAILABLE.wait(self.failures)).await;
         }
         Ok(())
     }
@@ -188,7 +205,10 @@ impl FeedPoller {
 ///
 /// When the ledger fails.
 pub async fn poll_until(context: PollContext, feeds: &[Feed], shutdown: ShutdownSignal) -> Result<(), LedgerError> {
-    let pollers = pollers(&context, feeds).into_iter().map(FeedPoller::run);
+    let pollers = (0u32..).zip(pollers(&context, feeds)).map(|(number, poller)| async move {
+        sleep(STAGGER.saturating_mul(number)).await;
+        poller.run().await
+    });
     tokio::select! {
         // Whatever a pass is doing, it can be dropped: what is recorded is recorded, and the cursor moves last.
         _ = shutdown => Ok(()),
@@ -212,7 +232,8 @@ pub async fn poll_once(context: PollContext, feeds: &[Feed], shutdown: ShutdownS
 }
 
 fn pollers(context: &PollContext, feeds: &[Feed]) -> Vec<FeedPoller> {
-    let mut tenants = std::collections::HashMap::new();
+    let mut tenants = HashMap::new();
+    let pages = Arc::new(Semaphore::new(PAGES));
     feeds
         .iter()
         .map(|feed| {
@@ -222,7 +243,7 @@ fn pollers(context: &PollContext, feeds: &[Feed]) -> Vec<FeedPoller> {
                 let (client, ledger) = (context.client.clone(), Arc::clone(&context.ledger));
                 Arc::new(Subscriptions::new(feed.tenant, client, ledger, recheck))
             });
-            FeedPoller::new(*feed, context.clone(), Arc::clone(subscriptions))
+            FeedPoller::new(*feed, context.clone(), Arc::clone(subscriptions), Arc::clone(&pages))
         })
         .collect()
 }

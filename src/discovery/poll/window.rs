@@ -15,6 +15,9 @@ const UNSETTLED: TimeDelta = TimeDelta::seconds(5);
 /// very time a blob was created, the API returns a part of it (seen by Filebeat).
 const SEAM: TimeDelta = TimeDelta::seconds(1);
 
+/// Microsoft's clock is read from whole seconds of many machines; so far apart they may be.
+const WRONG_CLOCK: TimeDelta = TimeDelta::minutes(10);
+
 /// For how long after its creation content may show up and still be found, whatever happens in between.
 const LATE: TimeDelta = TimeDelta::hours(24);
 
@@ -40,6 +43,19 @@ pub struct Plan {
     pub gap: Option<TimeWindow>,
 }
 
+/// Where the cursor has to be put before a pass, if not where it is.
+///
+/// The first pass leaves its beginning, so that time which goes by until one succeeds is not skipped. A cursor well ahead of
+/// now comes from a clock that was wrong, and nobody knows what it skipped: everything that can be listed is.
+pub fn anchor(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Option<DateTime<Utc>> {
+    let oldest = now - LOOKBACK;
+    match cursor.listed_through {
+        None => Some((now - rhythm.start_from).max(oldest)),
+        Some(listed) if listed > now + WRONG_CLOCK => Some(oldest),
+        Some(_) => None,
+    }
+}
+
 /// Plans a pass of a feed at `now`, by Microsoft's clock.
 ///
 /// The first pass reaches back to `start_from`. Later ones reach back to `overlap` before the cursor, since content shows up
@@ -51,12 +67,16 @@ pub fn plan(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Plan {
         let windows = split((now - rhythm.start_from).max(oldest), now);
         return Plan { windows, reconciles: true, gap: None };
     };
-    // Times ahead of now come from a clock that was wrong; what they skipped is listed again.
     let listed = listed.min(now);
-    let last = cursor.reconciled_at.unwrap_or(listed).min(now);
-    let reconciles = now - last >= rhythm.reconcile_interval || cursor.reconciled_at.is_none_or(|at| at > now);
     let overlapping = listed - rhythm.overlap;
-    let from = if reconciles { overlapping.min(last - LATE) } else { overlapping };
+    let (reconciles, from) = match cursor.reconciled_at {
+        // No pass has succeeded yet.
+        None => (true, overlapping),
+        Some(last) if now - last >= rhythm.reconcile_interval || last > now => {
+            (true, overlapping.min(last.min(now) - LATE))
+        }
+        Some(_) => (false, overlapping),
+    };
     let gap = (listed < oldest).then(|| TimeWindow::new(listed, oldest));
     Plan { windows: split(from.max(oldest), now), reconciles, gap }
 }
@@ -134,6 +154,17 @@ mod tests {
         assert_eq!(plan.windows.len(), 7);
         assert_eq!(plan.windows[0], window(-7 * DAY + 300, -6 * DAY + 300));
         assert!(plan.windows.is_sorted_by_key(|window| window.start));
+    }
+
+    #[test]
+    fn a_first_pass_that_fails_for_days_skips_nothing_and_a_cursor_from_the_future_is_not_believed() {
+        let rhythm = rhythm(DAY, 3_600);
+        assert_eq!(anchor(Cursor::default(), at(0), rhythm), Some(at(-DAY)));
+        let failed = Cursor { listed_through: Some(at(-DAY)), reconciled_at: None };
+        assert_eq!(anchor(failed, at(3 * DAY), rhythm), None);
+        assert_eq!(plan(failed, at(3 * DAY), rhythm).windows[0].start, at(-DAY - 3_600));
+        assert_eq!(anchor(cursor(60, 0), at(0), rhythm), None);
+        assert_eq!(anchor(cursor(365 * DAY, 365 * DAY), at(0), rhythm), Some(at(0) - LOOKBACK));
     }
 
     #[test]

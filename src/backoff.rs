@@ -22,7 +22,13 @@ pub const BLOB_ONCE: Backoff = Backoff { first: Duration::from_millis(500), long
 /// While a feed fails as a whole.
 pub const FEED: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
 
-/// While a tenant or a content type waits for an administrator.
+/// Between attempts at one page of a listing.
+pub const PAGE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(15) };
+
+/// Between passes over a feed while the service is in trouble.
+pub const UNAVAILABLE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
+
+/// While a tenant or a content type waits for an administrator, or for Microsoft's 15 minutes between starts.
 pub const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
 
 impl Backoff {

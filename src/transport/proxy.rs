@@ -1,0 +1,88 @@
+//! Which proxy a request takes: what the configuration says, else what the environment says, and never one to this machine.
+
+use std::env;
+
+use reqwest::{NoProxy, Proxy};
+
+use super::client::SetupError;
+use crate::config::{ProxyConfig, ProxyUrl};
+
+/// The loopback range is where plain http is allowed; a token on its way there must not visit a proxy.
+const LOCAL: &str = "localhost,127.0.0.0/8,::1";
+
+/// The proxies to use, in the order in which they are asked.
+pub(super) fn proxies(config: &ProxyConfig) -> Result<Vec<Proxy>, SetupError> {
+    let environment = |name: &str| {
+        // Programs agree on lower case before upper case.
+        [name.to_lowercase(), name.to_owned()]
+            .iter()
+            .find_map(|name| env::var(name).ok())
+            .filter(|value| !value.is_empty())
+    };
+    settings(config, environment)
+        .into_iter()
+        .map(|Setting { key, url, bypass }| {
+            let proxy = match key {
+                "http" => Proxy::http(url),
+                _ => Proxy::https(url),
+            };
+            // The error would repeat the URL, which may hold a password.
+            let proxy = proxy.map_err(|_| SetupError::ProxyUrl { key })?;
+            Ok(proxy.no_proxy(NoProxy::from_string(&bypass)))
+        })
+        .collect()
+}
+
+struct Setting {
+    key: &'static str,
+    url: String,
+    bypass: String,
+}
+
+fn settings(config: &ProxyConfig, environment: impl Fn(&str) -> Option<String>) -> Vec<Setting> {
+    if !config.enabled {
+        return Vec::new();
+    }
+    let written = config.no_proxy.join(",");
+    let bypass = if written.is_empty() { environment("NO_PROXY").unwrap_or_default() } else { written };
+    let bypass = if bypass.is_empty() { LOCAL.to_owned() } else { format!("{bypass},{LOCAL}") };
+    let configured = |url: &Option<ProxyUrl>| url.as_ref().map(|url| url.expose().to_string());
+    [("http", &config.http, "HTTP_PROXY"), ("https", &config.https, "HTTPS_PROXY")]
+        .into_iter()
+        .filter_map(|(key, url, variable)| {
+            let url = configured(url).or_else(|| environment(variable)).or_else(|| environment("ALL_PROXY"))?;
+            Some(Setting { key, url, bypass: bypass.clone() })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(config: &ProxyConfig, environment: &[(&str, &str)]) -> Vec<(&'static str, String, String)> {
+        let look_up =
+            |name: &str| environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        settings(config, look_up).into_iter().map(|setting| (setting.key, setting.url, setting.bypass)).collect()
+    }
+
+    #[test]
+    fn what_the_configuration_leaves_open_comes_from_the_environment_and_this_machine_needs_no_proxy() {
+        let environment = [("HTTPS_PROXY", "http://env:1"), ("HTTP_PROXY", "http://env:2"), ("NO_PROXY", "a.example")];
+        let config = ProxyConfig {
+            http: Some("http://written:3".parse::<url::Url>().unwrap().into()),
+            ..ProxyConfig::default()
+        };
+        assert_eq!(
+            seen(&config, &environment),
+            [
+                ("http", "http://written:3/".to_owned(), format!("a.example,{LOCAL}")),
+                ("https", "http://env:1".to_owned(), format!("a.example,{LOCAL}")),
+            ]
+        );
+        let own = ProxyConfig { no_proxy: vec![".b.example".to_owned()], ..ProxyConfig::default() };
+        assert_eq!(seen(&own, &environment)[1].2, format!(".b.example,{LOCAL}"));
+        assert!(seen(&ProxyConfig { enabled: false, ..config }, &environment).is_empty());
+        assert!(seen(&ProxyConfig::default(), &[]).is_empty());
+    }
+}
