@@ -4,13 +4,13 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::TimeDelta;
 use office365_source::{
     RunMode,
     clock::Clock,
-    component::EventStatus,
+    component::{EventStatus, LogEvent},
     config::Office365Config,
     content::{ContentType, Feed},
     simulator::{Backlog, Faults, Late, Live, SimulatedTenant, Simulator, SimulatorConfig, TenantFault},
@@ -301,4 +301,38 @@ async fn sixty_restarts_with_crashes_lose_nothing() {
     let arrived = arrived.lock().unwrap();
     let missing = simulator.oracle().expected_ids().iter().filter(|id| !arrived.contains_key(*id)).count();
     assert_eq!(missing, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_errored_is_sent_again_even_if_its_neighbour_was_rejected() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults::default());
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let mut source = source_config(&config);
+    source.batch.max_events = 5;
+    let mut setup = Setup::new(source, &simulator, &clock, data.path());
+    setup.mode = RunMode::Continuous;
+    let poison: BTreeSet<String> = simulator.oracle().expected_ids().into_iter().map(|(_, id)| id).take(20).collect();
+    let is_poison = poison.clone();
+    let mut batches = 0;
+    setup.verdict = Box::new(move |events| {
+        batches += 1;
+        let holds_poison =
+            |event: &LogEvent| event.record().string_member("Id").is_some_and(|id| is_poison.contains(&id));
+        if events.iter().any(holds_poison) {
+            EventStatus::Rejected
+        } else if batches % 4 == 0 {
+            EventStatus::Errored
+        } else {
+            EventStatus::Delivered
+        }
+    });
+    let running = setup.start().await;
+    tokio::time::sleep(Duration::from_hours(12)).await;
+    let (arrived, progress) = running.stop().await;
+    let arrived = arrived.lock().unwrap();
+    let missing = simulator.oracle().expected_ids().iter().filter(|id| !arrived.contains_key(*id)).count();
+    assert!(missing <= poison.len() * 5, "only what was rejected, and its batch, is missing: {missing}");
+    assert!(progress.totals().blobs_dead > 0 && arrived.values().all(|times| *times == 1));
 }

@@ -5,6 +5,8 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use snafu::Snafu;
 
+use super::scrub::without_tokens;
+
 /// A successful answer with a body that is none. It may be right next time.
 #[derive(Clone, Debug, Eq, PartialEq, Snafu)]
 #[snafu(display("expected a JSON array, found {found}"))]
@@ -108,7 +110,8 @@ fn parse_entry(element: &str) -> ContentEntry {
 pub fn parse_array<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, MalformedAnswer> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice(body).map_err(|error| {
-        let start = String::from_utf8_lossy(&body[..body.len().min(120)]).into_owned();
+        let start = String::from_utf8_lossy(&body[..body.len().min(120)]);
+        let start = without_tokens(&start);
         let found = if start.trim().is_empty() { "an empty body".into() } else { format!("{start:?} ({error})") };
         MalformedAnswer { found }
     })

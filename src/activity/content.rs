@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header::ToStrError};
 use url::Url;
 
 use super::{ActivityClient, ActivityError, ContentEntry, Failure, Operation, client::Subject, parse_listing};
@@ -53,8 +53,9 @@ pub struct NextPage(Url);
 pub struct ListingPage {
     /// Its entries, in no particular order.
     pub entries: Vec<ContentEntry>,
-    /// Where the next page is, if there is one.
-    pub next: Option<NextPage>,
+    /// Where the next page is, if there is one; an error when it cannot be told or no token may be sent there. What this
+    /// page names is good even so.
+    pub next: Result<Option<NextPage>, ActivityError>,
 }
 
 impl ActivityClient {
@@ -85,17 +86,12 @@ impl ActivityClient {
         let entries =
             parse_listing(&body).map_err(|error| subject.error(Failure::Malformed { problem: error.to_string() }))?;
         let next = match next_page(&headers) {
-            None => None,
+            None => Ok(None),
             // Taken for the last page, it would move the cursor past the rest.
-            Some(None) => {
-                let problem = "the link to the next page cannot be read".to_owned();
-                return Err(subject.error(Failure::Malformed { problem }));
-            }
-            Some(Some(uri)) => {
-                let url = self.origin.check(uri).map_err(|error| subject.error(Failure::Foreign(error)))?;
-                Some(NextPage(url))
-            }
+            Some(Err(_)) => Err(Failure::Malformed { problem: "the link to the next page cannot be read".to_owned() }),
+            Some(Ok(uri)) => self.origin.check(uri).map(|url| Some(NextPage(url))).map_err(Failure::Foreign),
         };
+        let next = next.map_err(|failure| subject.error(failure));
         Ok(ListingPage { entries, next })
     }
 
@@ -127,12 +123,12 @@ fn subject(operation: Operation, feed: Feed) -> Subject {
 
 /// Microsoft's reference calls the header `NextPageUri`, its troubleshooting page `NextPageUrl`.
 ///
-/// The inner value is missing when there is a link that cannot be read.
-fn next_page(headers: &HeaderMap) -> Option<Option<&str>> {
+/// An error when there is a link that cannot be read.
+fn next_page(headers: &HeaderMap) -> Option<Result<&str, ToStrError>> {
     let value = ["nextpageuri", "nextpageurl"].iter().find_map(|name| headers.get(*name))?;
     match value.to_str().map(str::trim) {
         Ok("") => None,
-        uri => Some(uri.ok()),
+        uri => Some(uri),
     }
 }
 
@@ -153,14 +149,14 @@ mod tests {
         for name in ["NextPageUri", "nextpageuri", "NEXTPAGEURL", "Nextpageuri"] {
             let headers =
                 HeaderMap::from_iter([(name.parse::<http::HeaderName>().unwrap(), " https://x ".parse().unwrap())]);
-            assert_eq!(next_page(&headers), Some(Some("https://x")));
+            assert_eq!(next_page(&headers).unwrap().unwrap(), "https://x");
         }
         let empty = HeaderMap::from_iter([("nextpageuri".parse::<http::HeaderName>().unwrap(), "".parse().unwrap())]);
-        assert_eq!(next_page(&empty), None);
+        assert!(next_page(&empty).is_none());
         let broken = HeaderMap::from_iter([(
             "nextpageuri".parse::<http::HeaderName>().unwrap(),
             http::HeaderValue::from_bytes(b"https://x/\xff").unwrap(),
         )]);
-        assert_eq!(next_page(&broken), Some(None));
+        assert!(next_page(&broken).unwrap().is_err());
     }
 }

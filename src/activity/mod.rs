@@ -8,6 +8,7 @@ mod content;
 mod error;
 mod refusal;
 mod resources;
+mod scrub;
 mod subscriptions;
 mod throttle;
 mod uri;

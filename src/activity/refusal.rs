@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::scrub::without_tokens;
+
 /// What an error response says about itself. Any body at all can be read as one; most fields may be missing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Refusal {
@@ -23,6 +25,7 @@ impl Refusal {
     /// front ends send it), `{"Message": …}` of the authorisation layer, or any other text, such as a proxy's page.
     pub fn parse(body: &[u8]) -> Self {
         let text = String::from_utf8_lossy(body);
+        let text = without_tokens(&text);
         let text = text.trim_start_matches('\u{feff}').trim();
         let json = serde_json::from_str::<Value>(text)
             .or_else(|_| serde_json::from_str(&text.replace('\'', "\"")))
@@ -96,17 +99,11 @@ fn without_tags(text: &str) -> String {
     text.chars().take(4 * LONGEST).filter(keep).collect()
 }
 
-/// One line for a log: no line breaks, with which a message could forge lines of its own, and no words that look like a
-/// token: a proxy's error page may repeat the request.
+/// One line for a log: no line breaks, with which a message could forge lines of its own.
 fn readable(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let words: Vec<&str> = words.map(|word| if looks_like_a_token(word) { "[redacted]" } else { word }).collect();
-    if words.is_empty() { "(no message)".to_owned() } else { words.join(" ") }
-}
-
-/// Access tokens are JSON Web Tokens, whose first part is the encoding of `{"`.
-fn looks_like_a_token(word: &str) -> bool {
-    word.len() > 40 && word.contains("eyJ")
+    let line = words.collect::<Vec<_>>().join(" ");
+    if line.is_empty() { "(no message)".to_owned() } else { line }
 }
 
 #[cfg(test)]

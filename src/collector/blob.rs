@@ -134,6 +134,9 @@ pub async fn handle(shared: Arc<Shared>, claim: Claim, slot: Slot) -> Result<(),
         Ok(emitted) => {
             reporter.went(Outcome::Served);
             telemetry::feed_recovered(&shared.progress, key.feed, Stage::Fetching);
+            if claim.attempts > 0 {
+                telemetry::feed_recovered(&shared.progress, key.feed, Stage::SetAside);
+            }
             emitted.settle(&shared, &claim, &key, &reporter).await
         }
         // Found out only now that the body is an error message instead of content.
@@ -152,6 +155,8 @@ async fn failed(
     telemetry::fetch_failed(error);
     let failure = &*error.failure;
     if failure.is_permanent() {
+        // The API has answered as it should: whatever kept the feed's content from being fetched is over.
+        telemetry::feed_recovered(&shared.progress, key.feed, Stage::Fetching);
         return bury(shared, claim, key, error.to_string()).await;
     }
     match failure {
@@ -183,6 +188,9 @@ async fn failed(
         }
         _ => {
             reporter.went(Outcome::Failed);
+            if failure.needs_an_administrator() {
+                telemetry::feed_failed(&shared.progress, key.feed, Stage::SetAside, failure.code(), &error.to_string());
+            }
             return retry(shared, claim, key, reporter, error.to_string(), failure.needs_an_administrator()).await;
         }
     }
@@ -191,8 +199,9 @@ async fn failed(
     Ok(())
 }
 
-/// How long a blob stands back that failed for a reason of its feed or tenant.
-const BEHIND_THE_OTHERS: TimeDelta = TimeDelta::seconds(60);
+/// How long a blob stands back that failed for a reason of its feed or tenant: longer than the longest pause of a feed, or
+/// it would be the oldest again when the pause is over.
+const BEHIND_THE_OTHERS: TimeDelta = TimeDelta::minutes(20);
 
 /// Puts a blob back for later. When its content has expired, the API says so; no clock is trusted with that.
 async fn retry(

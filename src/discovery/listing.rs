@@ -110,7 +110,7 @@ impl Lister {
                 page.entries.into_iter().filter_map(|entry| content_ref(feed, entry)).partition(withhold);
             postponed.extend(boundary);
             self.record(feed, refs).await?;
-            match page.next {
+            match page.next? {
                 None => return Ok(postponed),
                 Some(page) if seen.len() >= MOST_PAGES || !seen.insert(page.clone()) => {
                     let problem = "the links to next pages lead in a circle".to_owned();

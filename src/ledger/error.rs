@@ -64,6 +64,17 @@ pub enum LedgerError {
         /// What it said.
         source: Arc<io::Error>,
     },
+    /// This program used it wrongly.
+    #[snafu(display(
+        "the ledger {} was used in a way that it does not allow: {detail}. Nothing is lost; please report this",
+        path.display()
+    ))]
+    Defect {
+        /// The ledger file.
+        path: PathBuf,
+        /// What redb said.
+        detail: String,
+    },
     /// The runtime is shutting down.
     #[snafu(display("the ledger {} has been closed", path.display()))]
     Closed {
@@ -81,6 +92,7 @@ impl LedgerError {
             Self::TooNew { .. } => "ledger_too_new",
             Self::DiskFull { .. } => "disk_full",
             Self::Io { .. } => "ledger_io",
+            Self::Defect { .. } => "ledger_defect",
             Self::Closed { .. } => "ledger_closed",
         }
     }
@@ -103,7 +115,15 @@ impl LedgerError {
             redb::Error::PreviousIo | redb::Error::DatabaseClosed | redb::Error::LockPoisoned(_) => {
                 Self::Closed { path }
             }
-            other => Self::Corrupt { path, detail: other.to_string() },
+            redb::Error::Corrupted(_)
+            | redb::Error::UpgradeRequired(_)
+            | redb::Error::RepairAborted
+            | redb::Error::TableDoesNotExist(_)
+            | redb::Error::TableTypeMismatch { .. }
+            | redb::Error::TableIsMultimap(_)
+            | redb::Error::TypeDefinitionChanged { .. } => Self::Corrupt { path, detail: error.to_string() },
+            // Moving the file away would not help.
+            other => Self::Defect { path, detail: other.to_string() },
         }
     }
 }

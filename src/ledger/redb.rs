@@ -446,7 +446,9 @@ fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
 
 fn insert_if_new(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>) -> Result<bool, redb::Error> {
     let key = BlobKey::from(content);
-    if let Some(row) = row_of(&tx.open_table(BLOBS)?, &key)? {
+    // A statement of its own: redb opens a table once at a time, and `change` opens it again.
+    let known = row_of(&tx.open_table(BLOBS)?, &key)?;
+    if let Some(row) = known {
         if row.is_owed() && row.uri != content.content_uri {
             change(tx, &key, |row| {
                 row.uri.clone_from(&content.content_uri);
@@ -557,7 +559,9 @@ fn prune_some(
         }
         handled += 1;
         let row = row_of(&tx.open_table(BLOBS)?, &key)?;
-        let Some(row) = row.filter(|row| row.keep_until() == time) else {
+        // Keys have milliseconds.
+        let due = |row: &Row| row.keep_until().timestamp_millis() == time.timestamp_millis();
+        let Some(row) = row.filter(due) else {
             // Left by a version that kept rows for another time.
             tx.open_table(EXPIRY)?.remove(keys::in_time_order(&key, time).as_slice())?;
             continue;

@@ -56,6 +56,34 @@ async fn content_is_recorded_once_and_claimed_oldest_first_by_one_caller() {
 }
 
 #[tokio::test]
+async fn what_is_owed_gets_the_newest_uri_and_what_is_done_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    ledger.record(a, vec![content(a, "owed", time(0)), content(a, "done", time(0))], None, time(0)).await.unwrap();
+    ledger.complete(BlobKey { feed: a, content_id: "done".into() }, vec![], time(1)).await.unwrap();
+    let moved = |id: &str| ContentRef { content_uri: format!("https://elsewhere/{id}"), ..content(a, id, time(0)) };
+    let unknown = ledger.unknown(vec![moved("owed"), moved("done"), content(a, "owed", time(0))]).await.unwrap();
+    assert_eq!(unknown, [moved("owed")]);
+    assert_eq!(ledger.record(a, vec![moved("owed"), moved("done")], None, time(2)).await.unwrap(), 0);
+    let claims = ledger.claim(a, 9).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&moved("owed")]);
+}
+
+#[tokio::test]
+async fn deferrals_of_a_wrong_clock_are_not_waited_for() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    ledger.record(a, vec![content(a, "x", time(0)), content(a, "y", time(0))], None, time(0)).await.unwrap();
+    for (id, seconds) in [("x", 86_400 * 365), ("y", 600)] {
+        ledger.fail(BlobKey { feed: a, content_id: id.into() }, retry(time(seconds))).await.unwrap();
+    }
+    assert_eq!(ledger.promote(time(1)).await.unwrap(), Promoted { feeds: vec![a], next_due: Some(time(600)) });
+    assert_eq!(ids(&ledger.claim(a, 9).await.unwrap()), ["x"]);
+}
+
+#[tokio::test]
 async fn a_crash_keeps_what_is_owed_and_forgets_claims() {
     let directory = TempDir::new().unwrap();
     let a = feed(1, ContentType::Exchange);
@@ -120,7 +148,13 @@ async fn rows_stay_until_their_content_expires_and_owed_ones_die_visibly() {
     let mut forever = content(a, "forever", time(0));
     forever.expiration = Some(DateTime::<Utc>::MAX_UTC);
     ledger
-        .record(a, vec![content(a, "done", time(0)), content(a, "owed", time(0)), forever], None, time(0))
+        // Recorded at a time with nanoseconds, as times are.
+        .record(
+            a,
+            vec![content(a, "done", time(0)), content(a, "owed", time(0)), forever],
+            None,
+            time(0) + TimeDelta::nanoseconds(123_456_789),
+        )
         .await
         .unwrap();
     for id in ["done", "forever"] {

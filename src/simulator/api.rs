@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use http::{Method, header};
 use rand::RngExt;
 use uuid::Uuid;
 
@@ -62,6 +63,12 @@ fn answer(service: &Service, call: &Call) -> Result<Answer, Refusal> {
     }
     if call.method != call.required_method() {
         return Err(Refusal::method_not_allowed(&call.method));
+    }
+    // IIS wants the length of every POST, also of one without a body (seanmonstar/reqwest#838).
+    let tells_length =
+        [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| call.headers.contains_key(name));
+    if call.method == Method::POST && !tells_length {
+        return Err(Refusal::length_required());
     }
     let tenant = auth::tenant(service, call, &claims)?;
     auth::publisher(service, call)?;

@@ -5,6 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use futures::{StreamExt, TryStreamExt};
+use http::header;
 use tower::ServiceExt;
 
 use super::Simulator;
@@ -30,6 +31,7 @@ impl fmt::Debug for InProcess {
 #[async_trait]
 impl Transport for InProcess {
     async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let length = request.body.len();
         let mut sent = http::Request::new(Body::from(request.body));
         *sent.method_mut() = request.method;
         *sent.uri_mut() = request
@@ -38,6 +40,10 @@ impl Transport for InProcess {
             .parse()
             .map_err(|error| TransportError::new(TransportFailure::Request, format!("{error}")))?;
         *sent.headers_mut() = request.headers;
+        // As HTTP clients do for a body; what they do without one is up to the caller.
+        if length > 0 {
+            sent.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        }
         let (parts, body) = match self.0.clone().oneshot(sent).await {
             Ok(response) => response.into_parts(),
             Err(never) => match never {},

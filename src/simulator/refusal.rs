@@ -263,6 +263,11 @@ impl Refusal {
         )
     }
 
+    /// Of the web server before the API.
+    pub fn length_required() -> Self {
+        Self::of(StatusCode::LENGTH_REQUIRED, RefusalBody::Html)
+    }
+
     pub fn method_not_allowed(method: &http::Method) -> Self {
         Self::of(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -37,17 +37,19 @@ pub enum Stage {
     Listing,
     /// Fetching it.
     Fetching,
+    /// Fetching single blobs, which wait for an administrator while others of the feed are fetched.
+    SetAside,
 }
 
 #[derive(Debug, Default)]
 struct FeedState {
     listed_through: Option<DateTime<Utc>>,
     backlog: FeedSummary,
-    listing: Option<Problem>,
-    fetching: Option<Problem>,
+    /// By stage, the gravest first: that blobs are served does not mean that listing works, nor the other way round.
+    problems: [Option<Problem>; 3],
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Problem {
     code: &'static str,
     text: String,
@@ -110,7 +112,7 @@ impl Progress {
             listed_through: state.listed_through,
             blobs_owed: state.backlog.owed,
             blobs_dead: state.backlog.dead,
-            problem: state.listing.as_ref().or(state.fetching.as_ref()).map(|problem| problem.text.clone()),
+            problem: state.problems.iter().flatten().next().map(|problem| problem.text.clone()),
         };
         feeds.iter().map(|(feed, state)| (*feed, show(state))).collect()
     }
@@ -130,7 +132,7 @@ impl Progress {
     /// Notes that a stage of a feed fails; returns whether it did not, or did with another code, before.
     pub(super) fn set_problem(&self, feed: Feed, stage: Stage, code: &'static str, text: &str) -> bool {
         self.with(feed, |state| {
-            let problem = state.problem_mut(stage);
+            let problem = &mut state.problems[stage as usize];
             let changed = problem.as_ref().is_none_or(|problem| problem.code != code);
             *problem = Some(Problem { code, text: text.to_owned() });
             changed
@@ -139,7 +141,7 @@ impl Progress {
 
     /// Notes that a stage of a feed works; returns whether it did not before.
     pub(super) fn clear_problem(&self, feed: Feed, stage: Stage) -> bool {
-        self.with(feed, |state| state.problem_mut(stage).take().is_some())
+        self.with(feed, |state| state.problems[stage as usize].take().is_some())
     }
 
     pub(super) fn add_found(&self, blobs: u64) {
@@ -172,14 +174,5 @@ impl Progress {
 
     fn with<T>(&self, feed: Feed, change: impl FnOnce(&mut FeedState) -> T) -> T {
         change(self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner).entry(feed).or_default())
-    }
-}
-
-impl FeedState {
-    const fn problem_mut(&mut self, stage: Stage) -> &mut Option<Problem> {
-        match stage {
-            Stage::Listing => &mut self.listing,
-            Stage::Fetching => &mut self.fetching,
-        }
     }
 }

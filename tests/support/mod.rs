@@ -1,5 +1,10 @@
 //! A source on a simulator, in one process and on one clock.
 #![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+pub mod lab;
+pub mod telemetry;
+pub mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +26,7 @@ use office365_source::{
     simulator::{InProcess, Simulator, SimulatorConfig},
     source::TransportOverride,
     telemetry::Progress,
+    transport::Transport,
 };
 use tokio::task::JoinHandle;
 
@@ -60,6 +66,8 @@ pub struct Running {
     pub pipeline: JoinHandle<()>,
     pub progress: Progress,
     pub arrived: Arrived,
+    /// Every delivered event as JSON, in the order of arrival.
+    pub texts: Arc<Mutex<Vec<String>>>,
     shutdown: Option<ShutdownTrigger>,
     _done: ShutdownDone,
 }
@@ -73,6 +81,12 @@ pub struct Setup<'a> {
     pub mode: RunMode,
     pub arrived: Arrived,
     pub verdict: Verdict,
+    /// How the source reaches the simulator; by default in process and unchanged.
+    pub transport: Option<Arc<dyn Transport>>,
+    /// Whether to keep every event as text.
+    pub keep_texts: bool,
+    /// The pipeline takes nothing before this is true.
+    pub gate: Option<tokio::sync::watch::Receiver<bool>>,
 }
 
 impl<'a> Setup<'a> {
@@ -85,11 +99,15 @@ impl<'a> Setup<'a> {
             mode: RunMode::Once,
             arrived: Arrived::default(),
             verdict: Box::new(|_| EventStatus::Delivered),
+            transport: None,
+            keep_texts: true,
+            gate: None,
         }
     }
 
     pub async fn start(self) -> Running {
-        let Self { config, simulator, clock, data_dir, mode, arrived, mut verdict } = self;
+        let Self { config, simulator, clock, data_dir, mode, arrived, mut verdict, transport, keep_texts, gate } = self;
+        let transport = transport.unwrap_or_else(|| Arc::new(InProcess::new(simulator)));
         let (shutdown, signal, done) = ShutdownSignal::new_wired();
         let mut builder = SourceSender::builder();
         let mut receiver: SourceReceiver =
@@ -98,17 +116,22 @@ impl<'a> Setup<'a> {
         let mut cx = SourceContext::new("m365", globals, builder.build());
         cx.shutdown = signal;
         let progress = Progress::default();
-        cx.extra_context = ExtraContext::default()
-            .with(clock)
-            .with(mode)
-            .with(progress.clone())
-            .with(TransportOverride(Arc::new(InProcess::new(simulator))));
+        cx.extra_context =
+            ExtraContext::default().with(clock).with(mode).with(progress.clone()).with(TransportOverride(transport));
         let source = tokio::spawn(config.build(cx).await.unwrap());
         let into = Arc::clone(&arrived);
+        let texts = Arc::<Mutex<Vec<String>>>::default();
+        let lines = Arc::clone(&texts);
         let pipeline = tokio::spawn(async move {
+            if let Some(mut gate) = gate {
+                gate.wait_for(|open| *open).await.unwrap();
+            }
             while let Some(item) = receiver.recv().await {
                 let status = verdict(&item.events);
                 for event in item.events {
+                    if keep_texts && status == EventStatus::Delivered {
+                        lines.lock().unwrap().push(event.to_json());
+                    }
                     if status == EventStatus::Delivered
                         && let Some(id) = event.record().string_member("Id")
                     {
@@ -119,7 +142,7 @@ impl<'a> Setup<'a> {
                 }
             }
         });
-        Running { source, pipeline, progress, arrived, shutdown: Some(shutdown), _done: done }
+        Running { source, pipeline, progress, arrived, texts, shutdown: Some(shutdown), _done: done }
     }
 
     /// Runs a source that ends by itself.

@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use chrono::{DateTime, Utc};
 use snafu::Snafu;
 use tokio::{
     sync::Semaphore,
@@ -11,7 +10,7 @@ use tokio::{
 
 use super::window::{Rhythm, anchor, cursor_after, plan};
 use crate::{
-    activity::{ActivityClient, ActivityError, Failure, TimeWindow},
+    activity::{ActivityClient, ActivityError, Failure},
     backoff,
     collector::Work,
     component::ShutdownSignal,
@@ -99,8 +98,6 @@ pub struct FeedPoller {
     subscriptions: Arc<Subscriptions>,
     lister: Lister,
     failures: u32,
-    /// Until where a gap has been told, so that a pass which is repeated does not tell it again.
-    told_gap: Option<DateTime<Utc>>,
 }
 
 impl FeedPoller {
@@ -112,7 +109,7 @@ impl FeedPoller {
             progress: context.progress.clone(),
             pages,
         };
-        Self { feed, context, subscriptions, lister, failures: 0, told_gap: None }
+        Self { feed, context, subscriptions, lister, failures: 0 }
     }
 
     /// One pass, with its success or failure told. Returns how long to wait before the next, or nothing after a success.
@@ -150,7 +147,7 @@ impl FeedPoller {
         Ok(Some(wait))
     }
 
-    async fn pass(&mut self) -> Result<(), PassError> {
+    async fn pass(&self) -> Result<(), PassError> {
         let PollContext { client, ledger, options, .. } = &self.context;
         // Microsoft's clock is known once Entra has answered; windows depend on it.
         client.authenticate(self.feed.tenant).await?;
@@ -164,12 +161,10 @@ impl FeedPoller {
             cursor.listed_through = cursor.listed_through.map(|_| anchor);
         }
         let plan = plan(cursor, now, options.rhythm);
-        if let Some(gap) = plan.gap
-            && self.told_gap.is_none_or(|told| told < gap.end)
-        {
-            let untold = TimeWindow { start: self.told_gap.map_or(gap.start, |told| told.max(gap.start)), ..gap };
-            self.told_gap = Some(gap.end);
-            telemetry::gap(&self.context.progress, self.feed, untold);
+        if let Some(gap) = plan.gap {
+            // The cursor moves first: passes that fail must not tell the same loss again and again.
+            ledger.record(self.feed, Vec::new(), Some(CursorMove::ListedThrough(gap.end)), now).await?;
+            telemetry::gap(&self.context.progress, self.feed, gap);
         }
         for window in plan.windows {
             let step = CursorMove::ListedThrough(cursor_after(window, now));

@@ -35,6 +35,11 @@ async fn unknown_operations_and_wrong_methods_are_refused() {
     assert_eq!(caller.call(Method::POST, "subscriptions/list").await.status, 405);
     // MSTRB's own sample has the doubled slash.
     assert_eq!(caller.call(Method::POST, "/subscriptions/start?contentType=Audit.General").await.status, 200);
+    let path = format!("/api/v1.0/{}/activity/feed/subscriptions/stop?contentType=Audit.General", caller.tenant.id);
+    let request = Request::builder().method(Method::POST).uri(path);
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {}", caller.token));
+    let reply = send(&caller.simulator, request.body(Body::empty()).unwrap()).await;
+    assert_eq!(reply.status, 411, "a POST without a length, as hyper sends it when there is no body");
 }
 
 #[tokio::test(start_paused = true)]

@@ -101,7 +101,7 @@ impl Caller {
     }
 
     async fn send(&self, method: Method, target: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let mut request = Request::builder().method(method).uri(target);
+        let mut request = Request::builder().method(method).uri(target).header(header::CONTENT_LENGTH, body.len());
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")) {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", self.token));
         }
