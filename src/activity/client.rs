@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{ActivityError, Failure, Operation, Origin, Refusal, Throttle, with_publisher};
 use crate::{
-    content::{ContentType, TenantId},
+    content::{ContentType, Feed, TenantId},
     entra::{AccessToken, Tokens},
     transport::{Request, Response, ServerClock, Transport, TransportError, TransportFailure, retry_after},
 };
@@ -64,6 +64,10 @@ pub(super) struct Subject {
 }
 
 impl Subject {
+    pub fn of(operation: Operation, feed: Feed) -> Self {
+        Self { operation, tenant: feed.tenant, content_type: Some(feed.content_type) }
+    }
+
     pub fn error(self, failure: Failure) -> ActivityError {
         let Self { operation, tenant, content_type } = self;
         ActivityError { operation, tenant, content_type, failure: Box::new(failure) }
@@ -226,7 +230,8 @@ impl ActivityClient {
         {
             return Failure::ContentGone(refusal);
         }
-        let unauthorised = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        // With a page for people, it is a proxy that forbids, and no permission of Microsoft's helps.
+        let unauthorised = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !refusal.is_page;
         if refusal.is(&["AF10001"]) || (unauthorised && refusal.code.is_none()) {
             // A token without ActivityFeed.Read reads nothing, whatever was asked for.
             let missing =
@@ -234,6 +239,7 @@ impl ActivityClient {
             return Failure::PermissionMissing { permission: missing, refusal };
         }
         let in_trouble = status.is_server_error()
+            || refusal.is_page
             || status == StatusCode::REQUEST_TIMEOUT
             || refusal.code.as_deref().is_some_and(|code| code.starts_with("AF5"));
         if in_trouble { Failure::Unavailable { status, refusal } } else { Failure::Refused { status, refusal } }

@@ -81,7 +81,7 @@ impl ActivityClient {
     }
 
     async fn list(&self, feed: Feed, url: Url) -> Result<ListingPage, ActivityError> {
-        let subject = subject(Operation::ListContent, feed);
+        let subject = Subject::of(Operation::ListContent, feed);
         let (headers, body) = self.call(subject, Method::GET, url, Bytes::new(), LARGEST_PAGE).await?;
         let entries =
             parse_listing(&body).map_err(|error| subject.error(Failure::Malformed { problem: error.to_string() }))?;
@@ -97,7 +97,7 @@ impl ActivityClient {
 
     /// An error about listing `feed`, for what goes wrong over several pages.
     pub fn listing_error(&self, feed: Feed, failure: Failure) -> ActivityError {
-        subject(Operation::ListContent, feed).error(failure)
+        Subject::of(Operation::ListContent, feed).error(failure)
     }
 
     /// Starts to retrieve a blob.
@@ -106,19 +106,15 @@ impl ActivityClient {
     ///
     /// See [`Failure`]; also when `content_uri` leads elsewhere than to the API.
     pub async fn retrieve_content(&self, feed: Feed, content_uri: &str) -> Result<Response, ActivityError> {
-        let subject = subject(Operation::RetrieveContent, feed);
+        let subject = Subject::of(Operation::RetrieveContent, feed);
         let url = self.origin.check(content_uri).map_err(|error| subject.error(Failure::Foreign(error)))?;
         self.send(subject, Method::GET, url, Bytes::new()).await
     }
 
     /// An error about retrieving a blob of `feed`, for what goes wrong after the response has begun.
     pub fn retrieval_error(&self, feed: Feed, failure: Failure) -> ActivityError {
-        subject(Operation::RetrieveContent, feed).error(failure)
+        Subject::of(Operation::RetrieveContent, feed).error(failure)
     }
-}
-
-fn subject(operation: Operation, feed: Feed) -> Subject {
-    Subject { operation, tenant: feed.tenant, content_type: Some(feed.content_type) }
 }
 
 /// Microsoft's reference calls the header `NextPageUri`, its troubleshooting page `NextPageUrl`.

@@ -32,11 +32,7 @@ impl ActivityClient {
     ///
     /// See [`Failure`].
     pub async fn start_subscription(&self, feed: Feed) -> Result<(), ActivityError> {
-        let subject = Subject {
-            operation: Operation::StartSubscription,
-            tenant: feed.tenant,
-            content_type: Some(feed.content_type),
-        };
+        let subject = Subject::of(Operation::StartSubscription, feed);
         let url = self.url(feed.tenant, "subscriptions/start", &[("contentType", feed.content_type.as_str())]);
         match self.call(subject, Method::POST, url, Bytes::new(), LARGEST_ANSWER).await {
             Ok(_) => Ok(()),
@@ -53,11 +49,7 @@ impl ActivityClient {
     ///
     /// See [`Failure`].
     pub async fn stop_subscription(&self, feed: Feed) -> Result<(), ActivityError> {
-        let subject = Subject {
-            operation: Operation::StopSubscription,
-            tenant: feed.tenant,
-            content_type: Some(feed.content_type),
-        };
+        let subject = Subject::of(Operation::StopSubscription, feed);
         let url = self.url(feed.tenant, "subscriptions/stop", &[("contentType", feed.content_type.as_str())]);
         self.call(subject, Method::POST, url, Bytes::new(), LARGEST_ANSWER).await.map(drop)
     }

@@ -3,9 +3,9 @@
 use std::{collections::HashSet, sync::Arc};
 
 use chrono::{SubsecRound, TimeDelta};
-use snafu::Snafu;
 use tokio::{sync::Semaphore, time::sleep};
 
+use super::DiscoveryError;
 use crate::{
     activity::{ActivityClient, ActivityError, ContentEntry, Failure, ListingPage, NextPage, TimeWindow},
     backoff,
@@ -27,23 +27,6 @@ const MOST_PAGES: usize = 50_000;
 /// How far before its second a blob is looked for again that was created in the first second of a window.
 const STEP_BACK: TimeDelta = TimeDelta::seconds(30);
 
-/// Why a window was not listed to its end.
-#[derive(Debug, Snafu)]
-pub enum ListingError {
-    /// The API.
-    #[snafu(display("{source}"), context(false))]
-    Activity {
-        /// How.
-        source: ActivityError,
-    },
-    /// The ledger.
-    #[snafu(display("{source}"), context(false))]
-    Ledger {
-        /// How.
-        source: LedgerError,
-    },
-}
-
 /// Lists content into the ledger.
 #[derive(Clone, Debug)]
 pub struct Lister {
@@ -60,7 +43,7 @@ impl Lister {
     ///
     /// Blobs created in the first second of the window are not taken from this listing unless they are known: the API may
     /// have named a part of them only. They are taken from a short listing that begins earlier.
-    pub async fn list(&self, feed: Feed, window: TimeWindow, cursor: CursorMove) -> Result<(), ListingError> {
+    pub async fn list(&self, feed: Feed, window: TimeWindow, cursor: CursorMove) -> Result<(), DiscoveryError> {
         let boundary = self.list_pages(feed, window, &|content| is_in_first_second(content, window)).await?;
         let boundary = self.ledger.unknown(boundary).await?;
         if !boundary.is_empty() {
@@ -68,7 +51,7 @@ impl Lister {
             match self.list_pages(feed, earlier, &|content| is_in_first_second(content, earlier)).await {
                 Ok(_) => {}
                 // Too close to the seven days' limit to begin earlier: then what was named has to do.
-                Err(ListingError::Activity { source }) if matches!(*source.failure, Failure::WindowRefused(_)) => {}
+                Err(DiscoveryError::Activity { source }) if matches!(*source.failure, Failure::WindowRefused(_)) => {}
                 Err(error) => return Err(error),
             }
             // What the earlier listing does not name whole is taken as it was named: a part is better than nothing, and if
@@ -88,7 +71,7 @@ impl Lister {
         feed: Feed,
         window: TimeWindow,
         withhold: &(dyn Fn(&ContentRef) -> bool + Sync),
-    ) -> Result<Vec<ContentRef>, ListingError> {
+    ) -> Result<Vec<ContentRef>, DiscoveryError> {
         let mut postponed = Vec::new();
         let mut restarts = 0;
         let mut next: Option<NextPage> = None;

@@ -2,8 +2,9 @@
 //!
 //! Does not look into it.
 
+mod error;
 mod listing;
 pub mod poll;
 mod subscriptions;
 
-pub use self::listing::ListingError;
+pub use self::error::DiscoveryError;

@@ -3,14 +3,14 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use chrono::{DateTime, TimeDelta, Utc};
-use snafu::Snafu;
+use chrono::{DateTime, TimeDelta};
 use tokio::{sync::Mutex, time::Instant};
 
+use super::DiscoveryError;
 use crate::{
-    activity::{ActivityClient, ActivityError, Failure},
+    activity::{ActivityClient, Failure},
     content::{ContentType, Feed, TenantId},
-    ledger::{Ledger, LedgerError},
+    ledger::Ledger,
     telemetry,
     transport::TransportFailure,
 };
@@ -18,35 +18,6 @@ use crate::{
 /// "A waiting period of 15 minutes is required before another request can be made" (Microsoft's reference), and a little
 /// for clocks.
 const BETWEEN_STARTS: TimeDelta = TimeDelta::seconds(15 * 60 + 5);
-
-/// Why a feed has no subscription.
-#[derive(Debug, Snafu)]
-pub enum SubscriptionError {
-    /// The API.
-    #[snafu(display("{source}"), context(false))]
-    Activity {
-        /// How.
-        source: ActivityError,
-    },
-    /// The ledger.
-    #[snafu(display("{source}"), context(false))]
-    Ledger {
-        /// How.
-        source: LedgerError,
-    },
-    /// It was started a moment ago.
-    #[snafu(display(
-        "the subscription of {feed} was started at {last}, but is not enabled; Microsoft accepts the next start after {next}"
-    ))]
-    TooSoon {
-        /// Which.
-        feed: Feed,
-        /// When it was last started.
-        last: DateTime<Utc>,
-        /// When it may be started again.
-        next: DateTime<Utc>,
-    },
-}
 
 /// The subscriptions of one tenant.
 #[derive(Debug)]
@@ -79,7 +50,7 @@ impl Subscriptions {
     /// # Errors
     ///
     /// When there is none and none can be started now.
-    pub async fn ensure(&self, content_type: ContentType) -> Result<(), SubscriptionError> {
+    pub async fn ensure(&self, content_type: ContentType) -> Result<(), DiscoveryError> {
         // Held while asking: the content types of a tenant share one listing.
         let mut state = self.state.lock().await;
         if state.checked.is_none_or(|checked| checked.elapsed() >= self.recheck) {
@@ -111,13 +82,13 @@ impl Subscriptions {
         state.checked = None;
     }
 
-    async fn start(&self, feed: Feed) -> Result<(), SubscriptionError> {
+    async fn start(&self, feed: Feed) -> Result<(), DiscoveryError> {
         let now = self.client.clock().now();
         if let Some(last) = self.ledger.subscription_attempt(feed).await? {
             let next = last + BETWEEN_STARTS;
             // A last attempt in the future comes from a clock that was wrong.
             if now < next && last <= now {
-                return Err(SubscriptionError::TooSoon { feed, last, next });
+                return Err(DiscoveryError::TooSoon { feed, last, next });
             }
         }
         // Noted before it is made: a crash in between must not lead to a second start.

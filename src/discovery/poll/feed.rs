@@ -2,7 +2,6 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use snafu::Snafu;
 use tokio::{
     sync::Semaphore,
     time::{Instant, sleep, sleep_until},
@@ -10,15 +9,12 @@ use tokio::{
 
 use super::window::{Rhythm, anchor, cursor_after, plan};
 use crate::{
-    activity::{ActivityClient, ActivityError, Failure},
+    activity::{ActivityClient, Failure},
     backoff,
     collector::Work,
     component::ShutdownSignal,
     content::Feed,
-    discovery::{
-        listing::{Lister, ListingError},
-        subscriptions::{SubscriptionError, Subscriptions},
-    },
+    discovery::{DiscoveryError, listing::Lister, subscriptions::Subscriptions},
     ledger::{CursorMove, Ledger, LedgerError},
     telemetry::{self, Progress, Stage},
 };
@@ -54,40 +50,6 @@ pub struct PollContext {
     pub progress: Progress,
     /// How.
     pub options: PollOptions,
-}
-
-/// Why a pass was not completed.
-#[derive(Debug, Snafu)]
-enum PassError {
-    #[snafu(display("{source}"), context(false))]
-    Listing { source: ListingError },
-    #[snafu(display("{source}"), context(false))]
-    Subscription { source: SubscriptionError },
-    #[snafu(display("{source}"), context(false))]
-    Ledger { source: LedgerError },
-    #[snafu(display("{source}"), context(false))]
-    Activity { source: ActivityError },
-}
-
-impl PassError {
-    /// What the source cannot go on with, if it is that.
-    fn fatal(&self) -> Option<&LedgerError> {
-        match self {
-            Self::Ledger { source }
-            | Self::Listing { source: ListingError::Ledger { source } }
-            | Self::Subscription { source: SubscriptionError::Ledger { source } } => Some(source),
-            _ => None,
-        }
-    }
-
-    fn failure(&self) -> Option<&Failure> {
-        match self {
-            Self::Activity { source }
-            | Self::Listing { source: ListingError::Activity { source } }
-            | Self::Subscription { source: SubscriptionError::Activity { source } } => Some(&source.failure),
-            _ => None,
-        }
-    }
 }
 
 /// Polls one feed.
@@ -133,8 +95,8 @@ impl FeedPoller {
             telemetry::feed_recovered(&self.context.progress, self.feed, Stage::Listing);
             return Ok(None);
         };
-        if let Some(error) = error.fatal() {
-            return Err(error.clone());
+        if let DiscoveryError::Ledger { source } = error {
+            return Err(source);
         }
         self.failures = self.failures.saturating_add(1);
         let code = error.failure().map_or("subscription", Failure::code);
@@ -147,7 +109,7 @@ impl FeedPoller {
         Ok(Some(wait))
     }
 
-    async fn pass(&self) -> Result<(), PassError> {
+    async fn pass(&self) -> Result<(), DiscoveryError> {
         let PollContext { client, ledger, options, .. } = &self.context;
         // Microsoft's clock is known once Entra has answered; windows depend on it.
         client.authenticate(self.feed.tenant).await?;
