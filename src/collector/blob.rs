@@ -1,30 +1,16 @@
 //! The life of one claimed blob: fetched, emitted in batches, acknowledged, done.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use snafu::ResultExt;
-use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc},
-    task::JoinSet,
-};
+use tokio::sync::mpsc;
 
-use super::{
-    body::{Body, PIECE},
-    decode::{Batch, Decoder},
-    dedupe::{Dependencies, Flight},
-    error::{CollectorError, SpoolSnafu},
-    fetch::fetch,
-    lanes::Outcome,
-    shared::Shared,
-};
+use super::{emission::Emission, error::CollectorError, fetch::fetch, lanes::Outcome, shared::Shared};
 use crate::{
     RunMode,
     activity::{ActivityError, Failure},
-    component::{BatchNotifier, BatchStatus, BatchStatusReceiver, LogEvent},
     content::Feed,
-    ledger::{BlobKey, Claim, DeadBlob, EventKey, Retry},
-    normalize::{Origin, Raw},
+    ledger::{BlobKey, Claim, DeadBlob, Retry},
     telemetry::{self, Stage},
 };
 
@@ -53,7 +39,8 @@ pub struct Reporter {
 pub struct Slot(Reporter);
 
 impl Reporter {
-    fn tell(&self, message: Message) {
+    /// Tells the scheduler something.
+    pub fn tell(&self, message: Message) {
         // The scheduler is gone only when the source has been dropped.
         let _ = self.messages.send(message);
     }
@@ -74,35 +61,6 @@ impl Drop for Slot {
     fn drop(&mut self) {
         self.0.tell(Message::SlotFree(self.0.feed));
     }
-}
-
-/// Memory that events hold.
-type Held = Option<Arc<OwnedSemaphorePermit>>;
-
-/// New events that are ready to be sent together.
-struct Ready {
-    events: Vec<LogEvent>,
-    bytes: usize,
-    flight: Flight,
-}
-
-/// Events that the pipeline has.
-struct Sent {
-    events: u64,
-    flight: Flight,
-    status: Option<BatchStatusReceiver>,
-    /// Given back only when the ledger has the events, so that what a crash could send twice is bounded, too.
-    #[expect(dead_code, reason = "held for its drop")]
-    held: Held,
-}
-
-/// What became of the batches of a blob, from good to bad.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Verdict {
-    Delivered,
-    Rejected,
-    /// Worst, as something is left to do: what was rejected is rejected again, what errored may be delivered.
-    Errored,
 }
 
 /// Handles one claimed blob to its end.
@@ -204,7 +162,7 @@ async fn failed(
 const BEHIND_THE_OTHERS: TimeDelta = TimeDelta::minutes(20);
 
 /// Puts a blob back for later. When its content has expired, the API says so; no clock is trusted with that.
-async fn retry(
+pub async fn retry(
     shared: &Shared,
     claim: &Claim,
     key: &BlobKey,
@@ -221,244 +179,10 @@ async fn retry(
     Ok(())
 }
 
-async fn bury(shared: &Shared, claim: &Claim, key: &BlobKey, reason: String) -> Result<(), CollectorError> {
+pub async fn bury(shared: &Shared, claim: &Claim, key: &BlobKey, reason: String) -> Result<(), CollectorError> {
     let now = shared.now();
     shared.ledger.bury(key.clone(), reason.clone(), now).await?;
     let dead = DeadBlob { key: key.clone(), created: claim.content.created, since: now, reason };
     telemetry::content_dead(&shared.progress, &dead);
     Ok(())
-}
-
-/// A blob "contains one or more actions or events" (Microsoft's reference). One that has none so often in a row has none.
-const EMPTY_ATTEMPTS: u32 = 3;
-
-/// Turns a body into batches and sends them.
-struct Emission<'a> {
-    shared: &'a Arc<Shared>,
-    key: &'a BlobKey,
-    origin: Origin,
-    /// Whether a blob without a single element counts as complete.
-    accepts_nothing: bool,
-    events: u64,
-    dependencies: Dependencies,
-    confirmations: JoinSet<Result<Verdict, CollectorError>>,
-}
-
-/// A blob whose every batch is with the pipeline.
-struct Emitted {
-    last: Option<Sent>,
-    events: u64,
-    dependencies: Dependencies,
-    confirmations: JoinSet<Result<Verdict, CollectorError>>,
-}
-
-impl<'a> Emission<'a> {
-    fn new(shared: &'a Arc<Shared>, claim: &Claim, key: &'a BlobKey) -> Self {
-        let domain = shared.domains.get(&key.feed.tenant).map(String::as_str);
-        Self {
-            shared,
-            key,
-            origin: Origin::new(&shared.component, domain, &claim.content),
-            accepts_nothing: claim.attempts >= EMPTY_ATTEMPTS,
-            events: 0,
-            dependencies: Dependencies::default(),
-            confirmations: JoinSet::new(),
-        }
-    }
-
-    async fn run(mut self, body: Body) -> Result<Result<Emitted, ActivityError>, CollectorError> {
-        // A body in memory stays there until its last event is acknowledged. It waits for room while it holds none.
-        let whole = if body.held() > 0 { self.shared.hold(body.held()).await } else { None };
-        let alone = body.is_single_object();
-        let mut decoder = Decoder::new(body, self.shared.options.batch);
-        // Sent only when the next one is known: the last batch is confirmed together with the blob.
-        let mut pending: Option<Ready> = None;
-        let mut is_empty = true;
-        loop {
-            let batch = decoder
-                .next_batch()
-                .await
-                .with_context(|_| SpoolSnafu { directory: &self.shared.options.spool_directory })?;
-            let Some(batch) = batch else { break };
-            is_empty = false;
-            if alone && !looks_like_a_record(&batch) {
-                let problem = "an object that is no audit record".to_owned();
-                return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
-            }
-            if let Some(ready) = self.prepare(batch).await?
-                && let Some(previous) = pending.replace(ready)
-            {
-                let sent = self.send(previous, &whole).await?;
-                self.confirmations.spawn(confirm(Arc::clone(self.shared), self.key.clone(), sent));
-            }
-        }
-        if is_empty && !self.accepts_nothing {
-            let problem = "an empty array; content has at least one event".to_owned();
-            return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
-        }
-        let last = match pending {
-            Some(ready) => Some(self.send(ready, &whole).await?),
-            None => None,
-        };
-        let Self { events, dependencies, confirmations, .. } = self;
-        Ok(Ok(Emitted { last, events, dependencies, confirmations }))
-    }
-
-    /// Makes events of what is new in a batch: neither delivered before nor in flight elsewhere.
-    async fn prepare(&mut self, batch: Batch) -> Result<Option<Ready>, CollectorError> {
-        let shared = self.shared;
-        if let Some(reason) = batch.discarded.first() {
-            telemetry::events_discarded(&shared.progress, self.key, batch.discarded.len() as u64, reason);
-        }
-        for record in batch.records.iter().filter(|record| record.repair.is_needed()) {
-            telemetry::record_repaired(self.key, record.repair);
-        }
-        let event_key = |id: &str| EventKey::new(self.key.feed.tenant, id);
-        let keys: Vec<_> = batch.records.iter().map(|record| record.members.id.as_deref().map(event_key)).collect();
-        let named: Vec<EventKey> = keys.iter().copied().flatten().collect();
-
-        let mut flight = shared.state.in_flight.take_off();
-        let boarded = flight.board(&named, &mut self.dependencies);
-        let known = shared.ledger.delivered(flight.keys().to_vec()).await?;
-        let delivered: HashSet<EventKey> =
-            flight.keys().iter().zip(known).filter_map(|(key, known)| known.then_some(*key)).collect();
-        flight.disembark(|key| delivered.contains(key));
-
-        let total = batch.records.len();
-        let mut boarded = boarded.into_iter();
-        let mut events = Vec::with_capacity(total);
-        for (record, key) in batch.records.into_iter().zip(keys) {
-            let is_new = match key {
-                // An event without id is never taken for a copy of another.
-                None => true,
-                Some(key) => boarded.next() == Some(true) && !delivered.contains(&key),
-            };
-            if is_new {
-                events.push(Raw.event(record.object, &record.members, &self.origin));
-            }
-        }
-        if total > events.len() {
-            telemetry::events_duplicate(&shared.progress, self.key.feed, (total - events.len()) as u64);
-        }
-        if events.is_empty() {
-            // Whoever waits for this batch waits for events that are delivered.
-            flight.landed();
-            return Ok(None);
-        }
-        let size: usize = events.iter().map(LogEvent::json_size).sum();
-        telemetry::events_received(events.len() as u64, size as u64);
-        Ok(Some(Ready { events, bytes: batch.bytes, flight }))
-    }
-
-    async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
-        let Ready { mut events, bytes, flight } = ready;
-        let held = match whole {
-            Some(whole) => Some(Arc::clone(whole)),
-            // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
-            None => self.shared.hold(bytes + 2 * PIECE).await,
-        };
-        let count = events.len() as u64;
-        self.events += count;
-        let status = BatchNotifier::maybe_apply_to(self.shared.options.acknowledgements, &mut events);
-        let sent = self.shared.out.clone().send_batch(events).await;
-        sent.map_err(|_| CollectorError::PipelineClosed)?;
-        Ok(Sent { events: count, flight, status, held })
-    }
-}
-
-/// Whether the only object of a body is an audit record and not, say, an error message.
-fn looks_like_a_record(batch: &Batch) -> bool {
-    batch.records.first().is_some_and(|record| record.members.id.is_some() || record.members.creation_time.is_some())
-}
-
-impl Sent {
-    /// Waits until the pipeline is done with the batch.
-    async fn verdict(&mut self, key: &BlobKey) -> Verdict {
-        let status = match self.status.take() {
-            Some(status) => status.await,
-            // Without acknowledgements, what the pipeline took counts as delivered.
-            None => BatchStatus::Delivered,
-        };
-        match status {
-            BatchStatus::Delivered => Verdict::Delivered,
-            BatchStatus::Errored => Verdict::Errored,
-            BatchStatus::Rejected => {
-                telemetry::events_rejected(key, self.events);
-                Verdict::Rejected
-            }
-        }
-    }
-
-    /// The ledger has the batch's events.
-    fn landed(self, shared: &Shared) {
-        shared.progress.add_events(self.events);
-        self.flight.landed();
-    }
-}
-
-/// Waits for one batch of several and makes its events durable.
-async fn confirm(shared: Arc<Shared>, key: BlobKey, mut sent: Sent) -> Result<Verdict, CollectorError> {
-    let verdict = sent.verdict(&key).await;
-    if verdict == Verdict::Delivered {
-        shared.ledger.deliver(sent.flight.keys().to_vec(), shared.now()).await?;
-        sent.landed(&shared);
-    }
-    Ok(verdict)
-}
-
-impl Emitted {
-    /// Waits for every batch and marks the blob done, or puts it back.
-    async fn settle(
-        mut self,
-        shared: &Shared,
-        claim: &Claim,
-        key: &BlobKey,
-        reporter: &Reporter,
-    ) -> Result<(), CollectorError> {
-        let mut verdict = Verdict::Delivered;
-        if let Some(last) = &mut self.last {
-            verdict = last.verdict(key).await;
-        }
-        let last_delivered = verdict == Verdict::Delivered;
-        while let Some(confirmed) = self.confirmations.join_next().await {
-            let confirmed = confirmed.map_err(|error| CollectorError::Defect { detail: error.to_string() })?;
-            verdict = verdict.max(confirmed?);
-        }
-        let now = shared.now();
-        let keys = self.last.as_ref().map(|last| last.flight.keys().to_vec()).unwrap_or_default();
-        if verdict == Verdict::Delivered && self.dependencies.is_empty() {
-            shared.ledger.complete(key.clone(), keys, now).await?;
-            if let Some(last) = self.last {
-                last.landed(shared);
-            }
-            telemetry::content_delivered(&shared.progress, key, self.events);
-            return Ok(());
-        }
-        // The last batch must not wait for other blobs: they may be waiting for it.
-        if let Some(last) = self.last.filter(|_| last_delivered) {
-            shared.ledger.deliver(keys, now).await?;
-            last.landed(shared);
-        }
-        match verdict {
-            Verdict::Delivered if self.dependencies.all_delivered().await => {
-                shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
-                telemetry::content_delivered(&shared.progress, key, self.events);
-                Ok(())
-            }
-            Verdict::Delivered => {
-                // A copy that this blob relied on did not arrive. What is left of the blob is sent with its next turn.
-                let reason = "a copy of its events in another blob could not be delivered".to_owned();
-                let not_before = shared.now() + TimeDelta::seconds(1);
-                shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: false }).await?;
-                // Told only now: the scheduler looks for it in the ledger.
-                reporter.tell(Message::Deferred(not_before));
-                Ok(())
-            }
-            Verdict::Errored => {
-                let reason = "the pipeline could not deliver its events".to_owned();
-                retry(shared, claim, key, reporter, reason, false).await
-            }
-            Verdict::Rejected => bury(shared, claim, key, "the pipeline rejected its events for good".to_owned()).await,
-        }
-    }
 }

@@ -1,0 +1,165 @@
+//! From a body to the pipeline: batches of what is new, sent one after the other.
+
+use std::{collections::HashSet, sync::Arc};
+
+use snafu::ResultExt;
+use tokio::task::JoinSet;
+
+use super::{
+    body::{Body, PIECE},
+    decode::{Batch, Decoder},
+    dedupe::{Dependencies, Flight},
+    error::{CollectorError, SpoolSnafu},
+    settlement::{Emitted, Held, Sent, Verdict, confirm},
+    shared::Shared,
+};
+use crate::{
+    activity::{ActivityError, Failure},
+    component::{BatchNotifier, LogEvent},
+    ledger::{BlobKey, Claim, EventKey},
+    normalize::{Origin, Raw},
+    telemetry,
+};
+
+/// New events that are ready to be sent together.
+struct Ready {
+    events: Vec<LogEvent>,
+    bytes: usize,
+    flight: Flight,
+}
+
+/// A blob "contains one or more actions or events" (Microsoft's reference). One that has none so often in a row has none.
+const EMPTY_ATTEMPTS: u32 = 3;
+
+/// Turns a body into batches and sends them.
+pub struct Emission<'a> {
+    shared: &'a Arc<Shared>,
+    key: &'a BlobKey,
+    origin: Origin,
+    /// Whether a blob without a single element counts as complete.
+    accepts_nothing: bool,
+    events: u64,
+    dependencies: Dependencies,
+    confirmations: JoinSet<Result<Verdict, CollectorError>>,
+}
+
+impl<'a> Emission<'a> {
+    /// An emission of a claimed blob.
+    pub fn new(shared: &'a Arc<Shared>, claim: &Claim, key: &'a BlobKey) -> Self {
+        let domain = shared.domains.get(&key.feed.tenant).map(String::as_str);
+        Self {
+            shared,
+            key,
+            origin: Origin::new(&shared.component, domain, &claim.content),
+            accepts_nothing: claim.attempts >= EMPTY_ATTEMPTS,
+            events: 0,
+            dependencies: Dependencies::default(),
+            confirmations: JoinSet::new(),
+        }
+    }
+
+    /// Sends everything new in a body. The inner error is about this blob: its body is no content.
+    pub async fn run(mut self, body: Body) -> Result<Result<Emitted, ActivityError>, CollectorError> {
+        // A body in memory stays there until its last event is acknowledged. It waits for room while it holds none.
+        let whole = if body.held() > 0 { self.shared.hold(body.held()).await } else { None };
+        let alone = body.is_single_object();
+        let mut decoder = Decoder::new(body, self.shared.options.batch);
+        // Sent only when the next one is known: the last batch is confirmed together with the blob.
+        let mut pending: Option<Ready> = None;
+        let mut is_empty = true;
+        loop {
+            let batch = decoder
+                .next_batch()
+                .await
+                .with_context(|_| SpoolSnafu { directory: &self.shared.options.spool_directory })?;
+            let Some(batch) = batch else { break };
+            is_empty = false;
+            if alone && !looks_like_a_record(&batch) {
+                let problem = "an object that is no audit record".to_owned();
+                return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
+            }
+            if let Some(ready) = self.prepare(batch).await?
+                && let Some(previous) = pending.replace(ready)
+            {
+                let sent = self.send(previous, &whole).await?;
+                self.confirmations.spawn(confirm(Arc::clone(self.shared), self.key.clone(), sent));
+            }
+        }
+        if is_empty && !self.accepts_nothing {
+            let problem = "an empty array; content has at least one event".to_owned();
+            return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
+        }
+        let last = match pending {
+            Some(ready) => Some(self.send(ready, &whole).await?),
+            None => None,
+        };
+        let Self { events, dependencies, confirmations, .. } = self;
+        Ok(Ok(Emitted { last, events, dependencies, confirmations }))
+    }
+
+    /// Makes events of what is new in a batch: neither delivered before nor in flight elsewhere.
+    async fn prepare(&mut self, batch: Batch) -> Result<Option<Ready>, CollectorError> {
+        let shared = self.shared;
+        if let Some(reason) = batch.discarded.first() {
+            telemetry::events_discarded(&shared.progress, self.key, batch.discarded.len() as u64, reason);
+        }
+        for record in batch.records.iter().filter(|record| record.repair.is_needed()) {
+            telemetry::record_repaired(self.key, record.repair);
+        }
+        let event_key = |id: &str| EventKey::new(self.key.feed.tenant, id);
+        let keys: Vec<_> = batch.records.iter().map(|record| record.members.id.as_deref().map(event_key)).collect();
+        let named: Vec<EventKey> = keys.iter().copied().flatten().collect();
+
+        let mut flight = shared.state.in_flight.take_off();
+        let boarded = flight.board(&named, &mut self.dependencies);
+        let known = shared.ledger.delivered(flight.keys().to_vec()).await?;
+        let delivered: HashSet<EventKey> =
+            flight.keys().iter().zip(known).filter_map(|(key, known)| known.then_some(*key)).collect();
+        flight.disembark(|key| delivered.contains(key));
+
+        let total = batch.records.len();
+        let mut boarded = boarded.into_iter();
+        let mut events = Vec::with_capacity(total);
+        for (record, key) in batch.records.into_iter().zip(keys) {
+            let is_new = match key {
+                // An event without id is never taken for a copy of another.
+                None => true,
+                Some(key) => boarded.next() == Some(true) && !delivered.contains(&key),
+            };
+            if is_new {
+                events.push(Raw.event(record.object, &record.members, &self.origin));
+            }
+        }
+        if total > events.len() {
+            telemetry::events_duplicate(&shared.progress, self.key.feed, (total - events.len()) as u64);
+        }
+        if events.is_empty() {
+            // Whoever waits for this batch waits for events that are delivered.
+            flight.landed();
+            return Ok(None);
+        }
+        let size: usize = events.iter().map(LogEvent::json_size).sum();
+        telemetry::events_received(events.len() as u64, size as u64);
+        Ok(Some(Ready { events, bytes: batch.bytes, flight }))
+    }
+
+    async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
+        let Ready { mut events, bytes, flight } = ready;
+        let held = match whole {
+            Some(whole) => Some(Arc::clone(whole)),
+            // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
+            None => self.shared.hold(bytes + 2 * PIECE).await,
+        };
+        let count = events.len() as u64;
+        self.events += count;
+        let status = BatchNotifier::maybe_apply_to(self.shared.options.acknowledgements, &mut events);
+        let sent = self.shared.out.clone().send_batch(events).await;
+        sent.map_err(|_| CollectorError::PipelineClosed)?;
+        Ok(Sent { events: count, flight, status, held })
+    }
+}
+
+/// Whether the only object of a body is an audit record and not, say, an error message.
+fn looks_like_a_record(batch: &Batch) -> bool {
+    batch.records.first().is_some_and(|record| record.members.id.is_some() || record.members.creation_time.is_some())
+}

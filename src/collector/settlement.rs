@@ -1,0 +1,140 @@
+//! From the pipeline back to the ledger: what is acknowledged becomes durable, and the blob is done or goes back.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
+
+use super::{
+    blob::{Message, Reporter, bury, retry},
+    dedupe::{Dependencies, Flight},
+    error::CollectorError,
+    shared::Shared,
+};
+use crate::{
+    component::{BatchStatus, BatchStatusReceiver},
+    ledger::{BlobKey, Claim, Retry},
+    telemetry,
+};
+
+/// Memory that events hold.
+pub type Held = Option<Arc<OwnedSemaphorePermit>>;
+
+/// Events that the pipeline has.
+pub struct Sent {
+    pub events: u64,
+    pub flight: Flight,
+    pub status: Option<BatchStatusReceiver>,
+    /// Given back only when the ledger has the events, so that what a crash could send twice is bounded, too.
+    #[expect(dead_code, reason = "held for its drop")]
+    pub held: Held,
+}
+
+/// What became of the batches of a blob, from good to bad.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Verdict {
+    Delivered,
+    Rejected,
+    /// Worst, as something is left to do: what was rejected is rejected again, what errored may be delivered.
+    Errored,
+}
+
+/// A blob whose every batch is with the pipeline.
+pub struct Emitted {
+    pub last: Option<Sent>,
+    pub events: u64,
+    pub dependencies: Dependencies,
+    pub confirmations: JoinSet<Result<Verdict, CollectorError>>,
+}
+
+impl Sent {
+    /// Waits until the pipeline is done with the batch.
+    async fn verdict(&mut self, key: &BlobKey) -> Verdict {
+        let status = match self.status.take() {
+            Some(status) => status.await,
+            // Without acknowledgements, what the pipeline took counts as delivered.
+            None => BatchStatus::Delivered,
+        };
+        match status {
+            BatchStatus::Delivered => Verdict::Delivered,
+            BatchStatus::Errored => Verdict::Errored,
+            BatchStatus::Rejected => {
+                telemetry::events_rejected(key, self.events);
+                Verdict::Rejected
+            }
+        }
+    }
+
+    /// The ledger has the batch's events.
+    fn landed(self, shared: &Shared) {
+        shared.progress.add_events(self.events);
+        self.flight.landed();
+    }
+}
+
+/// Waits for one batch of several and makes its events durable.
+pub async fn confirm(shared: Arc<Shared>, key: BlobKey, mut sent: Sent) -> Result<Verdict, CollectorError> {
+    let verdict = sent.verdict(&key).await;
+    if verdict == Verdict::Delivered {
+        shared.ledger.deliver(sent.flight.keys().to_vec(), shared.now()).await?;
+        sent.landed(&shared);
+    }
+    Ok(verdict)
+}
+
+impl Emitted {
+    /// Waits for every batch and marks the blob done, or puts it back.
+    pub async fn settle(
+        mut self,
+        shared: &Shared,
+        claim: &Claim,
+        key: &BlobKey,
+        reporter: &Reporter,
+    ) -> Result<(), CollectorError> {
+        let mut verdict = Verdict::Delivered;
+        if let Some(last) = &mut self.last {
+            verdict = last.verdict(key).await;
+        }
+        let last_delivered = verdict == Verdict::Delivered;
+        while let Some(confirmed) = self.confirmations.join_next().await {
+            let confirmed = confirmed.map_err(|error| CollectorError::Defect { detail: error.to_string() })?;
+            verdict = verdict.max(confirmed?);
+        }
+        let now = shared.now();
+        let keys = self.last.as_ref().map(|last| last.flight.keys().to_vec()).unwrap_or_default();
+        if verdict == Verdict::Delivered && self.dependencies.is_empty() {
+            shared.ledger.complete(key.clone(), keys, now).await?;
+            if let Some(last) = self.last {
+                last.landed(shared);
+            }
+            telemetry::content_delivered(&shared.progress, key, self.events);
+            return Ok(());
+        }
+        // The last batch must not wait for other blobs: they may be waiting for it.
+        if let Some(last) = self.last.filter(|_| last_delivered) {
+            shared.ledger.deliver(keys, now).await?;
+            last.landed(shared);
+        }
+        match verdict {
+            Verdict::Delivered if self.dependencies.all_delivered().await => {
+                shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
+                telemetry::content_delivered(&shared.progress, key, self.events);
+                Ok(())
+            }
+            Verdict::Delivered => {
+                // A copy that this blob relied on did not arrive. What is left of the blob is sent with its next turn.
+                let reason = "a copy of its events in another blob could not be delivered".to_owned();
+                let not_before = shared.now() + TimeDelta::seconds(1);
+                shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: false }).await?;
+                // Told only now: the scheduler looks for it in the ledger.
+                reporter.tell(Message::Deferred(not_before));
+                Ok(())
+            }
+            Verdict::Errored => {
+                let reason = "the pipeline could not deliver its events".to_owned();
+                retry(shared, claim, key, reporter, reason, false).await
+            }
+            Verdict::Rejected => bury(shared, claim, key, "the pipeline rejected its events for good".to_owned()).await,
+        }
+    }
+}
