@@ -13,7 +13,7 @@ use std::{
 use assert_cmd::cargo::cargo_bin;
 use office365_source::{
     clock::Clock,
-    simulator::{Backlog, Faults, RunningSimulator, Simulator, SimulatorConfig},
+    simulator::{Backlog, Faults, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use tempfile::TempDir;
@@ -31,7 +31,10 @@ const IN_FLIGHT: usize = 256 * 1024;
 
 impl World {
     async fn new(faults: Faults) -> Self {
+        // Subscribed long ago: a kill between a start and its answer rightly costs 15 minutes before the next start.
+        let tenant = SimulatedTenant::contoso().subscribed_since(Duration::from_hours(30 * 24));
         let config = SimulatorConfig {
+            tenants: vec![tenant],
             backlog: Backlog { reaches_back: Duration::from_hours(12), blobs_per_feed: 120, events_per_blob: 1..=60 },
             faults,
             ..SimulatorConfig::default()

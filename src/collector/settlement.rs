@@ -115,26 +115,24 @@ impl Emitted {
             shared.ledger.deliver(keys, now).await?;
             last.landed(shared);
         }
-        match verdict {
-            Verdict::Delivered if self.dependencies.all_delivered().await => {
-                shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
-                telemetry::content_delivered(&shared.progress, key, self.events);
-                Ok(())
-            }
-            Verdict::Delivered => {
-                // A copy that this blob relied on did not arrive. What is left of the blob is sent with its next turn.
-                let reason = "a copy of its events in another blob could not be delivered".to_owned();
-                let not_before = shared.now() + TimeDelta::seconds(1);
-                shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: false }).await?;
-                // Told only now: the scheduler looks for it in the ledger.
-                reporter.tell(Message::Deferred(not_before));
-                Ok(())
-            }
-            Verdict::Errored => {
-                let reason = "the pipeline could not deliver its events".to_owned();
-                retry(shared, claim, key, reporter, reason, false).await
-            }
-            Verdict::Rejected => bury(shared, claim, key, "the pipeline rejected its events for good".to_owned()).await,
+        if verdict == Verdict::Errored {
+            let reason = "the pipeline could not deliver its events".to_owned();
+            return retry(shared, claim, key, reporter, reason, false).await;
         }
+        if !self.dependencies.all_delivered().await {
+            // A copy that this blob relied on did not arrive. What is left of the blob is sent with its next turn.
+            let reason = "a copy of its events in another blob could not be delivered".to_owned();
+            let not_before = shared.now() + TimeDelta::seconds(1);
+            shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: false }).await?;
+            // Told only now: the scheduler looks for it in the ledger.
+            reporter.tell(Message::Deferred(not_before));
+            return Ok(());
+        }
+        if verdict == Verdict::Rejected {
+            return bury(shared, claim, key, "the pipeline rejected its events for good".to_owned()).await;
+        }
+        shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
+        telemetry::content_delivered(&shared.progress, key, self.events);
+        Ok(())
     }
 }
