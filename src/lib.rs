@@ -9,6 +9,7 @@ pub mod clock;
 pub mod collector;
 pub mod component;
 pub mod config;
+pub mod connection;
 pub mod content;
 pub mod discovery;
 pub mod entra;
@@ -21,6 +22,7 @@ mod run_mode;
 pub mod simulator;
 pub mod source;
 pub mod telemetry;
+pub mod tenants;
 pub mod transport;
 
 pub use run_mode::RunMode;

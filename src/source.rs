@@ -1,6 +1,6 @@
 //! The source component: puts the rooms together.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -9,22 +9,19 @@ use tracing::{error, info};
 
 use crate::{
     RunMode,
-    activity::{ActivityClient, ActivityOptions},
-    clock::Clock,
     collector::{BatchLimits, Collector, CollectorError, CollectorOptions, Limits, Shared, State, Work, maintain},
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
-    config::{Office365Config, TokenVersion},
-    content::Feed,
-    discovery::poll::{PollContext, PollOptions, Rhythm, poll_once, poll_until},
-    entra::{Authority, TokenEndpoint, Tokens},
+    config::Office365Config,
+    connection::Connection,
+    content::{ContentType, Feed},
+    discovery::{
+        SubscriptionBook, WebhookPolicy,
+        poll::{PollContext, PollOptions, Rhythm, poll_once, poll_until},
+    },
     ledger::{Ledger, RedbLedger},
     telemetry::{Progress, Totals},
-    transport::{HttpTransport, ServerClock, Transport, TransportOptions},
+    tenants::Tenants,
 };
-
-/// A transport to use instead of HTTP, for the [`ExtraContext`](crate::component::ExtraContext).
-#[derive(Clone, Debug)]
-pub struct TransportOverride(pub Arc<dyn Transport>);
 
 #[async_trait]
 impl SourceConfig for Office365Config {
@@ -38,24 +35,9 @@ impl SourceConfig for Office365Config {
         let dedupe_window = time_delta(self.dedupe.window.get());
         let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, dedupe_window).await?);
 
-        let clock = ServerClock::new(cx.extra_context.get::<Clock>().cloned().unwrap_or_default());
-        let transport = match cx.extra_context.get::<TransportOverride>() {
-            Some(TransportOverride(transport)) => Arc::clone(transport),
-            None => Arc::new(HttpTransport::new(&TransportOptions {
-                proxy: self.proxy.or(&cx.proxy),
-                ca_file: self.tls.ca_file.clone(),
-                connect_timeout: Some(self.request.timeout().min(Duration::from_secs(30))),
-            })?),
-        };
-        let tokens = Arc::new(self.tokens(&key, Arc::clone(&transport), clock.clone()));
-        let client = ActivityClient::new(self.activity_options(), transport, tokens, clock);
-        let feeds: Vec<Feed> = self
-            .tenants
-            .iter()
-            .flat_map(|tenant| {
-                self.content_types.iter().map(|content_type| Feed { tenant: tenant.id, content_type: *content_type })
-            })
-            .collect();
+        let Connection { client, .. } =
+            Connection::new(self, &format!("sources.{}", cx.key), &cx.proxy, &cx.extra_context)?;
+        let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
 
         let mode = cx.extra_context.get::<RunMode>().copied().unwrap_or_default();
         let progress = cx.extra_context.get::<Progress>().cloned().unwrap_or_default();
@@ -75,28 +57,31 @@ impl SourceConfig for Office365Config {
             mode,
             spool_directory: directory,
         };
-        let domains: HashMap<_, _> =
-            self.tenants.iter().filter_map(|tenant| Some((tenant.id, tenant.domain.clone()?))).collect();
         let state = State::new(&options);
         let shared = Arc::new(Shared {
             ledger: Arc::clone(&ledger),
             client: client.clone(),
             out: cx.out,
             component: Arc::new(cx.key.clone()),
-            domains,
+            tenants: tenants.clone(),
             options,
             progress: progress.clone(),
             state,
         });
         let work = Work::default();
-        let poll = PollContext { client, ledger, work: work.clone(), progress, options: self.poll_options() };
-        let collector = Collector::new(Arc::clone(&shared), &feeds, work);
+        // Between passes, and while a webhook tells of new content, as often as reconciliation.
+        let subscriptions =
+            SubscriptionBook::new(client.clone(), Arc::clone(&ledger), self.webhook_policy(mode), self.recheck());
+        let options = self.poll_options();
+        let poll = PollContext { client, ledger, subscriptions, work: work.clone(), progress, options };
+        let collector = Collector::new(Arc::clone(&shared), &self.content_types, work);
         info!(
             message = "Source starts.",
-            component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = self.tenants.len(),
+            component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
             content_types = self.content_types.len(),
         );
-        Ok(Running { shared, collector, poll, feeds, mode, shutdown: cx.shutdown }.run().boxed())
+        let content_types = self.content_types.clone();
+        Ok(Running { shared, collector, poll, content_types, mode, shutdown: cx.shutdown }.run().boxed())
     }
 
     fn outputs(&self, global_log_namespace: LogNamespace) -> Vec<SourceOutput> {
@@ -114,29 +99,20 @@ impl SourceConfig for Office365Config {
 }
 
 impl Office365Config {
-    fn tokens(&self, secret_key: &str, transport: Arc<dyn Transport>, clock: ServerClock) -> Tokens {
-        let endpoint = match self.token_version() {
-            TokenVersion::V1 => TokenEndpoint::V1 { resource: self.resource().to_owned() },
-            TokenVersion::V2 => TokenEndpoint::V2 { scope: self.scope() },
-        };
-        let authority = Authority { origin: self.authority(), path: self.token_path().to_owned(), endpoint };
-        let (secret, key) = (self.auth.client_secret.clone(), secret_key.to_owned());
-        let read = Arc::new(move || secret.resolve(&key).map_err(|error| error.to_string()));
-        Tokens::new(authority, self.auth.client_id.to_string(), read, transport, clock, self.request.timeout())
+    /// Subscriptions are looked at again as often as reconciliation: that is how long content may be missed that no
+    /// subscription collects.
+    fn recheck(&self) -> Duration {
+        self.poll.reconcile_interval()
     }
 
-    fn activity_options(&self) -> ActivityOptions {
-        ActivityOptions {
-            endpoint: self.api_endpoint(),
-            publisher: self.publisher_identifier(),
-            requests_per_minute: self.request.quota_per_minute(),
-            timeout: self.request.timeout(),
-        }
+    fn webhook_policy(&self, _mode: RunMode) -> WebhookPolicy {
+        WebhookPolicy::Without
     }
 
     fn poll_options(&self) -> PollOptions {
         PollOptions {
             interval: self.poll.interval(),
+            interval_with_webhook: self.poll.interval(),
             rhythm: Rhythm {
                 start_from: time_delta(self.start_from.get()),
                 overlap: time_delta(self.poll.overlap()),
@@ -156,18 +132,19 @@ struct Running {
     shared: Arc<Shared>,
     collector: Collector,
     poll: PollContext,
-    feeds: Vec<Feed>,
+    content_types: Vec<ContentType>,
     mode: RunMode,
     shutdown: ShutdownSignal,
 }
 
 impl Running {
     async fn run(self) -> Result<(), ()> {
-        let Self { shared, collector, poll, feeds, mode, shutdown } = self;
+        let Self { shared, collector, poll, content_types, mode, shutdown } = self;
+        let tenants = shared.tenants.clone();
         let discovery = async {
             match mode {
-                RunMode::Continuous => poll_until(poll, &feeds, shutdown.clone()).await,
-                RunMode::Once => poll_once(poll, &feeds, shutdown.clone()).await,
+                RunMode::Continuous => poll_until(poll, &tenants, &content_types, shutdown.clone()).await,
+                RunMode::Once => poll_once(poll, &tenants, &content_types, shutdown.clone()).await,
             }
         };
         let outcome = tokio::select! {
@@ -184,14 +161,14 @@ impl Running {
             return Err(());
         }
         if mode == RunMode::Once {
-            return verdict(&shared, &feeds).await;
+            return verdict(&shared, &tenants.feeds(&content_types)).await;
         }
         Ok(())
     }
 }
 
 /// Whether a run that should end has delivered everything that was available.
-async fn verdict(shared: &Shared, feeds: &[Feed]) -> Result<(), ()> {
+async fn verdict(shared: &Shared, feeds: &BTreeSet<Feed>) -> Result<(), ()> {
     let summary = shared.ledger.summary().await.map_err(|error| {
         error!(message = "Cannot tell whether everything was delivered.", %error);
     })?;

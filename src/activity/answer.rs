@@ -1,7 +1,9 @@
 //! Bodies of successful answers.
 
+use std::fmt;
+
 use chrono::{DateTime, NaiveDateTime, Utc};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use snafu::Snafu;
 
@@ -25,8 +27,62 @@ pub struct Subscription {
     #[serde(default)]
     pub status: Option<String>,
     /// The webhook, if it has one.
+    #[serde(default, deserialize_with = "readable")]
+    pub webhook: Option<ListedWebhook>,
+}
+
+/// A webhook as the API lists it. Everything in it may be missing.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedWebhook {
+    /// `enabled`, `disabled` (after excessive failures) or `expired`.
     #[serde(default)]
-    pub webhook: Option<Value>,
+    pub status: Option<String>,
+    /// Where notifications go.
+    #[serde(default)]
+    pub address: Option<String>,
+    /// What notifications carry in `Webhook-AuthID`.
+    #[serde(default)]
+    pub auth_id: Option<SecretAuthId>,
+    /// Until when notifications are sent; `None` (or `""`, or nonsense) for ever.
+    #[serde(default, deserialize_with = "expiration")]
+    pub expiration: Option<DateTime<Utc>>,
+}
+
+/// An AuthID that is not shown.
+#[derive(Clone, Deserialize, Eq, PartialEq)]
+#[serde(transparent)]
+pub struct SecretAuthId(String);
+
+impl SecretAuthId {
+    /// Whether this is the AuthID. An empty one is none.
+    pub fn is(&self, auth_id: &str) -> bool {
+        self.0 == auth_id
+    }
+}
+
+impl From<&str> for SecretAuthId {
+    fn from(auth_id: &str) -> Self {
+        Self(auth_id.to_owned())
+    }
+}
+
+impl fmt::Debug for SecretAuthId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// A webhook that cannot be read is one that nobody knows anything about, and no reason not to read the subscription.
+fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ListedWebhook>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::Null => None,
+        webhook => Some(serde_json::from_value(webhook).unwrap_or_default()),
+    })
+}
+
+fn expiration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
+    Ok(Value::deserialize(deserializer)?.as_str().and_then(parse_time))
 }
 
 impl Subscription {
@@ -79,6 +135,37 @@ struct RawEntry {
     content_uri: Option<String>,
     content_created: Option<String>,
     content_expiration: Option<String>,
+}
+
+/// One attempt to tell a webhook of a blob.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NotificationAttempt {
+    /// `notificationSent`.
+    pub sent: DateTime<Utc>,
+    /// Whether `notificationStatus` is `success`.
+    pub succeeded: bool,
+}
+
+/// Reads a page of a listing of notifications. An element that cannot be read is left out: the listing serves diagnosis
+/// only.
+///
+/// # Errors
+///
+/// When the body is no JSON array.
+pub fn parse_notification_attempts(body: &[u8]) -> Result<Vec<NotificationAttempt>, MalformedAnswer> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Attempt {
+        notification_sent: String,
+        notification_status: String,
+    }
+    let elements = parse_array::<Box<RawValue>>(body)?;
+    let attempts = elements.iter().filter_map(|element| {
+        let attempt: Attempt = serde_json::from_str(element.get()).ok()?;
+        let succeeded = attempt.notification_status.eq_ignore_ascii_case("success");
+        Some(NotificationAttempt { sent: parse_time(&attempt.notification_sent)?, succeeded })
+    });
+    Ok(attempts.collect())
 }
 
 /// Reads a page of a content listing. Each element is read by itself: one bad element costs only itself.
@@ -167,6 +254,23 @@ mod tests {
         let body = r#"[{"contentType":"Audit.SharePoint","status":"disabled","webhook":{"status":"enabled"}},{"contentType":"Audit.Exchange","webhook":null}]"#;
         let list: Vec<Subscription> = parse_array(body.as_bytes()).unwrap();
         assert_eq!(list.iter().map(Subscription::is_enabled).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn a_webhook_is_read_whatever_is_missing() {
+        let read = |webhook: &str| {
+            let body = format!(r#"[{{"contentType":"Audit.Exchange","status":"enabled","webhook":{webhook}}}]"#);
+            parse_array::<Subscription>(body.as_bytes()).unwrap().remove(0).webhook
+        };
+        assert_eq!(read("null"), None);
+        let full =
+            r#"{"status":"enabled","address":"https://x/","authId":"hunter2","expiration":"2030-01-01T00:00:00"}"#;
+        let webhook = read(full).unwrap();
+        assert!(webhook.auth_id.as_ref().unwrap().is("hunter2") && !format!("{webhook:?}").contains("hunter2"));
+        assert_eq!(webhook.expiration.unwrap().timestamp(), 1_893_456_000);
+        for eternal in [r#"{"expiration":""}"#, r#"{"expiration":null}"#, "{}", "7", r#"{"address":7}"#] {
+            assert_eq!(read(eternal).unwrap(), ListedWebhook::default(), "{eternal}");
+        }
     }
 
     proptest! {

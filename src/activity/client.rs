@@ -210,6 +210,9 @@ impl ActivityClient {
         if refusal.is(&["AF20011"]) || refusal.says_auditing_is_off() {
             return Failure::AuditingDisabled;
         }
+        if refusal.is(&["AF20021"]) {
+            return Failure::WebhookRefused(refusal);
+        }
         if refusal.is(&["AF20022"]) {
             return Failure::NotSubscribed;
         }

@@ -11,7 +11,7 @@ use super::{ActivityClient, ActivityError, ContentEntry, Failure, Operation, cli
 use crate::{content::Feed, transport::Response};
 
 /// A page of a listing has a few hundred entries of some 500 bytes.
-const LARGEST_PAGE: usize = 8 * 1024 * 1024;
+pub(super) const LARGEST_PAGE: usize = 8 * 1024 * 1024;
 
 /// A half-open window of `contentCreated`, in whole seconds: `start <= created < end`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -40,13 +40,13 @@ impl fmt::Display for TimeWindow {
 }
 
 /// The form all collectors agree works: UTC, seconds, no zone.
-fn api_time(time: DateTime<Utc>) -> String {
+pub(super) fn api_time(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
 /// The rest of a listing: Microsoft's own URL, used as it is.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct NextPage(Url);
+pub struct NextPage(pub(super) Url);
 
 /// A page of a listing.
 #[derive(Clone, Debug)]
@@ -80,19 +80,23 @@ impl ActivityClient {
         self.list(feed, next.0.clone()).await
     }
 
-    async fn list(&self, feed: Feed, url: Url) -> Result<ListingPage, ActivityError> {
-        let subject = Subject::of(Operation::ListContent, feed);
-        let (headers, body) = self.call(subject, Method::GET, url, Bytes::new(), LARGEST_PAGE).await?;
-        let entries =
-            parse_listing(&body).map_err(|error| subject.error(Failure::Malformed { problem: error.to_string() }))?;
-        let next = match next_page(&headers) {
+    /// Where the page after the one with these headers is; `None` after the last.
+    pub(super) fn page_after(&self, subject: Subject, headers: &HeaderMap) -> Result<Option<NextPage>, ActivityError> {
+        let next = match next_page(headers) {
             None => Ok(None),
             // Taken for the last page, it would move the cursor past the rest.
             Some(Err(_)) => Err(Failure::Malformed { problem: "the link to the next page cannot be read".to_owned() }),
             Some(Ok(uri)) => self.origin.check(uri).map(|url| Some(NextPage(url))).map_err(Failure::Foreign),
         };
-        let next = next.map_err(|failure| subject.error(failure));
-        Ok(ListingPage { entries, next })
+        next.map_err(|failure| subject.error(failure))
+    }
+
+    async fn list(&self, feed: Feed, url: Url) -> Result<ListingPage, ActivityError> {
+        let subject = Subject::of(Operation::ListContent, feed);
+        let (headers, body) = self.call(subject, Method::GET, url, Bytes::new(), LARGEST_PAGE).await?;
+        let entries =
+            parse_listing(&body).map_err(|error| subject.error(Failure::Malformed { problem: error.to_string() }))?;
+        Ok(ListingPage { entries, next: self.page_after(subject, &headers) })
     }
 
     /// An error about listing `feed`, for what goes wrong over several pages.

@@ -23,6 +23,8 @@ pub enum Operation {
     StopSubscription,
     /// `subscriptions/content`
     ListContent,
+    /// `subscriptions/notifications`
+    ListNotifications,
     /// A content URI.
     RetrieveContent,
     /// `resources/dlpSensitiveTypes`
@@ -36,6 +38,7 @@ impl fmt::Display for Operation {
             Self::StartSubscription => "starting the subscription",
             Self::StopSubscription => "stopping the subscription",
             Self::ListContent => "listing content",
+            Self::ListNotifications => "listing notifications",
             Self::RetrieveContent => "retrieving content",
             Self::ListSensitiveTypes => "listing sensitive information types",
         })
@@ -88,6 +91,8 @@ pub enum Failure {
     AuditingDisabled,
     /// The tenant is not one the API knows, or not the token's (AF20010 to AF20013).
     TenantRefused(Refusal),
+    /// The webhook could not be validated (AF20021).
+    WebhookRefused(Refusal),
     /// There is no subscription (AF20022).
     NotSubscribed,
     /// The subscription is disabled (AF20023).
@@ -137,6 +142,7 @@ impl Failure {
             Self::PermissionMissing { .. } => "permission_missing",
             Self::AuditingDisabled => "auditing_disabled",
             Self::TenantRefused(_) => "tenant_refused",
+            Self::WebhookRefused(_) => "webhook_refused",
             Self::NotSubscribed => "not_subscribed",
             Self::SubscriptionDisabled(_) => "subscription_disabled",
             Self::WindowRefused(_) => "window_refused",
@@ -208,6 +214,9 @@ impl fmt::Display for Failure {
             Self::TenantRefused(refusal) => {
                 write!(f, "the API refuses the tenant: check its id and `cloud`{}", quoted(refusal))
             }
+            Self::WebhookRefused(refusal) => {
+                write!(f, "Microsoft cannot reach the webhook{}: {}", quoted(refusal), webhook_advice(refusal))
+            }
             Self::NotSubscribed => f.write_str("there is no subscription yet; the source starts it"),
             Self::SubscriptionDisabled(refusal) => write!(
                 f,
@@ -226,6 +235,19 @@ impl fmt::Display for Failure {
                 write!(f, "the blob is larger than {limit} bytes; to have it, raise request.max_blob_bytes")
             }
         }
+    }
+}
+
+/// What to do when Microsoft could not validate the webhook. Its reference knows two reasons, and all that can go wrong on
+/// the way is in the second.
+fn webhook_advice(refusal: &Refusal) -> &'static str {
+    if refusal.message.contains("HTTPS") {
+        "webhook.public_url must begin with https"
+    } else {
+        "its validation request to webhook.public_url did not get HTTP 200. Check from outside, with `office365-source check` \
+         or a browser, that the URL answers {\"status\":\"ok\"}: the name must resolve to this machine, firewalls and \
+         proxies must let Microsoft through to the port, and the certificate must be issued by a publicly trusted authority \
+         for that name, with its whole chain in webhook.tls.crt_file"
     }
 }
 

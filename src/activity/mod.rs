@@ -6,6 +6,7 @@ mod answer;
 mod client;
 mod content;
 mod error;
+mod notifications;
 mod refusal;
 mod resources;
 mod scrub;
@@ -14,11 +15,15 @@ mod throttle;
 mod uri;
 
 pub use self::{
-    answer::{ContentEntry, MalformedAnswer, SensitiveType, Subscription, parse_listing},
+    answer::{
+        ContentEntry, ListedWebhook, MalformedAnswer, NotificationAttempt, SecretAuthId, SensitiveType, Subscription,
+        parse_listing, parse_notification_attempts,
+    },
     client::{ActivityClient, ActivityOptions},
     content::{ListingPage, NextPage, TimeWindow},
     error::{ActivityError, Failure, Operation},
     refusal::Refusal,
+    subscriptions::WebhookRequest,
     throttle::Throttle,
     uri::{ForeignUri, Origin, with_publisher},
 };

@@ -106,7 +106,7 @@ mod tests {
     fn the_summary_names_every_problem() {
         let progress = Progress::default();
         let feed = Feed { tenant: TenantId(uuid::Uuid::from_u128(1)), content_type: ContentType::Exchange };
-        telemetry::content_found(&progress, feed, 3);
+        telemetry::content_found(&progress, feed, 3, telemetry::FoundBy::Listing);
         telemetry::feed_failed(
             &progress,
             feed,

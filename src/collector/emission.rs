@@ -46,11 +46,11 @@ pub struct Emission<'a> {
 impl<'a> Emission<'a> {
     /// An emission of a claimed blob.
     pub fn new(shared: &'a Arc<Shared>, claim: &Claim, key: &'a BlobKey) -> Self {
-        let domain = shared.domains.get(&key.feed.tenant).map(String::as_str);
+        let domain = shared.tenants.domain(key.feed.tenant);
         Self {
             shared,
             key,
-            origin: Origin::new(&shared.component, domain, &claim.content),
+            origin: Origin::new(&shared.component, domain.as_deref(), &claim.content),
             accepts_nothing: claim.attempts >= EMPTY_ATTEMPTS,
             events: 0,
             dependencies: Dependencies::default(),

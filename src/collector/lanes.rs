@@ -4,7 +4,7 @@
 //! and while several have work, none may hold more than its share of the slots: one whose requests hang must not slow the
 //! others down.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 use tokio::time::Instant;
 
@@ -90,15 +90,27 @@ impl Lanes {
     pub fn new(feeds: impl IntoIterator<Item = Feed>, slots: usize) -> Self {
         let mut lanes = Self { slots, tenants: BTreeMap::new(), turns: VecDeque::new() };
         for feed in feeds {
-            let tenant = lanes.tenants.entry(feed.tenant).or_insert_with(|| {
-                lanes.turns.push_back(feed.tenant);
-                Tenant::default()
-            });
-            if tenant.lanes.insert(feed.content_type, Lane::default()).is_none() {
-                tenant.turns.push_back(feed.content_type);
-            }
+            lanes.add(feed);
         }
         lanes
+    }
+
+    /// Makes a lane for a feed, if it has none.
+    pub fn add(&mut self, feed: Feed) {
+        let tenant = self.tenants.entry(feed.tenant).or_insert_with(|| {
+            self.turns.push_back(feed.tenant);
+            Tenant::default()
+        });
+        if let Entry::Vacant(lane) = tenant.lanes.entry(feed.content_type) {
+            lane.insert(Lane::default());
+            tenant.turns.push_back(feed.content_type);
+        }
+    }
+
+    /// Takes the lanes of tenants away that are not collected any more. Their downloads in flight hold no slot from now on.
+    pub fn retain(&mut self, keep: impl Fn(TenantId) -> bool) {
+        self.tenants.retain(|id, _| keep(*id));
+        self.turns.retain(|id| keep(*id));
     }
 
     /// A feed has something to claim. Feeds that are not configured any more are ignored; what they are owed stays in the
@@ -350,6 +362,21 @@ mod tests {
         assert!(lanes.hopeless());
         lanes.report(exchange, Outcome::Served, Instant::now());
         assert!(!lanes.hopeless());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tenants_come_and_go() {
+        let mut lanes = lanes(1, 4);
+        let (old, new) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
+        lanes.add(new);
+        lanes.add(new);
+        for feed in [old, new] {
+            lanes.has_work(feed);
+        }
+        assert_eq!([start(&mut lanes), start(&mut lanes), start(&mut lanes)], [Some(old), Some(new), Some(old)]);
+        lanes.retain(|tenant| tenant == new.tenant);
+        lanes.finished(old);
+        assert_eq!((start(&mut lanes), lanes.in_flight()), (Some(new), 2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,10 +1,10 @@
 //! The collector's loop: gives slots to lanes, listens to tasks, and stops cleanly.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -18,7 +18,12 @@ use super::{
 };
 use tracing::Instrument;
 
-use crate::{RunMode, component::ShutdownSignal, content::Feed};
+use crate::{
+    RunMode,
+    component::ShutdownSignal,
+    content::{ContentType, Feed, TenantId},
+    tenants::Tenant,
+};
 
 /// Blobs that are emitted but not acknowledged yet hold no slot; so many times the slots may wait.
 const WAITING_PER_SLOT: usize = 64;
@@ -30,6 +35,7 @@ const WORTH_WAITING: Duration = Duration::from_secs(30);
 pub struct Collector {
     shared: Arc<Shared>,
     work: Work,
+    tenants: watch::Receiver<BTreeMap<TenantId, Tenant>>,
     lanes: Lanes,
     tasks: JoinSet<Result<(), CollectorError>>,
     reports: mpsc::UnboundedSender<Message>,
@@ -39,14 +45,19 @@ pub struct Collector {
 }
 
 impl Collector {
-    /// A collector for these feeds, woken through `work`.
-    pub fn new(shared: Arc<Shared>, feeds: &[Feed], work: Work) -> Self {
-        let mut lanes = Lanes::new(feeds.iter().copied(), shared.options.concurrency);
-        for feed in feeds {
-            lanes.has_work(*feed);
+    /// A collector for the feeds of these content types, woken through `work`.
+    ///
+    /// Feeds of tenants that come later get their lanes when their first content is announced; those of tenants that leave
+    /// lose them.
+    pub fn new(shared: Arc<Shared>, content_types: &[ContentType], work: Work) -> Self {
+        // Watched from before the feeds are read, so that no change is missed.
+        let tenants = shared.tenants.watch();
+        let mut lanes = Lanes::new(shared.tenants.feeds(content_types), shared.options.concurrency);
+        for feed in shared.tenants.feeds(content_types) {
+            lanes.has_work(feed);
         }
         let (reports, messages) = mpsc::unbounded_channel();
-        Self { shared, work, lanes, tasks: JoinSet::new(), reports, messages, next_due: None, draining: false }
+        Self { shared, work, tenants, lanes, tasks: JoinSet::new(), reports, messages, next_due: None, draining: false }
     }
 
     /// Runs until shutdown, when what is in flight has been finished; or, in a run that should end, until nothing is left
@@ -77,6 +88,10 @@ impl Collector {
                 feeds = self.work.changed(), if !self.draining => {
                     self.note_work(feeds);
                 }
+                Ok(()) = self.tenants.changed() => {
+                    let tenants = self.tenants.borrow_and_update();
+                    self.lanes.retain(|tenant| tenants.contains_key(&tenant));
+                }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() && !self.draining => {
                     self.promote().await?;
                 }
@@ -103,6 +118,9 @@ impl Collector {
 
     fn note_work(&mut self, feeds: impl IntoIterator<Item = Feed>) {
         for feed in feeds {
+            if self.shared.tenants.contains(feed.tenant) {
+                self.lanes.add(feed);
+            }
             self.lanes.has_work(feed);
         }
     }

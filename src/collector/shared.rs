@@ -17,9 +17,9 @@ use crate::{
     activity::ActivityClient,
     backoff,
     component::{ComponentKey, SourceSender},
-    content::TenantId,
     ledger::{BlobKey, Ledger},
     telemetry::Progress,
+    tenants::Tenants,
 };
 
 /// In a run that should end, a blob that failed this often is left for the next run.
@@ -55,8 +55,8 @@ pub struct Shared {
     pub out: SourceSender,
     /// The name of this component.
     pub component: Arc<ComponentKey>,
-    /// The tenants' domains, for their events.
-    pub domains: HashMap<TenantId, String>,
+    /// Whose content is collected, with the domains for their events.
+    pub tenants: Tenants,
     /// Settings.
     pub options: CollectorOptions,
     /// What has been done.

@@ -11,7 +11,7 @@
 #![cfg_attr(feature = "simulator", doc = "```")]
 #![cfg_attr(not(feature = "simulator"), doc = "```ignore")]
 //! use office365_source::{component::*, config::Office365Config};
-//! # use office365_source::{RunMode, clock::Clock, simulator::*, source::TransportOverride};
+//! # use office365_source::{RunMode, clock::Clock, simulator::*, connection::TransportOverride};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> office365_source::Result<()> {

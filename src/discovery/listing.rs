@@ -12,7 +12,7 @@ use crate::{
     collector::Work,
     content::{ContentRef, ContentType, Feed},
     ledger::{CursorMove, Ledger, LedgerError},
-    telemetry::{self, Progress},
+    telemetry::{self, FoundBy, Progress},
 };
 
 /// How often one page is asked for before the pass is given up (and done again at the next interval).
@@ -142,7 +142,7 @@ impl Lister {
         }
         let added = self.ledger.record(feed, new, None, self.client.clock().now()).await?;
         if added > 0 {
-            telemetry::content_found(&self.progress, feed, added as u64);
+            telemetry::content_found(&self.progress, feed, added as u64, FoundBy::Listing);
             self.work.announce(feed);
         }
         Ok(())

@@ -6,5 +6,10 @@ mod error;
 mod listing;
 pub mod poll;
 mod subscriptions;
+mod webhook_policy;
 
-pub use self::error::DiscoveryError;
+pub use self::{
+    error::DiscoveryError,
+    subscriptions::{Standing, SubscriptionBook, Subscriptions},
+    webhook_policy::{WebhookFlaw, WebhookPolicy, WebhookProblem, WebhookTarget},
+};

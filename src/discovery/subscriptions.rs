@@ -1,16 +1,23 @@
-//! Subscriptions are listed first and started only when missing: starting changes the tenant, and Microsoft refuses a
-//! second start within 15 minutes.
+//! Subscriptions are listed first and started only when something is amiss: starting changes the tenant, and Microsoft
+//! refuses a second start within 15 minutes.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{sync::Mutex, time::Instant};
 
-use super::DiscoveryError;
+use super::{
+    DiscoveryError,
+    webhook_policy::{WebhookFlaw, WebhookPolicy, WebhookProblem, WebhookTarget},
+};
 use crate::{
-    activity::{ActivityClient, Failure},
+    activity::{ActivityClient, ActivityError, Failure, ListedWebhook},
     content::{ContentType, Feed, TenantId},
-    ledger::Ledger,
+    ledger::{Ledger, LedgerError},
     telemetry,
     transport::TransportFailure,
 };
@@ -19,60 +26,128 @@ use crate::{
 /// for clocks.
 const BETWEEN_STARTS: TimeDelta = TimeDelta::seconds(15 * 60 + 5);
 
+/// How a subscription that content can be listed of stands.
+#[derive(Debug)]
+pub enum Standing {
+    /// It is as it should be.
+    AsWanted,
+    /// Its webhook is not.
+    Impaired(WebhookProblem),
+}
+
+/// The subscriptions of all tenants. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SubscriptionBook {
+    client: ActivityClient,
+    ledger: Arc<dyn Ledger>,
+    policy: WebhookPolicy,
+    recheck: Duration,
+    tenants: Arc<std::sync::Mutex<HashMap<TenantId, Arc<Subscriptions>>>>,
+}
+
+impl SubscriptionBook {
+    /// Subscriptions that are to have webhooks as `policy` says, and are looked at again after `recheck`.
+    pub fn new(client: ActivityClient, ledger: Arc<dyn Ledger>, policy: WebhookPolicy, recheck: Duration) -> Self {
+        Self { client, ledger, policy, recheck, tenants: Arc::default() }
+    }
+
+    /// What is to become of webhooks.
+    pub const fn policy(&self) -> &WebhookPolicy {
+        &self.policy
+    }
+
+    /// The subscriptions of a tenant.
+    pub fn of(&self, tenant: TenantId) -> Arc<Subscriptions> {
+        let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
+        let subscriptions = tenants.entry(tenant).or_insert_with(|| {
+            let Self { client, ledger, policy, recheck, .. } = self.clone();
+            Arc::new(Subscriptions { tenant, client, ledger, policy, recheck, state: Mutex::default() })
+        });
+        Arc::clone(subscriptions)
+    }
+
+    /// Forgets what is known of a tenant's subscriptions.
+    pub fn forget(&self, tenant: TenantId) {
+        self.tenants.lock().unwrap_or_else(PoisonError::into_inner).remove(&tenant);
+    }
+}
+
 /// The subscriptions of one tenant.
 #[derive(Debug)]
 pub struct Subscriptions {
     tenant: TenantId,
     client: ActivityClient,
     ledger: Arc<dyn Ledger>,
+    policy: WebhookPolicy,
     recheck: Duration,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    enabled: HashSet<ContentType>,
+    listed: HashMap<ContentType, Listed>,
     /// What the API refused to list for want of a subscription. The list of subscriptions may say otherwise: it names types
     /// without status that were never started, and ones as enabled that are not (issue 479 of Microsoft's
     /// documentation).
     refused: HashSet<ContentType>,
+    /// Where Microsoft could not validate the webhook. Without a subscription there is nothing to list either, so that the
+    /// next start goes without the webhook, and one after that adds it.
+    unreachable: HashSet<ContentType>,
     checked: Option<Instant>,
 }
 
-impl Subscriptions {
-    /// Subscriptions that are looked at again after `recheck`.
-    pub fn new(tenant: TenantId, client: ActivityClient, ledger: Arc<dyn Ledger>, recheck: Duration) -> Self {
-        Self { tenant, client, ledger, recheck, state: Mutex::default() }
-    }
+#[derive(Clone, Debug, Default)]
+struct Listed {
+    enabled: bool,
+    webhook: Option<ListedWebhook>,
+}
 
-    /// Makes sure that there is an enabled subscription.
+impl Subscriptions {
+    /// Makes sure that there is an enabled subscription, and that its webhook is as it should be.
     ///
     /// # Errors
     ///
-    /// When there is none and none can be started now.
-    pub async fn ensure(&self, content_type: ContentType) -> Result<(), DiscoveryError> {
+    /// When there is no enabled subscription and none can be started now. That only the webhook is amiss is no error:
+    /// content can be listed.
+    pub async fn ensure(&self, content_type: ContentType) -> Result<Standing, DiscoveryError> {
+        let feed = Feed { tenant: self.tenant, content_type };
         // Held while asking: the content types of a tenant share one listing.
         let mut state = self.state.lock().await;
         if state.checked.is_none_or(|checked| checked.elapsed() >= self.recheck) {
-            let subscriptions = self.client.list_subscriptions(self.tenant).await?;
-            state.enabled = subscriptions
-                .iter()
-                .filter(|subscription| subscription.is_enabled())
-                .filter_map(|subscription| subscription.content_type.parse().ok())
-                .collect();
-            state.checked = Some(Instant::now());
+            self.list(&mut state).await?;
         }
-        if state.enabled.contains(&content_type) && !state.refused.contains(&content_type) {
-            return Ok(());
+        let listed = state.listed.get(&content_type).cloned().unwrap_or_default();
+        let enabled = listed.enabled && !state.refused.contains(&content_type);
+        let flaw = self.flaw(feed, listed.webhook.as_ref()).await?;
+        if enabled && flaw.is_none() {
+            return Ok(Standing::AsWanted);
         }
-        if let Err(error) = self.start(Feed { tenant: self.tenant, content_type }).await {
-            // It may have been started all the same, with only the answer lost: the next look at the list tells.
-            state.checked = None;
-            return Err(error);
+        let target = self.policy.target().filter(|_| enabled || !state.unreachable.contains(&content_type));
+        if let Err(error) = self.start(feed, target).await {
+            if error.failure().is_some_and(|failure| matches!(failure, Failure::WebhookRefused(_))) {
+                state.unreachable.insert(content_type);
+            }
+            if let DiscoveryError::Activity { .. } = &error {
+                // It may have been started all the same, with only the answer lost: the next look at the list tells.
+                state.checked = None;
+            }
+            return match flaw {
+                Some(flaw) if enabled && !matches!(error, DiscoveryError::Ledger { .. }) => {
+                    Ok(Standing::Impaired(WebhookProblem { flaw, source: error }))
+                }
+                _ => Err(error),
+            };
         }
-        state.enabled.insert(content_type);
+        if let Some(flaw) = &flaw
+            && enabled
+        {
+            telemetry::webhook_mended(feed, flaw);
+        }
         state.refused.remove(&content_type);
-        Ok(())
+        state.unreachable.remove(&content_type);
+        let webhook = target.map(|target| target.as_listed(self.client.clock().now()));
+        state.listed.insert(content_type, Listed { enabled: true, webhook });
+        Ok(Standing::AsWanted)
     }
 
     /// The API says that there is no subscription, or a disabled one.
@@ -82,7 +157,46 @@ impl Subscriptions {
         state.checked = None;
     }
 
-    async fn start(&self, feed: Feed) -> Result<(), DiscoveryError> {
+    /// Stops a subscription, if there is an enabled one.
+    ///
+    /// # Errors
+    ///
+    /// See [`Failure`].
+    pub async fn stop(&self, content_type: ContentType) -> Result<(), ActivityError> {
+        let mut state = self.state.lock().await;
+        state.checked = None;
+        match self.client.stop_subscription(Feed { tenant: self.tenant, content_type }).await {
+            Err(error) if error.failure.concerns_the_subscription() => Ok(()),
+            stopped => stopped,
+        }
+    }
+
+    async fn list(&self, state: &mut State) -> Result<(), ActivityError> {
+        let subscriptions = self.client.list_subscriptions(self.tenant).await?;
+        let listed = subscriptions.into_iter().filter_map(|subscription| {
+            let content_type = subscription.content_type.parse().ok()?;
+            Some((content_type, Listed { enabled: subscription.is_enabled(), webhook: subscription.webhook }))
+        });
+        state.listed = listed.collect();
+        state.checked = Some(Instant::now());
+        Ok(())
+    }
+
+    /// What is wrong with the webhook of a subscription.
+    async fn flaw(&self, feed: Feed, listed: Option<&ListedWebhook>) -> Result<Option<WebhookFlaw>, LedgerError> {
+        Ok(match &self.policy {
+            WebhookPolicy::Untouched => None,
+            WebhookPolicy::With(target) => target.flaw(listed, self.client.clock().now()),
+            WebhookPolicy::Without => {
+                let Some(listed) = listed else { return Ok(None) };
+                let ours = self.ledger.webhook(feed).await?;
+                // Somebody else's is left alone: two collectors may share an app registration.
+                (ours.is_some() && ours == listed.address).then_some(WebhookFlaw::LeftOver)
+            }
+        })
+    }
+
+    async fn start(&self, feed: Feed, webhook: Option<&Arc<WebhookTarget>>) -> Result<(), DiscoveryError> {
         let now = self.client.clock().now();
         if let Some(last) = self.ledger.subscription_attempt(feed).await? {
             let next = last + BETWEEN_STARTS;
@@ -91,22 +205,29 @@ impl Subscriptions {
                 return Err(DiscoveryError::TooSoon { feed, last, next });
             }
         }
-        // Noted before it is made: a crash in between must not lead to a second start.
+        // Noted before it is made: a crash in between must not lead to a second start, nor to a webhook that nobody owns.
         self.ledger.note_subscription_attempt(feed, now).await?;
-        match self.client.start_subscription(feed).await {
+        if let Some(target) = webhook {
+            self.ledger.note_webhook(feed, Some(target.address.to_string())).await?;
+        }
+        let request = webhook.map(|target| target.request(now));
+        match self.client.start_subscription(feed, request.as_ref()).await {
             Ok(()) => {
-                telemetry::subscription_started(feed);
+                telemetry::subscription_started(feed, webhook.map(|target| &target.address));
+                if webhook.is_none() {
+                    self.ledger.note_webhook(feed, None).await?;
+                }
                 Ok(())
             }
             Err(error) => {
                 // A request that Microsoft never saw, or refused for another reason, starts no waiting period.
                 let counts = match &*error.failure {
-                    Failure::StartedTooOften { .. } => true,
+                    Failure::StartedTooOften { .. } | Failure::WebhookRefused(_) => true,
                     Failure::Transport(error) => error.failure() != TransportFailure::Connect,
                     _ => false,
                 };
                 if !counts {
-                    self.ledger.note_subscription_attempt(feed, DateTime::UNIX_EPOCH).await?;
+                    self.ledger.note_subscription_attempt(feed, DateTime::<Utc>::UNIX_EPOCH).await?;
                 }
                 Err(error.into())
             }

@@ -7,7 +7,7 @@ use super::Component;
 use crate::{
     RunMode,
     component::ComponentKey,
-    telemetry::{FeedProgress, Progress, Totals},
+    telemetry::{FeedProgress, Progress, Totals, WebhookProgress},
 };
 
 /// What `/status` tells about a running host.
@@ -41,15 +41,19 @@ impl Status {
 
 fn source(progress: &Progress) -> Value {
     let feeds = progress.feeds().into_iter().map(|(feed, state)| {
-        let FeedProgress { listed_through, blobs_owed, blobs_dead, problem } = state;
-        json!({
+        let FeedProgress { listed_through, blobs_owed, blobs_dead, problem, webhook } = state;
+        let mut feed = json!({
             "tenant": feed.tenant,
             "content_type": feed.content_type,
             "listed_through": listed_through,
             "blobs_owed": blobs_owed,
             "blobs_dead": blobs_dead,
             "problem": problem,
-        })
+        });
+        if let Some(WebhookProgress { healthy, problem, last_notification }) = webhook {
+            feed["webhook"] = json!({ "healthy": healthy, "problem": problem, "last_notification": last_notification });
+        }
+        feed
     });
     json!({ "totals": totals(progress.totals()), "feeds": feeds.collect::<Vec<_>>() })
 }
@@ -92,7 +96,7 @@ mod tests {
         let component = Component::new("m365", "test", Box::new(TestSource::default()));
         let feed = Feed { tenant: TenantId(uuid::Uuid::from_u128(1)), content_type: ContentType::Exchange };
         telemetry::feed_failed(&component.progress, feed, telemetry::Stage::Listing, "AF10001", "no permission");
-        telemetry::content_found(&component.progress, feed, 3);
+        telemetry::content_found(&component.progress, feed, 3, telemetry::FoundBy::Listing);
         let status = Status::of(&[component], RunMode::Once).to_json();
         assert_eq!(status["mode"], "once");
         let source = &status["sources"]["m365"];

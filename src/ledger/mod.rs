@@ -12,12 +12,14 @@ mod error;
 mod keys;
 mod redb;
 mod row;
+mod tenants;
 mod writer;
 
 use std::fmt;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -25,7 +27,7 @@ pub use self::{
     keys::{BlobKey, EventKey},
     redb::RedbLedger,
 };
-use crate::content::{ContentRef, Feed};
+use crate::content::{ContentRef, Feed, TenantId};
 
 /// How far the listing of a feed has come.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -102,6 +104,19 @@ pub struct Promoted {
     pub next_due: Option<DateTime<Utc>>,
 }
 
+/// What is kept of a tenant beside the configuration.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TenantRecord {
+    /// Which tenant.
+    pub id: TenantId,
+    /// Its name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// When it registered; `None` for one that stood in the configuration when its domain was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<DateTime<Utc>>,
+}
+
 /// What [`Ledger::prune`] removed.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Pruned {
@@ -165,6 +180,25 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Notes that a start of the feed's subscription is being attempted.
     async fn note_subscription_attempt(&self, feed: Feed, at: DateTime<Utc>) -> Result<(), LedgerError>;
+
+    /// The address of the webhook that this source gave the feed's subscription, if it gave it one.
+    async fn webhook(&self, feed: Feed) -> Result<Option<String>, LedgerError>;
+
+    /// Notes the address of a webhook that the feed's subscription is being given, or that it is being taken away.
+    async fn note_webhook(&self, feed: Feed, address: Option<String>) -> Result<(), LedgerError>;
+
+    /// The AuthID of this source's webhooks. The first call decides: it keeps `fresh`, and every later call returns that.
+    async fn auth_id(&self, fresh: SecretString) -> Result<SecretString, LedgerError>;
+
+    /// The tenants that registered or whose domain was set.
+    async fn tenants(&self) -> Result<Vec<TenantRecord>, LedgerError>;
+
+    /// Notes a tenant, in place of what was noted of it.
+    async fn put_tenant(&self, record: TenantRecord) -> Result<(), LedgerError>;
+
+    /// Forgets a tenant: its record, its cursors, and its content, owed or not. Returns how much of it was owed. Ids of
+    /// delivered events stay until their time is over.
+    async fn forget_tenant(&self, tenant: TenantId) -> Result<u64, LedgerError>;
 
     /// Forgets what can no longer come back: expired rows and event ids older than the window of de-duplication.
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError>;

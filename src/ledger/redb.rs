@@ -11,6 +11,9 @@
 //! | `dead` | time, feed, content id | nothing: blobs given up |
 //! | `cursors` | feed | [`Cursor`] as JSON |
 //! | `subscriptions` | feed | time of the last attempt to start it |
+//! | `webhooks` | feed | address of the webhook that was last set |
+//! | `tenants` | tenant | [`TenantRecord`] as JSON |
+//! | `secrets` | name | what this source made up for itself: the AuthID of its webhooks |
 //! | `events_<day>` | event key | nothing: events delivered on that day |
 //!
 //! Event ids lie in one table a day, so that forgetting a day is dropping a table.
@@ -29,18 +32,20 @@ use redb::{
     AccessGuard, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableError, TableHandle,
     WriteTransaction,
 };
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 use tracing::info;
 
 use super::{
     BlobKey, Claim, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Ledger, LedgerError, Promoted, Pruned, Retry,
-    keys,
+    TenantRecord, keys,
     row::{Row, State},
+    tenants,
     writer::{self, Writer},
 };
-use crate::content::{ContentRef, Feed};
+use crate::content::{ContentRef, Feed, TenantId};
 
-type Bytes = &'static [u8];
+pub(super) type Bytes = &'static [u8];
 
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const BLOBS: TableDefinition<Bytes, Bytes> = TableDefinition::new("blobs");
@@ -48,12 +53,16 @@ const READY: TableDefinition<Bytes, ()> = TableDefinition::new("ready");
 const DEFERRED: TableDefinition<Bytes, ()> = TableDefinition::new("deferred");
 const EXPIRY: TableDefinition<Bytes, ()> = TableDefinition::new("expiry");
 const DEAD: TableDefinition<Bytes, ()> = TableDefinition::new("dead");
-const CURSORS: TableDefinition<Bytes, Bytes> = TableDefinition::new("cursors");
+pub(super) const CURSORS: TableDefinition<Bytes, Bytes> = TableDefinition::new("cursors");
 const SUBSCRIPTIONS: TableDefinition<Bytes, i64> = TableDefinition::new("subscriptions");
+const SECRETS: TableDefinition<&str, &str> = TableDefinition::new("secrets");
 type EventTable<'a> = TableDefinition<'a, [u8; 16], ()>;
 
 const FORMAT: u64 = 1;
 const FILE: &str = "ledger.redb";
+
+/// In the table `secrets`.
+const AUTH_ID: &str = "auth_id";
 
 /// How much of the file redb may keep in memory.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
@@ -305,6 +314,49 @@ impl Ledger for RedbLedger {
             .await
     }
 
+    async fn webhook(&self, feed: Feed) -> Result<Option<String>, LedgerError> {
+        self.read(move |tx| tenants::webhook(tx, feed)).await
+    }
+
+    async fn note_webhook(&self, feed: Feed, address: Option<String>) -> Result<(), LedgerError> {
+        self.writer.write(move |tx| tenants::note_webhook(tx, feed, address.as_deref())).await
+    }
+
+    async fn auth_id(&self, fresh: SecretString) -> Result<SecretString, LedgerError> {
+        self.writer
+            .write(move |tx| {
+                let mut secrets = tx.open_table(SECRETS)?;
+                let known = secrets.get(AUTH_ID)?.map(|known| SecretString::from(known.value()));
+                if let Some(known) = known {
+                    return Ok(known);
+                }
+                secrets.insert(AUTH_ID, fresh.expose_secret())?;
+                Ok(fresh)
+            })
+            .await
+    }
+
+    async fn tenants(&self) -> Result<Vec<TenantRecord>, LedgerError> {
+        self.read(tenants::all).await
+    }
+
+    async fn put_tenant(&self, record: TenantRecord) -> Result<(), LedgerError> {
+        self.writer.write(move |tx| tenants::put(tx, &record)).await
+    }
+
+    async fn forget_tenant(&self, tenant: TenantId) -> Result<u64, LedgerError> {
+        // The record goes first: after a crash in between, what is left of the content is forgotten when it expires.
+        self.writer.write(move |tx| tenants::forget_record(tx, tenant)).await?;
+        let mut owed = 0;
+        loop {
+            let (removed, of_them_owed) = self.writer.write(move |tx| forget_some(tx, tenant)).await?;
+            owed += of_them_owed;
+            if removed < SWEEP {
+                return Ok(owed);
+            }
+        }
+    }
+
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError> {
         let oldest_day = self.oldest_kept_day(now);
         self.writer.write(move |tx| forget_event_days(tx, oldest_day)).await?;
@@ -375,7 +427,11 @@ fn open_or_create(path: &Path) -> Result<Database, LedgerError> {
     let database = builder(path).open(path).map_err(|error| LedgerError::from_redb(path.into(), error.into()))?;
     let found = format_of(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
     match found {
-        Some(FORMAT) => Ok(database),
+        Some(FORMAT) => {
+            add_tables(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
+            keep_private(path);
+            Ok(database)
+        }
         Some(found) if found > FORMAT => Err(LedgerError::TooNew { path: path.into(), found, known: FORMAT }),
         _ => Err(LedgerError::Corrupt { path: path.into(), detail: "it is not a ledger of office365-source".into() }),
     }
@@ -391,6 +447,7 @@ fn create(path: &Path) -> Result<(), LedgerError> {
     }
     let made = (|| -> Result<(), redb::Error> {
         let mut database = builder(path).create(&draft)?;
+        keep_private(&draft);
         let tx = database.begin_write()?;
         tx.open_table(META)?.insert("format", FORMAT)?;
         tx.open_table(BLOBS)?;
@@ -418,6 +475,26 @@ fn create(path: &Path) -> Result<(), LedgerError> {
         let _ = directory.sync_all();
     }
     Ok(())
+}
+
+/// Makes the tables that versions before did not have. They change nothing for such a version.
+fn add_tables(database: &Database) -> Result<(), redb::Error> {
+    let tx = database.begin_write()?;
+    tenants::create_tables(&tx)?;
+    tx.open_table(SECRETS)?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// The AuthID of the webhooks is in it. Where the file belongs to somebody else, or modes mean nothing, it stays as it is.
+fn keep_private(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o600));
+    }
+    #[cfg(not(unix))]
+    let _ = path;
 }
 
 fn builder(path: &Path) -> redb::Builder {
@@ -543,6 +620,30 @@ fn promote_some(tx: &WriteTransaction, now: DateTime<Utc>) -> Result<HashSet<Fee
     Ok(feeds)
 }
 
+/// Removes up to [`SWEEP`] blobs of a tenant; returns how many, and how many of them were owed.
+fn forget_some(tx: &WriteTransaction, tenant: TenantId) -> Result<(usize, u64), redb::Error> {
+    let mut found = Vec::new();
+    {
+        let blobs = tx.open_table(BLOBS)?;
+        let start = tenant.0.as_bytes().as_slice();
+        for entry in blobs.range(start..)?.take(SWEEP) {
+            let (key, row) = entry?;
+            let key = parsed(keys::parse_blob(key.value()))?;
+            if key.feed.tenant != tenant {
+                break;
+            }
+            found.push((key, decode::<Row>(row.value())?));
+        }
+    }
+    let mut owed = 0;
+    for (key, row) in &found {
+        owed += u64::from(row.is_owed());
+        unindex(tx, key, row)?;
+        tx.open_table(BLOBS)?.remove(keys::blob(key).as_slice())?;
+    }
+    Ok((found.len(), owed))
+}
+
 /// Handles up to [`SWEEP`] rows whose time is over; returns how many were looked at.
 fn prune_some(
     tx: &WriteTransaction,
@@ -632,15 +733,15 @@ fn day(time: DateTime<Utc>) -> i64 {
 
 // ---- encoding ------------------------------------------------------------------------------------------------------
 
-fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, redb::Error> {
+pub(super) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, redb::Error> {
     serde_json::to_vec(value).map_err(|error| corrupt(error.to_string()))
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, redb::Error> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, redb::Error> {
     serde_json::from_slice(bytes).map_err(|error| corrupt(format!("a row cannot be read: {error}")))
 }
 
-fn parsed<T>(value: Option<T>) -> Result<T, redb::Error> {
+pub(super) fn parsed<T>(value: Option<T>) -> Result<T, redb::Error> {
     value.ok_or_else(|| corrupt("a key cannot be read".to_owned()))
 }
 

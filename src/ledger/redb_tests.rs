@@ -332,3 +332,69 @@ proptest! {
         });
     }
 }
+
+#[tokio::test]
+async fn a_tenant_that_is_forgotten_takes_its_content_along_and_nobody_elses() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let (gone, stays) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
+    for feed in [gone, stays] {
+        let refs = (0..5).map(|number| content(feed, &format!("{number}"), time(number))).collect();
+        let cursor = Some(CursorMove::ListedThrough(time(9)));
+        ledger.record(feed, refs, cursor, time(9)).await.unwrap();
+        ledger.claim(feed, 2).await.unwrap();
+        ledger.complete(BlobKey { feed, content_id: "0".into() }, Vec::new(), time(9)).await.unwrap();
+        ledger.fail(BlobKey { feed, content_id: "1".into() }, retry(time(50))).await.unwrap();
+        ledger.note_webhook(feed, Some("https://x/".into())).await.unwrap();
+        ledger.note_subscription_attempt(feed, time(1)).await.unwrap();
+        let record = TenantRecord { id: feed.tenant, domain: Some("x.example".into()), registered: Some(time(0)) };
+        ledger.put_tenant(record).await.unwrap();
+    }
+    assert_eq!(ledger.forget_tenant(gone.tenant).await.unwrap(), 4);
+
+    assert_eq!(ledger.tenants().await.unwrap().iter().map(|record| record.id).collect::<Vec<_>>(), [stays.tenant]);
+    assert_eq!(ledger.summary().await.unwrap().iter().map(|(feed, _)| *feed).collect::<Vec<_>>(), [stays]);
+    assert_eq!(ledger.cursor(gone).await.unwrap(), Cursor::default());
+    assert_eq!(
+        (ledger.webhook(gone).await.unwrap(), ledger.webhook(stays).await.unwrap()),
+        (None, Some("https://x/".into()))
+    );
+    assert_eq!(ledger.subscription_attempt(gone).await.unwrap(), Some(time(1)), "Microsoft remembers it, too");
+    // What is in flight comes back to nothing, and nothing dangles.
+    ledger.fail(BlobKey { feed: gone, content_id: "1".into() }, retry(time(50))).await.unwrap();
+    ledger.promote(time(99)).await.unwrap();
+    ledger.prune(time(99) + TimeDelta::days(99)).await.unwrap();
+    assert_eq!(ledger.record(gone, vec![content(gone, "0", time(0))], None, time(9)).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn the_first_auth_id_stays() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    assert_eq!(ledger.auth_id("first".into()).await.unwrap().expose_secret(), "first");
+    drop(ledger);
+    assert_eq!(open(&directory).await.auth_id("second".into()).await.unwrap().expose_secret(), "first");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(directory.path().join(FILE)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "only its owner reads it");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_of_a_version_without_tenants_gains_them() {
+    let directory = TempDir::new().unwrap();
+    {
+        let ledger = open(&directory).await;
+        let tx = ledger.database.begin_write().unwrap();
+        assert!(tx.delete_table(TableDefinition::<Bytes, Bytes>::new("tenants")).unwrap());
+        assert!(tx.delete_table(TableDefinition::<Bytes, &str>::new("webhooks")).unwrap());
+        assert!(tx.delete_table(TableDefinition::<&str, &str>::new("secrets")).unwrap());
+        tx.commit().unwrap();
+    }
+    let ledger = open(&directory).await;
+    assert!(ledger.tenants().await.unwrap().is_empty());
+    assert_eq!(ledger.webhook(feed(1, ContentType::Exchange)).await.unwrap(), None);
+    assert_eq!(ledger.auth_id("first".into()).await.unwrap().expose_secret(), "first");
+}

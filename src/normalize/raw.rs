@@ -25,7 +25,7 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// The origin of a blob's records: the tenant's domain, if it has one in the configuration, and the blob.
+    /// The origin of a blob's records: the tenant's domain, if it has one, and the blob.
     pub fn new(component: &Arc<ComponentKey>, domain: Option<&str>, content: &ContentRef) -> Self {
         let mut fields = ObjectMap::new();
         if let Some(domain) = domain {

@@ -2,6 +2,7 @@
 
 use metrics::counter;
 use tracing::{debug, error, info, trace, warn};
+use url::Url;
 
 use super::{Progress, Stage};
 use crate::{
@@ -11,15 +12,15 @@ use crate::{
     ledger::{BlobKey, DeadBlob},
 };
 
-fn labels(feed: Feed) -> [(&'static str, String); 2] {
+pub(super) fn labels(feed: Feed) -> [(&'static str, String); 2] {
     [("tenant", feed.tenant.to_string()), ("content_type", feed.content_type.to_string())]
 }
 
-fn count(name: &'static str, feed: Feed, n: u64) {
+pub(super) fn count(name: &'static str, feed: Feed, n: u64) {
     counter!(name, &labels(feed)).increment(n);
 }
 
-fn count_error(error_type: &'static str, stage: &'static str, error_code: &'static str) {
+pub(super) fn count_error(error_type: &'static str, stage: &'static str, error_code: &'static str) {
     counter!("component_errors_total", "error_type" => error_type, "stage" => stage, "error_code" => error_code)
         .increment(1);
 }
@@ -39,10 +40,33 @@ pub fn events_received(events: u64, bytes: u64) {
 }
 
 /// New content was recorded.
-pub fn content_found(progress: &Progress, feed: Feed, blobs: u64) {
-    count("office365_content_found_total", feed, blobs);
+pub fn content_found(progress: &Progress, feed: Feed, blobs: u64, by: FoundBy) {
+    let [tenant, content_type] = labels(feed);
+    counter!("office365_content_found_total", &[tenant, content_type, ("found_by", by.as_str().to_owned())])
+        .increment(blobs);
     progress.add_found(blobs);
-    debug!(message = "Content found.", tenant = %feed.tenant, content_type = %feed.content_type, count = blobs);
+    debug!(
+        message = "Content found.",
+        tenant = %feed.tenant, content_type = %feed.content_type, count = blobs, found_by = by.as_str()
+    );
+}
+
+/// How content was found.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FoundBy {
+    /// By listing it.
+    Listing,
+    /// Microsoft told the webhook.
+    Notification,
+}
+
+impl FoundBy {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Listing => "listing",
+            Self::Notification => "notification",
+        }
+    }
 }
 
 /// Every event of a blob was delivered.
@@ -189,12 +213,17 @@ pub fn throttled(feed: Feed, wait_secs: u64) {
 }
 
 /// A subscription was started.
-pub fn subscription_started(feed: Feed) {
+pub fn subscription_started(feed: Feed, webhook: Option<&Url>) {
     count("office365_subscriptions_started_total", feed, 1);
-    info!(
-        message = "Subscription started. The first content of a new subscription can take up to 12 hours.",
-        tenant = %feed.tenant, content_type = %feed.content_type
-    );
+    let (tenant, content_type) = (feed.tenant, feed.content_type);
+    if let Some(webhook) = webhook {
+        info!(message = "Subscription started with a webhook.", %tenant, %content_type, %webhook);
+    } else {
+        info!(
+            message = "Subscription started. The first content of a new subscription can take up to 12 hours.",
+            %tenant, %content_type
+        );
+    }
 }
 
 /// Content became unlistable before it was listed.

@@ -6,12 +6,14 @@
 
 mod events;
 mod progress;
+mod webhook;
 
 pub use self::{
     events::{
-        bytes_received, content_dead, content_delivered, content_found, content_retried, events_discarded,
+        FoundBy, bytes_received, content_dead, content_delivered, content_found, content_retried, events_discarded,
         events_duplicate, events_received, events_rejected, feed_failed, feed_recovered, fetch_failed, gap,
         other_content_type, record_repaired, subscription_started, throttled, trailing_bytes, unusable_entry,
     },
-    progress::{FeedProgress, Progress, Stage, Totals},
+    progress::{FeedProgress, Progress, Stage, Totals, WebhookProgress},
+    webhook::{notifications_failed, webhook_fails, webhook_mended, webhook_not_removed, webhook_works},
 };

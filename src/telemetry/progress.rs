@@ -10,7 +10,10 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
-use crate::{content::Feed, ledger::FeedSummary};
+use crate::{
+    content::{Feed, TenantId},
+    ledger::FeedSummary,
+};
 
 /// A handle on a source's progress. Put one into the [`ExtraContext`](crate::component::ExtraContext) before building the
 /// source, keep a clone.
@@ -47,6 +50,15 @@ struct FeedState {
     backlog: FeedSummary,
     /// By stage, the gravest first: that blobs are served does not mean that listing works, nor the other way round.
     problems: [Option<Problem>; 3],
+    webhook: Option<WebhookState>,
+}
+
+#[derive(Debug, Default)]
+struct WebhookState {
+    /// `None` while it is not known whether notifications arrive.
+    working: Option<bool>,
+    problem: Option<Problem>,
+    last_notification: Option<DateTime<Utc>>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,6 +99,19 @@ pub struct FeedProgress {
     pub blobs_dead: u64,
     /// Why the last attempt to list or to fetch failed; `None` once one of the same kind succeeded after that.
     pub problem: Option<String>,
+    /// The webhook, where one is wanted.
+    pub webhook: Option<WebhookProgress>,
+}
+
+/// The state of a feed's webhook.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct WebhookProgress {
+    /// Whether notifications arrive, as far as can be told; while they do not, the feed is polled.
+    pub healthy: bool,
+    /// Why they do not.
+    pub problem: Option<String>,
+    /// When the last one was accepted since the start of the process.
+    pub last_notification: Option<DateTime<Utc>>,
 }
 
 impl Progress {
@@ -113,6 +138,11 @@ impl Progress {
             blobs_owed: state.backlog.owed,
             blobs_dead: state.backlog.dead,
             problem: state.problems.iter().flatten().next().map(|problem| problem.text.clone()),
+            webhook: state.webhook.as_ref().map(|webhook| WebhookProgress {
+                healthy: webhook.working == Some(true),
+                problem: webhook.problem.as_ref().map(|problem| problem.text.clone()),
+                last_notification: webhook.last_notification,
+            }),
         };
         feeds.iter().map(|(feed, state)| (*feed, show(state))).collect()
     }
@@ -142,6 +172,30 @@ impl Progress {
     /// Notes that a stage of a feed works; returns whether it did not before.
     pub(super) fn clear_problem(&self, feed: Feed, stage: Stage) -> bool {
         self.with(feed, |state| state.problems[stage as usize].take().is_some())
+    }
+
+    /// Notes how a feed's webhook does; returns whether that is worth telling: it fails and did not, or in another way, or it
+    /// works and did not.
+    pub(super) fn set_webhook(&self, feed: Feed, problem: Option<(&'static str, &str)>) -> bool {
+        self.with(feed, |state| {
+            let webhook = state.webhook.get_or_insert_default();
+            let failed_with = webhook.problem.as_ref().map(|problem| problem.code);
+            webhook.working = Some(problem.is_none());
+            webhook.problem = problem.map(|(code, text)| Problem { code, text: text.to_owned() });
+            match problem {
+                Some((code, _)) => failed_with != Some(code),
+                None => failed_with.is_some(),
+            }
+        })
+    }
+
+    pub(crate) fn notified(&self, feed: Feed, at: DateTime<Utc>) {
+        self.with(feed, |state| state.webhook.get_or_insert_default().last_notification = Some(at));
+    }
+
+    /// Forgets the feeds of a tenant that is not collected any more.
+    pub(crate) fn forget(&self, tenant: TenantId) {
+        self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner).retain(|feed, _| feed.tenant != tenant);
     }
 
     pub(super) fn add_found(&self, blobs: u64) {

@@ -17,7 +17,7 @@ use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 pub use self::{
-    client::{HttpTransport, TransportOptions},
+    client::{HttpTransport, SetupError, TransportOptions},
     error::{TransportError, TransportFailure},
     retry_after::retry_after,
     server_clock::ServerClock,

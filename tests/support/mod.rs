@@ -22,9 +22,9 @@ use office365_source::{
         ShutdownTrigger, SourceConfig, SourceContext, SourceOutput, SourceReceiver, SourceSender,
     },
     config::{AuthConfig, Office365Config, TenantConfig},
+    connection::TransportOverride,
     content::{ContentType, TenantId},
     simulator::{InProcess, Simulator, SimulatorConfig},
-    source::TransportOverride,
     telemetry::Progress,
     transport::Transport,
 };

@@ -1,22 +1,33 @@
 //! One feed: subscription, windows, reconciliation; again and again.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    panic,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     sync::Semaphore,
+    task::{AbortHandle, JoinSet},
     time::{Instant, sleep, sleep_until},
 };
+use tracing::Instrument;
 
-use super::window::{Rhythm, anchor, cursor_after, plan};
+use super::{
+    notices::{Notices, Told},
+    window::{Rhythm, anchor, cursor_after, plan},
+};
 use crate::{
     activity::{ActivityClient, Failure},
     backoff,
     collector::Work,
     component::ShutdownSignal,
-    content::Feed,
-    discovery::{DiscoveryError, listing::Lister, subscriptions::Subscriptions},
+    content::{ContentType, Feed, TenantId},
+    discovery::{DiscoveryError, Standing, SubscriptionBook, Subscriptions, listing::Lister},
     ledger::{CursorMove, Ledger, LedgerError},
     telemetry::{self, Progress, Stage},
+    tenants::Tenants,
 };
 
 /// Pages of listings in memory at a time, over all tenants. A page has some hundred kilobytes.
@@ -33,6 +44,8 @@ const PASSES_ONCE: u32 = 3;
 pub struct PollOptions {
     /// Between passes.
     pub interval: Duration,
+    /// Between passes while a webhook tells of new content. What it does not tell of is found so late.
+    pub interval_with_webhook: Duration,
     /// What each pass lists.
     pub rhythm: Rhythm,
 }
@@ -44,6 +57,8 @@ pub struct PollContext {
     pub client: ActivityClient,
     /// What is known.
     pub ledger: Arc<dyn Ledger>,
+    /// What makes content available.
+    pub subscriptions: SubscriptionBook,
     /// Whom to tell of new content.
     pub work: Work,
     /// What has been done.
@@ -59,11 +74,13 @@ pub struct FeedPoller {
     context: PollContext,
     subscriptions: Arc<Subscriptions>,
     lister: Lister,
+    notices: Notices,
     failures: u32,
 }
 
 impl FeedPoller {
-    fn new(feed: Feed, context: PollContext, subscriptions: Arc<Subscriptions>, pages: Arc<Semaphore>) -> Self {
+    fn new(feed: Feed, context: PollContext, pages: Arc<Semaphore>) -> Self {
+        let subscriptions = context.subscriptions.of(feed.tenant);
         let lister = Lister {
             client: context.client.clone(),
             ledger: Arc::clone(&context.ledger),
@@ -71,15 +88,15 @@ impl FeedPoller {
             progress: context.progress.clone(),
             pages,
         };
-        Self { feed, context, subscriptions, lister, failures: 0 }
+        Self { feed, context, subscriptions, lister, notices: Notices::default(), failures: 0 }
     }
 
-    /// One pass, with its success or failure told. Returns how long to wait before the next, or nothing after a success.
+    /// One pass, with its success or failure told.
     ///
     /// # Errors
     ///
     /// Only with what ends the source.
-    async fn pass_and_tell(&mut self) -> Result<Option<Duration>, LedgerError> {
+    async fn pass_and_tell(&mut self) -> Result<Next, LedgerError> {
         let mut outcome = self.pass().await;
         if let Err(error) = &outcome
             && error.failure().is_some_and(Failure::concerns_the_subscription)
@@ -90,10 +107,14 @@ impl FeedPoller {
                 outcome = self.pass().await;
             }
         }
-        let Err(error) = outcome else {
-            self.failures = 0;
-            telemetry::feed_recovered(&self.context.progress, self.feed, Stage::Listing);
-            return Ok(None);
+        let error = match outcome {
+            Ok(webhook) => {
+                self.failures = 0;
+                telemetry::feed_recovered(&self.context.progress, self.feed, Stage::Listing);
+                let PollOptions { interval, interval_with_webhook, .. } = self.context.options;
+                return Ok(Next::Regular(if webhook == Told::Yes { interval_with_webhook } else { interval }));
+            }
+            Err(error) => error,
         };
         if let DiscoveryError::Ledger { source } = error {
             return Err(source);
@@ -106,14 +127,14 @@ impl FeedPoller {
         } else {
             backoff::TROUBLE.wait(self.failures).max(self.context.options.interval)
         };
-        Ok(Some(wait))
+        Ok(Next::Retry(wait))
     }
 
-    async fn pass(&self) -> Result<(), DiscoveryError> {
-        let PollContext { client, ledger, options, .. } = &self.context;
+    async fn pass(&mut self) -> Result<Told, DiscoveryError> {
+        let PollContext { client, ledger, options, progress, .. } = &self.context;
         // Microsoft's clock is known once Entra has answered; windows depend on it.
         client.authenticate(self.feed.tenant).await?;
-        self.subscriptions.ensure(self.feed.content_type).await?;
+        let standing = self.subscriptions.ensure(self.feed.content_type).await?;
 
         let now = client.clock().now();
         let mut cursor = ledger.cursor(self.feed).await?;
@@ -135,41 +156,74 @@ impl FeedPoller {
         if plan.reconciles {
             ledger.record(self.feed, Vec::new(), Some(CursorMove::Reconciled(now)), now).await?;
         }
-        Ok(())
+        let policy = self.context.subscriptions.policy();
+        Ok(match (policy.target(), standing) {
+            (None, Standing::AsWanted) => Told::No,
+            (None, Standing::Impaired(problem)) => {
+                telemetry::webhook_not_removed(self.feed, &problem.to_string());
+                Told::No
+            }
+            (Some(_), Standing::Impaired(problem)) if !problem.flaw.is_harmless() => {
+                telemetry::webhook_fails(progress, self.feed, problem.flaw.code(), &problem.to_string());
+                Told::No
+            }
+            (Some(_), _) => self.notices.read(client, progress, self.feed).await,
+        })
     }
 
     /// Passes at each interval, less often while they fail; for ever.
     async fn run(mut self) -> Result<(), LedgerError> {
         loop {
             let started = Instant::now();
-            let wait = self.pass_and_tell().await?;
-            sleep_until(wait.map_or(started + self.context.options.interval, |wait| Instant::now() + wait)).await;
+            let next = match self.pass_and_tell().await? {
+                Next::Regular(interval) => started + interval,
+                Next::Retry(wait) => Instant::now() + wait,
+            };
+            sleep_until(next).await;
         }
     }
 
     /// Passes until one succeeds, a few times at most.
     async fn run_once(mut self) -> Result<(), LedgerError> {
-        while self.pass_and_tell().await?.is_some() && self.failures < PASSES_ONCE {
+        while matches!(self.pass_and_tell().await?, Next::Retry(_)) && self.failures < PASSES_ONCE {
             sleep(backoff::UNAVAILABLE.wait(self.failures)).await;
         }
         Ok(())
     }
 }
 
-/// Polls all feeds until shutdown.
+/// When the next pass is due.
+enum Next {
+    /// So long after the beginning of this one.
+    Regular(Duration),
+    /// So long after its end.
+    Retry(Duration),
+}
+
+/// Polls the feeds of all tenants until shutdown; also of those that come later, and no longer of those that leave.
 ///
 /// # Errors
 ///
 /// When the ledger fails.
-pub async fn poll_until(context: PollContext, feeds: &[Feed], shutdown: ShutdownSignal) -> Result<(), LedgerError> {
-    let pollers = (0u32..).zip(pollers(&context, feeds)).map(|(number, poller)| async move {
-        sleep(STAGGER.saturating_mul(number)).await;
-        poller.run().await
-    });
-    tokio::select! {
-        // Whatever a pass is doing, it can be dropped: what is recorded is recorded, and the cursor moves last.
-        _ = shutdown => Ok(()),
-        ended = futures::future::try_join_all(pollers) => ended.map(drop),
+pub async fn poll_until(
+    context: PollContext,
+    tenants: &Tenants,
+    content_types: &[ContentType],
+    shutdown: ShutdownSignal,
+) -> Result<(), LedgerError> {
+    let mut pollers = Pollers::new(context, content_types);
+    let mut watch = tenants.watch();
+    tokio::pin!(shutdown);
+    loop {
+        let current = watch.borrow_and_update().clone();
+        pollers.follow(&current);
+        tokio::select! {
+            // Whatever a pass is doing, it can be dropped: what is recorded is recorded, and the cursor moves last.
+            _ = &mut shutdown => return Ok(()),
+            error = pollers.failed() => return Err(error),
+            // Never closed: `tenants` is at hand.
+            _ = watch.changed() => {}
+        }
     }
 }
 
@@ -178,8 +232,15 @@ pub async fn poll_until(context: PollContext, feeds: &[Feed], shutdown: Shutdown
 /// # Errors
 ///
 /// When the ledger fails.
-pub async fn poll_once(context: PollContext, feeds: &[Feed], shutdown: ShutdownSignal) -> Result<(), LedgerError> {
-    let pollers = pollers(&context, feeds).into_iter().map(FeedPoller::run_once);
+pub async fn poll_once(
+    context: PollContext,
+    tenants: &Tenants,
+    content_types: &[ContentType],
+    shutdown: ShutdownSignal,
+) -> Result<(), LedgerError> {
+    let pages = Arc::new(Semaphore::new(PAGES));
+    let poller = |feed| FeedPoller::new(feed, context.clone(), Arc::clone(&pages)).run_once();
+    let pollers = tenants.feeds(content_types).into_iter().map(poller);
     tokio::select! {
         _ = shutdown => {}
         ended = futures::future::try_join_all(pollers) => drop(ended?),
@@ -188,19 +249,60 @@ pub async fn poll_once(context: PollContext, feeds: &[Feed], shutdown: ShutdownS
     Ok(())
 }
 
-fn pollers(context: &PollContext, feeds: &[Feed]) -> Vec<FeedPoller> {
-    let mut tenants = HashMap::new();
-    let pages = Arc::new(Semaphore::new(PAGES));
-    feeds
-        .iter()
-        .map(|feed| {
-            let subscriptions = tenants.entry(feed.tenant).or_insert_with(|| {
-                // As often as reconciliation: that is how long content may be missed that no subscription collects.
-                let recheck = context.options.rhythm.reconcile_interval.to_std().unwrap_or_default();
-                let (client, ledger) = (context.client.clone(), Arc::clone(&context.ledger));
-                Arc::new(Subscriptions::new(feed.tenant, client, ledger, recheck))
-            });
-            FeedPoller::new(*feed, context.clone(), Arc::clone(subscriptions), Arc::clone(&pages))
-        })
-        .collect()
+/// The pollers that run.
+struct Pollers<'a> {
+    context: PollContext,
+    content_types: &'a [ContentType],
+    pages: Arc<Semaphore>,
+    tasks: JoinSet<Result<(), LedgerError>>,
+    tenants: HashMap<TenantId, Vec<AbortHandle>>,
+}
+
+impl<'a> Pollers<'a> {
+    fn new(context: PollContext, content_types: &'a [ContentType]) -> Self {
+        let pages = Arc::new(Semaphore::new(PAGES));
+        Self { context, content_types, pages, tasks: JoinSet::new(), tenants: HashMap::new() }
+    }
+
+    /// Starts what is new and ends what is gone.
+    fn follow<T>(&mut self, current: &BTreeMap<TenantId, T>) {
+        self.tenants.retain(|tenant, tasks| {
+            let stays = current.contains_key(tenant);
+            if !stays {
+                tasks.iter().for_each(AbortHandle::abort);
+            }
+            stays
+        });
+        let mut delay = Duration::ZERO;
+        for tenant in current.keys().copied() {
+            if self.tenants.contains_key(&tenant) {
+                continue;
+            }
+            let mut tasks = Vec::new();
+            for content_type in self.content_types {
+                let feed = Feed { tenant, content_type: *content_type };
+                let poller = FeedPoller::new(feed, self.context.clone(), Arc::clone(&self.pages));
+                let running = async move {
+                    sleep(delay).await;
+                    poller.run().await
+                };
+                tasks.push(self.tasks.spawn(running.in_current_span()));
+                delay += STAGGER;
+            }
+            self.tenants.insert(tenant, tasks);
+        }
+    }
+
+    /// Waits until a poller cannot go on.
+    async fn failed(&mut self) -> LedgerError {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok(Err(error))) => return error,
+                Some(Err(join)) if join.is_panic() => panic::resume_unwind(join.into_panic()),
+                // Aborted, with its tenant.
+                Some(_) => {}
+                None => futures::future::pending().await,
+            }
+        }
+    }
 }

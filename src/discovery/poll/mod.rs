@@ -1,6 +1,7 @@
 //! Mode `poll`: each feed is listed by itself, window by window, so that a sick one holds up nobody.
 
 mod feed;
+mod notices;
 mod window;
 
 pub use self::{
