@@ -5,6 +5,7 @@
 //! part of the program agrees on the date.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use governor::nanos::Nanos;
 use tokio::time::Instant;
 
 /// A source of the current UTC time.
@@ -53,6 +54,24 @@ impl Clock {
                 origin.checked_add_signed(elapsed).and_then(|now| now.checked_add_signed(*ahead)).unwrap_or(*origin)
             }
         }
+    }
+}
+
+/// tokio's clock for governor, so that paused time in tests holds for rates, too.
+#[derive(Clone, Debug)]
+pub(crate) struct TokioClock(Instant);
+
+impl TokioClock {
+    pub(crate) fn starting_now() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl governor::clock::Clock for TokioClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        self.0.elapsed().into()
     }
 }
 

@@ -22,6 +22,7 @@ mod run_mode;
 pub mod simulator;
 pub mod source;
 pub mod telemetry;
+pub mod tenancy;
 pub mod tenants;
 pub mod transport;
 

@@ -1,47 +1,212 @@
 //! The source component: puts the rooms together.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures::FutureExt;
+use tokio::sync::mpsc;
 use tracing::{error, info};
 
 use crate::{
     RunMode,
+    activity::Origin,
     collector::{BatchLimits, Collector, CollectorError, CollectorOptions, Limits, Shared, State, Work, maintain},
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
-    config::Office365Config,
+    config::{Mode, Office365Config, SecretError},
     connection::Connection,
     content::{ContentType, Feed},
     discovery::{
-        SubscriptionBook, WebhookPolicy,
+        SubscriptionBook, WebhookPolicy, WebhookTarget,
         poll::{PollContext, PollOptions, Rhythm, poll_once, poll_until},
+        webhook::{
+            Admission, AuthId, Endpoint, EndpointOptions, EndpointParts, Listener, SourceRates, StateKey, WebhookHandle,
+        },
     },
-    ledger::{Ledger, RedbLedger},
+    ledger::{Ledger, LedgerError, RedbLedger},
     telemetry::{Progress, Totals},
+    tenancy::{self, Registrar, Tenancy},
     tenants::Tenants,
 };
 
 #[async_trait]
 impl SourceConfig for Office365Config {
     async fn build(&self, cx: SourceContext) -> crate::Result<Source> {
-        self.validate(&format!("sources.{}", cx.key))?;
-        let key = format!("sources.{}.auth.client_secret", cx.key);
+        let path = format!("sources.{}", cx.key);
+        self.validate(&path)?;
         // Read once now, so that an unreadable secret is an error at the start and not a pause later.
-        self.auth.client_secret.resolve(&key)?;
+        self.auth.client_secret.resolve(&format!("{path}.auth.client_secret"))?;
+        let auth_id = self.webhook.resolve_auth_id(&format!("{path}.webhook.auth_id"))?;
 
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
         let dedupe_window = time_delta(self.dedupe.window.get());
         let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, dedupe_window).await?);
-
-        let Connection { client, .. } =
-            Connection::new(self, &format!("sources.{}", cx.key), &cx.proxy, &cx.extra_context)?;
+        let connection = Connection::new(self, &path, &cx.proxy, &cx.extra_context)?;
         let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
-
         let mode = cx.extra_context.get::<RunMode>().copied().unwrap_or_default();
         let progress = cx.extra_context.get::<Progress>().cloned().unwrap_or_default();
-        let options = CollectorOptions {
+
+        let listener = match (self.mode, mode) {
+            (Mode::Webhook, RunMode::Continuous) => Some(Listener::bind(&self.webhook).await?),
+            // A run that ends by itself lists what there is, in either mode.
+            (Mode::Poll, _) | (Mode::Webhook, RunMode::Once) => None,
+        };
+        let auth_id = match auth_id {
+            Some(auth_id) => AuthId::from(auth_id),
+            None => AuthId::from(ledger.auth_id(AuthId::generate().expose().into()).await?),
+        };
+        let subscriptions = SubscriptionBook::new(
+            connection.client.clone(),
+            Arc::clone(&ledger),
+            self.webhook_policy(mode, &auth_id),
+            self.recheck(),
+        );
+        let tenancy = Tenancy {
+            tenants: tenants.clone(),
+            ledger: Arc::clone(&ledger),
+            client: connection.client.clone(),
+            subscriptions: subscriptions.clone(),
+            content_types: self.content_types.clone(),
+            progress: progress.clone(),
+        };
+        tenancy.tell_what_is_missing();
+
+        let work = Work::default();
+        let webhook = listener.map(|listener| {
+            let webhook = self.endpoint(&path, auth_id, &connection, &tenancy, &work);
+            if let Some(handle) = cx.extra_context.get::<WebhookHandle>() {
+                handle.fill(listener.address(), webhook.0.clone());
+            }
+            Webhook { listener, endpoint: webhook.0, ledger_failed: webhook.1 }
+        });
+        let options = self.collector_options(&cx, mode, directory.clone());
+        let state = State::new(&options);
+        let shared = Arc::new(Shared {
+            ledger: Arc::clone(&ledger),
+            client: connection.client.clone(),
+            out: cx.out,
+            component: Arc::new(cx.key.clone()),
+            tenants: tenants.clone(),
+            options,
+            progress: progress.clone(),
+            state,
+        });
+        let poll = PollContext {
+            client: connection.client,
+            ledger,
+            subscriptions,
+            work: work.clone(),
+            progress,
+            options: self.poll_options(),
+        };
+        let collector = Collector::new(Arc::clone(&shared), &self.content_types, work);
+        info!(
+            message = "Source starts.",
+            component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
+            content_types = self.content_types.len(),
+        );
+        let content_types = self.content_types.clone();
+        let control = Control { tenancy, directory };
+        let shutdown = cx.shutdown;
+        Ok(Running { shared, collector, poll, webhook, control, content_types, mode, shutdown }.run().boxed())
+    }
+
+    fn outputs(&self, global_log_namespace: LogNamespace) -> Vec<SourceOutput> {
+        vec![SourceOutput::new_logs(global_log_namespace)]
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        // The ledger has a lock of its own.
+        match self.mode {
+            Mode::Poll => Vec::new(),
+            Mode::Webhook => vec![Resource::tcp(self.webhook.listen)],
+        }
+    }
+
+    fn can_acknowledge(&self) -> bool {
+        true
+    }
+}
+
+/// For how many senders their requests are counted.
+const MOST_SENDERS: usize = 10_000;
+
+impl Office365Config {
+    /// Subscriptions are looked at again as often as reconciliation: that is how long content may be missed that no
+    /// subscription collects, or that no notification tells of.
+    fn recheck(&self) -> Duration {
+        match self.mode {
+            Mode::Poll => self.poll.reconcile_interval(),
+            // A little less, since each pass reconciles and a little time goes by within one.
+            Mode::Webhook => self.webhook.reconcile_interval() * 9 / 10,
+        }
+    }
+
+    /// What the webhooks of subscriptions are to be.
+    pub(crate) fn webhook_policy(&self, mode: RunMode, auth_id: &AuthId) -> WebhookPolicy {
+        match (self.mode, mode, self.webhook.public_url()) {
+            (Mode::Webhook, RunMode::Continuous, Some(address)) => WebhookPolicy::With(Arc::new(WebhookTarget {
+                address: address.clone(),
+                auth_id: auth_id.expose().into(),
+                expires_after: self.webhook.expiration.get(),
+            })),
+            (Mode::Webhook, ..) => WebhookPolicy::Untouched,
+            (Mode::Poll, ..) => WebhookPolicy::Without,
+        }
+    }
+
+    /// The key that invitations to consent are signed with, read anew each time.
+    pub(crate) fn state_key(&self, path: &str) -> Result<StateKey, SecretError> {
+        let secret = self.auth.client_secret.resolve(&format!("{path}.auth.client_secret"))?;
+        Ok(StateKey::derive(&secret, self.auth.client_id))
+    }
+
+    fn endpoint(
+        &self,
+        path: &str,
+        auth_id: AuthId,
+        connection: &Connection,
+        tenancy: &Tenancy,
+        work: &Work,
+    ) -> (Endpoint, mpsc::UnboundedReceiver<LedgerError>) {
+        let (config, key_path) = (self.clone(), path.to_owned());
+        let registrar = Registrar {
+            tenancy: tenancy.clone(),
+            tokens: Arc::clone(&connection.tokens),
+            state_key: Arc::new(move || config.state_key(&key_path).map_err(|error| error.to_string())),
+            redirect_uri: self.webhook.public_url().cloned().unwrap_or_else(|| self.api_endpoint()),
+        };
+        let limits = &self.webhook.limits;
+        let options = EndpointOptions {
+            path: self.webhook.path.clone(),
+            auth_id,
+            needs_certificate: self.webhook.tls.enabled && self.webhook.tls.client_ca_file.is_some(),
+            admission: Admission {
+                client_id: self.auth.client_id,
+                content_types: self.content_types.iter().copied().collect(),
+                origin: Origin::new(&self.api_endpoint()),
+            },
+            trusted_proxies: self.webhook.trusted_proxies.iter().map(|network| network.get()).collect(),
+            max_body: limits.max_body_bytes.as_usize(),
+            body_timeout: limits.body_timeout(),
+        };
+        let per_minute = limits.quota_per_minute();
+        // Microsoft announces a busy hour's content in one go.
+        let burst = per_minute.min(NonZeroU32::new(per_minute.get() / 4).unwrap_or(NonZeroU32::MIN));
+        let parts = EndpointParts {
+            rates: SourceRates::new(per_minute, burst, MOST_SENDERS),
+            tenants: tenancy.tenants.clone(),
+            ledger: Arc::clone(&tenancy.ledger),
+            work: work.clone(),
+            progress: tenancy.progress.clone(),
+            clock: connection.client.clock().clone(),
+            registrar,
+        };
+        Endpoint::new(options, parts)
+    }
+
+    fn collector_options(&self, cx: &SourceContext, mode: RunMode, spool_directory: PathBuf) -> CollectorOptions {
+        CollectorOptions {
             concurrency: self.request.concurrency as usize,
             body: Limits {
                 spool_threshold: self.memory.spool_threshold.as_usize(),
@@ -55,64 +220,14 @@ impl SourceConfig for Office365Config {
             max_buffered_bytes: self.memory.max_buffered_bytes.as_usize(),
             acknowledgements: cx.do_acknowledgements(self.acknowledgements),
             mode,
-            spool_directory: directory,
-        };
-        let state = State::new(&options);
-        let shared = Arc::new(Shared {
-            ledger: Arc::clone(&ledger),
-            client: client.clone(),
-            out: cx.out,
-            component: Arc::new(cx.key.clone()),
-            tenants: tenants.clone(),
-            options,
-            progress: progress.clone(),
-            state,
-        });
-        let work = Work::default();
-        // Between passes, and while a webhook tells of new content, as often as reconciliation.
-        let subscriptions =
-            SubscriptionBook::new(client.clone(), Arc::clone(&ledger), self.webhook_policy(mode), self.recheck());
-        let options = self.poll_options();
-        let poll = PollContext { client, ledger, subscriptions, work: work.clone(), progress, options };
-        let collector = Collector::new(Arc::clone(&shared), &self.content_types, work);
-        info!(
-            message = "Source starts.",
-            component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
-            content_types = self.content_types.len(),
-        );
-        let content_types = self.content_types.clone();
-        Ok(Running { shared, collector, poll, content_types, mode, shutdown: cx.shutdown }.run().boxed())
-    }
-
-    fn outputs(&self, global_log_namespace: LogNamespace) -> Vec<SourceOutput> {
-        vec![SourceOutput::new_logs(global_log_namespace)]
-    }
-
-    fn resources(&self) -> Vec<Resource> {
-        // The ledger has a lock of its own; polling needs nothing else for itself.
-        Vec::new()
-    }
-
-    fn can_acknowledge(&self) -> bool {
-        true
-    }
-}
-
-impl Office365Config {
-    /// Subscriptions are looked at again as often as reconciliation: that is how long content may be missed that no
-    /// subscription collects.
-    fn recheck(&self) -> Duration {
-        self.poll.reconcile_interval()
-    }
-
-    fn webhook_policy(&self, _mode: RunMode) -> WebhookPolicy {
-        WebhookPolicy::Without
+            spool_directory,
+        }
     }
 
     fn poll_options(&self) -> PollOptions {
         PollOptions {
             interval: self.poll.interval(),
-            interval_with_webhook: self.poll.interval(),
+            interval_with_webhook: self.webhook.reconcile_interval(),
             rhythm: Rhythm {
                 start_from: time_delta(self.start_from.get()),
                 overlap: time_delta(self.poll.overlap()),
@@ -127,11 +242,56 @@ fn time_delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
+/// The webhook of a source that is about to run.
+struct Webhook {
+    listener: Listener,
+    endpoint: Endpoint,
+    ledger_failed: mpsc::UnboundedReceiver<LedgerError>,
+}
+
+impl Webhook {
+    /// Serves for ever; turns notifications away once the source is to stop.
+    async fn run(mut self, shutdown: ShutdownSignal) -> Result<(), CollectorError> {
+        let endpoint = self.endpoint.clone();
+        let closing = async move {
+            shutdown.await;
+            endpoint.close();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = self.listener.serve(self.endpoint) => Ok(()),
+            () = closing => Ok(()),
+            Some(error) = self.ledger_failed.recv() => Err(error.into()),
+        }
+    }
+}
+
+/// What the command line asks of a source that runs.
+struct Control {
+    tenancy: Tenancy,
+    directory: PathBuf,
+}
+
+impl Control {
+    /// Answers for ever.
+    async fn run(self) {
+        #[cfg(unix)]
+        tenancy::control::serve(&self.directory, self.tenancy).await;
+        #[cfg(not(unix))]
+        {
+            let _ = (self.tenancy, self.directory);
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// A source that is about to run.
 struct Running {
     shared: Arc<Shared>,
     collector: Collector,
     poll: PollContext,
+    webhook: Option<Webhook>,
+    control: Control,
     content_types: Vec<ContentType>,
     mode: RunMode,
     shutdown: ShutdownSignal,
@@ -139,7 +299,7 @@ struct Running {
 
 impl Running {
     async fn run(self) -> Result<(), ()> {
-        let Self { shared, collector, poll, content_types, mode, shutdown } = self;
+        let Self { shared, collector, poll, webhook, control, content_types, mode, shutdown } = self;
         let tenants = shared.tenants.clone();
         let discovery = async {
             match mode {
@@ -147,10 +307,20 @@ impl Running {
                 RunMode::Once => poll_once(poll, &tenants, &content_types, shutdown.clone()).await,
             }
         };
+        let webhook = async {
+            match webhook {
+                Some(webhook) => webhook.run(shutdown.clone()).await,
+                None => std::future::pending().await,
+            }
+        };
         let outcome = tokio::select! {
+            // The listener goes first: it answers Microsoft's validation while discovery starts a subscription.
+            biased;
+            outcome = webhook => outcome,
             // Discovery ends first, on shutdown or when all is listed; the collector decides when the source is done.
             outcome = async { tokio::try_join!(async { discovery.await.map_err(CollectorError::from) }, collector.run(shutdown.clone())) } => outcome.map(drop),
             Err(error) = maintain(Arc::clone(&shared)) => Err(error),
+            () = control.run() => Ok(()),
         };
         if let Err(error) = outcome {
             error!(

@@ -15,6 +15,39 @@ use tempfile::TempDir;
 
 const SECRET: &str = "hunter2-abc8Q~xyz";
 
+/// A certificate for demo.example.com, signed by its own key and by nobody else.
+const CERTIFICATE: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBqzCCAVCgAwIBAgIUdO0hHECNdeoaWLpXlBpa1ukFy8cwCgYIKoZIzj0EAwIw
+GzEZMBcGA1UEAwwQZGVtby5leGFtcGxlLmNvbTAgFw0yNjExMjIxNDAyNDhaGA8y
+MTI2MTAyOTE0MDI0OFowGzEZMBcGA1UEAwwQZGVtby5leGFtcGxlLmNvbTBZMBMG
+ByqGSM49AgEGCCqGSM49AwEHA0IABNsqYY7CERXBvddtjbZFr44b48ZfUfJuI64M
+mCkwOg+FP2C3N2WL5WKBTZWY0FJHhWXCCn2MD+4WL6HQFy3/oKajcDBuMB0GA1Ud
+DgQWBBTpmgCGkmrQP1yuhw1UWg69akI2sTAfBgNVHSMEGDAWgBTpmgCGkmrQP1yu
+hw1UWg69akI2sTAPBgNVHRMBAf8EBTADAQH/MBsGA1UdEQQUMBKCEGRlbW8uZXhh
+bXBsZS5jb20wCgYIKoZIzj0EAwIDSQAwRgIhAKyGuvWTx3+x8Ux8koWy/XY36rSy
+jr1JTFSNwKXEtBiQAiEA7coFxyLb3qzVPiqf1fxyVUH9Kbmao3yqt7B542KYves=
+-----END CERTIFICATE-----
+";
+
+/// The key of [`CERTIFICATE`]; opens nothing.
+const KEY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0TiMrvubHnjBXJIM
+MxDzP3Mx+OYqBeqxdZcazJRBuiihRANCAATbKmGOwhEVwb3XbY22Ra+OG+PGX1Hy
+biOuDJgpMDoPhT9gtzdli+VigU2VmNBSR4Vlwgp9jA/uFi+h0Bct/6Cm
+-----END PRIVATE KEY-----
+";
+
+/// A key of no certificate.
+const OTHER_KEY: &str = "\
+-----BEGIN EC PRIVATE KEY-----
+MHcCAQEEINY1rV21NiyFvnKyMDctohlVmMs6rn5P6DmfkaefLPMeoAoGCCqGSM49
+AwEHoUQDQgAEyedjV7dLzIwr0/4+qNlwX596Eux7IbeoP5UDKEZ+aZ4al5kRfWI0
+j5SIg2ZJd4z+tv6jMvsBamLzR6YpTa130g==
+-----END EC PRIVATE KEY-----
+";
+
 struct Files {
     dir: TempDir,
 }
@@ -57,9 +90,42 @@ inputs = ["m365"]
     }
 }
 
+impl Files {
+    /// Writes a configuration of mode "webhook", with files that it can run with but for what `change` does to it.
+    fn webhook_config(&self, change: impl FnOnce(String) -> String) -> PathBuf {
+        for (name, text) in
+            [("webhook.crt", CERTIFICATE), ("webhook.key", KEY), ("ca.pem", CERTIFICATE), ("tags.json", "{}")]
+        {
+            fs::write(self.path(name), text).unwrap();
+        }
+        self.config(|text| {
+            let text = text.replace("type = \"office365\"", "type = \"office365\"\nmode = \"webhook\"");
+            change(format!(
+                r#"{text}
+[sources.m365.webhook]
+listen = "127.0.0.1:8443"
+public_url = "https://demo.example.com:8443/wh/o365/"
+auth_id = {{ env = "TEST_AUTH_ID" }}
+allowed_sources = ["service_tag:M365ManagementActivityApiWebhook", "203.0.113.7"]
+service_tags_file = {tags:?}
+
+[sources.m365.webhook.tls]
+crt_file = {crt:?}
+key_file = {key:?}
+client_ca_file = {ca:?}
+"#,
+                tags = self.path("tags.json").to_str().unwrap(),
+                crt = self.path("webhook.crt").to_str().unwrap(),
+                key = self.path("webhook.key").to_str().unwrap(),
+                ca = self.path("ca.pem").to_str().unwrap(),
+            ))
+        })
+    }
+}
+
 fn program() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("office365-source"));
-    command.env("TEST_CLIENT_SECRET", SECRET).env_remove("OFFICE365_LOG");
+    command.env("TEST_CLIENT_SECRET", SECRET).env("TEST_AUTH_ID", "0123456789abcdef").env_remove("OFFICE365_LOG");
     command
 }
 
@@ -145,6 +211,105 @@ fn a_secret_that_looks_wrong_is_hinted_at() {
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stderr).contains("sources.m365.auth.client_secret: the client secret looks like a GUID"));
+}
+
+#[test]
+fn a_good_webhook_is_summed_up() {
+    let files = Files::new();
+    let output = with_config("validate", &files.webhook_config(|text| text));
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!((output.status.code(), stderr.as_str()), (Some(0), ""), "nothing to hint at");
+    let shown = |name: &str| files.path(name).display().to_string();
+    for expected in [
+        "  listener: 127.0.0.1:8443, path /wh/o365/",
+        "  public URL: https://demo.example.com:8443/wh/o365/",
+        "  AuthID: the environment variable TEST_AUTH_ID",
+        &format!("  TLS: certificate {}, key {}, client", shown("webhook.crt"), shown("webhook.key")),
+        &format!("client certificates of manage.office.com by {}", shown("ca.pem")),
+        "  allowed sources: service_tag:M365ManagementActivityApiWebhook, 203.0.113.7",
+        &format!("  service tags: {}", shown("tags.json")),
+        "  trusted proxies: none",
+        "  expiration: never",
+        "  reconciliation: every 900 seconds",
+    ] {
+        assert!(stdout.contains(expected), "{expected:?} is not in: {stdout}");
+    }
+    assert!(!stdout.contains("0123456789abcdef"), "{stdout}");
+}
+
+#[test]
+fn every_file_of_a_webhook_is_looked_at() {
+    let files = Files::new();
+    let config = files.webhook_config(|text| text.replace("TEST_AUTH_ID", "TEST_UNSET_AUTH_ID"));
+    for (name, text) in [
+        ("webhook.crt", "-----BEGIN CERTIFICATE-----\nAAAA"),
+        ("webhook.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"),
+        ("ca.pem", ""),
+        ("tags.json", "<html>"),
+    ] {
+        fs::write(files.path(name), text).unwrap();
+    }
+    let output = with_config("validate", &config);
+    let at = |key: &str, name: &str| format!("sources.m365.webhook.{key}: {} ", files.path(name).display());
+    let expected = [
+        "sources.m365.webhook.auth_id: the environment variable TEST_UNSET_AUTH_ID is not set",
+        &format!("{}is no PEM file of certificates: it ends within a section", at("tls.crt_file", "webhook.crt")),
+        &format!("{}is no PEM file of a private key: it holds none. ", at("tls.key_file", "webhook.key")),
+        &format!("{}is no PEM file of certificates: it holds no section", at("tls.client_ca_file", "ca.pem")),
+        &format!("{}is not JSON: ", at("service_tags_file", "tags.json")),
+    ];
+    assert_fails(&output, 1, &expected);
+    assert_eq!(text(&output.stderr).lines().count(), 5, "{}", text(&output.stderr));
+
+    for name in ["webhook.crt", "webhook.key", "ca.pem", "tags.json"] {
+        fs::remove_file(files.path(name)).unwrap();
+    }
+    let output = with_config("validate", &config);
+    let missing = |name: &str| format!("cannot read {}: ", files.path(name).display());
+    let expected = ["webhook.crt", "webhook.key", "ca.pem", "tags.json"].map(missing);
+    assert_fails(&output, 1, &expected.each_ref().map(String::as_str));
+}
+
+#[test]
+fn a_key_of_another_certificate_is_told_and_not_shown() {
+    let files = Files::new();
+    let config = files.webhook_config(|text| text);
+    fs::write(files.path("webhook.key"), OTHER_KEY).unwrap();
+    let expected = ["sources.m365.webhook.tls.key_file: ", "cannot serve with the certificate in ", "made together"];
+    assert_fails(&with_config("validate", &config), 1, &expected);
+    // Where the parser would quote the line.
+    fs::write(files.path("webhook.key"), KEY.replace("KEY-----\nMIGH", "KEY-----MIGH")).unwrap();
+    let output = with_config("validate", &config);
+    assert_fails(&output, 1, &["sources.m365.webhook.tls.key_file: "]);
+    assert!(!text(&output.stderr).contains("MIGH"), "{}", text(&output.stderr));
+    assert!(!text(&output.stderr).contains("77, 73, 71, 72"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_a_webhook_may_not_mean_is_hinted_at() {
+    let files = Files::new();
+    let config = files.webhook_config(|text| {
+        text.replace("https://demo.example.com:8443/wh/o365/", "https://other.example.com/wh/o365")
+    });
+    let output = program().env("TEST_AUTH_ID", "short").args(["validate", "-c"]).arg(config).output().unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    for expected in [
+        "sources.m365.webhook.public_url: its path \"/wh/o365\" lacks the `/` at the end",
+        "sources.m365.webhook.auth_id: the AuthID is short enough to be guessed",
+        "sources.m365.webhook.tls.crt_file: the certificate is not for other.example.com",
+    ] {
+        assert!(stderr.contains(expected), "{expected:?} is not in: {stderr}");
+    }
+    assert_eq!(stderr.lines().count(), 3, "{stderr}");
+}
+
+#[test]
+fn the_listener_and_the_metrics_cannot_share_a_port() {
+    let files = Files::new();
+    let config = files.webhook_config(|text| format!("{text}\n[telemetry]\nlisten = \"127.0.0.1:8443\"\n"));
+    let expected = ["telemetry.listen and sources.m365 both need the TCP address 127.0.0.1:8443"];
+    assert_fails(&with_config("validate", &config), 1, &expected);
 }
 
 #[test]

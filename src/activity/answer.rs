@@ -177,7 +177,8 @@ pub fn parse_listing(body: &[u8]) -> Result<Vec<ContentEntry>, MalformedAnswer> 
     Ok(parse_array::<Box<RawValue>>(body)?.iter().map(|element| parse_entry(element.get())).collect())
 }
 
-fn parse_entry(element: &str) -> ContentEntry {
+/// Reads an element of a content listing, or of a notification, which has the same members and more.
+pub(crate) fn parse_entry(element: &str) -> ContentEntry {
     let unusable = |problem| ContentEntry::Unusable { problem, element: element.chars().take(200).collect() };
     let Ok(entry) = serde_json::from_str::<RawEntry>(element) else { return unusable("it is no object of strings") };
     let Some(content_id) = entry.content_id.filter(|id| !id.is_empty()) else { return unusable("no contentId") };

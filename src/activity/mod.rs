@@ -14,6 +14,7 @@ mod subscriptions;
 mod throttle;
 mod uri;
 
+pub(crate) use self::answer::parse_entry;
 pub use self::{
     answer::{
         ContentEntry, ListedWebhook, MalformedAnswer, NotificationAttempt, SecretAuthId, SensitiveType, Subscription,

@@ -20,6 +20,8 @@ use governor::{
 use rand::RngExt;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::clock::TokioClock;
+
 /// Even a tenant that is throttled all the time is asked this often a minute.
 const SLOWEST: u32 = 6;
 
@@ -30,18 +32,6 @@ const RECOVERY: Duration = Duration::from_secs(60);
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// tokio's clock for governor, so that paused time in tests holds here, too.
-#[derive(Clone, Debug)]
-struct TokioClock(Instant);
-
-impl Clock for TokioClock {
-    type Instant = Nanos;
-
-    fn now(&self) -> Nanos {
-        self.0.elapsed().into()
-    }
-}
 
 type Bucket = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Nanos>>;
 
@@ -151,7 +141,7 @@ impl Throttle {
 /// At most two seconds' worth of requests at once.
 fn bucket(per_minute: NonZeroU32) -> Bucket {
     let burst = NonZeroU32::new(per_minute.get() / 30).unwrap_or(NonZeroU32::MIN);
-    RateLimiter::direct_with_clock(Quota::per_minute(per_minute).allow_burst(burst), TokioClock(Instant::now()))
+    RateLimiter::direct_with_clock(Quota::per_minute(per_minute).allow_burst(burst), TokioClock::starting_now())
 }
 
 /// A new bucket is full; one that replaces another must not give its burst again.

@@ -1,5 +1,7 @@
 //! `office365-source validate`
 
+mod webhook;
+
 use std::{
     fmt::Display,
     fs,
@@ -13,7 +15,7 @@ use super::{
     output::{complain, print},
 };
 use crate::{
-    config::{self, Office365Config, SinkConfig, SourceEntry, TenantConfig, TopologyConfig},
+    config::{self, Mode, Office365Config, SinkConfig, SourceEntry, TenantConfig, TopologyConfig},
     host,
 };
 
@@ -48,6 +50,9 @@ impl Findings {
             let secret = findings.check(source.auth.client_secret.resolve(&key));
             let hint = secret.as_ref().and_then(config::secret_hint);
             findings.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
+            if source.mode == Mode::Webhook {
+                webhook::check(&mut findings, &format!("sources.{name}.webhook"), &source.webhook);
+            }
         }
         for (name, sink) in &topology.sinks {
             findings.check(host::check_sink(name, sink));
@@ -106,5 +111,11 @@ fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
         Some(domain) => format!("  tenant: {id} ({domain})"),
         None => format!("  tenant: {id}"),
     }));
+    if source.mode == Mode::Webhook {
+        if source.tenants.is_empty() {
+            lines.push("  tenants: those that register".to_owned());
+        }
+        lines.extend(webhook::summary(&source.webhook));
+    }
     lines
 }

@@ -173,6 +173,10 @@ fn problem(message: &str, node: Option<&Node<'_>>) -> (String, Option<String>) {
         let near = near.map_or_else(String::new, |near| format!("; did you mean \"{near}\"?"));
         return (format!("{given:?} is not known here{near}"), None);
     }
+    if node.is_some_and(Node::is_secret) {
+        // The schema knows a variable that fits the key.
+        return ("is not a secret reference".to_owned(), None);
+    }
     match node.and_then(Node::format) {
         Some("uuid") if message.starts_with("UUID") => return ("is not a GUID".to_owned(), None),
         // `Url` appends the text that it was given.

@@ -124,6 +124,11 @@ impl Problems {
         }
     }
 
+    /// What was found, by whatever name: for advice that is no error.
+    pub(super) fn into_vec(self) -> Vec<ConfigError> {
+        self.errors
+    }
+
     pub(super) fn finish(self) -> Result<(), ConfigErrors> {
         ConfigErrors::check(self.errors)
     }

@@ -26,6 +26,7 @@ mod source;
 mod structure;
 mod topology;
 mod validate;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -43,3 +44,7 @@ pub use secret::{SecretError, SecretRef, secret_hint};
 pub use size::{ByteSize, InvalidSize};
 pub use source::{AcknowledgementsConfig, AuthConfig, EventSchema, Mode, Office365Config, TenantConfig};
 pub use topology::{ConsoleSinkConfig, FileSinkConfig, SinkConfig, SourceEntry, TelemetryConfig, TopologyConfig};
+pub use webhook::{
+    InvalidExpiration, InvalidNetwork, InvalidSourceRule, Network, SourceRule, WebhookConfig, WebhookExpiration,
+    WebhookLimits, WebhookTlsConfig, auth_id_hint,
+};

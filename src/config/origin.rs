@@ -34,7 +34,8 @@ pub(super) fn check(problems: &mut Problems, key: &str, url: &Url, example: &str
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// Whether the host is this machine by its address or by name.
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

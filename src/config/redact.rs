@@ -6,7 +6,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{error::ConfigErrors, structure::nearest};
+use super::{error::ConfigErrors, schema, structure::nearest};
 
 /// Shorter texts would blot out half the message, and are no secrets of Microsoft's.
 const SHORTEST: usize = 4;
@@ -59,7 +59,7 @@ fn collect(value: &Value, secret: bool, secrets: &mut Vec<String>) {
                 if secret && nearest(key, ["env", "file"]).is_none() {
                     secrets.push(key.clone());
                 }
-                collect(value, (secret && !reference) || key == "client_secret", secrets);
+                collect(value, (secret && !reference) || schema::is_secret_key(key), secrets);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

@@ -16,7 +16,13 @@ static FILE: LazyLock<Value> = LazyLock::new(|| {
 
 static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let mut keys = BTreeSet::new();
-    collect_keys(&FILE, &mut keys);
+    collect_keys(&FILE, &|_| true, &mut keys);
+    keys
+});
+
+static SECRET_KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let mut keys = BTreeSet::new();
+    collect_keys(&FILE, &|schema| Node { root: &FILE, parts: Vec::new() }.with(schema).is_secret(), &mut keys);
     keys
 });
 
@@ -39,6 +45,11 @@ pub(super) fn file() -> &'static Value {
 /// Whether some table of the file has a key of this name.
 pub(super) fn has_key(name: &str) -> bool {
     KEYS.contains(name)
+}
+
+/// Whether what some table of the file has below a key of this name may not be shown.
+pub(super) fn is_secret_key(name: &str) -> bool {
+    SECRET_KEYS.contains(name)
 }
 
 fn generate<T: JsonSchema>() -> Value {
@@ -72,15 +83,16 @@ fn entitle(schema: &mut Value, title: &str) {
     }
 }
 
-fn collect_keys(schema: &Value, keys: &mut BTreeSet<String>) {
+/// Adds the names of the keys whose schema is one of those meant.
+fn collect_keys(schema: &Value, meant: &impl Fn(&Value) -> bool, keys: &mut BTreeSet<String>) {
     match schema {
         Value::Object(map) => {
             if let Some(Value::Object(properties)) = map.get("properties") {
-                keys.extend(properties.keys().cloned());
+                keys.extend(properties.iter().filter(|(_, schema)| meant(schema)).map(|(key, _)| key.clone()));
             }
-            map.values().for_each(|value| collect_keys(value, keys));
+            map.values().for_each(|value| collect_keys(value, meant, keys));
         }
-        Value::Array(items) => items.iter().for_each(|item| collect_keys(item, keys)),
+        Value::Array(items) => items.iter().for_each(|item| collect_keys(item, meant, keys)),
         _ => {}
     }
 }
@@ -198,7 +210,9 @@ impl<'s> Node<'s> {
         let range = (self.keyword("minimum"), self.keyword("maximum"));
         let choices = self.choices();
         let write = if let Some(example) = example {
-            format!("Write {key} = {}.", as_toml(example))
+            let or =
+                if self.is_secret() { format!(" or {key} = {{ file = \"/path/to/secret\" }}") } else { String::new() };
+            format!("Write {key} = {}{or}.", as_toml(example))
         } else if !choices.is_empty() {
             let choices: Vec<_> = choices.iter().map(|choice| format!("{key} = \"{choice}\"")).collect();
             format!("Write {}.", choices.join(" or "))

@@ -98,10 +98,10 @@ impl SecretRef {
         }
     }
 
-    /// Adds what can be said against the reference without reading what it refers to.
-    pub(super) fn check(&self, problems: &mut Problems, key: &str) {
-        let help =
-            format!("Write {key} = {{ env = \"M365_CLIENT_SECRET\" }} or {key} = {{ file = \"/path/to/secret\" }}.");
+    /// Adds what can be said against the reference without reading what it refers to. `variable` is a name that fits
+    /// what the secret is for.
+    pub(super) fn check(&self, problems: &mut Problems, key: &str, variable: &str) {
+        let help = format!("Write {key} = {{ env = \"{variable}\" }} or {key} = {{ file = \"/path/to/secret\" }}.");
         match self {
             Self::Inline(secret) => {
                 let text = secret.expose_secret();
@@ -221,7 +221,7 @@ impl<'de> Deserialize<'de> for SecretRef {
         };
         read.ok_or_else(|| {
             de::Error::custom(
-                "is not a secret reference; write a string, { env = \"M365_CLIENT_SECRET\" } or { file = \"/path/to/secret\" }",
+                "is not a secret reference; write a string, { env = \"NAME\" } or { file = \"/path/to/secret\" }",
             )
         })
     }
@@ -234,8 +234,7 @@ impl JsonSchema for SecretRef {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "description": "A secret, or where to read it. A variable or file is read anew for each token request, so that a \
-                            rotated secret needs no restart.",
+            "description": "A secret, or where to read it.",
             // Tells every reader of the schema, our own error messages among them, that nothing below may be shown.
             "writeOnly": true,
             "oneOf": [
@@ -329,7 +328,7 @@ mod tests {
         for bad in ["123456", "[\"hunter2\"]", "{\"env\":\"A\",\"file\":\"hunter2\"}", "{\"hunter2\":\"hunter2\"}"] {
             let error = serde_json::from_str::<SecretRef>(bad).unwrap_err().to_string();
             assert!(!error.contains("hunter2") && !error.contains("123456"), "{error}");
-            assert!(error.contains("M365_CLIENT_SECRET"), "{error}");
+            assert!(error.contains("{ env = \"NAME\" }"), "{error}");
         }
     }
 

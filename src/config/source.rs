@@ -11,6 +11,7 @@ use super::{
     limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig},
     network::{ProxyConfig, TlsConfig},
     secret::SecretRef,
+    webhook::WebhookConfig,
 };
 use crate::content::{ContentType, TenantId};
 
@@ -20,9 +21,8 @@ const TOKEN_PATH: &str = "/oauth2/v2.0/token";
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Office365Config {
-    /// How new content is found. Mode "webhook" is not available in this version.
+    /// How new content is found.
     #[serde(default)]
-    #[schemars(example = Mode::Poll)]
     pub mode: Mode,
 
     /// The Microsoft cloud that holds the tenants. It stands for `endpoint` and `auth_endpoint`. Default: "enterprise".
@@ -36,7 +36,7 @@ pub struct Office365Config {
     pub content_types: Vec<ContentType>,
 
     /// The GUID that Microsoft counts requests by: the tenant id of the company that runs this collector. Required with
-    /// several tenants. Default: the tenant id when there is one tenant.
+    /// several tenants, and without any. Default: the tenant id when there is one tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"6a98b5da-7b3c-4486-bb0b-66a048c6da62")]
     pub publisher_identifier: Option<Uuid>,
@@ -72,13 +72,19 @@ pub struct Office365Config {
     /// The app registration that reads the audit logs.
     pub auth: AuthConfig,
 
-    /// The tenants whose audit logs are collected. Each must have granted the app registration its permissions.
-    #[schemars(length(min = 1), example = [TenantConfig::example()])]
+    /// The tenants whose audit logs are collected. Each must have granted the app registration its permissions. Mode
+    /// "poll" needs at least one; in mode "webhook" tenants can register.
+    #[serde(default)]
+    #[schemars(example = [TenantConfig::example()])]
     pub tenants: Vec<TenantConfig>,
 
     /// How content is found in mode "poll".
     #[serde(default)]
     pub poll: PollConfig,
+
+    /// How content is found in mode "webhook".
+    #[serde(default)]
+    pub webhook: WebhookConfig,
 
     /// What requests to the API may take.
     #[serde(default)]
@@ -116,7 +122,7 @@ pub enum Mode {
     /// Content is listed, per window of time.
     #[default]
     Poll,
-    /// Microsoft announces content to a TLS listener. Not available in this version.
+    /// Microsoft announces content to a TLS listener.
     Webhook,
 }
 
@@ -153,7 +159,7 @@ pub struct AuthConfig {
     #[schemars(example = &"11111111-2222-4333-8444-555555555555")]
     pub client_id: Uuid,
     /// A client secret of the app registration: its Value, not its Secret ID (Microsoft Entra admin center > App
-    /// registrations > your app > Certificates & secrets).
+    /// registrations > your app > Certificates & secrets). Read for each token request.
     #[schemars(example = SecretRef::Env("M365_CLIENT_SECRET".to_owned()))]
     pub client_secret: SecretRef,
 }
@@ -229,6 +235,7 @@ impl Office365Config {
             auth,
             tenants,
             poll: PollConfig::default(),
+            webhook: WebhookConfig::default(),
             request: RequestConfig::default(),
             dedupe: DedupeConfig::default(),
             batch: BatchConfig::default(),

@@ -100,9 +100,7 @@ impl Walk {
         if place.node.is_secret() && near.is_none() {
             // What stands in a key's place may be the secret itself: YAML reads `{s3cret}` as a table.
             let name = place.path.rsplit('.').next().unwrap_or_default();
-            let help = format!(
-                "Write {name} = {{ env = \"M365_CLIENT_SECRET\" }} or {name} = {{ file = \"/path/to/secret\" }}."
-            );
+            let help = place.node.help(name);
             self.errors.push(ConfigError::new(&place.path, "is a table with an unknown key", help));
             return None;
         }

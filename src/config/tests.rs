@@ -10,7 +10,7 @@ use crate::content::ContentType;
 
 const TENANT: &str = "6a98b5da-7b3c-4486-bb0b-66a048c6da62";
 const OTHER: &str = "c3f0a9b4-0d84-4a51-8f5c-7f6d3c1e2b90";
-const SECRET: &str = "hunter2~correct.horse-battery_staple";
+pub(super) const SECRET: &str = "hunter2~correct.horse-battery_staple";
 
 const FULL: &str = r#"
 data_dir = "/var/lib/office365-source"
@@ -48,6 +48,35 @@ domain = "contoso.com"
 interval_secs = 60
 overlap_secs = 3600
 reconcile_interval_secs = 21600
+
+[sources.m365.webhook]
+listen = "0.0.0.0:8443"
+path = "/wh/o365/"
+public_url = "https://demo.example.com:8443/wh/o365/"
+auth_id = { env = "M365_WEBHOOK_AUTH_ID" }
+expiration = "30d"
+reconcile_interval_secs = 900
+allowed_sources = ["service_tag:M365ManagementActivityApiWebhook", "203.0.113.0/24", "2001:db8::1"]
+service_tags_file = "ServiceTags_Public.json"
+trusted_proxies = ["10.0.0.0/8", "127.0.0.1"]
+
+[sources.m365.webhook.tls]
+enabled = true
+crt_file = "/etc/office365-source/webhook.crt"
+key_file = "/etc/office365-source/webhook.key"
+client_ca_file = "/etc/office365-source/client-ca.pem"
+client_names = ["manage.office.com"]
+allow_plaintext = false
+
+[sources.m365.webhook.limits]
+max_body_bytes = "1MiB"
+max_header_bytes = "16KiB"
+max_connections = 1024
+max_connections_per_source = 64
+requests_per_minute_per_source = 600
+header_timeout_secs = 10
+body_timeout_secs = 10
+idle_timeout_secs = 60
 
 [sources.m365.request]
 concurrency = 16
@@ -87,7 +116,7 @@ inputs = ["m365"]
 "#;
 
 /// The least that a user must write.
-fn minimal() -> Value {
+pub(super) fn minimal() -> Value {
     json!({
         "sources": { "m365": {
             "type": "office365",
@@ -99,7 +128,7 @@ fn minimal() -> Value {
 }
 
 /// The minimal file with one value set, or removed with `null`, by its pointer.
-fn with(changes: &[(&str, Value)]) -> String {
+pub(super) fn with(changes: &[(&str, Value)]) -> String {
     let mut file = minimal();
     for (pointer, value) in changes {
         let (parent, key) = pointer.rsplit_once('/').unwrap();
@@ -116,13 +145,13 @@ fn with(changes: &[(&str, Value)]) -> String {
     file.to_string()
 }
 
-fn errors_of(changes: &[(&str, Value)]) -> ConfigErrors {
+pub(super) fn errors_of(changes: &[(&str, Value)]) -> ConfigErrors {
     let errors = parse(&with(changes), Format::Json).unwrap_err();
     assert!(!format!("{errors}\n{errors:?}").contains(SECRET), "{errors}");
     errors
 }
 
-fn source(config: &TopologyConfig) -> &Office365Config {
+pub(super) fn source(config: &TopologyConfig) -> &Office365Config {
     let SourceEntry::Office365(source) = &config.sources["m365"];
     source
 }
@@ -165,14 +194,9 @@ fn a_bad_value_is_told_with_its_path_and_what_to_write() {
     let m365 = "/sources/m365";
     let at = |key: &str| format!("{m365}/{key}");
     for (pointer, value, path, texts) in [
-        (
-            at("mode"),
-            json!("webhook"),
-            "sources.m365.mode",
-            &["webhook mode is not available in this version", "Write mode = \"poll\""][..],
-        ),
-        (at("mode"), json!("pol"), "sources.m365.mode", &["did you mean \"poll\"?"]),
-        (at("mode"), json!(7), "sources.m365.mode", &["Write mode = \"poll\""]),
+        (at("mode"), json!("pol"), "sources.m365.mode", &["did you mean \"poll\"?"][..]),
+        (at("mode"), json!("webhok"), "sources.m365.mode", &["did you mean \"webhook\"?"]),
+        (at("mode"), json!(7), "sources.m365.mode", &["Write mode = \"poll\" or mode = \"webhook\""]),
         (
             at("schema"),
             json!("ecs"),
@@ -249,7 +273,10 @@ fn a_bad_value_is_told_with_its_path_and_what_to_write() {
             at("auth/client_secret"),
             json!(123_456),
             "sources.m365.auth.client_secret",
-            &["not a secret reference", "env ="],
+            &[
+                "not a secret reference. Write client_secret = { env = \"M365_CLIENT_SECRET\" } or client_secret = { file =",
+                "its Value, not its Secret ID",
+            ],
         ),
         (at("auth/client_secret"), json!([SECRET]), "sources.m365.auth.client_secret", &["not a secret reference"]),
         (
@@ -286,7 +313,7 @@ fn a_bad_value_is_told_with_its_path_and_what_to_write() {
             &["variable reference"],
         ),
         (at("tenants"), Value::Null, "sources.m365.tenants", &["is missing", "id = \"6a98"]),
-        (at("tenants"), json!([]), "sources.m365.tenants", &["is empty", "Entra admin center"]),
+        (at("tenants"), json!([]), "sources.m365.tenants", &["or empty", "Entra admin center"]),
         (
             at("tenants"),
             json!([{ "id": "abc" }]),
@@ -551,7 +578,7 @@ fn all_wrong_values_are_told_at_once() {
 #[test]
 fn all_broken_rules_are_told_at_once() {
     let errors = errors_of(&[
-        ("/sources/m365/mode", json!("webhook")),
+        ("/sources/m365/start_from", json!("8d")),
         ("/sources/m365/schema", json!("ecs")),
         ("/sources/m365/poll", json!({ "interval_secs": 0, "overlap_secs": 100_000 })),
         ("/sinks/out/inputs", json!(["m365", "nobody"])),
@@ -742,7 +769,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_at_any_key_is_an_answer(key in "mode|auth|tenants|poll|start_from|endpoint|proxy|content_types", value in any_json()) {
+    fn any_value_at_any_key_is_an_answer(key in "mode|auth|tenants|poll|webhook|start_from|endpoint|proxy|content_types", value in any_json()) {
         let _ = parse(&with(&[(&format!("/sources/m365/{key}"), value)]), Format::Json);
     }
 }
@@ -757,8 +784,12 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::btree_map("id|env|file|interval_secs|https|[a-z]{1,8}", inner, 0..4)
-                .prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map(
+                "id|env|file|interval_secs|https|listen|path|auth_id|expiration|allowed_sources|tls|[a-z]{1,8}",
+                inner,
+                0..4
+            )
+            .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }

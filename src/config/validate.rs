@@ -10,6 +10,7 @@ use super::{
     origin,
     source::{EventSchema, Mode, Office365Config, TenantConfig},
 };
+use crate::content::TenantId;
 
 impl Office365Config {
     /// Checks every rule and reports every problem. `path` is where this block is, such as `sources.m365`.
@@ -19,7 +20,7 @@ impl Office365Config {
         self.check_content_types(&mut problems);
         self.check_endpoints(&mut problems);
         self.check_identity(&mut problems);
-        check_tenants(&self.tenants, &mut problems);
+        self.check_tenants(&mut problems);
         if self.start_from.as_secs() == 0 || self.start_from > HumanDuration::from_days(7) {
             problems.add(
                 "start_from",
@@ -28,6 +29,10 @@ impl Office365Config {
             );
         }
         self.poll.check(&mut problems);
+        self.webhook.check_form(&mut problems);
+        if self.mode == Mode::Webhook {
+            self.webhook.check_rules(&mut problems);
+        }
         self.request.check(&mut problems);
         self.dedupe.check(&mut problems);
         self.batch.check(&mut problems);
@@ -39,9 +44,6 @@ impl Office365Config {
 
     /// Names that later versions will know, so that a file written for them gets a better answer than "unknown".
     fn check_names(&self, problems: &mut Problems) {
-        if self.mode == Mode::Webhook {
-            problems.add("mode", "webhook mode is not available in this version", "Write mode = \"poll\".");
-        }
         if self.schema != EventSchema::Raw {
             let problem = format!("\"{}\" is not available in this version", self.schema.as_str());
             problems.add("schema", problem, "Write schema = \"raw\".");
@@ -108,7 +110,7 @@ impl Office365Config {
                 "Write the Application (client) ID (Microsoft Entra admin center > App registrations > your app > Overview).",
             );
         }
-        self.auth.client_secret.check(problems, "auth.client_secret");
+        self.auth.client_secret.check(problems, "auth.client_secret", "M365_CLIENT_SECRET");
         let company = "Write the tenant GUID of your own company, the one that runs this collector (Microsoft Entra admin \
                        center > Overview > Tenant ID).";
         match self.publisher_identifier {
@@ -118,6 +120,10 @@ impl Office365Config {
                     "is missing, and with several tenants there is no default",
                     company,
                 );
+            }
+            // In mode "poll", to have no tenants is the problem.
+            None if self.tenants.is_empty() && self.mode == Mode::Webhook => {
+                problems.add("publisher_identifier", "is missing, and without tenants there is no default", company);
             }
             Some(id) if id.is_nil() => {
                 problems.add(
@@ -129,35 +135,39 @@ impl Office365Config {
             _ => {}
         }
     }
+
+    fn check_tenants(&self, problems: &mut Problems) {
+        if self.tenants.is_empty() && self.mode == Mode::Poll {
+            problems.add(
+                "tenants",
+                "is missing or empty, and mode = \"poll\" collects from no other tenants",
+                "Write a [[…tenants]] table with the id of at least one, such as id = \
+                 \"6a98b5da-7b3c-4486-bb0b-66a048c6da62\" (Microsoft Entra admin center > Overview > Tenant ID).",
+            );
+        }
+        let mut seen = HashMap::new();
+        for (index, tenant) in self.tenants.iter().enumerate() {
+            check_tenant(index, tenant, &mut seen, problems);
+        }
+    }
 }
 
-fn check_tenants(tenants: &[TenantConfig], problems: &mut Problems) {
-    if tenants.is_empty() {
+fn check_tenant(index: usize, tenant: &TenantConfig, seen: &mut HashMap<TenantId, usize>, problems: &mut Problems) {
+    if let Some(first) = seen.insert(tenant.id, index) {
         problems.add(
-            "tenants",
-            "is empty",
-            "Write a [[…tenants]] table with the id of at least one tenant (Microsoft Entra admin center > Overview > \
-             Tenant ID).",
+            &format!("tenants[{index}].id"),
+            format!("the tenant {} is in the list twice, as is tenants[{first}].id", tenant.id),
+            "Write each tenant once.",
         );
     }
-    let mut seen = HashMap::new();
-    for (index, tenant) in tenants.iter().enumerate() {
-        if let Some(first) = seen.insert(tenant.id, index) {
-            problems.add(
-                &format!("tenants[{index}].id"),
-                format!("the tenant {} is in the list twice, as is tenants[{first}].id", tenant.id),
-                "Write each tenant once.",
-            );
-        }
-        if let Some(domain) = &tenant.domain
-            && !is_domain(domain)
-        {
-            problems.add(
-                &format!("tenants[{index}].domain"),
-                format!("{domain:?} is not a domain name"),
-                "Write domain = \"contoso.com\", or leave the key out.",
-            );
-        }
+    if let Some(domain) = &tenant.domain
+        && !is_domain(domain)
+    {
+        problems.add(
+            &format!("tenants[{index}].domain"),
+            format!("{domain:?} is not a domain name"),
+            "Write domain = \"contoso.com\", or leave the key out.",
+        );
     }
 }
 

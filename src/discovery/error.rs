@@ -26,7 +26,8 @@ pub enum DiscoveryError {
     },
     /// The subscription was started a moment ago.
     #[snafu(display(
-        "the subscription of {feed} was last started at {last}; Microsoft accepts the next start after {next}"
+        "the subscription of {feed} is not enabled, although it was started at {last}; Microsoft accepts the next start after \
+         {next}"
     ))]
     TooSoon {
         /// Which.

@@ -6,6 +6,7 @@ mod error;
 mod listing;
 pub mod poll;
 mod subscriptions;
+pub mod webhook;
 mod webhook_policy;
 
 pub use self::{

@@ -93,12 +93,21 @@ impl WebhookFlaw {
 
 /// A flaw that could not be mended now.
 #[derive(Debug, Snafu)]
-#[snafu(display("{flaw}; {source}"))]
+#[snafu(display("{flaw}; {}", reason(source)))]
 pub struct WebhookProblem {
     /// What is wrong.
     pub flaw: WebhookFlaw,
     /// Why it stays so.
     pub source: DiscoveryError,
+}
+
+fn reason(source: &DiscoveryError) -> String {
+    match source {
+        DiscoveryError::TooSoon { last, next, .. } => {
+            format!("the subscription was last started at {last}, and Microsoft accepts the next start after {next}")
+        }
+        other => other.to_string(),
+    }
 }
 
 impl WebhookTarget {

@@ -42,6 +42,20 @@ pub const fn advice(code: u32) -> Option<&'static str> {
             "the tenant has no subscription that includes the Office 365 Management APIs: check its licences, and turn on \
              auditing in the Microsoft Purview portal"
         }
+        65_004 => "the administrator declined: open the link again and click Accept",
+        90_008 | 90_009 | 90_093 => {
+            "the application asks for no permission: in the Entra admin center open App registrations > your app > API \
+             permissions, and add Office 365 Management APIs > Application permissions > ActivityFeed.Read"
+        }
+        50_194 => {
+            "the application is for a single tenant: in the Entra admin center open App registrations > your app > \
+             Authentication and choose \"Accounts in any organizational directory\""
+        }
+        50_011 | 500_112 | 500_113 => {
+            "the redirect URI is not the application's: in the Entra admin center open App registrations > your app > \
+             Authentication > Add a platform > Web, and enter webhook.public_url exactly as configured"
+        }
+        54_005 | 70_000 | 70_008 => "the authorization code is used up or too old: open the registration link again",
         53_003 | 530_035 => {
             "Conditional Access blocks the application: exempt this workload identity or the IP address of this machine from \
              the policy"
@@ -54,6 +68,11 @@ pub const fn advice(code: u32) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// What to do about a text that names a code, if it is a known one.
+pub fn advice_in(text: &str) -> Option<&'static str> {
+    advice(code_in(text)?)
 }
 
 /// The code in a text such as `AADSTS7000215: Invalid client secret provided.`

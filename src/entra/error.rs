@@ -40,6 +40,31 @@ pub enum EntraError {
         /// How.
         status: StatusCode,
     },
+    /// Entra refused the authorization code of an administrator's consent.
+    #[snafu(display("Microsoft Entra refused the consent's authorization code: {description}{}", advice_for(*code)))]
+    ConsentRefused {
+        /// The AADSTS code, where there is one.
+        code: Option<u32>,
+        /// Entra's words.
+        description: String,
+    },
+    /// No answer to an authorization code.
+    #[snafu(display("cannot reach Microsoft Entra with the consent's authorization code: {source}"))]
+    ConsentUnreachable {
+        /// What happened.
+        source: TransportError,
+    },
+    /// An answer to an authorization code that names no tenant.
+    #[snafu(display(
+        "{host} answered an authorization code with HTTP {status} and nothing that names a tenant; is a proxy in the way, or \
+         auth_endpoint wrong?"
+    ))]
+    ConsentWithoutTenant {
+        /// Who answered.
+        host: String,
+        /// How.
+        status: StatusCode,
+    },
     /// The client secret cannot be read.
     #[snafu(display("{problem}"))]
     Secret {
@@ -52,7 +77,7 @@ impl EntraError {
     /// The AADSTS code, if Entra named one.
     pub const fn code(&self) -> Option<u32> {
         match self {
-            Self::Refused { code, .. } => *code,
+            Self::Refused { code, .. } | Self::ConsentRefused { code, .. } => *code,
             _ => None,
         }
     }

@@ -9,6 +9,7 @@ mod error;
 mod tokens;
 
 pub use self::{
+    aadsts::advice_in,
     answer::{TokenAnswer, parse_token_answer},
     error::EntraError,
     tokens::{AccessToken, Authority, TokenEndpoint, Tokens},

@@ -2,7 +2,8 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Method, header};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
     sync::Mutex,
@@ -34,6 +35,9 @@ const YOUNG: Duration = Duration::from_secs(10);
 /// Entra's answers are small; a body larger than this is not one.
 const LARGEST_ANSWER: usize = 256 * 1024;
 
+/// Where authorization codes go, whose tenant is not known yet.
+const COMMON_TOKEN_PATH: &str = "/common/oauth2/token";
+
 /// The scope or resource to ask for, by the version of the token endpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum TokenEndpoint {
@@ -47,6 +51,16 @@ pub enum TokenEndpoint {
         /// Such as `https://manage.office.com/.default`.
         scope: String,
     },
+}
+
+impl TokenEndpoint {
+    /// The resource that either version asks for.
+    fn resource(&self) -> &str {
+        match self {
+            Self::V1 { resource } => resource,
+            Self::V2 { scope } => scope.strip_suffix("/.default").unwrap_or(scope),
+        }
+    }
 }
 
 /// Where tokens come from.
@@ -191,6 +205,38 @@ impl Tokens {
         }
     }
 
+    /// Exchanges the authorization code of an administrator's consent and returns the tenant that consented.
+    ///
+    /// The tenant is not known before, so that the code goes to `/common/oauth2/token`, where `tid` of the token tells it
+    /// (Microsoft's "Get started with Office 365 Management APIs"). The token itself is not kept.
+    ///
+    /// # Errors
+    ///
+    /// When Entra refuses the code.
+    pub async fn redeem(&self, code: &SecretString, redirect_uri: &Url) -> Result<TenantId, EntraError> {
+        let secret = (self.secret)().map_err(|problem| EntraError::Secret { problem })?;
+        let parameters = [
+            ("code", code.expose_secret()),
+            ("redirect_uri", redirect_uri.as_str()),
+            ("resource", self.authority.endpoint.resource()),
+        ];
+        let form = self.form("authorization_code", &secret, &parameters);
+        let request = self.request(COMMON_TOKEN_PATH, form);
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        let (status, _, body) =
+            self.exchange(request).await.map_err(|source| EntraError::ConsentUnreachable { source })?;
+        match parse_token_answer(&without_secret(&body, &secret)) {
+            TokenAnswer::Token { token, .. } if status.is_success() => {
+                // The token came from Entra itself: nothing about it needs to be verified.
+                claims::tenant(token.expose_secret()).ok_or(EntraError::ConsentWithoutTenant { host, status })
+            }
+            TokenAnswer::Refused { code, description } => Err(EntraError::ConsentRefused { code, description }),
+            TokenAnswer::Token { .. } | TokenAnswer::Unreadable => {
+                Err(EntraError::ConsentWithoutTenant { host, status })
+            }
+        }
+    }
+
     fn slot(&self, tenant: TenantId) -> Arc<Mutex<Slot>> {
         let mut tenants = self.tenants.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Arc::clone(tenants.entry(tenant).or_default())
@@ -198,21 +244,15 @@ impl Tokens {
 
     async fn fetch(&self, tenant: TenantId) -> Result<AccessToken, EntraError> {
         let secret = (self.secret)().map_err(|problem| EntraError::Secret { problem })?;
-        let request = self.request(tenant, &secret);
+        let audience = match &self.authority.endpoint {
+            TokenEndpoint::V1 { resource } => ("resource", resource.as_str()),
+            TokenEndpoint::V2 { scope } => ("scope", scope.as_str()),
+        };
+        let form = self.form("client_credentials", &secret, &[audience]);
+        let request = self.request(&format!("/{tenant}{}", self.authority.path), form);
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let unreachable = |source| EntraError::Unreachable { tenant, source };
-        let exchange = async {
-            let response = self.transport.send(request).await?;
-            let headers = response.headers.clone();
-            Ok((response.status, headers, response.read_up_to(LARGEST_ANSWER).await?))
-        };
-        let (status, headers, body) = timeout(self.timeout, exchange)
-            .await
-            .unwrap_or_else(|_| {
-                let waited = format!("waited {} s", self.timeout.as_secs());
-                Err(TransportError::new(TransportFailure::Timeout, waited))
-            })
-            .map_err(unreachable)?;
+        let (status, headers, body) = self.exchange(request).await.map_err(unreachable)?;
         match parse_token_answer(&without_secret(&body, &secret)) {
             TokenAnswer::Token { token, expires_in } if status.is_success() => {
                 self.clock.observe(&headers);
@@ -233,22 +273,35 @@ impl Tokens {
         }
     }
 
-    fn request(&self, tenant: TenantId, secret: &SecretString) -> Request {
-        let mut url = self.authority.origin.clone();
-        url.set_path(&format!("/{tenant}{}", self.authority.path));
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", "client_credentials")
-            .append_pair("client_id", &self.client_id)
-            .append_pair("client_secret", secret.expose_secret());
-        match &self.authority.endpoint {
-            TokenEndpoint::V1 { resource } => form.append_pair("resource", resource),
-            TokenEndpoint::V2 { scope } => form.append_pair("scope", scope),
+    async fn exchange(&self, request: Request) -> Result<(StatusCode, HeaderMap, Bytes), TransportError> {
+        let exchange = async {
+            let response = self.transport.send(request).await?;
+            let headers = response.headers.clone();
+            Ok((response.status, headers, response.read_up_to(LARGEST_ANSWER).await?))
         };
+        timeout(self.timeout, exchange).await.unwrap_or_else(|_| {
+            let waited = format!("waited {} s", self.timeout.as_secs());
+            Err(TransportError::new(TransportFailure::Timeout, waited))
+        })
+    }
+
+    fn form(&self, grant_type: &str, secret: &SecretString, parameters: &[(&str, &str)]) -> String {
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", grant_type)
+            .append_pair("client_id", &self.client_id)
+            .append_pair("client_secret", secret.expose_secret())
+            .extend_pairs(parameters)
+            .finish()
+    }
+
+    fn request(&self, path: &str, form: String) -> Request {
+        let mut url = self.authority.origin.clone();
+        url.set_path(path);
         let mut request = Request::new(Method::POST, url);
         let form_type = HeaderValue::from_static("application/x-www-form-urlencoded");
         request.headers.insert(header::CONTENT_TYPE, form_type);
         request.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        request.body = form.finish().into_bytes().into();
+        request.body = form.into_bytes().into();
         request
     }
 }

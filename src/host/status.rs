@@ -55,7 +55,11 @@ fn source(progress: &Progress) -> Value {
         }
         feed
     });
-    json!({ "totals": totals(progress.totals()), "feeds": feeds.collect::<Vec<_>>() })
+    json!({
+        "totals": totals(progress.totals()),
+        "missing": progress.missing(),
+        "feeds": feeds.collect::<Vec<_>>(),
+    })
 }
 
 fn totals(totals: Totals) -> Value {

@@ -6,6 +6,7 @@
 
 mod events;
 mod progress;
+mod refusals;
 mod webhook;
 
 pub use self::{
@@ -15,5 +16,10 @@ pub use self::{
         other_content_type, record_repaired, subscription_started, throttled, trailing_bytes, unusable_entry,
     },
     progress::{FeedProgress, Progress, Stage, Totals, WebhookProgress},
-    webhook::{notifications_failed, webhook_fails, webhook_mended, webhook_not_removed, webhook_works},
+    refusals::Refusals,
+    webhook::{
+        WebhookAnswer, certificate_loaded, connections_open, listening, no_tenant, notifications_failed, registered,
+        registration_failed, reload_failed, service_tags_loaded, tenant_changed, webhook_answered, webhook_fails,
+        webhook_mended, webhook_not_removed, webhook_works,
+    },
 };

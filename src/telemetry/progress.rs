@@ -31,6 +31,7 @@ struct Inner {
     bytes: AtomicU64,
     gap_seconds: AtomicU64,
     feeds: Mutex<BTreeMap<Feed, FeedState>>,
+    missing: Mutex<Option<&'static str>>,
 }
 
 /// What of collecting a feed can fail by itself.
@@ -128,6 +129,15 @@ impl Progress {
             bytes_received: get(&self.0.bytes),
             gap_seconds: get(&self.0.gap_seconds),
         }
+    }
+
+    /// What the source still needs from an administrator before it can collect anything.
+    pub fn missing(&self) -> Option<&'static str> {
+        *self.0.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_missing(&self, what: Option<&'static str>) {
+        *self.0.missing.lock().unwrap_or_else(PoisonError::into_inner) = what;
     }
 
     /// Every feed's state.

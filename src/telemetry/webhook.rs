@@ -1,13 +1,112 @@
 //! What happens at the webhook.
 
-use metrics::gauge;
+use std::{net::SocketAddr, path::Path, time::Duration};
+
+use metrics::{counter, gauge, histogram};
 use tracing::{debug, error, info, warn};
 
 use super::{
     Progress,
     events::{count, count_error, labels},
 };
-use crate::{content::Feed, discovery::WebhookFlaw};
+use crate::{
+    content::{Feed, TenantId},
+    discovery::WebhookFlaw,
+    tenancy::{Registration, RegistrationError},
+};
+
+/// What a request to the webhook was answered with, if not refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WebhookAnswer {
+    /// Notifications are durable.
+    Accepted,
+    /// Microsoft has validated the webhook.
+    Validated,
+    /// Somebody looked whether anybody is there.
+    Probed,
+    /// An administrator came back from Entra.
+    Registered,
+}
+
+/// A request to the webhook was answered.
+pub fn webhook_answered(answer: WebhookAnswer, after: Duration) {
+    let kind = match answer {
+        WebhookAnswer::Accepted => "notification",
+        WebhookAnswer::Validated => "validation",
+        WebhookAnswer::Probed => "probe",
+        WebhookAnswer::Registered => "registration",
+    };
+    counter!("office365_webhook_requests_total", "kind" => kind).increment(1);
+    if answer == WebhookAnswer::Accepted {
+        histogram!("office365_webhook_answer_seconds").record(after.as_secs_f64());
+    }
+    match answer {
+        WebhookAnswer::Validated => info!(message = "Webhook: Microsoft has validated it."),
+        _ => debug!(message = "Webhook: answered.", kind),
+    }
+}
+
+/// The listener has its port.
+pub fn listening(address: SocketAddr, path: &str, tls: bool) {
+    info!(message = "Webhook: listening.", %address, path, tls);
+    if !tls {
+        warn!(
+            message = "Webhook: listening without TLS. A proxy in front of it must speak TLS to Microsoft, and nobody else may \
+                       reach this port."
+        );
+    }
+}
+
+/// So many connections are open.
+pub fn connections_open(open: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "far below where a float loses precision")]
+    gauge!("office365_webhook_connections").set(open as f64);
+}
+
+/// A certificate is in use from now on.
+pub fn certificate_loaded(crt_file: &Path) {
+    counter!("office365_webhook_certificates_loaded_total").increment(1);
+    info!(message = "Webhook: certificate loaded.", crt_file = %crt_file.display());
+}
+
+/// Ranges of service tags are in use from now on.
+pub fn service_tags_loaded(file: &Path, ranges: usize) {
+    info!(message = "Webhook: service tags loaded.", file = %file.display(), ranges);
+}
+
+/// A file that has changed cannot be used; what was loaded before stays in use.
+pub fn reload_failed(problem: &str) {
+    count_error("configuration_failed", "receiving", "reload");
+    error!(
+        message = "Webhook: a changed file cannot be used; the one before it stays in use.",
+        error = problem,
+        error_code = "reload",
+        error_type = "configuration_failed",
+        stage = "receiving"
+    );
+}
+
+/// Nobody's audit logs are collected.
+pub fn no_tenant(what_to_do: &str) {
+    warn!(message = "Nothing is collected.", reason = what_to_do);
+}
+
+/// A tenant was registered, changed or removed.
+pub fn tenant_changed(tenant: TenantId, change: &str) {
+    info!(message = "Tenant changed.", %tenant, change);
+}
+
+/// An administrator's consent has become a tenant.
+pub fn registered(registration: &Registration) {
+    let failing = registration.content_types.iter().filter(|(_, outcome)| outcome.is_err()).count();
+    info!(message = "Tenant registered.", tenant = %registration.tenant, content_types_failing = failing);
+}
+
+/// An administrator's consent has come to nothing.
+pub fn registration_failed(error: &RegistrationError) {
+    count_error("request_failed", "receiving", "registration");
+    warn!(message = "Webhook: a registration failed.", %error, error_code = "registration");
+}
 
 /// What was wrong with a webhook, or with its removal, is right again.
 pub fn webhook_mended(feed: Feed, flaw: &WebhookFlaw) {

@@ -1,0 +1,352 @@
+//! The one endpoint: what becomes of a request, whoever sent it.
+//!
+//! Everything that is cheap and can refuse comes before everything that costs: address, client certificate and AuthID
+//! before the body is read, the body before the ledger is asked.
+
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use ipnet::IpNet;
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{
+    AddressList, Admission, AuthId, Callback, Delivery, Item, SourceRates, client_address, page, parse_callback,
+    parse_delivery,
+};
+use crate::{
+    collector::Work,
+    content::{ContentRef, Feed},
+    ledger::{Ledger, LedgerError},
+    telemetry::{self, FoundBy, Progress, Refusals, WebhookAnswer},
+    tenancy::Registrar,
+    tenants::Tenants,
+    transport::ServerClock,
+};
+
+const AUTH_ID: &str = "webhook-authid";
+const VALIDATION_CODE: &str = "webhook-validationcode";
+const FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// Registrations at a time. Each is an administrator's click, and some requests to Microsoft.
+const REGISTRATIONS: usize = 8;
+
+/// Who sent a request, as far as the connection tells.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Peer {
+    /// The other end of the connection.
+    pub address: IpAddr,
+    /// Whether it has shown a client certificate that is trusted and names Microsoft.
+    pub has_certificate: bool,
+}
+
+/// What the endpoint decides by.
+#[derive(Clone, Debug)]
+pub struct EndpointOptions {
+    /// The path of the endpoint.
+    pub path: String,
+    /// What notifications must carry.
+    pub auth_id: AuthId,
+    /// Whether they must come with a client certificate.
+    pub needs_certificate: bool,
+    /// What is collected.
+    pub admission: Admission,
+    /// Proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The largest body. Unit: bytes.
+    pub max_body: usize,
+    /// How long a body may take.
+    pub body_timeout: Duration,
+}
+
+/// The endpoint. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Endpoint(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: EndpointOptions,
+    allowed: RwLock<AddressList>,
+    rates: SourceRates,
+    tenants: Tenants,
+    ledger: Arc<dyn Ledger>,
+    work: Work,
+    progress: Progress,
+    clock: ServerClock,
+    registrar: Registrar,
+    registrations: Arc<Semaphore>,
+    refusals: Refusals,
+    closing: CancellationToken,
+    failed: mpsc::UnboundedSender<LedgerError>,
+}
+
+/// What the endpoint works with.
+#[derive(Debug)]
+pub struct EndpointParts {
+    /// How often each source may ask.
+    pub rates: SourceRates,
+    /// Whose notifications are taken.
+    pub tenants: Tenants,
+    /// Where they are kept.
+    pub ledger: Arc<dyn Ledger>,
+    /// Who is told.
+    pub work: Work,
+    /// Where it is noted.
+    pub progress: Progress,
+    /// The time by Microsoft's clock.
+    pub clock: ServerClock,
+    /// Who takes consents.
+    pub registrar: Registrar,
+}
+
+/// Why a request gets no answer but a status.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Refusal {
+    status: StatusCode,
+    /// A short name for metrics.
+    code: &'static str,
+}
+
+impl Refusal {
+    const fn new(status: StatusCode, code: &'static str) -> Self {
+        Self { status, code }
+    }
+}
+
+const NO_SUCH_ENDPOINT: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "no_such_endpoint");
+const TOO_MANY_REQUESTS: Refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
+const ADDRESS: Refusal = Refusal::new(StatusCode::FORBIDDEN, "address_not_allowed");
+const NO_CERTIFICATE: Refusal = Refusal::new(StatusCode::FORBIDDEN, "no_client_certificate");
+const WRONG_AUTH_ID: Refusal = Refusal::new(StatusCode::FORBIDDEN, "wrong_auth_id");
+const BODY_TOO_LARGE: Refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
+const BODY_TOO_SLOW: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow");
+const BODY_BROKEN: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "body_broken");
+const MALFORMED: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "malformed");
+const SHUTTING_DOWN: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down");
+const NO_TENANT: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "no_tenant");
+const LEDGER: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ledger");
+const BUSY: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_registrations");
+
+impl Endpoint {
+    /// An endpoint, and where it tells when the ledger has failed, which the source does not survive.
+    pub fn new(options: EndpointOptions, parts: EndpointParts) -> (Self, mpsc::UnboundedReceiver<LedgerError>) {
+        let EndpointParts { rates, tenants, ledger, work, progress, clock, registrar } = parts;
+        let (failed, failure) = mpsc::unbounded_channel();
+        let inner = Inner {
+            options,
+            allowed: RwLock::new(AddressList::any()),
+            rates,
+            tenants,
+            ledger,
+            work,
+            progress,
+            clock,
+            registrar,
+            registrations: Arc::new(Semaphore::new(REGISTRATIONS)),
+            refusals: Refusals::default(),
+            closing: CancellationToken::new(),
+            failed,
+        };
+        (Self(Arc::new(inner)), failure)
+    }
+
+    /// Replaces the list of those who may send notifications.
+    pub fn allow(&self, list: AddressList) {
+        *self.0.allowed.write().unwrap_or_else(PoisonError::into_inner) = list;
+    }
+
+    /// From now on notifications are turned away with 503, so that Microsoft sends them again later.
+    pub fn close(&self) {
+        self.0.closing.cancel();
+    }
+
+    /// What counts refused connections as well.
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    /// What is answered when nothing can be begun.
+    pub(super) fn unavailable() -> Response<Full<Bytes>> {
+        empty(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// Answers a request.
+    pub async fn answer<B>(&self, peer: Peer, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes, Error: Into<crate::Error>>,
+    {
+        let began = Instant::now();
+        let source = self.source(peer, request.headers());
+        let answer = if request.uri().path() != self.0.options.path {
+            Err(NO_SUCH_ENDPOINT)
+        } else if !self.0.rates.allow(source) {
+            Err(TOO_MANY_REQUESTS)
+        } else if request.method() == Method::POST {
+            self.deliver(peer, source, request).await
+        } else if request.method() == Method::GET {
+            self.visit(&request).await
+        } else {
+            Err(NO_SUCH_ENDPOINT)
+        };
+        match answer {
+            Ok((outcome, response)) => {
+                telemetry::webhook_answered(outcome, began.elapsed());
+                response
+            }
+            Err(Refusal { status, code }) => {
+                self.0.refusals.refused(code, source);
+                let mut response = empty(status);
+                // What is left of its body is not read.
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+                response
+            }
+        }
+    }
+
+    fn source(&self, peer: Peer, headers: &HeaderMap) -> IpAddr {
+        let forwarded = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
+        client_address(peer.address, forwarded, &self.0.options.trusted_proxies)
+    }
+
+    /// What Microsoft posts: a validation code or notifications.
+    async fn deliver<B>(&self, peer: Peer, source: IpAddr, request: Request<B>) -> Result<Answered, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Into<crate::Error>>,
+    {
+        let inner = &self.0;
+        if !inner.allowed.read().unwrap_or_else(PoisonError::into_inner).allows(source) {
+            return Err(ADDRESS);
+        }
+        if inner.options.needs_certificate && !peer.has_certificate {
+            return Err(NO_CERTIFICATE);
+        }
+        let (parts, body) = request.into_parts();
+        if !inner.options.auth_id.matches(parts.headers.get(AUTH_ID).map(HeaderValue::as_bytes)) {
+            return Err(WRONG_AUTH_ID);
+        }
+        let body = self.read(body).await?;
+        let delivery = match parse_delivery(&body) {
+            Ok(delivery) => delivery,
+            // The header alone says it, too.
+            Err(_) if parts.headers.contains_key(VALIDATION_CODE) => Delivery::Validation { code: None },
+            Err(error) => {
+                inner.refusals.explained(MALFORMED.code, source, &error);
+                return Err(MALFORMED);
+            }
+        };
+        match delivery {
+            // Nothing is looked up and nobody asked: a subscription is being started, and waits for this.
+            Delivery::Validation { .. } => Ok((WebhookAnswer::Validated, empty(StatusCode::OK))),
+            Delivery::Notification(_) if inner.closing.is_cancelled() => Err(SHUTTING_DOWN),
+            Delivery::Notification(_) if inner.tenants.is_empty() => Err(NO_TENANT),
+            Delivery::Notification(items) => {
+                self.record(source, items).await?;
+                Ok((WebhookAnswer::Accepted, empty(StatusCode::OK)))
+            }
+        }
+    }
+
+    async fn read<B>(&self, body: B) -> Result<Bytes, Refusal>
+    where
+        B: Body<Data = Bytes, Error: Into<crate::Error>>,
+    {
+        let EndpointOptions { max_body, body_timeout, .. } = self.0.options;
+        match timeout(body_timeout, Limited::new(body, max_body).collect()).await {
+            Ok(Ok(collected)) => Ok(collected.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BODY_TOO_LARGE),
+            Ok(Err(_)) => Err(BODY_BROKEN),
+            Err(_) => Err(BODY_TOO_SLOW),
+        }
+    }
+
+    /// Makes what is ours durable. What is not costs its neighbours nothing, and no retry would change it.
+    async fn record(&self, source: IpAddr, items: Vec<Item>) -> Result<(), Refusal> {
+        let inner = &self.0;
+        let now = inner.clock.now();
+        let mut feeds = BTreeMap::<Feed, Vec<ContentRef>>::new();
+        for item in items {
+            match item {
+                Item::Unusable { problem } => inner.refusals.explained("unusable_item", source, &problem),
+                Item::Announced(announcement) => {
+                    match inner.options.admission.admit(announcement, |tenant| inner.tenants.contains(tenant), now) {
+                        Ok(content) => feeds.entry(content.feed).or_default().push(content),
+                        Err(rejection) => inner.refusals.explained(rejection.code(), source, &rejection),
+                    }
+                }
+            }
+        }
+        // A task of its own: if Microsoft hangs up now, what becomes durable must still be announced to the collector.
+        let endpoint = self.clone();
+        let recorded = tokio::spawn(async move { endpoint.keep(feeds).await }.in_current_span());
+        match recorded.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                // The receiver is the source itself; without it there is nobody to tell.
+                let _ = inner.failed.send(error);
+                Err(LEDGER)
+            }
+            Err(_) => Err(LEDGER),
+        }
+    }
+
+    async fn keep(&self, feeds: BTreeMap<Feed, Vec<ContentRef>>) -> Result<(), LedgerError> {
+        let inner = &self.0;
+        let now = inner.clock.now();
+        // At once, so that they share a transaction.
+        let recorded = feeds.into_iter().map(|(feed, refs)| async move {
+            let added = inner.ledger.record(feed, refs, None, now).await?;
+            inner.progress.notified(feed, now);
+            if added > 0 {
+                telemetry::content_found(&inner.progress, feed, added as u64, FoundBy::Notification);
+                inner.work.announce(feed);
+            }
+            Ok(())
+        });
+        futures::future::try_join_all(recorded).await.map(drop)
+    }
+
+    /// What a browser asks: whether anybody is there, or what becomes of a consent.
+    async fn visit<B>(&self, request: &Request<B>) -> Result<Answered, Refusal> {
+        let callback = match parse_callback(request.uri().query()) {
+            Callback::Probe => return Ok((WebhookAnswer::Probed, page::alive())),
+            callback => callback,
+        };
+        if self.0.closing.is_cancelled() {
+            return Err(SHUTTING_DOWN);
+        }
+        let Ok(turn) = Arc::clone(&self.0.registrations).try_acquire_owned() else { return Err(BUSY) };
+        let registrar = self.0.registrar.clone();
+        // A task of its own: a browser that is closed does not undo a consent.
+        let registration = async move {
+            let _turn = turn;
+            registrar.complete(callback).await
+        };
+        let outcome = tokio::spawn(registration.in_current_span()).await.map_err(|_| LEDGER)?;
+        let outcome = outcome.inspect_err(telemetry::registration_failed);
+        if let Ok(registration) = &outcome {
+            telemetry::registered(registration);
+        }
+        let form = page::Form::wanted(request.headers());
+        Ok((WebhookAnswer::Registered, page::registration(&outcome, form)))
+    }
+}
+
+type Answered = (WebhookAnswer, Response<Full<Bytes>>);
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = status;
+    response
+}

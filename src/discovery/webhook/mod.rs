@@ -1,0 +1,36 @@
+//! Mode `webhook`: Microsoft announces content to a listener that anybody on the Internet can reach.
+//!
+//! Most files here decide and do not act: what a request says, who may send it, which connections are kept. All of them take
+//! hostile input. `listener` keeps the connections, `endpoint` answers their requests.
+
+mod activity;
+pub mod addresses;
+mod admission;
+mod auth_id;
+mod connections;
+mod consent;
+mod delivery;
+mod endpoint;
+mod handle;
+mod listener;
+mod page;
+mod rate;
+mod reload;
+mod state;
+mod text;
+mod tls;
+
+pub use self::{
+    addresses::{AddressList, ServiceTagsError, client_address, parse_service_tags, read_service_tags},
+    admission::{Admission, Rejection},
+    auth_id::AuthId,
+    connections::{Admitted, ConnectionId, Connections, Refused},
+    consent::{Callback, parse_callback},
+    delivery::{Announcement, Delivery, Item, MalformedDelivery, parse_delivery},
+    endpoint::{Endpoint, EndpointOptions, EndpointParts, Peer},
+    handle::WebhookHandle,
+    listener::{ListenError, Listener},
+    rate::SourceRates,
+    state::{Invitation, StateError, StateKey},
+    tls::TlsError,
+};

@@ -1,0 +1,195 @@
+//! From an administrator's consent to a tenant that is collected.
+
+use std::{sync::Arc, time::Duration};
+
+use snafu::{ResultExt, Snafu, ensure};
+use tokio::time::sleep;
+use tracing::info;
+use url::Url;
+
+use super::Tenancy;
+use crate::{
+    activity::Subscription,
+    content::{ContentType, TenantId},
+    discovery::{
+        DiscoveryError, Standing,
+        webhook::{Invitation, StateError, StateKey},
+    },
+    entra::{EntraError, Tokens},
+    ledger::LedgerError,
+};
+
+use crate::discovery::webhook::Callback;
+
+/// A consent takes some seconds to reach all of Entra: until then a token request is refused as if there were none. How long
+/// that is worth waiting for, while a browser waits.
+const PROPAGATION: [Duration; 4] =
+    [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(20)];
+
+/// What Entra says as long as it does not know of the consent: application not found, no consent, not enabled.
+const NOT_YET: [u32; 5] = [700_016, 65_001, 7_000_229, 650_052, 700_011];
+
+/// Reads the key that invitations are signed with; called each time, since a renewed client secret makes another.
+pub type ReadStateKey = Arc<dyn Fn() -> Result<StateKey, String> + Send + Sync>;
+
+/// Takes an administrator's consent and makes a tenant of it.
+#[derive(Clone)]
+pub struct Registrar {
+    /// Where the tenant goes.
+    pub tenancy: Tenancy,
+    /// Whether the consent is known to Entra.
+    pub tokens: Arc<Tokens>,
+    /// Who was invited.
+    pub state_key: ReadStateKey,
+    /// What Entra was told to redirect to.
+    pub redirect_uri: Url,
+}
+
+/// What a registration came to.
+#[derive(Debug)]
+pub struct Registration {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Each content type, with what keeps it from being collected with a webhook.
+    pub content_types: Vec<(ContentType, Result<(), String>)>,
+    /// The tenant's subscriptions afterwards, as far as the API tells them.
+    pub subscriptions: Vec<Subscription>,
+}
+
+impl Registration {
+    /// Whether every content type is collected.
+    pub fn is_complete(&self) -> bool {
+        self.content_types.iter().all(|(_, outcome)| outcome.is_ok())
+    }
+}
+
+/// Why there is no registration.
+#[derive(Debug, Snafu)]
+pub enum RegistrationError {
+    /// Nobody asked for it.
+    #[snafu(display("{source}"))]
+    State {
+        /// Why not.
+        source: StateError,
+    },
+    /// The key of invitations cannot be made.
+    #[snafu(display("{problem}"))]
+    Key {
+        /// Why.
+        problem: String,
+    },
+    /// The answer is none of Entra's.
+    #[snafu(display("this is no answer of Microsoft Entra's to a request for consent: {problem}"))]
+    Unintelligible {
+        /// Why not.
+        problem: &'static str,
+    },
+    /// Somebody else was invited.
+    #[snafu(display(
+        "the link was made for tenant {invited}, but the administrator belongs to tenant {consented}: sign in as an \
+         administrator of the right tenant, or run `office365-source register` without --tenant"
+    ))]
+    OtherTenant {
+        /// Who was invited.
+        invited: TenantId,
+        /// Who came.
+        consented: TenantId,
+    },
+    /// The administrator or Entra refused.
+    #[snafu(display("consent was not given: {description}{}", advice.map(|advice| format!(" ({advice})")).unwrap_or_default()))]
+    Denied {
+        /// Entra's words.
+        description: String,
+        /// What to do.
+        advice: Option<&'static str>,
+    },
+    /// Entra gave no token for the tenant.
+    #[snafu(display("{source}"))]
+    Entra {
+        /// Why.
+        source: EntraError,
+    },
+    /// The ledger.
+    #[snafu(display("{source}"))]
+    Ledger {
+        /// How.
+        source: LedgerError,
+    },
+}
+
+impl Registrar {
+    /// Completes a registration.
+    ///
+    /// # Errors
+    ///
+    /// When the consent is not one that was asked for, or not one that Entra knows of. What keeps single content types from
+    /// being collected is in the [`Registration`]: the source goes on trying.
+    pub async fn complete(&self, callback: Callback) -> Result<Registration, RegistrationError> {
+        let (tenant, invitation) = match callback {
+            Callback::AdminConsent { tenant, state } => (tenant, self.open(state.as_deref())?),
+            Callback::AuthorizationCode { code, state } => {
+                // Before the code is worth anything.
+                let invitation = self.open(state.as_deref())?;
+                (self.tokens.redeem(&code, &self.redirect_uri).await.context(EntraSnafu)?, invitation)
+            }
+            Callback::Denied { error, description, state } => {
+                // Anybody can make a link with any text; ours are repeated only.
+                self.open(state.as_deref())?;
+                let advice = crate::entra::advice_in(&description);
+                let description = if description.is_empty() { error } else { format!("{description} ({error})") };
+                return Err(RegistrationError::Denied { description, advice });
+            }
+            Callback::Unintelligible { problem } => return Err(RegistrationError::Unintelligible { problem }),
+            Callback::Probe => return Err(RegistrationError::Unintelligible { problem: "it has no parameters" }),
+        };
+        if let Some(invited) = invitation.tenant {
+            ensure!(invited == tenant, OtherTenantSnafu { invited, consented: tenant });
+        }
+        self.wait_for_consent(tenant).await?;
+        info!(message = "An administrator has consented.", %tenant);
+        // From here on notifications of the tenant are accepted: they may come as soon as the first subscription is started.
+        self.tenancy.add(tenant, invitation.domain).await.context(LedgerSnafu)?;
+        self.subscribe(tenant).await
+    }
+
+    fn open(&self, state: Option<&str>) -> Result<Invitation, RegistrationError> {
+        let key = (self.state_key)().map_err(|problem| RegistrationError::Key { problem })?;
+        key.open(state.unwrap_or_default(), self.tenancy.client.clock().now()).context(StateSnafu)
+    }
+
+    /// Waits until Entra gives tokens for the tenant, which it does a little after the consent.
+    async fn wait_for_consent(&self, tenant: TenantId) -> Result<(), RegistrationError> {
+        for pause in PROPAGATION {
+            match self.tokens.get(tenant).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.code().is_some_and(|code| NOT_YET.contains(&code)) => sleep(pause).await,
+                Err(source) => return Err(RegistrationError::Entra { source }),
+            }
+        }
+        self.tokens.get(tenant).await.map(drop).context(EntraSnafu)
+    }
+
+    async fn subscribe(&self, tenant: TenantId) -> Result<Registration, RegistrationError> {
+        let subscriptions = self.tenancy.subscriptions.of(tenant);
+        let mut content_types = Vec::new();
+        for content_type in &self.tenancy.content_types {
+            let outcome = match subscriptions.ensure(*content_type).await {
+                Ok(Standing::AsWanted) => Ok(()),
+                Ok(Standing::Impaired(problem)) => Err(problem.to_string()),
+                Err(DiscoveryError::Ledger { source }) => return Err(RegistrationError::Ledger { source }),
+                Err(DiscoveryError::Activity { source }) => Err(source.failure.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            content_types.push((*content_type, outcome));
+        }
+        // For the answer's sake only.
+        let subscriptions = self.tenancy.client.list_subscriptions(tenant).await.unwrap_or_default();
+        Ok(Registration { tenant, content_types, subscriptions })
+    }
+}
+
+impl std::fmt::Debug for Registrar {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registrar").field("redirect_uri", &self.redirect_uri).finish_non_exhaustive()
+    }
+}
