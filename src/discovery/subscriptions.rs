@@ -90,10 +90,22 @@ struct State {
     /// without status that were never started, and ones as enabled that are not (issue 479 of Microsoft's
     /// documentation).
     refused: HashSet<ContentType>,
-    /// Where Microsoft could not validate the webhook. Without a subscription there is nothing to list either, so that the
-    /// next start goes without the webhook, and one after that adds it.
-    unreachable: HashSet<ContentType>,
+    /// Where Microsoft could not validate the webhook, and what it said. Without a subscription there is nothing to list
+    /// either, so that the next start goes without the webhook, and one after that adds it.
+    unreachable: HashMap<ContentType, ActivityError>,
     checked: Option<Instant>,
+}
+
+impl State {
+    /// A webhook that cannot be set right now, with the best reason there is: what Microsoft said about it last time says more
+    /// than that it is too soon to ask again.
+    fn impaired(&self, content_type: ContentType, flaw: WebhookFlaw, error: DiscoveryError) -> Standing {
+        let source = match (self.unreachable.get(&content_type), error) {
+            (Some(said), DiscoveryError::TooSoon { .. }) => said.clone().into(),
+            (_, error) => error,
+        };
+        Standing::Impaired(WebhookProblem { flaw, source })
+    }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -122,18 +134,18 @@ impl Subscriptions {
         if enabled && flaw.is_none() {
             return Ok(Standing::AsWanted);
         }
-        let target = self.policy.target().filter(|_| enabled || !state.unreachable.contains(&content_type));
+        let target = self.policy.target().filter(|_| enabled || !state.unreachable.contains_key(&content_type));
         if let Err(error) = self.start(feed, target).await {
-            if error.failure().is_some_and(|failure| matches!(failure, Failure::WebhookRefused(_))) {
-                state.unreachable.insert(content_type);
-            }
-            if let DiscoveryError::Activity { .. } = &error {
+            if let DiscoveryError::Activity { source } = &error {
                 // It may have been started all the same, with only the answer lost: the next look at the list tells.
                 state.checked = None;
+                if let Failure::WebhookRefused(_) = *source.failure {
+                    state.unreachable.insert(content_type, source.clone());
+                }
             }
             return match flaw {
                 Some(flaw) if enabled && !matches!(error, DiscoveryError::Ledger { .. }) => {
-                    Ok(Standing::Impaired(WebhookProblem { flaw, source: error }))
+                    Ok(state.impaired(content_type, flaw, error))
                 }
                 _ => Err(error),
             };
@@ -144,9 +156,14 @@ impl Subscriptions {
             telemetry::webhook_mended(feed, flaw);
         }
         state.refused.remove(&content_type);
-        state.unreachable.remove(&content_type);
-        let webhook = target.map(|target| target.as_listed(self.client.clock().now()));
+        let now = self.client.clock().now();
+        let webhook = target.map(|target| target.as_listed(now));
         state.listed.insert(content_type, Listed { enabled: true, webhook });
+        if self.policy.target().is_some() && target.is_none() {
+            let too_soon = DiscoveryError::TooSoon { feed, last: now, next: now + BETWEEN_STARTS };
+            return Ok(state.impaired(content_type, WebhookFlaw::Missing, too_soon));
+        }
+        state.unreachable.remove(&content_type);
         Ok(Standing::AsWanted)
     }
 

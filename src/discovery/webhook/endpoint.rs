@@ -189,16 +189,10 @@ impl Endpoint {
     {
         let began = Instant::now();
         let source = self.source(peer, request.headers());
-        let answer = if request.uri().path() != self.0.options.path {
-            Err(NO_SUCH_ENDPOINT)
-        } else if !self.0.rates.allow(source) {
-            Err(TOO_MANY_REQUESTS)
-        } else if request.method() == Method::POST {
-            self.deliver(peer, source, request).await
-        } else if request.method() == Method::GET {
-            self.visit(&request).await
-        } else {
-            Err(NO_SUCH_ENDPOINT)
+        let answer = match self.check(peer, source, &request) {
+            Err(refusal) => Err(refusal),
+            Ok(()) if request.method() == Method::GET => self.visit(&request).await,
+            Ok(()) => self.deliver(source, request).await,
         };
         match answer {
             Ok((outcome, response)) => {
@@ -215,27 +209,42 @@ impl Endpoint {
         }
     }
 
+    /// What can be told without reading a body.
+    fn check<B>(&self, peer: Peer, source: IpAddr, request: &Request<B>) -> Result<(), Refusal> {
+        let options = &self.0.options;
+        let posts = request.method() == Method::POST;
+        if request.uri().path() != options.path || !(posts || request.method() == Method::GET) {
+            return Err(NO_SUCH_ENDPOINT);
+        }
+        // Before the rates: whoever may not post must not wear out what they remember.
+        if posts && !self.0.allowed.read().unwrap_or_else(PoisonError::into_inner).allows(source) {
+            return Err(ADDRESS);
+        }
+        if !self.0.rates.allow(source) {
+            return Err(TOO_MANY_REQUESTS);
+        }
+        if posts && options.needs_certificate && !peer.has_certificate {
+            return Err(NO_CERTIFICATE);
+        }
+        let auth_id = request.headers().get(AUTH_ID).map(HeaderValue::as_bytes);
+        if posts && !options.auth_id.matches(auth_id) {
+            return Err(WRONG_AUTH_ID);
+        }
+        Ok(())
+    }
+
     fn source(&self, peer: Peer, headers: &HeaderMap) -> IpAddr {
         let forwarded = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
         client_address(peer.address, forwarded, &self.0.options.trusted_proxies)
     }
 
     /// What Microsoft posts: a validation code or notifications.
-    async fn deliver<B>(&self, peer: Peer, source: IpAddr, request: Request<B>) -> Result<Answered, Refusal>
+    async fn deliver<B>(&self, source: IpAddr, request: Request<B>) -> Result<Answered, Refusal>
     where
         B: Body<Data = Bytes, Error: Into<crate::Error>>,
     {
         let inner = &self.0;
-        if !inner.allowed.read().unwrap_or_else(PoisonError::into_inner).allows(source) {
-            return Err(ADDRESS);
-        }
-        if inner.options.needs_certificate && !peer.has_certificate {
-            return Err(NO_CERTIFICATE);
-        }
         let (parts, body) = request.into_parts();
-        if !inner.options.auth_id.matches(parts.headers.get(AUTH_ID).map(HeaderValue::as_bytes)) {
-            return Err(WRONG_AUTH_ID);
-        }
         let body = self.read(body).await?;
         let delivery = match parse_delivery(&body) {
             Ok(delivery) => delivery,
