@@ -97,14 +97,12 @@ struct State {
 }
 
 impl State {
-    /// A webhook that cannot be set right now, with the best reason there is: what Microsoft said about it last time says more
-    /// than that it is too soon to ask again.
-    fn impaired(&self, content_type: ContentType, flaw: WebhookFlaw, error: DiscoveryError) -> Standing {
-        let source = match (self.unreachable.get(&content_type), error) {
+    /// What Microsoft said about the webhook last time says more than that it is too soon to ask again.
+    fn best_reason(&self, content_type: ContentType, error: DiscoveryError) -> DiscoveryError {
+        match (self.unreachable.get(&content_type), error) {
             (Some(said), DiscoveryError::TooSoon { .. }) => said.clone().into(),
             (_, error) => error,
-        };
-        Standing::Impaired(WebhookProblem { flaw, source })
+        }
     }
 }
 
@@ -143,9 +141,10 @@ impl Subscriptions {
                     state.unreachable.insert(content_type, source.clone());
                 }
             }
+            let error = state.best_reason(content_type, error);
             return match flaw {
                 Some(flaw) if enabled && !matches!(error, DiscoveryError::Ledger { .. }) => {
-                    Ok(state.impaired(content_type, flaw, error))
+                    Ok(Standing::Impaired(WebhookProblem { flaw, source: error }))
                 }
                 _ => Err(error),
             };
@@ -161,7 +160,8 @@ impl Subscriptions {
         state.listed.insert(content_type, Listed { enabled: true, webhook });
         if self.policy.target().is_some() && target.is_none() {
             let too_soon = DiscoveryError::TooSoon { feed, last: now, next: now + BETWEEN_STARTS };
-            return Ok(state.impaired(content_type, WebhookFlaw::Missing, too_soon));
+            let source = state.best_reason(content_type, too_soon);
+            return Ok(Standing::Impaired(WebhookProblem { flaw: WebhookFlaw::Missing, source }));
         }
         state.unreachable.remove(&content_type);
         Ok(Standing::AsWanted)

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     Operation, TenantFault,
     answer::{Answer, Damage},
-    auth, blob,
+    attempts, auth, blob,
     call::Call,
     content, dice,
     quota::Quota,
@@ -47,7 +47,11 @@ pub(super) async fn handle(
     if mishap.hang || call.tenant.parse().is_ok_and(|tenant| service.has_trouble(tenant, TenantFault::Hang)) {
         return std::future::pending().await;
     }
-    match mishap.refusal.map_or_else(|| answer(&service, &call), Err) {
+    let answered = match mishap.refusal {
+        Some(refusal) => Err(refusal),
+        None => answer(&service, &call).await,
+    };
+    match answered {
         Ok(answer) => answer.deliver(service.config.gzip && call.accepts_gzip(), mishap.damage),
         Err(refusal) => refusal.into_response(),
     }
@@ -55,7 +59,7 @@ pub(super) async fn handle(
 
 /// The checks every operation shares, in the order of the layers they belong to: the web framework's, the tenant's, the
 /// quota's; then the operation itself.
-fn answer(service: &Service, call: &Call) -> Result<Answer, Refusal> {
+async fn answer(service: &Service, call: &Call) -> Result<Answer, Refusal> {
     let now = service.clock.now();
     let claims = auth::claims(service, call, now)?;
     if call.operation == Operation::Unknown {
@@ -85,11 +89,11 @@ fn answer(service: &Service, call: &Call) -> Result<Answer, Refusal> {
         return Err(Refusal::auditing_disabled(call.operation, feed, tenant.id, claims.appid, call_id));
     }
     match call.operation {
-        Operation::Start => subscriptions::start(service, call, &claims, now),
+        Operation::Start => subscriptions::start(service, call, &claims, now).await,
         Operation::Stop => subscriptions::stop(service, call, &claims, now),
         Operation::List => subscriptions::list(service, tenant, &claims),
         Operation::Content => content::list(service, call, &claims, now),
-        Operation::Notifications => subscriptions::notifications(service, call, &claims, now),
+        Operation::Notifications => attempts::list(service, call, &claims, now),
         Operation::Blob => blob::fetch(service, call, &claims, now),
         Operation::SensitiveTypes => resources::sensitive_types(service, call, &claims),
         Operation::Unknown => Err(Refusal::no_such_operation(&call.path)),

@@ -9,6 +9,7 @@ use crate::content::{ContentType, TenantId};
 
 /// Everything a simulator is built from. The default suits tests: one tenant, a little content, no faults.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with each other")]
 pub struct SimulatorConfig {
     /// The organisations that exist.
     pub tenants: Vec<SimulatedTenant>,
@@ -43,6 +44,24 @@ pub struct SimulatorConfig {
     pub faults: Faults,
     /// Whether to compress for clients that accept gzip.
     pub gzip: bool,
+    /// Whether a webhook's address may begin with `http://`: for a listener whose TLS ends at a proxy in front of it. The
+    /// service takes none but `https://` (MSREF).
+    pub allow_plain_webhooks: bool,
+    /// How long a webhook may take to answer. Microsoft names no time; 5 seconds is what a public receiver of these
+    /// notifications reckons with.
+    pub webhook_timeout: Duration,
+    /// Blobs named in one notification at most. MSREF says that there is a limit, and that it might change.
+    pub notification_batch: usize,
+    /// How often the service looks for content to announce.
+    pub notification_interval: Duration,
+    /// The wait after the first failure of a webhook, and the longest: each is twice the one before. MSREF says that waits
+    /// grow exponentially and gives no numbers.
+    pub notification_retry: RangeInclusive<Duration>,
+    /// How many notifications in a row a webhook may fail before it is disabled. MSREF says that it is, not after how many.
+    pub webhook_disabled_after: u32,
+    /// Whether administrators of organisations other than the application's own can consent to it. Its own is the first
+    /// tenant with its `client_id`.
+    pub multi_tenant_app: bool,
 }
 
 /// An organisation with one app registration.
@@ -62,6 +81,9 @@ pub struct SimulatedTenant {
     pub roles: Vec<String>,
     /// Since how long before the simulator's start every content type has been subscribed to. `None`: never.
     pub subscribed_since: Option<Duration>,
+    /// Whether an administrator has consented to the application when the simulator starts. Without consent the directory
+    /// does not know it: AADSTS700016.
+    pub consented: bool,
 }
 
 /// Content older than the simulator, spread evenly over a period that ends when the simulator starts.
@@ -145,6 +167,13 @@ impl Default for SimulatorConfig {
             live: None,
             faults: Faults::default(),
             gzip: true,
+            allow_plain_webhooks: false,
+            webhook_timeout: Duration::from_secs(5),
+            notification_batch: 5,
+            notification_interval: Duration::from_secs(1),
+            notification_retry: Duration::from_secs(10)..=Duration::from_hours(1),
+            webhook_disabled_after: 12,
+            multi_tenant_app: true,
         }
     }
 }
@@ -160,6 +189,7 @@ impl SimulatedTenant {
             content_types: ContentType::ALL.to_vec(),
             roles: vec!["ActivityFeed.Read".to_owned(), "ActivityFeed.ReadDlp".to_owned()],
             subscribed_since: None,
+            consented: true,
         }
     }
 

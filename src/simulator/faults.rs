@@ -35,17 +35,24 @@ pub struct Faults {
     pub duplicates: f64,
     /// Content that is listed only some time after its `contentCreated`. Fixed at the start.
     pub late: Option<Late>,
-    /// Listed entries whose `contentUri` leads to another host. Sending it the token would give the token away.
+    /// Entries, listed or announced, whose `contentUri` leads to another host. Sending it the token would give the token away.
     pub foreign_uri: f64,
-    /// Listed entries without `contentUri` (seen by ddbnl/office365-audit-log-collector).
+    /// Entries, listed or announced, without `contentUri` (seen by ddbnl/office365-audit-log-collector).
     pub missing_content_uri: f64,
-    /// Listed entries that claim to be of another content type than was asked for.
+    /// Entries, listed or announced, that claim to be of another content type than was asked for.
     pub wrong_content_type: f64,
     /// Every page of a listing names itself as the next.
     pub next_page_loop: bool,
     /// After a stop, a start claims success but the subscription stays disabled
     /// (MicrosoftDocs/office-365-management-api#479).
     pub stuck_after_restart: bool,
+    /// Notifications that are sent once more although the webhook accepted them.
+    pub notify_duplicates: f64,
+    /// Notifications that are held back until the one after them was accepted. If none follows within a minute they are
+    /// sent all the same.
+    pub notify_reordered: f64,
+    /// Blobs that no notification ever names. They are listed as any other.
+    pub notify_drop: f64,
 }
 
 /// Content that shows up late.

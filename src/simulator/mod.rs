@@ -1,4 +1,5 @@
-//! An imitation of the Management Activity API and of Entra's token endpoints.
+//! An imitation of the Management Activity API, with the notifications it sends to webhooks, and of Entra's endpoints for
+//! tokens and for consent.
 //!
 //! It exists so that everything else can be tried without a tenant: the demo, the tests and the benches collect from it.
 //! A lenient imitation would prove nothing, so this one refuses what the service refuses, with the same status, code and
@@ -14,6 +15,7 @@
 
 mod answer;
 mod api;
+mod attempts;
 mod auth;
 mod blob;
 mod bodies;
@@ -22,10 +24,15 @@ mod config;
 mod content;
 mod dice;
 mod entra;
+mod entry;
 mod events;
 mod faults;
 mod in_process;
+mod notifier;
 mod oracle;
+mod outbound;
+mod outbox;
+mod page;
 mod quota;
 mod refusal;
 mod resources;
@@ -35,6 +42,8 @@ mod stats;
 mod subscriptions;
 mod timeline;
 mod token;
+mod validation;
+mod webhook;
 mod window;
 mod world;
 
@@ -50,6 +59,7 @@ use url::Url;
 
 pub use self::{
     config::{Backlog, Denial, Live, SimulatedTenant, SimulatorConfig},
+    entra::ConsentOutcome,
     faults::{Faults, FaultsHandle, Late, TenantFault},
     in_process::InProcess,
     oracle::{FeedCounts, Oracle},
@@ -61,6 +71,7 @@ use self::{state::Service, world::World};
 use crate::{
     clock::Clock,
     content::{Feed, TenantId},
+    transport::Transport,
 };
 
 /// The simulated service. Clones share one state.
@@ -75,7 +86,7 @@ impl Simulator {
         Self { service: Arc::new(Service::new(config, clock)) }
     }
 
-    /// Every route of the API and of the token endpoints: to be called in-process, or served.
+    /// Every route of the API and of Entra: to be called in-process, or served.
     pub fn router(&self) -> Router {
         server::router(&self.service)
     }
@@ -116,6 +127,41 @@ impl Simulator {
     pub fn publish_events(&self, feed: Feed, events: Vec<serde_json::Value>, created: DateTime<Utc>) -> String {
         let body = Bytes::from(serde_json::Value::Array(events).to_string());
         self.add_blob(feed, BlobSpec::new(body, created))
+    }
+
+    /// Sets the way to webhooks. Without one, every webhook is unreachable.
+    pub fn set_webhook_transport(&self, transport: Arc<dyn Transport>) {
+        self.service.state().webhook_transport = Some(transport);
+    }
+
+    /// Sends notifications to webhooks as content becomes available, until it is dropped. One at a time is enough; what
+    /// was queued when it was dropped waits for the next.
+    pub fn run_notifications(&self) -> impl Future<Output = ()> + Send + use<> {
+        let service = Arc::clone(&self.service);
+        async move { notifier::run(&service).await }
+    }
+
+    /// Takes a webhook away without a word, while its subscription stays enabled
+    /// (MicrosoftDocs/office-365-management-api#179).
+    pub fn unhook(&self, feed: Feed) {
+        if let Some(subscription) = self.service.state().subscriptions.get_mut(&feed) {
+            subscription.webhook = None;
+        }
+    }
+
+    /// Disables a webhook, as the service does after too many failures, until `/start` sets it again.
+    pub fn disable_webhook(&self, feed: Feed) {
+        self.service.state().disable_webhook(feed);
+    }
+
+    /// Decides what comes of the visits of administrators from now on.
+    pub fn set_consent(&self, outcome: ConsentOutcome) {
+        self.service.state().consents.outcome = outcome;
+    }
+
+    /// Whether an administrator of a tenant has consented to its application.
+    pub fn has_consented(&self, tenant: TenantId) -> bool {
+        self.service.state().consents.has(tenant)
     }
 
     /// Gives one tenant a trouble, until [`Self::heal_tenant`]. Several can add up.

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{
-    content::{content_uri, listable},
+    content::listable,
+    entry::content_uri,
     state::Service,
     subscriptions::Subscription,
     timeline::span,

@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     middleware,
     response::Response,
-    routing::{any, post},
+    routing::{any, get, post},
 };
 use http::header;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -20,6 +20,9 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
     Router::new()
         .route("/{tenant}/oauth2/token", post(entra::v1).fallback(entra::only_post))
         .route("/{tenant}/oauth2/v2.0/token", post(entra::v2).fallback(entra::only_post))
+        .route("/{tenant}/oauth2/authorize", get(entra::authorize))
+        .route("/{tenant}/adminconsent", get(entra::admin_consent_v1))
+        .route("/{tenant}/v2.0/adminconsent", get(entra::admin_consent_v2))
         .route("/api/v1.0/{tenant}/activity/feed/{*operation}", any(api::handle))
         .route("/api/v1/{tenant}/activity/feed/{*operation}", any(api::handle))
         .layer(middleware::map_response_with_state(Arc::clone(service), stamp))

@@ -2,20 +2,22 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
 use rand::rngs::SmallRng;
+use tokio::sync::watch;
 use url::Url;
 
 use super::{
-    Faults, SimulatorConfig, Stats, TenantFault, World, dice::Dice, quota::Quota, subscriptions::Subscription,
-    token::Mint,
+    Faults, SimulatorConfig, Stats, TenantFault, World, attempts::Attempts, dice::Dice, entra::Consents,
+    outbox::Outbox, quota::Quota, subscriptions::Subscription, token::Mint,
 };
 use crate::{
     clock::Clock,
     content::{Feed, TenantId},
+    transport::Transport,
 };
 
 /// The whole service behind the routes.
@@ -37,6 +39,17 @@ pub(super) struct State {
     pub rng: SmallRng,
     pub stats: Stats,
     pub subscriptions: BTreeMap<Feed, Subscription>,
+    /// When a start was last asked for.
+    pub starts: BTreeMap<Feed, DateTime<Utc>>,
+    /// The way to webhooks. Without one, none can be reached.
+    pub webhook_transport: Option<Arc<dyn Transport>>,
+    pub next_webhook: u64,
+    /// Tells those who wait for a webhook that one was set.
+    pub webhook_set: watch::Sender<()>,
+    /// What waits for the webhooks that are served.
+    pub outboxes: BTreeMap<Feed, Outbox>,
+    pub attempts: Attempts,
+    pub consents: Consents,
     pub quotas: HashMap<TenantId, Quota>,
     pub troubles: HashMap<TenantId, Vec<TenantFault>>,
     /// Tokens with a serial number below this are worthless.
@@ -60,6 +73,13 @@ impl Service {
             rng: seed.of("requests", 0).rng(),
             stats: Stats::default(),
             subscriptions: subscriptions.collect(),
+            starts: BTreeMap::new(),
+            webhook_transport: None,
+            next_webhook: 0,
+            webhook_set: watch::Sender::default(),
+            outboxes: BTreeMap::new(),
+            attempts: Attempts::default(),
+            consents: Consents::new(&config),
             quotas: HashMap::new(),
             troubles: HashMap::new(),
             first_valid_token: 0,
@@ -86,6 +106,15 @@ impl Service {
 }
 
 impl State {
+    /// Disables the webhook of a feed, if it has one that is not disabled yet.
+    pub fn disable_webhook(&mut self, feed: Feed) {
+        let webhook = self.subscriptions.get_mut(&feed).and_then(|known| known.webhook.as_mut());
+        if let Some(webhook) = webhook.filter(|webhook| !webhook.disabled) {
+            webhook.disabled = true;
+            self.stats.webhooks_disabled += 1;
+        }
+    }
+
     pub fn revoke_tokens(&mut self) {
         self.first_valid_token = self.next_token;
     }

@@ -62,6 +62,16 @@ pub struct Stats {
     pub starts_throttled: u64,
     /// Partial blobs listed in place of whole ones, because a window began at the second a blob was created.
     pub partial_refs: u64,
+    /// Test messages sent to webhooks.
+    pub validations: u64,
+    /// Notifications sent to webhooks: every attempt counts.
+    pub notifications_sent: u64,
+    /// Those of them that were not answered with 200 in time.
+    pub notifications_failed: u64,
+    /// Webhooks that were disabled.
+    pub webhooks_disabled: u64,
+    /// Blobs named in a notification that was accepted. Repetitions do not count.
+    pub blobs_notified: u64,
     /// Requests answered with an injected fault.
     pub faults: u64,
     /// What a well-behaved client does not do, in words. Only the first thousand are kept.

@@ -1,14 +1,19 @@
-//! Subscriptions: start, stop, list, and the notifications of their webhooks.
+//! Subscriptions: start, stop and list.
 
-use std::time::Duration;
-
-use chrono::{DateTime, TimeDelta, Utc};
-use serde::Deserialize;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{
-    SimulatedTenant, answer::Answer, auth, call::Call, refusal::Refusal, state::Service, timeline::span, token::Claims,
-    window::Window,
+    SimulatedTenant,
+    answer::Answer,
+    auth,
+    call::Call,
+    refusal::Refusal,
+    state::{Service, State},
+    timeline::span,
+    token::Claims,
+    validation::validate,
+    webhook::{Registration, Webhook, WebhookStatus},
 };
 use crate::content::Feed;
 
@@ -20,8 +25,7 @@ const BEFORE_FIRST_START: TimeDelta = TimeDelta::hours(22);
 #[derive(Clone, Debug)]
 pub(super) struct Subscription {
     periods: Vec<Period>,
-    webhook: Option<Webhook>,
-    last_start: Option<DateTime<Utc>>,
+    pub webhook: Option<Webhook>,
     /// A restart that did not take.
     stuck: bool,
 }
@@ -33,18 +37,10 @@ struct Period {
     until: Option<DateTime<Utc>>,
 }
 
-/// A webhook as it was registered.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Webhook {
-    address: String,
-    auth_id: Option<String>,
-    expiration: Option<DateTime<Utc>>,
-}
-
 impl Subscription {
     /// Enabled since a time at which nobody had to start it.
     pub fn since(from: DateTime<Utc>) -> Self {
-        Self { periods: vec![Period { from, until: None }], webhook: None, last_start: None, stuck: false }
+        Self { periods: vec![Period { from, until: None }], webhook: None, stuck: false }
     }
 
     pub fn is_enabled(&self) -> bool {
@@ -61,10 +57,19 @@ impl Subscription {
         })
     }
 
-    /// How long until a start is accepted again.
-    fn wait(&self, now: DateTime<Utc>, interval: Duration) -> Option<TimeDelta> {
-        let wait = self.last_start? + span(interval) - now;
-        (wait > TimeDelta::zero()).then_some(wait)
+    /// The webhook, if notifications are sent to it.
+    pub fn active_webhook(&self, now: DateTime<Utc>) -> Option<&Webhook> {
+        self.webhook.as_ref().filter(|webhook| self.is_enabled() && webhook.status(now) == WebhookStatus::Enabled)
+    }
+
+    /// Whether a start with this webhook, or with none, would change nothing. One that is disabled or expired is enabled
+    /// again by the same properties.
+    fn is_as(&self, given: Option<&Registration>, now: DateTime<Utc>) -> bool {
+        let working = match &self.webhook {
+            None => given.is_none(),
+            Some(webhook) => given == Some(&webhook.registration) && webhook.status(now) == WebhookStatus::Enabled,
+        };
+        working && self.is_enabled()
     }
 
     fn to_json(&self, feed: Feed, now: DateTime<Utc>) -> Value {
@@ -76,92 +81,62 @@ impl Subscription {
     }
 }
 
-impl Webhook {
-    /// The webhook of a start request's body. No body, an empty object and `null` all mean none.
-    fn read(body: &[u8], now: DateTime<Utc>) -> Result<Option<Self>, Refusal> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Given {
-            address: String,
-            auth_id: Option<String>,
-            expiration: Option<String>,
-        }
-        #[derive(Deserialize)]
-        struct Start {
-            webhook: Option<Given>,
-        }
-        if body.trim_ascii().is_empty() {
-            return Ok(None);
-        }
-        let start: Start = serde_json::from_slice(body).map_err(|_| Refusal::unreadable_body())?;
-        let Some(given) = start.webhook else { return Ok(None) };
-        // MSREF's sample sends "" for none.
-        let expiration = given.expiration.filter(|text| !text.is_empty());
-        let expiration = expiration.map(|text| {
-            let time: DateTime<Utc> = text
-                .parse()
-                .ok()
-                .or_else(|| super::window::parse_time(&text))
-                .ok_or_else(|| Refusal::parameter_type("expiration", "datetime"))?;
-            if time <= now { Err(Refusal::expiration_in_the_past(&text)) } else { Ok(time) }
-        });
-        Ok(Some(Self { address: given.address, auth_id: given.auth_id, expiration: expiration.transpose()? }))
-    }
-
-    /// Whether notifications can be sent there. The service also posts a validation code and expects 200 ("The endpoint
-    /// did not return HTTP 200."); this is the place where that belongs.
-    fn validate(&self) -> Result<(), Refusal> {
-        if self.address.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://")) {
-            Ok(())
-        } else {
-            Err(Refusal::webhook(&self.address, "The address must begin with HTTPS."))
-        }
-    }
-
-    fn to_json(&self, now: DateTime<Utc>) -> Value {
-        let expired = self.expiration.is_some_and(|expiration| expiration <= now);
-        json!({
-            "status": if expired { "expired" } else { "enabled" },
-            "address": self.address,
-            "authId": self.auth_id,
-            "expiration": self.expiration.map(|time| time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
-        })
-    }
-}
-
 /// `POST subscriptions/start`.
-pub(super) fn start(service: &Service, call: &Call, claims: &Claims, now: DateTime<Utc>) -> Result<Answer, Refusal> {
+pub(super) async fn start(
+    service: &Service,
+    call: &Call,
+    claims: &Claims,
+    now: DateTime<Utc>,
+) -> Result<Answer, Refusal> {
     let feed = call.feed(claims.tenant())?;
     auth::permission(service, claims, feed)?;
-    let webhook = Webhook::read(&call.body, now)?;
+    let given = Registration::read(&call.body, now)?;
+    admit_start(service, feed, now)?;
+    if let Some(given) = &given {
+        validate(service, given).await?;
+    }
+    // The webhook took its time, and the subscription may have changed meanwhile.
+    let now = service.clock.now();
     let mut state = service.state();
-    if let Some(wait) = state.subscriptions.get(&feed).and_then(|known| known.wait(now, service.config.start_interval))
-    {
-        state.stats.starts_throttled += 1;
-        return Err(Refusal::start_throttled(wait, state.stats.starts_throttled.is_multiple_of(2)));
-    }
-    if let Some(webhook) = &webhook {
-        webhook.validate()?;
-    }
-    let stuck_after_restart = state.faults.stuck_after_restart;
-    let known = state.subscriptions.contains_key(&feed);
-    let subscription = state.subscriptions.entry(feed).or_insert_with(|| Subscription::since(now));
-    subscription.last_start = Some(now);
-    // A start without a webhook is how a webhook is removed (MSREF).
-    if known && subscription.is_enabled() && subscription.webhook == webhook {
+    let State { subscriptions, faults, next_webhook, webhook_set, .. } = &mut *state;
+    let known = subscriptions.contains_key(&feed);
+    let subscription = subscriptions.entry(feed).or_insert_with(|| Subscription::since(now));
+    if known && subscription.is_as(given.as_ref(), now) {
         return Err(Refusal::already_enabled());
     }
     if !subscription.is_enabled() {
-        subscription.stuck = stuck_after_restart;
-        if !stuck_after_restart {
+        subscription.stuck = faults.stuck_after_restart;
+        if !subscription.stuck {
             subscription.periods.push(Period { from: now, until: None });
         }
     }
-    subscription.webhook = webhook;
+    // A start without a webhook is how a webhook is removed (MSREF).
+    subscription.webhook = given.map(|registration| {
+        *next_webhook += 1;
+        webhook_set.send_replace(());
+        let serial = *next_webhook;
+        Webhook { registration, application: claims.appid, since: now.trunc_subsecs(3), serial, disabled: false }
+    });
     let mut answer = subscription.to_json(feed, now);
     // The start claims success even where it did not take.
     answer["status"] = "enabled".into();
     Ok(Answer::json(&answer))
+}
+
+/// "Once you submit a subscription request, a waiting period of 15 minutes is required" (MSREF): whatever becomes of the
+/// request.
+fn admit_start(service: &Service, feed: Feed, now: DateTime<Utc>) -> Result<(), Refusal> {
+    let mut state = service.state();
+    let State { starts, stats, .. } = &mut *state;
+    if let Some(last) = starts.get(&feed) {
+        let wait = *last + span(service.config.start_interval) - now;
+        if wait > TimeDelta::zero() {
+            stats.starts_throttled += 1;
+            return Err(Refusal::start_throttled(wait, stats.starts_throttled.is_multiple_of(2)));
+        }
+    }
+    starts.insert(feed, now);
+    Ok(())
 }
 
 /// `POST subscriptions/stop`: accepted at any time, answered with an empty body.
@@ -196,20 +171,6 @@ pub(super) fn list(service: &Service, tenant: &SimulatedTenant, claims: &Claims)
         listed.extend(missing);
     }
     Ok(Answer::json(&Value::Array(listed)))
-}
-
-/// `GET subscriptions/notifications`: none, as long as no notification is ever sent.
-pub(super) fn notifications(
-    service: &Service,
-    call: &Call,
-    claims: &Claims,
-    now: DateTime<Utc>,
-) -> Result<Answer, Refusal> {
-    let feed = call.feed(claims.tenant())?;
-    auth::permission(service, claims, feed)?;
-    require_enabled(service, feed)?;
-    Window::of(call, now, service.config.lookback_tolerance)?;
-    Ok(Answer::json(&json!([])))
 }
 
 /// "If a subscription is disabled, you'll not be able to list or retrieve content" (MSREF).

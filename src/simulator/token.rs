@@ -17,7 +17,12 @@ pub(super) struct Claims {
     pub iss: String,
     pub tid: Uuid,
     pub appid: Uuid,
+    /// The application's permissions. Entra leaves the claim out when there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
+    /// The permissions that a signed-in user delegated; only in a user's token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scp: Option<String>,
     pub nbf: i64,
     pub exp: i64,
     /// Tokens are numbered, so that all of them up to one can be revoked.

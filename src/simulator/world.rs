@@ -69,6 +69,13 @@ pub(super) enum Source {
     Placed(u64),
 }
 
+/// How far somebody has looked into the content of one feed.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    generated: u64,
+    placed: usize,
+}
+
 /// All content of all tenants.
 pub(super) struct World {
     retention: TimeDelta,
@@ -133,6 +140,32 @@ impl World {
         }
         found.sort_unstable();
         found
+    }
+
+    /// What `seen` does not know yet of a feed's content created since a time. Content that a test places can lie in the
+    /// future, or in the past; all other content comes in the order of its creation.
+    pub fn news(&self, feed: Feed, seen: &mut Seen, since: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Source> {
+        let mut news = Vec::new();
+        if let Some(timeline) = self.timelines.get(&feed) {
+            let created = timeline.numbers(since, now + TimeDelta::milliseconds(1));
+            let unseen = created.start.max(seen.generated)..created.end;
+            seen.generated = unseen.end.max(seen.generated);
+            news.extend(unseen.map(Source::Generated));
+        }
+        if let Some(placed) = self.placed().get(&feed) {
+            let unseen = (0..).zip(placed).skip(seen.placed);
+            news.extend(unseen.filter(|(_, spec)| since <= spec.created).map(|(number, _)| Source::Placed(number)));
+            seen.placed = placed.len();
+        }
+        news
+    }
+
+    /// When a blob was created.
+    pub fn created(&self, feed: Feed, source: Source) -> Option<DateTime<Utc>> {
+        match source {
+            Source::Generated(number) => Some(self.timelines.get(&feed)?.created(number)),
+            Source::Placed(number) => self.placed_spec(feed, number, |spec| spec.created),
+        }
     }
 
     /// From when on a blob is listed. Cheaper than the whole blob when only this is asked.

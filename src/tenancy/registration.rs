@@ -13,13 +13,11 @@ use crate::{
     content::{ContentType, TenantId},
     discovery::{
         DiscoveryError, Standing,
-        webhook::{Invitation, StateError, StateKey},
+        webhook::{Callback, Invitation, StateError, StateKey},
     },
-    entra::{EntraError, Tokens},
+    entra::{EntraError, Tokens, advice_in},
     ledger::LedgerError,
 };
-
-use crate::discovery::webhook::Callback;
 
 /// A consent takes some seconds to reach all of Entra: until then a token request is refused as if there were none. How long
 /// that is worth waiting for, while a browser waits.
@@ -133,10 +131,14 @@ impl Registrar {
                 (self.tokens.redeem(&code, &self.redirect_uri).await.context(EntraSnafu)?, invitation)
             }
             Callback::Denied { error, description, state } => {
-                // Anybody can make a link with any text; ours are repeated only.
-                self.open(state.as_deref())?;
-                let advice = crate::entra::advice_in(&description);
-                let description = if description.is_empty() { error } else { format!("{description} ({error})") };
+                let advice = advice_in(&description);
+                // Anybody can make a link with any text, so that only answers to ours are repeated. The older consent page
+                // leaves the state out when the administrator cancels.
+                let description = match self.open(state.as_deref()) {
+                    Err(_) => "the administrator or Microsoft Entra refused".to_owned(),
+                    Ok(_) if description.is_empty() => error,
+                    Ok(_) => format!("{description} ({error})"),
+                };
                 return Err(RegistrationError::Denied { description, advice });
             }
             Callback::Unintelligible { problem } => return Err(RegistrationError::Unintelligible { problem }),

@@ -4,6 +4,7 @@
 
 pub mod lab;
 pub mod telemetry;
+pub mod webhook;
 pub mod wire;
 
 use std::{
@@ -24,6 +25,7 @@ use office365_source::{
     config::{AuthConfig, Office365Config, TenantConfig},
     connection::TransportOverride,
     content::{ContentType, TenantId},
+    discovery::webhook::WebhookHandle,
     simulator::{InProcess, Simulator, SimulatorConfig},
     telemetry::Progress,
     transport::Transport,
@@ -87,6 +89,8 @@ pub struct Setup<'a> {
     pub keep_texts: bool,
     /// The pipeline takes nothing before this is true.
     pub gate: Option<tokio::sync::watch::Receiver<bool>>,
+    /// Filled with the source's webhook.
+    pub webhook: WebhookHandle,
 }
 
 impl<'a> Setup<'a> {
@@ -102,11 +106,24 @@ impl<'a> Setup<'a> {
             transport: None,
             keep_texts: true,
             gate: None,
+            webhook: WebhookHandle::default(),
         }
     }
 
     pub async fn start(self) -> Running {
-        let Self { config, simulator, clock, data_dir, mode, arrived, mut verdict, transport, keep_texts, gate } = self;
+        let Self {
+            config,
+            simulator,
+            clock,
+            data_dir,
+            mode,
+            arrived,
+            mut verdict,
+            transport,
+            keep_texts,
+            gate,
+            webhook,
+        } = self;
         let transport = transport.unwrap_or_else(|| Arc::new(InProcess::new(simulator)));
         let (shutdown, signal, done) = ShutdownSignal::new_wired();
         let mut builder = SourceSender::builder();
@@ -116,8 +133,12 @@ impl<'a> Setup<'a> {
         let mut cx = SourceContext::new("m365", globals, builder.build());
         cx.shutdown = signal;
         let progress = Progress::default();
-        cx.extra_context =
-            ExtraContext::default().with(clock).with(mode).with(progress.clone()).with(TransportOverride(transport));
+        cx.extra_context = ExtraContext::default()
+            .with(clock)
+            .with(mode)
+            .with(progress.clone())
+            .with(TransportOverride(transport))
+            .with(webhook);
         let source = tokio::spawn(config.build(cx).await.unwrap());
         let into = Arc::clone(&arrived);
         let texts = Arc::<Mutex<Vec<String>>>::default();

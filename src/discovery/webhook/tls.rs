@@ -93,10 +93,9 @@ pub fn server_config(config: &WebhookTlsConfig) -> Result<ServerConfig, TlsError
     })?;
     let provider = Arc::new(ring::default_provider());
     let signing = provider.key_provider.load_private_key(key.clone_key()).context(RustlsSnafu)?;
-    match CertifiedKey::new(chain.clone(), signing).keys_match() {
-        Err(rustls::Error::InconsistentKeys(_)) => return Err(TlsError::Mismatch),
-        // Not every key can tell; rustls has the last word.
-        Ok(()) | Err(_) => {}
+    // Not every key can tell; of those that cannot, rustls has the last word.
+    if let Err(rustls::Error::InconsistentKeys(_)) = CertifiedKey::new(chain.clone(), signing).keys_match() {
+        return Err(TlsError::Mismatch);
     }
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()

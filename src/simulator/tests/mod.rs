@@ -1,12 +1,16 @@
 //! The simulator is held to its sources through the same door that clients use: its routes.
 
 mod blobs;
+mod consent;
 mod entra;
 mod faults;
 mod gate;
+mod hook;
 mod listing;
+mod notifications;
 mod oracle;
 mod subscriptions;
+mod webhooks;
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -85,6 +89,22 @@ impl Caller {
 
     async fn start(&self, content_type: &str) -> Reply {
         self.call(Method::POST, &format!("subscriptions/start?contentType={content_type}")).await
+    }
+
+    /// Starts a subscription with a webhook that expires when told, and gives its `authId`.
+    async fn start_with(&self, content_type: &str, address: &str, expiration: Option<&str>) -> Reply {
+        let webhook = serde_json::json!({ "address": address, "authId": "me", "expiration": expiration });
+        let body = serde_json::json!({ "webhook": webhook }).to_string();
+        let path = format!("/api/v1.0/{}/activity/feed/subscriptions/start", self.tenant.id);
+        let target = format!("{path}?contentType={content_type}&PublisherIdentifier={PUBLISHER}");
+        self.send(Method::POST, &target, &[], &body).await
+    }
+
+    /// The webhook of a content type, as the list of subscriptions shows it.
+    async fn webhook(&self, content_type: &str) -> Value {
+        let listed = self.get("subscriptions/list").await.array();
+        let found = listed.into_iter().find(|entry| entry["contentType"] == content_type);
+        found.map(|mut entry| entry["webhook"].take()).unwrap_or_default()
     }
 
     /// Lists General content in a window.

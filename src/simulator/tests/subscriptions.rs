@@ -55,34 +55,6 @@ async fn the_content_type_is_required_and_known() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn webhooks_are_stored_replaced_and_removed() {
-    let config = SimulatorConfig { start_interval: Duration::ZERO, ..SimulatorConfig::default() };
-    let caller = Caller::new(config).await;
-    let path = format!(
-        "/api/v1.0/{}/activity/feed/subscriptions/start?contentType=Audit.General&PublisherIdentifier={PUBLISHER}",
-        caller.tenant.id
-    );
-    let start = async |body: Value| caller.send(Method::POST, &path, &[], &body.to_string()).await;
-    let webhook = |address: &str, expiration: &str| json!({ "webhook": { "address": address, "authId": "me", "expiration": expiration } });
-
-    let plain = start(webhook("http://hook.example.com/", "")).await;
-    assert_eq!(plain.refusal(), (400, "AF20021".to_owned()));
-    assert!(plain.text().contains("The address must begin with HTTPS."));
-    assert_eq!(start(webhook("https://hook.example.com/", "2026-08-01T11:00:00")).await.refusal().1, "AF20003");
-    assert_eq!(start(webhook("https://hook.example.com/", "soon")).await.refusal().1, "AF20002");
-    // A refused webhook does not start the subscription (MSREF).
-    assert_eq!(caller.get("subscriptions/list").await.json(), json!([]));
-
-    let good = webhook("https://hook.example.com/", "");
-    let stored =
-        json!({ "status": "enabled", "address": "https://hook.example.com/", "authId": "me", "expiration": null });
-    assert_eq!(start(good.clone()).await.json()["webhook"], stored);
-    assert_eq!(start(good).await.refusal().1, "AF20024");
-    assert_eq!(caller.get("subscriptions/list").await.json()[0]["webhook"], stored);
-    assert_eq!(start(json!({})).await.json()["webhook"], Value::Null);
-}
-
-#[tokio::test(start_paused = true)]
 async fn content_between_stop_and_restart_is_lost() {
     let caller = Caller::new(bare()).await;
     let feed = caller.feed(ContentType::General);
