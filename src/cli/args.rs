@@ -45,6 +45,9 @@ impl Command {
 #[cfg(feature = "simulator")]
 #[derive(Args, Debug)]
 pub(super) struct DemoArgs {
+    /// How the demo finds content. In mode webhook the second tenant registers by its administrator's consent.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) mode: DemoMode,
     /// How long new content is published, in seconds.
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     pub(super) seconds: u64,
@@ -80,6 +83,20 @@ pub(super) struct SimulateArgs {
     /// Errors, resets, throttling and the like.
     #[arg(long)]
     pub(super) stormy: bool,
+    /// Notify a webhook on port 8443 of this machine, too: the certificates for it are made in this directory, and the
+    /// configuration that is printed is one of mode webhook.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(super) webhook: Option<PathBuf>,
+}
+
+#[cfg(feature = "simulator")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(super) enum DemoMode {
+    /// By listing it.
+    #[default]
+    Poll,
+    /// By notifications to a TLS listener.
+    Webhook,
 }
 
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 
 mod report;
 mod show;
+mod webhook;
 
 use std::{
     collections::BTreeMap,
@@ -17,8 +18,13 @@ use tokio::{
     time::{Instant, interval, sleep},
 };
 
-use self::{report::Report, show::Show};
-use super::{args::DemoArgs, exit, output::complain, simulated::configuration};
+use self::{report::Report, show::Show, webhook::Hook};
+use super::{
+    args::{DemoArgs, DemoMode},
+    exit,
+    output::complain,
+    simulated::configuration,
+};
 use crate::{
     Result,
     clock::Clock,
@@ -81,10 +87,20 @@ type Arrived = Arc<Mutex<BTreeMap<(TenantId, String), u32>>>;
 
 async fn run(args: &DemoArgs) -> Result<Report> {
     let data_dir = TempDir::with_prefix("office365-source-demo-")?;
-    let simulated = troubled_service();
+    let mut simulated = troubled_service();
+    if args.mode == DemoMode::Webhook {
+        simulated = webhook::notifying(simulated);
+    }
     let simulator = Simulator::new(simulated.clone(), Clock::system());
     let service: RunningSimulator = simulator.serve(([127, 0, 0, 1], 0).into()).await?;
-    let text = configuration(&simulated, &service.base_url(), &data_dir.path().display().to_string());
+    let hook = match args.mode {
+        DemoMode::Poll => None,
+        DemoMode::Webhook => Some(Hook::new(data_dir.path(), &simulator)?),
+    };
+    let in_file: Vec<_> = simulated.tenants.iter().filter(|tenant| tenant.consented).cloned().collect();
+    let directory = data_dir.path().display().to_string();
+    let webhook = hook.as_ref().map(|hook| &hook.webhook);
+    let text = configuration(&simulated, &in_file, &service.base_url(), &directory, webhook);
     let topology = parse(&text, Format::Toml)?;
     let Some((name, SourceEntry::Office365(config))) = topology.sources.into_iter().next() else {
         return Err("the configuration names no source".into());
@@ -117,6 +133,11 @@ async fn run(args: &DemoArgs) -> Result<Report> {
     };
 
     let stop = host::stop_signal()?;
+    if let Some(hook) = &hook {
+        for newcomer in simulated.tenants.iter().filter(|tenant| !tenant.consented) {
+            hook.consent("sources.m365", &config, newcomer.id, &newcomer.domain).await?;
+        }
+    }
     tokio::select! {
         () = stop => {}
         () = watch(Duration::from_secs(args.seconds), &progress) => {}
@@ -141,7 +162,8 @@ async fn run(args: &DemoArgs) -> Result<Report> {
         return Err("the source stopped by itself; see the log above".into());
     }
     let twice = lock(&arrived).values().filter(|times| **times > 1).count();
-    Ok(Report::new(&simulated, &simulator, progress.totals(), &stats, missing, twice))
+    let lost = hook.as_ref().map(Hook::lost);
+    Ok(Report::new(&simulated, &simulator, progress.totals(), &stats, lost, missing, twice))
 }
 
 fn count(arrived: &mut BTreeMap<(TenantId, String), u32>, event: &LogEvent) {

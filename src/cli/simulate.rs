@@ -8,13 +8,16 @@ use super::{
     args::SimulateArgs,
     exit,
     output::{complain, print},
-    simulated::configuration,
+    simulated::{SimulatedWebhook, configuration},
 };
 use crate::{
     clock::Clock,
     host,
     simulator::{Backlog, Faults, Live, Simulator, SimulatorConfig},
 };
+
+/// The port of mode webhook, unless it is configured otherwise.
+const WEBHOOK_PORT: u16 = 8443;
 
 pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
     if !args.listen.ip().is_loopback() {
@@ -36,14 +39,30 @@ pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
 async fn serve(args: &SimulateArgs) -> io::Result<()> {
     let stop = host::stop_signal()?;
     let config = config(args);
+    let webhook = match &args.webhook {
+        Some(directory) => Some(SimulatedWebhook::new(directory, WEBHOOK_PORT)?),
+        None => None,
+    };
     let simulator = Simulator::new(config.clone(), Clock::system());
     let running = simulator.serve(args.listen).await?;
     print(&format!(
         "# The simulator listens on {base} until Ctrl-C. This configuration collects from it:\n\n{}",
-        configuration(&config, &running.base_url(), "/tmp/office365-source-simulated"),
+        configuration(
+            &config,
+            &config.tenants,
+            &running.base_url(),
+            "/tmp/office365-source-simulated",
+            webhook.as_ref()
+        ),
         base = running.base_url(),
     ));
-    stop.await;
+    if let Some(webhook) = &webhook {
+        simulator.set_webhook_transport(webhook.transport().map_err(io::Error::other)?);
+    }
+    tokio::select! {
+        () = stop => {}
+        () = simulator.run_notifications() => {}
+    }
     running.stop().await;
     Ok(())
 }

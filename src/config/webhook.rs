@@ -34,7 +34,7 @@ const PUBLIC_URL: &str = "https://demo.example.com:8443/wh/o365/";
 /// The variable that is offered for `auth_id`.
 const AUTH_ID_VARIABLE: &str = "M365_WEBHOOK_AUTH_ID";
 
-const RECONCILE: Bounds = Bounds { min: 60, max: 86_400 };
+const RECONCILE: Bounds = Bounds { min: 10, max: 86_400 };
 
 /// How content is found in mode "webhook". The block may stay in a file with mode "poll", which then ignores it but for
 /// values that could not be used.

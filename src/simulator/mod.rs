@@ -20,6 +20,7 @@ mod auth;
 mod blob;
 mod bodies;
 mod call;
+mod certificate;
 mod config;
 mod content;
 mod dice;
@@ -58,6 +59,7 @@ use chrono::{DateTime, Utc};
 use url::Url;
 
 pub use self::{
+    certificate::CertificateFiles,
     config::{Backlog, Denial, Live, SimulatedTenant, SimulatorConfig},
     entra::ConsentOutcome,
     faults::{Faults, FaultsHandle, Late, TenantFault},

@@ -1,5 +1,6 @@
 //! Tenants come and go while the source runs: by an administrator's consent, and by the command line.
 
+mod consent_url;
 #[cfg(unix)]
 pub mod control;
 mod error;
@@ -11,6 +12,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    consent_url::{ConsentFlow, ConsentRequest},
     error::TenancyError,
     registration::{Registrar, Registration, RegistrationError},
 };

@@ -20,6 +20,7 @@ impl Report {
         simulator: &Simulator,
         totals: Totals,
         stats: &Stats,
+        notifications_lost: Option<u64>,
         missing: usize,
         twice: usize,
     ) -> Self {
@@ -32,16 +33,21 @@ impl Report {
                 .sum::<u64>()
         };
         let with_content = ContentType::ALL.into_iter().filter(|content_type| feeds(*content_type) > 0).count();
-        let rows = vec![
+        let mut rows = vec![
             ("tenants", config.tenants.len().to_string()),
             ("content types", with_content.to_string()),
             ("content blobs", totals.blobs_delivered.to_string()),
             ("events", totals.events_delivered.to_string()),
             ("duplicates dropped", totals.duplicates_dropped.to_string()),
             ("faults of the service", stats.faults.to_string()),
-            ("delivered twice", twice.to_string()),
-            ("missing", missing.to_string()),
         ];
+        if let Some(lost) = notifications_lost {
+            rows.push(("webhooks validated", stats.validations.to_string()));
+            rows.push(("notifications accepted", (stats.notifications_sent - stats.notifications_failed).to_string()));
+            rows.push(("notifications lost", lost.to_string()));
+        }
+        rows.push(("delivered twice", twice.to_string()));
+        rows.push(("missing", missing.to_string()));
         Self { rows, flawless: missing == 0 && twice == 0 && totals.blobs_dead == 0 && stats.violations.is_empty() }
     }
 

@@ -174,8 +174,8 @@ fn a_value_that_cannot_be_used_is_told_in_every_mode() {
             "expiration",
             &["23h is less than four times reconcile_interval_secs (6h)", "Write expiration = \"1d\" or more"],
         ),
-        (json!({ "reconcile_interval_secs": 59 }), "reconcile_interval_secs", &["from 60 to 86400"]),
-        (json!({ "reconcile_interval_secs": 86_401 }), "reconcile_interval_secs", &["from 60 to 86400"]),
+        (json!({ "reconcile_interval_secs": 9 }), "reconcile_interval_secs", &["from 10 to 86400"]),
+        (json!({ "reconcile_interval_secs": 86_401 }), "reconcile_interval_secs", &["from 10 to 86400"]),
         (
             json!({ "allowed_sources": ["::1", "10.0.0.5/8"] }),
             "allowed_sources[1]",
