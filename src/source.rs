@@ -51,9 +51,11 @@ impl SourceConfig for Office365Config {
             // A run that ends by itself lists what there is, in either mode.
             (Mode::Poll, _) | (Mode::Webhook, RunMode::Once) => None,
         };
-        let auth_id = match auth_id {
-            Some(auth_id) => AuthId::from(auth_id),
-            None => AuthId::from(ledger.auth_id(AuthId::generate().expose().into()).await?),
+        let auth_id = match (auth_id, &listener) {
+            (Some(auth_id), _) => AuthId::from(auth_id),
+            (None, Some(_)) => AuthId::from(ledger.auth_id(AuthId::generate().expose().into()).await?),
+            // Nobody is told it.
+            (None, None) => AuthId::generate(),
         };
         let subscriptions = SubscriptionBook::new(
             connection.client.clone(),

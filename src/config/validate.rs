@@ -121,8 +121,8 @@ impl Office365Config {
                     company,
                 );
             }
-            // In mode "poll", to have no tenants is the problem.
-            None if self.tenants.is_empty() && self.mode == Mode::Webhook => {
+            // Without a webhook, to have no tenants is the problem.
+            None if self.tenants.is_empty() && (self.mode == Mode::Webhook || self.webhook.public_url.is_some()) => {
                 problems.add("publisher_identifier", "is missing, and without tenants there is no default", company);
             }
             Some(id) if id.is_nil() => {
@@ -137,10 +137,12 @@ impl Office365Config {
     }
 
     fn check_tenants(&self, problems: &mut Problems) {
-        if self.tenants.is_empty() && self.mode == Mode::Poll {
+        // Tenants that registered are collected in either mode.
+        let may_have_registered = self.mode == Mode::Webhook || self.webhook.public_url.is_some();
+        if self.tenants.is_empty() && !may_have_registered {
             problems.add(
                 "tenants",
-                "is missing or empty, and mode = \"poll\" collects from no other tenants",
+                "is missing or empty, and without webhook.public_url no tenant can have registered",
                 "Write a [[…tenants]] table with the id of at least one, such as id = \
                  \"6a98b5da-7b3c-4486-bb0b-66a048c6da62\" (Microsoft Entra admin center > Overview > Tenant ID).",
             );

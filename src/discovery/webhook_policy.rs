@@ -63,6 +63,9 @@ pub enum WebhookFlaw {
         /// Where.
         address: String,
     },
+    /// It was asked for with a longer life than is configured now.
+    #[snafu(display("the webhook expires later than configured"))]
+    ExpiresLate,
     /// The AuthID is not ours.
     #[snafu(display("the webhook has another AuthID"))]
     OtherAuthId,
@@ -74,7 +77,7 @@ pub enum WebhookFlaw {
 impl WebhookFlaw {
     /// Whether notifications arrive all the same.
     pub const fn is_harmless(&self) -> bool {
-        matches!(self, Self::ExpiresSoon | Self::LeftOver)
+        matches!(self, Self::ExpiresSoon | Self::ExpiresLate | Self::LeftOver)
     }
 
     /// A short name for metrics.
@@ -84,6 +87,7 @@ impl WebhookFlaw {
             Self::Disabled => "webhook_disabled",
             Self::Expired => "webhook_expired",
             Self::ExpiresSoon => "webhook_expires_soon",
+            Self::ExpiresLate => "webhook_expires_late",
             Self::Elsewhere { .. } => "webhook_elsewhere",
             Self::OtherAuthId => "webhook_other_auth_id",
             Self::LeftOver => "webhook_left_over",
@@ -109,6 +113,9 @@ fn reason(source: &DiscoveryError) -> String {
         other => other.to_string(),
     }
 }
+
+/// How much later than configured a webhook may expire: clocks differ.
+const LATE: TimeDelta = TimeDelta::hours(1);
 
 impl WebhookTarget {
     /// What to ask Microsoft for.
@@ -145,9 +152,17 @@ impl WebhookTarget {
         if listed.auth_id.as_ref().is_some_and(|listed| !listed.is(self.auth_id.expose_secret())) {
             return Some(WebhookFlaw::OtherAuthId);
         }
-        // Renewed when a third of its life is left; at once when it is not to expire any more.
-        let renewal = self.expires_after.and_then(|life| TimeDelta::from_std(life / 3).ok()).unwrap_or(TimeDelta::MAX);
-        listed.expiration.is_some_and(|time| time - now < renewal).then_some(WebhookFlaw::ExpiresSoon)
+        // An end that is not listed is not held against it: Microsoft may leave it out.
+        let left = listed.expiration? - now;
+        let life = self.expires_after.and_then(|life| TimeDelta::from_std(life).ok());
+        match life {
+            // Not to expire any more.
+            None => Some(WebhookFlaw::ExpiresSoon),
+            // Renewed when a third of its life is left.
+            Some(life) if left < life / 3 => Some(WebhookFlaw::ExpiresSoon),
+            Some(life) if left > life + LATE => Some(WebhookFlaw::ExpiresLate),
+            Some(_) => None,
+        }
     }
 
     /// Whether this webhook is at `address`, whatever Microsoft did to the spelling.
@@ -212,5 +227,7 @@ mod tests {
         assert_eq!(target.flaw(Some(&listed), now() + TimeDelta::hours(15)), None);
         assert_eq!(target.flaw(Some(&listed), now() + TimeDelta::hours(17)), Some(WebhookFlaw::ExpiresSoon));
         assert_eq!(target.flaw(Some(&listed), now() + TimeDelta::hours(24)), Some(WebhookFlaw::Expired));
+        let shorter = super::tests::target(Some(Duration::from_hours(12)));
+        assert_eq!(shorter.flaw(Some(&listed), now()), Some(WebhookFlaw::ExpiresLate));
     }
 }

@@ -189,6 +189,12 @@ impl Tokens {
         }
     }
 
+    /// Lets the next [`Self::get`] ask Entra even though it refused a moment ago: something has changed, such as a consent
+    /// that was given.
+    pub async fn forget_refusal(&self, tenant: TenantId) {
+        self.slot(tenant).lock().await.refusal = None;
+    }
+
     /// Drops a token that the API refused. Returns whether asking for another can help: not when this one is brand new,
     /// and it is the permission that is missing.
     pub async fn invalidate(&self, tenant: TenantId, refused: &AccessToken) -> bool {

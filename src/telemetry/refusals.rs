@@ -28,14 +28,19 @@ struct Told {
 impl Refusals {
     /// A request or connection was refused.
     pub fn refused(&self, code: &'static str, source: IpAddr) {
+        self.refused_because(code, source, "");
+    }
+
+    /// As [`Self::refused`], with what was wrong, which holds nothing secret.
+    pub fn refused_because(&self, code: &'static str, source: IpAddr, problem: &str) {
         counter!("office365_webhook_refused_total", "reason" => code).increment(1);
         if let Some(more) = self.worth_a_line(code) {
-            warn!(message = "Webhook: refused.", reason = code, %source, not_logged = more);
+            warn!(message = "Webhook: refused.", reason = code, %source, problem, not_logged = more);
         }
     }
 
-    /// As [`Self::refused`], for a part of a request and with what is wrong with it, which holds nothing secret.
-    pub fn explained(&self, code: &'static str, source: IpAddr, problem: &dyn fmt::Display) {
+    /// A part of a notification was discarded; `problem` says why and holds nothing secret.
+    pub fn discarded(&self, code: &'static str, source: IpAddr, problem: &dyn fmt::Display) {
         counter!("office365_webhook_refused_items_total", "reason" => code).increment(1);
         if let Some(more) = self.worth_a_line(code) {
             warn!(message = "Webhook: discarded a part of a notification.", reason = code, %problem, %source, not_logged = more);

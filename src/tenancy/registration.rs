@@ -22,7 +22,7 @@ use crate::{
 /// A consent takes some seconds to reach all of Entra: until then a token request is refused as if there were none. How long
 /// that is worth waiting for, while a browser waits.
 const PROPAGATION: [Duration; 4] =
-    [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(20), Duration::from_secs(20)];
+    [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(15), Duration::from_secs(20)];
 
 /// What Entra says as long as it does not know of the consent: application not found, no consent, not enabled.
 const NOT_YET: [u32; 5] = [700_016, 65_001, 7_000_229, 650_052, 700_011];
@@ -162,12 +162,14 @@ impl Registrar {
     /// Waits until Entra gives tokens for the tenant, which it does a little after the consent.
     async fn wait_for_consent(&self, tenant: TenantId) -> Result<(), RegistrationError> {
         for pause in PROPAGATION {
+            self.tokens.forget_refusal(tenant).await;
             match self.tokens.get(tenant).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.code().is_some_and(|code| NOT_YET.contains(&code)) => sleep(pause).await,
                 Err(source) => return Err(RegistrationError::Entra { source }),
             }
         }
+        self.tokens.forget_refusal(tenant).await;
         self.tokens.get(tenant).await.map(drop).context(EntraSnafu)
     }
 

@@ -54,7 +54,7 @@ impl Default for WebhookLimits {
         Self {
             max_body_bytes: ByteSize::from_mib(1),
             max_header_bytes: ByteSize::from_bytes(16 << 10),
-            max_connections: 1_024,
+            max_connections: 512,
             max_connections_per_source: 64,
             requests_per_minute_per_source: 600,
             header_timeout_secs: 10,

@@ -82,7 +82,7 @@ fn the_least_that_mode_webhook_needs_is_enough() {
         (limits.max_body_bytes.to_string(), limits.max_header_bytes.to_string()),
         ("1MiB".into(), "16KiB".into())
     );
-    assert_eq!((limits.max_connections, limits.max_connections_per_source), (1_024, 64));
+    assert_eq!((limits.max_connections, limits.max_connections_per_source), (512, 64));
     assert_eq!(limits.quota_per_minute().get(), 600);
     let timeouts = [limits.header_timeout(), limits.body_timeout(), limits.idle_timeout()];
     assert_eq!(timeouts.map(|timeout| timeout.as_secs()), [10, 10, 60]);
@@ -261,7 +261,7 @@ fn what_the_listener_needs_is_told_in_mode_webhook_only() {
 }
 
 #[test]
-fn tenants_may_be_left_to_register_in_mode_webhook_only() {
+fn tenants_may_be_left_to_register_where_there_is_a_webhook() {
     const PUBLISHER: &str = "0d1f6b8e-52a7-4f0c-9a63-1f4f2f0c8a11";
     for tenants in [Value::Null, json!([])] {
         let config = office365("webhook", tenants.clone(), json!(PUBLISHER)).unwrap();
@@ -270,8 +270,12 @@ fn tenants_may_be_left_to_register_in_mode_webhook_only() {
         let errors = office365("webhook", tenants.clone(), Value::Null).unwrap_err().to_string();
         let expected = "sources.m365.publisher_identifier: is missing, and without tenants there is no default. Write";
         assert!(errors.starts_with(expected) && errors.lines().count() == 1, "{errors}");
-        let errors = office365("poll", tenants, json!(PUBLISHER)).unwrap_err().to_string();
-        assert!(errors.starts_with("sources.m365.tenants: is missing or empty, and mode = \"poll\""), "{errors}");
+        // Back in mode poll, those who registered are polled.
+        office365("poll", tenants.clone(), json!(PUBLISHER)).unwrap();
+        let mut without = minimal();
+        without["sources"]["m365"]["tenants"] = tenants;
+        let errors = parse(&without.to_string(), Format::Json).unwrap_err().to_string();
+        assert!(errors.starts_with("sources.m365.tenants: is"), "{errors}");
         assert_eq!(errors.lines().count(), 1, "{errors}");
     }
 }

@@ -8,6 +8,11 @@ use crate::{
     telemetry::{self, Progress},
 };
 
+/// What to do about notifications that fail.
+const FAILING: &str = "Microsoft reports that its notifications fail: they must reach webhook.public_url and get HTTP 200. \
+                       Check firewalls, proxies, the certificate and webhook.allowed_sources; `office365-source check` looks \
+                       from here";
+
 /// Attempts are listed by the creation time of what they told of. Retries go on for a while.
 const REACH: TimeDelta = TimeDelta::hours(6);
 
@@ -50,13 +55,7 @@ impl Notices {
         // Without an attempt since the last look, what was known stays: retries are an hour apart after a while.
         self.failing = verdict.last_failed.unwrap_or(self.failing);
         if self.failing {
-            let problem = format!(
-                "Microsoft reports that its notifications fail ({} of {} since the last look): they must reach \
-                 webhook.public_url and get HTTP 200. Check firewalls, proxies, the certificate and webhook.allowed_sources; \
-                 `office365-source check` looks from here",
-                verdict.failed, verdict.attempts
-            );
-            telemetry::webhook_fails(progress, feed, "notifications_failing", &problem);
+            telemetry::webhook_fails(progress, feed, "notifications_failing", FAILING);
             return Told::No;
         }
         telemetry::webhook_works(progress, feed);

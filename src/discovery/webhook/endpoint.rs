@@ -112,16 +112,18 @@ pub struct EndpointParts {
 }
 
 /// Why a request gets no answer but a status.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 struct Refusal {
     status: StatusCode,
     /// A short name for metrics.
     code: &'static str,
+    /// What is wrong, where the code does not say it all.
+    problem: String,
 }
 
 impl Refusal {
     const fn new(status: StatusCode, code: &'static str) -> Self {
-        Self { status, code }
+        Self { status, code, problem: String::new() }
     }
 }
 
@@ -199,8 +201,8 @@ impl Endpoint {
                 telemetry::webhook_answered(outcome, began.elapsed());
                 response
             }
-            Err(Refusal { status, code }) => {
-                self.0.refusals.refused(code, source);
+            Err(Refusal { status, code, problem }) => {
+                self.0.refusals.refused_because(code, source, &problem);
                 let mut response = empty(status);
                 // What is left of its body is not read.
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -250,10 +252,7 @@ impl Endpoint {
             Ok(delivery) => delivery,
             // The header alone says it, too.
             Err(_) if parts.headers.contains_key(VALIDATION_CODE) => Delivery::Validation { code: None },
-            Err(error) => {
-                inner.refusals.explained(MALFORMED.code, source, &error);
-                return Err(MALFORMED);
-            }
+            Err(error) => return Err(Refusal { problem: error.to_string(), ..MALFORMED }),
         };
         match delivery {
             // Nothing is looked up and nobody asked: a subscription is being started, and waits for this.
@@ -287,11 +286,11 @@ impl Endpoint {
         let mut feeds = BTreeMap::<Feed, Vec<ContentRef>>::new();
         for item in items {
             match item {
-                Item::Unusable { problem } => inner.refusals.explained("unusable_item", source, &problem),
+                Item::Unusable { problem } => inner.refusals.discarded("unusable_item", source, &problem),
                 Item::Announced(announcement) => {
                     match inner.options.admission.admit(announcement, |tenant| inner.tenants.contains(tenant), now) {
                         Ok(content) => feeds.entry(content.feed).or_default().push(content),
-                        Err(rejection) => inner.refusals.explained(rejection.code(), source, &rejection),
+                        Err(rejection) => inner.refusals.discarded(rejection.code(), source, &rejection),
                     }
                 }
             }

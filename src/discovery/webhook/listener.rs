@@ -91,6 +91,14 @@ pub struct Listener {
     sources: Sources,
     limits: Limits,
     connections: Arc<Mutex<Open>>,
+    problems: Problems,
+}
+
+/// Why files that have changed are not in use, as far as it was told.
+#[derive(Debug, Default)]
+struct Problems {
+    tls: String,
+    sources: String,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -155,6 +163,7 @@ impl Listener {
                 header_bytes: limits.max_header_bytes.as_usize(),
             },
             connections: Arc::new(Mutex::new(Open { table, ends: HashMap::new() })),
+            problems: Problems::default(),
         })
     }
 
@@ -193,17 +202,28 @@ impl Listener {
             && tls.files.changed()
         {
             match tls.read() {
-                Ok(()) => {}
+                Ok(()) => self.problems.tls.clear(),
                 // Certificate and key are replaced one after the other: the next look may find them right.
-                Err(error) => telemetry::reload_failed(&error.to_string()),
+                Err(error) => {
+                    tls.files.retry();
+                    tell_once(&mut self.problems.tls, error.to_string());
+                }
             }
         }
         if let Some((_, file)) = &mut self.sources.file
             && file.changed()
         {
             match self.sources.load() {
-                Ok(list) => endpoint.allow(list),
-                Err(error) => telemetry::reload_failed(&format!("webhook.service_tags_file: {error}")),
+                Ok(list) => {
+                    self.problems.sources.clear();
+                    endpoint.allow(list);
+                }
+                Err(error) => {
+                    if let Some((_, file)) = &mut self.sources.file {
+                        file.retry();
+                    }
+                    tell_once(&mut self.problems.sources, format!("webhook.service_tags_file: {error}"));
+                }
             }
         }
     }
@@ -382,6 +402,14 @@ impl Drop for Connection {
         open.table.closed(self.id);
         open.ends.remove(&self.id);
         telemetry::connections_open(open.table.len());
+    }
+}
+
+/// Tells a problem, unless it was the last one told.
+fn tell_once(told: &mut String, problem: String) {
+    if *told != problem {
+        telemetry::reload_failed(&problem);
+        *told = problem;
     }
 }
 

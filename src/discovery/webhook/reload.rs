@@ -33,6 +33,12 @@ impl Watched {
         Self { paths, seen }
     }
 
+    /// The files could not be used: they count as changed at the next look, since what kept them from being read (a mode, say)
+    /// may change without a trace.
+    pub fn retry(&mut self) {
+        self.seen.clear();
+    }
+
     /// Whether any has changed since the last call. Read them afterwards: a change in between shows the next time.
     pub fn changed(&mut self) -> bool {
         let now = look(&self.paths);
@@ -73,6 +79,8 @@ mod tests {
         fs::rename(&other, &path).unwrap();
         assert!(watched.changed() && !watched.changed());
         fs::remove_file(&path).unwrap();
+        assert!(watched.changed() && !watched.changed());
+        watched.retry();
         assert!(watched.changed() && !watched.changed());
     }
 }
