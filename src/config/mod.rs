@@ -44,6 +44,7 @@ pub use secret::{SecretError, SecretRef, secret_hint};
 pub use size::{ByteSize, InvalidSize};
 pub use source::{AcknowledgementsConfig, AuthConfig, EventSchema, Mode, Office365Config, TenantConfig};
 pub use topology::{ConsoleSinkConfig, FileSinkConfig, SinkConfig, SourceEntry, TelemetryConfig, TopologyConfig};
+pub use validate::is_domain;
 pub use webhook::{
     InvalidExpiration, InvalidNetwork, InvalidSourceRule, Network, SourceRule, WebhookConfig, WebhookExpiration,
     WebhookLimits, WebhookTlsConfig, auth_id_hint,

@@ -173,8 +173,10 @@ fn check_tenant(index: usize, tenant: &TenantConfig, seen: &mut HashMap<TenantId
     }
 }
 
+/// Whether a text may stand where the domain of a tenant does.
+///
 /// Loose on purpose: the domain is a name for people. It must not be a URL, an address or a sentence, though.
-fn is_domain(text: &str) -> bool {
+pub fn is_domain(text: &str) -> bool {
     (1..=253).contains(&text.len())
         && !text.starts_with('.')
         && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))

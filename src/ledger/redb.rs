@@ -114,6 +114,11 @@ impl RedbLedger {
         Ok(Self { database, writer, path, claimed: Arc::default(), dedupe_window })
     }
 
+    /// Whether there is a ledger in `directory`, for whoever must not start one.
+    pub fn exists(directory: &Path) -> bool {
+        directory.join(FILE).exists()
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
@@ -18,8 +18,8 @@ use tokio::{
 };
 use tracing::{debug, warn};
 
-use super::{Removal, Tenancy, TenantEntry};
-use crate::content::TenantId;
+use super::Tenancy;
+pub use super::question::{Answer, Question, answer};
 
 /// In the source's own directory, below `data_dir`.
 const FILE: &str = "control.sock";
@@ -30,68 +30,6 @@ const LONGEST_LINE: u64 = 4 * 1024 * 1024;
 /// How long a line may take to come. Answers come after requests to Microsoft.
 const QUESTION: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
-
-/// What can be asked.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "ask")]
-pub enum Question {
-    /// All tenants.
-    List,
-    /// Another domain for a tenant.
-    SetDomain {
-        /// Which tenant.
-        tenant: TenantId,
-        /// Its domain from now on; none when it is left out.
-        domain: Option<String>,
-    },
-    /// To collect a tenant no longer.
-    Remove {
-        /// Which tenant.
-        tenant: TenantId,
-    },
-}
-
-/// What is answered.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "answer")]
-pub enum Answer {
-    /// All tenants.
-    Tenants {
-        /// In the order of their ids.
-        tenants: Vec<TenantEntry>,
-    },
-    /// It is done.
-    Done,
-    /// The tenant is removed.
-    Removed {
-        /// What became of it.
-        removal: Removal,
-    },
-    /// It was not done.
-    Refused {
-        /// Why, and what to do.
-        problem: String,
-    },
-}
-
-/// Answers a question.
-pub async fn answer(tenancy: &Tenancy, question: Question) -> Answer {
-    let refused = |error: &dyn std::fmt::Display| Answer::Refused { problem: error.to_string() };
-    match question {
-        Question::List => match tenancy.list().await {
-            Ok(tenants) => Answer::Tenants { tenants },
-            Err(error) => refused(&error),
-        },
-        Question::SetDomain { tenant, domain } => match tenancy.set_domain(tenant, domain).await {
-            Ok(()) => Answer::Done,
-            Err(error) => refused(&error),
-        },
-        Question::Remove { tenant } => match tenancy.remove(tenant).await {
-            Ok(removal) => Answer::Removed { removal },
-            Err(error) => refused(&error),
-        },
-    }
-}
 
 /// Answers whoever connects, for ever. Without a socket, because the path is too long for one, say, the source runs all the
 /// same.

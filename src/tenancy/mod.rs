@@ -1,9 +1,13 @@
 //! Tenants come and go while the source runs: by an administrator's consent, and by the command line.
 
+mod configured_source;
 mod consent_url;
 #[cfg(unix)]
 pub mod control;
 mod error;
+mod invitation;
+mod offline;
+mod question;
 mod registration;
 
 use std::sync::Arc;
@@ -12,8 +16,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    configured_source::{ChoiceError, ConfiguredSource},
     consent_url::{ConsentFlow, ConsentRequest},
     error::TenancyError,
+    invitation::{ConsentLink, InvitationError, InvitationOptions, invite},
+    offline::{Answered, AskError, ask_source},
+    question::{Answer, Question, answer},
     registration::{Registrar, Registration, RegistrationError},
 };
 use crate::{
@@ -26,7 +34,7 @@ use crate::{
 };
 
 /// Without a tenant, notifications are turned away: there is nobody whose they could be.
-const NO_TENANT: &str = "there is no tenant yet: run `office365-source register` and open the link that it prints as an \
+pub(crate) const NO_TENANT: &str = "there is no tenant yet: run `office365-source register` and open the link that it prints as an \
                          administrator of the tenant, or write [[tenants]] in the configuration";
 
 /// The one place where tenants are added, changed and removed.

@@ -1,0 +1,261 @@
+//! Tenants of a source that may not be running: whoever has the ledger answers.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use snafu::{ResultExt, Snafu};
+
+use super::{Answer, ConfiguredSource, Question, Tenancy, TenancyError, TenantEntry, answer};
+use crate::{
+    component::ExtraContext,
+    connection::Connection,
+    content::TenantId,
+    discovery::{SubscriptionBook, WebhookPolicy},
+    ledger::{Ledger, LedgerError, RedbLedger},
+    telemetry::Progress,
+    tenants::Tenants,
+    transport::SetupError,
+};
+
+/// An answer, and whose it is.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    /// The answer.
+    pub answer: Answer,
+    /// Whether a source that runs gave it.
+    pub running: bool,
+}
+
+/// Why nobody answers.
+#[derive(Debug, Snafu)]
+pub enum AskError {
+    /// A source runs and cannot be talked to.
+    #[cfg(unix)]
+    #[snafu(display(
+        "the source that runs with {} does not answer: {source}. Run this as its user or as root; or stop the source \
+         first, and start it afterwards",
+        directory.display()
+    ))]
+    Silent {
+        /// Its directory.
+        directory: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// A source runs and has no control socket.
+    #[snafu(display(
+        "a source runs with {} and cannot be asked; stop it first, and start it afterwards",
+        directory.display()
+    ))]
+    InUse {
+        /// Its directory.
+        directory: PathBuf,
+    },
+    /// The ledger failed.
+    #[snafu(display("{source}"))]
+    Ledger {
+        /// How.
+        source: LedgerError,
+    },
+    /// The way to Microsoft cannot be prepared.
+    #[snafu(display("{source}"))]
+    Setup {
+        /// Why not.
+        source: SetupError,
+    },
+}
+
+/// Asks the source that runs, or answers in its place when none does. Makes no ledger where there is none.
+///
+/// # Errors
+///
+/// When a source runs that does not answer, or the ledger fails. That a question is refused is an [`Answer`].
+pub async fn ask_source(source: ConfiguredSource<'_>, question: &Question) -> Result<Answered, AskError> {
+    let directory = source.directory();
+    #[cfg(unix)]
+    {
+        let answer = super::control::ask(&directory, question);
+        let answer = answer.await.with_context(|_| SilentSnafu { directory: directory.clone() })?;
+        if let Some(answer) = answer {
+            return Ok(Answered { answer, running: true });
+        }
+    }
+    let answer = if RedbLedger::exists(&directory) {
+        answer(&Tenancy::offline(source).await?, question.clone()).await
+    } else {
+        answer_without_ledger(source, question)
+    };
+    Ok(Answered { answer, running: false })
+}
+
+impl Tenancy {
+    /// The tenants of a source that does not run. Opens its ledger, so that it cannot start meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be opened, because the source runs, say.
+    pub async fn offline(source: ConfiguredSource<'_>) -> Result<Self, AskError> {
+        let (config, directory) = (source.config, source.directory());
+        let dedupe_window = TimeDelta::from_std(config.dedupe.window.get()).unwrap_or(TimeDelta::MAX);
+        let ledger: Arc<dyn Ledger> = match RedbLedger::open(&directory, dedupe_window).await {
+            Ok(ledger) => Arc::new(ledger),
+            Err(LedgerError::InUse { .. }) => return InUseSnafu { directory }.fail(),
+            Err(source) => return Err(AskError::Ledger { source }),
+        };
+        let Connection { client, .. } =
+            Connection::new(config, &source.key(), source.proxy, &ExtraContext::default()).context(SetupSnafu)?;
+        let records = ledger.tenants().await.context(LedgerSnafu)?;
+        // Subscriptions are stopped at the most: nobody is here to receive notifications.
+        let policy = WebhookPolicy::Untouched;
+        Ok(Self {
+            tenants: Tenants::new(&config.tenants, &records),
+            subscriptions: SubscriptionBook::new(client.clone(), Arc::clone(&ledger), policy, Duration::MAX),
+            ledger,
+            client,
+            content_types: config.content_types.clone(),
+            progress: Progress::default(),
+        })
+    }
+}
+
+/// A source that has never run knows what its configuration says.
+fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question) -> Answer {
+    let tenants = Tenants::new(&source.config.tenants, &[]);
+    let refused = |error: TenancyError| Answer::Refused { problem: error.to_string() };
+    let entry = |(id, tenant): (TenantId, crate::tenants::Tenant)| TenantEntry {
+        id,
+        domain: tenant.domain.as_deref().map(str::to_owned),
+        configured: true,
+        registered: None,
+    };
+    match question {
+        Question::List => Answer::Tenants { tenants: tenants.all().into_iter().map(entry).collect() },
+        Question::SetDomain { tenant: id, .. } => match tenants.get(*id) {
+            None => refused(TenancyError::Unknown { id: *id }),
+            Some(tenant) if tenant.domain_configured => refused(TenancyError::DomainConfigured { id: *id }),
+            Some(_) => Answer::Refused {
+                problem: format!(
+                    "there is no ledger in {} to keep the domain in: the source has not run yet, or with another data_dir. \
+                     Write the domain in the configuration file, beside the tenant's id",
+                    source.directory().display()
+                ),
+            },
+        },
+        Question::Remove { tenant: id } if tenants.contains(*id) => refused(TenancyError::Configured { id: *id }),
+        Question::Remove { tenant: id } => refused(TenancyError::Unknown { id: *id }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use chrono::DateTime;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        config::{AuthConfig, Office365Config, ProxyConfig, SecretRef, TenantConfig},
+        ledger::TenantRecord,
+    };
+
+    fn id(number: u128) -> TenantId {
+        TenantId(Uuid::from_u128(number))
+    }
+
+    /// Tenant 1 with a domain, tenant 2 without.
+    fn config() -> Office365Config {
+        let auth = AuthConfig { client_id: id(9).0, client_secret: SecretRef::from("hunter2") };
+        let tenants = vec![
+            TenantConfig { id: id(1), domain: Some("one.example".to_owned()) },
+            TenantConfig { id: id(2), domain: None },
+        ];
+        // Nobody listens there.
+        let nowhere = Some("http://127.0.0.1:9".parse().unwrap());
+        let config = Office365Config::new(auth, tenants);
+        Office365Config {
+            endpoint: nowhere.clone(),
+            auth_endpoint: nowhere,
+            publisher_identifier: Some(id(1).0),
+            ..config
+        }
+    }
+
+    async fn ask(config: &Office365Config, data_dir: &std::path::Path, question: Question) -> Answer {
+        let source = ConfiguredSource { name: "m365", config, data_dir, proxy: &ProxyConfig::default() };
+        let answered = ask_source(source, &question).await.unwrap();
+        assert!(!answered.running);
+        answered.answer
+    }
+
+    fn refusal(answer: Answer) -> String {
+        match answer {
+            Answer::Refused { problem } => problem,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_ledger_the_configuration_answers_and_none_is_made() {
+        let (config, data_dir) = (config(), tempfile::tempdir().unwrap());
+        let Answer::Tenants { tenants } = ask(&config, data_dir.path(), Question::List).await else { panic!() };
+        let shown: Vec<_> = tenants.iter().map(|entry| (entry.id, entry.domain.as_deref(), entry.configured)).collect();
+        assert_eq!(shown, [(id(1), Some("one.example"), true), (id(2), None, true)]);
+        let set = |tenant| Question::SetDomain { tenant: id(tenant), domain: Some("x.example".to_owned()) };
+        for (question, expected) in [
+            (set(1), "stands in the configuration file"),
+            (set(2), "there is no ledger in"),
+            (set(3), "is not collected"),
+            (Question::Remove { tenant: id(1) }, "stands in the configuration file"),
+            (Question::Remove { tenant: id(3) }, "is not collected"),
+        ] {
+            let problem = refusal(ask(&config, data_dir.path(), question).await);
+            assert!(problem.contains(expected), "{problem}");
+        }
+        assert_eq!(fs::read_dir(data_dir.path()).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn with_a_ledger_tenants_are_changed_in_it() {
+        let (config, data_dir) = (config(), tempfile::tempdir().unwrap());
+        let directory = data_dir.path().join("m365");
+        fs::create_dir(&directory).unwrap();
+        {
+            let ledger = RedbLedger::open(&directory, TimeDelta::days(7)).await.unwrap();
+            let record = TenantRecord { id: id(3), domain: None, registered: Some(DateTime::UNIX_EPOCH) };
+            ledger.put_tenant(record).await.unwrap();
+        }
+        let domain = Some("three.example".to_owned());
+        let set = Question::SetDomain { tenant: id(3), domain: domain.clone() };
+        assert_eq!(ask(&config, data_dir.path(), set).await, Answer::Done);
+        let Answer::Tenants { tenants } = ask(&config, data_dir.path(), Question::List).await else { panic!() };
+        let registered = TenantEntry { id: id(3), domain, configured: false, registered: Some(DateTime::UNIX_EPOCH) };
+        assert_eq!(tenants[2], registered);
+
+        let Answer::Removed { removal } = ask(&config, data_dir.path(), Question::Remove { tenant: id(3) }).await
+        else {
+            panic!()
+        };
+        assert_eq!(removal.blobs_dropped, 0);
+        let unstopped: Vec<_> = removal.still_subscribed.iter().map(|(content_type, _)| *content_type).collect();
+        assert_eq!(unstopped, config.content_types, "there is nobody to stop them");
+        let Answer::Tenants { tenants } = ask(&config, data_dir.path(), Question::List).await else { panic!() };
+        assert_eq!(tenants.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_ledger_in_use_says_to_stop_the_source() {
+        let (config, data_dir) = (config(), tempfile::tempdir().unwrap());
+        let directory = data_dir.path().join("m365");
+        fs::create_dir(&directory).unwrap();
+        let _held = RedbLedger::open(&directory, TimeDelta::days(7)).await.unwrap();
+        let source = ConfiguredSource {
+            name: "m365",
+            config: &config,
+            data_dir: data_dir.path(),
+            proxy: &ProxyConfig::default(),
+        };
+        let error = ask_source(source, &Question::List).await.unwrap_err().to_string();
+        assert!(error.contains("cannot be asked; stop it first"), "{error}");
+    }
+}
