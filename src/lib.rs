@@ -4,6 +4,8 @@
 pub mod activity;
 mod backoff;
 #[cfg(feature = "cli")]
+pub mod check;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
 pub mod collector;

@@ -2,12 +2,7 @@
 
 mod webhook;
 
-use std::{
-    fmt::Display,
-    fs,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use super::{
     args::ConfigArgs,
@@ -15,8 +10,8 @@ use super::{
     output::{complain, print},
 };
 use crate::{
+    check::ConfigurationFindings,
     config::{self, Mode, Office365Config, SinkConfig, SourceEntry, TenantConfig, TopologyConfig},
-    host,
 };
 
 pub(super) fn validate(args: &ConfigArgs) -> ExitCode {
@@ -27,55 +22,11 @@ pub(super) fn validate(args: &ConfigArgs) -> ExitCode {
             return exit::FAILURE;
         }
     };
-    let Findings { problems, hints } = Findings::of(&topology);
+    let ConfigurationFindings { problems, hints } = ConfigurationFindings::of(&topology);
     for line in problems.iter().chain(&hints) {
         complain(line);
     }
     if problems.is_empty() { print(&summary(&topology).join("\n")) } else { exit::FAILURE }
-}
-
-/// What is to be said against a configuration that is right in itself.
-#[derive(Debug, Default)]
-struct Findings {
-    problems: Vec<String>,
-    hints: Vec<String>,
-}
-
-impl Findings {
-    fn of(topology: &TopologyConfig) -> Self {
-        let mut findings = Self::default();
-        findings.check(check_data_dir(&topology.data_dir));
-        for (name, SourceEntry::Office365(source)) in &topology.sources {
-            let key = format!("sources.{name}.auth.client_secret");
-            let secret = findings.check(source.auth.client_secret.resolve(&key));
-            let hint = secret.as_ref().and_then(config::secret_hint);
-            findings.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
-            if source.mode == Mode::Webhook {
-                webhook::check(&mut findings, &format!("sources.{name}.webhook"), &source.webhook);
-            }
-        }
-        for (name, sink) in &topology.sinks {
-            findings.check(host::check_sink(name, sink));
-        }
-        findings.check(host::check_resources(&host::components(topology), topology.telemetry.as_ref()));
-        findings
-    }
-
-    fn check<T>(&mut self, result: Result<T, impl Display>) -> Option<T> {
-        result.map_err(|error| self.problems.push(error.to_string())).ok()
-    }
-}
-
-/// Checks the data directory, and removes it again if it was not there: made by whoever validates (root, say), it would
-/// not belong to the user that runs.
-fn check_data_dir(path: &Path) -> Result<(), config::DataDirError> {
-    let missing: Vec<PathBuf> = path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
-    let result = config::check_data_dir(path);
-    for directory in missing {
-        // Removes empty directories only.
-        let _ = fs::remove_dir(directory);
-    }
-    result
 }
 
 /// What is configured, for a human to compare with what was meant.

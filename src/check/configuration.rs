@@ -1,0 +1,60 @@
+//! What a configuration refers to: secrets, files, directories.
+
+use std::{
+    fmt::Display,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::listener_files;
+use crate::{
+    config::{self, Mode, SourceEntry, TopologyConfig},
+    host,
+};
+
+/// What is to be said against a configuration that is right in itself.
+#[derive(Debug, Default)]
+pub struct ConfigurationFindings {
+    /// What keeps it from running, with what to do about it.
+    pub problems: Vec<String>,
+    /// What may be meant and may not.
+    pub hints: Vec<String>,
+}
+
+impl ConfigurationFindings {
+    /// Looks at everything that a configuration refers to on this machine; connects to nothing and leaves nothing behind.
+    pub fn of(topology: &TopologyConfig) -> Self {
+        let mut findings = Self::default();
+        findings.check(check_data_dir(&topology.data_dir));
+        for (name, SourceEntry::Office365(source)) in &topology.sources {
+            let key = format!("sources.{name}.auth.client_secret");
+            let secret = findings.check(source.auth.client_secret.resolve(&key));
+            let hint = secret.as_ref().and_then(config::secret_hint);
+            findings.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
+            if source.mode == Mode::Webhook {
+                listener_files::check(&mut findings, &format!("sources.{name}.webhook"), &source.webhook);
+            }
+        }
+        for (name, sink) in &topology.sinks {
+            findings.check(host::check_sink(name, sink));
+        }
+        findings.check(host::check_resources(&host::components(topology), topology.telemetry.as_ref()));
+        findings
+    }
+
+    pub(super) fn check<T>(&mut self, result: Result<T, impl Display>) -> Option<T> {
+        result.map_err(|error| self.problems.push(error.to_string())).ok()
+    }
+}
+
+/// Checks the data directory, and removes it again if it was not there: made by whoever validates (root, say), it would
+/// not belong to the user that runs.
+fn check_data_dir(path: &Path) -> Result<(), config::DataDirError> {
+    let missing: Vec<PathBuf> = path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
+    let result = config::check_data_dir(path);
+    for directory in missing {
+        // Removes empty directories only.
+        let _ = fs::remove_dir(directory);
+    }
+    result
+}
