@@ -4,6 +4,11 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::{
+    config::{HumanDuration, is_domain},
+    content::TenantId,
+};
+
 /// Collects Microsoft 365 audit logs from the Office 365 Management Activity API.
 #[derive(Debug, Parser)]
 #[command(name = "office365-source", version, about, max_term_width = 100)]
@@ -20,6 +25,15 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Check a configuration and what it refers to, without connecting to anything, and show what it says.
     Validate(ConfigArgs),
+    /// Try everything that collecting needs (secrets, the public URL of mode "webhook", tokens, permissions,
+    /// subscriptions, content) and say of each failure what to change. Changes nothing; can run beside the source.
+    Check(CheckArgs),
+    /// Print a link under which an administrator of a tenant can consent, so that its audit logs are collected in mode
+    /// "webhook".
+    Register(RegisterArgs),
+    /// Show, change and remove tenants while the source runs, or while it does not.
+    #[command(subcommand)]
+    Tenants(TenantsCommand),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Collect from a simulated Microsoft 365 with its everyday troubles, without credentials. Leaves nothing behind.
@@ -37,6 +51,8 @@ impl Command {
             // The troubles it meets are part of the show, and in its table.
             #[cfg(feature = "simulator")]
             Self::Demo(_) => LogLevel::Off,
+            // They say themselves what they do.
+            Self::Check(_) | Self::Register(_) | Self::Tenants(_) => LogLevel::Warn,
             _ => LogLevel::Info,
         }
     }
@@ -107,6 +123,120 @@ pub(super) struct ConfigArgs {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct SourceArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// The source that is meant, by its name in the configuration: `m365` for `[sources.m365]`. Needed when there are
+    /// several.
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigArgs,
+    /// Check this source only, by its name in the configuration. Default: all of them.
+    #[arg(long, value_name = "NAME")]
+    pub(super) source: Option<String>,
+    /// How long each step may take that waits for somebody else, from 1s to 10m.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
+    pub(super) timeout: HumanDuration,
+    /// Print a JSON array of objects with `subject`, `outcome` ("ok", "note" or "failed") and `text`.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RegisterArgs {
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// The Directory (tenant) ID of the tenant that may consent. Default: any.
+    #[arg(long, value_name = "ID")]
+    pub(super) tenant: Option<TenantId>,
+    /// The domain that the tenant is to be shown as, such as contoso.com. It lands in `meta.src.host` of its events.
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
+    pub(super) domain: Option<String>,
+    /// How long the link can be used, from 1m to 30d. A renewed client secret ends it as well.
+    #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = valid_for)]
+    pub(super) valid_for: HumanDuration,
+    /// Ask with an authorization code, as Microsoft's "Get started with Office 365 Management APIs" describes, and not at
+    /// the admin consent endpoint. The token behind the code then tells which tenant has consented.
+    #[arg(long)]
+    pub(super) authorization_code: bool,
+    /// Open no browser.
+    #[arg(long)]
+    pub(super) no_browser: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TenantsCommand {
+    /// Show whose audit logs are collected.
+    List {
+        #[command(flatten)]
+        source: SourceArgs,
+        /// Print a JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set the domain of a tenant; its events carry it in `meta.src.host` from then on.
+    SetDomain {
+        /// The Directory (tenant) ID.
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+        /// Its domain, such as contoso.com.
+        #[arg(value_name = "DOMAIN", value_parser = domain)]
+        domain: String,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Take the domain of a tenant away.
+    UnsetDomain {
+        /// The Directory (tenant) ID.
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Collect a registered tenant no longer: stop its subscriptions, forget it and what is owed of it.
+    Remove {
+        /// The Directory (tenant) ID.
+        #[arg(value_name = "TENANT")]
+        tenant: TenantId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+}
+
+fn domain(text: &str) -> Result<String, String> {
+    if is_domain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("not a domain name; write one such as contoso.com".to_owned())
+    }
+}
+
+fn timeout(text: &str) -> Result<HumanDuration, String> {
+    within(text, HumanDuration::from_secs(1), HumanDuration::from_secs(600))
+}
+
+fn valid_for(text: &str) -> Result<HumanDuration, String> {
+    within(text, HumanDuration::from_secs(60), HumanDuration::from_days(30))
+}
+
+fn within(text: &str, least: HumanDuration, most: HumanDuration) -> Result<HumanDuration, String> {
+    let duration: HumanDuration = text.parse().map_err(|error| format!("{error}"))?;
+    if (least..=most).contains(&duration) {
+        Ok(duration)
+    } else {
+        Err(format!("out of range; write a duration from {least} to {most}"))
+    }
+}
+
+#[derive(Args, Debug)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub(super) config: ConfigArgs,
@@ -119,7 +249,7 @@ pub(super) struct RunArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Log (on the standard error)")]
 pub(super) struct LogArgs {
-    /// How much this program logs. Default: info. The environment variable `OFFICE365_LOG` takes filters of finer grain,
+    /// How much this program logs. Default: info; warn for check, register and tenants. The environment variable `OFFICE365_LOG` takes filters of finer grain,
     /// such as `info,office365_source::entra=debug`; this option goes before it.
     #[arg(long, global = true, value_name = "LEVEL", value_enum)]
     pub(super) log_level: Option<LogLevel>,
@@ -159,5 +289,15 @@ mod tests {
     #[test]
     fn the_arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_have_bounds() {
+        assert_eq!(valid_for("1m").unwrap().as_secs(), 60);
+        assert_eq!(valid_for("30d").unwrap(), HumanDuration::from_days(30));
+        for bad in ["59s", "31d", "1", "soon"] {
+            assert!(valid_for(bad).is_err(), "{bad}");
+        }
+        assert_eq!(timeout("11m").unwrap_err(), "out of range; write a duration from 1s to 10m");
     }
 }

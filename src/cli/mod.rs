@@ -5,17 +5,21 @@
 //! ended the process.
 
 mod args;
+mod browser;
+mod check;
 #[cfg(feature = "simulator")]
 mod demo;
 mod exit;
 mod logging;
 mod output;
+mod register;
 mod run;
 mod schema;
 #[cfg(feature = "simulator")]
 mod simulate;
 #[cfg(feature = "simulator")]
 mod simulated;
+mod tenants;
 mod validate;
 
 use std::process::ExitCode;
@@ -34,6 +38,9 @@ pub fn main() -> ExitCode {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Validate(args) => validate::validate(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Register(args) => register::register(args),
+        Command::Tenants(command) => tenants::tenants(command),
         Command::Schema => schema::schema(),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => demo::demo(&args),

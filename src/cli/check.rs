@@ -1,0 +1,109 @@
+//! `office365-source check`
+
+use std::process::ExitCode;
+
+use tokio::runtime::Builder;
+
+use super::{
+    args::CheckArgs,
+    exit,
+    output::{complain, print},
+};
+use crate::{
+    check::{self, Finding, Outcome},
+    config::{self, TopologyConfig},
+    tenancy::ConfiguredSource,
+};
+
+pub(super) fn check(args: &CheckArgs) -> ExitCode {
+    let mut report = Report { json: args.json.then(Vec::new), failed: false };
+    match config::load(&args.config.config) {
+        Ok(topology) => {
+            let sources = match sources(&topology, args.source.as_deref()) {
+                Ok(sources) => sources,
+                Err(refused) => return refused,
+            };
+            let runtime = match Builder::new_multi_thread().enable_all().build() {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    complain(&error);
+                    return exit::FAILURE;
+                }
+            };
+            for finding in check::check_configuration(&topology) {
+                report.add(finding);
+            }
+            for source in sources {
+                runtime.block_on(check::check_source(source, args.timeout.get(), &mut |finding| report.add(finding)));
+            }
+        }
+        Err(errors) => {
+            for error in errors {
+                report
+                    .add(Finding { subject: "configuration".to_owned(), outcome: Outcome::Failed(error.to_string()) });
+            }
+        }
+    }
+    report.end()
+}
+
+fn sources<'a>(topology: &'a TopologyConfig, name: Option<&str>) -> Result<Vec<ConfiguredSource<'a>>, ExitCode> {
+    if name.is_none() {
+        return Ok(ConfiguredSource::all(topology));
+    }
+    ConfiguredSource::choose(topology, name).map(|source| vec![source]).map_err(|error| {
+        complain(&error);
+        exit::usage()
+    })
+}
+
+/// Lines as they come, or one JSON array at the end.
+struct Report {
+    json: Option<Vec<Finding>>,
+    failed: bool,
+}
+
+impl Report {
+    fn add(&mut self, finding: Finding) {
+        self.failed |= finding.is_failure();
+        match &mut self.json {
+            Some(findings) => findings.push(finding),
+            // Who reads no more still gets the exit code.
+            None => _ = print(&line(&finding)),
+        }
+    }
+
+    fn end(self) -> ExitCode {
+        if let Some(findings) = self.json {
+            match serde_json::to_string_pretty(&findings) {
+                Ok(text) => _ = print(&text),
+                Err(error) => complain(&error),
+            }
+        }
+        if self.failed { exit::FAILURE } else { exit::OK }
+    }
+}
+
+fn line(Finding { subject, outcome }: &Finding) -> String {
+    let word = match outcome {
+        Outcome::Ok(_) => "ok",
+        Outcome::Note(_) => "note",
+        Outcome::Failed(_) => "FAILED",
+    };
+    // One line a check, whatever an error says.
+    let text = outcome.text().replace(['\r', '\n'], " ");
+    format!("{word:<6}  {subject}: {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_finding_is_one_line_in_columns() {
+        let shown = |outcome| line(&Finding { subject: "DNS".to_owned(), outcome });
+        assert_eq!(shown(Outcome::Ok("fine".to_owned())), "ok      DNS: fine");
+        assert_eq!(shown(Outcome::Note("one\ntwo".to_owned())), "note    DNS: one two");
+        assert_eq!(shown(Outcome::Failed("bad".to_owned())), "FAILED  DNS: bad");
+    }
+}
