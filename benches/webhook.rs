@@ -65,7 +65,7 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let alone = runtime.block_on(measure(0));
-    let busy = runtime.block_on(measure(3_000));
+    let busy = runtime.block_on(measure(1_500));
     println!(
         "{CLIENTS} clients, {NOTIFICATIONS} notifications of {ITEMS} blobs, TLS, kept alive; each durable when answered\n"
     );

@@ -41,7 +41,7 @@ use super::{
     TenantRecord, keys,
     row::{Row, State},
     tenants,
-    writer::{self, Writer},
+    writer::{self, Rank, Writer},
 };
 use crate::content::{ContentRef, Feed, TenantId};
 
@@ -75,7 +75,13 @@ const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
 
 /// How many rows one transaction of [`Ledger::prune`] or [`Ledger::promote`] changes, so that writers need not wait long.
-const SWEEP: usize = 2_000;
+const SWEEP: usize = 500;
+
+/// How many event ids one transaction notes for one caller.
+const MOST_EVENTS: usize = 1_000;
+
+/// What a change of a blob's row counts for: the row, and its place in three indexes.
+const ROWS_OF_A_BLOB: usize = 4;
 
 /// A [`Ledger`] in one file of the data directory.
 #[derive(Debug)]
@@ -152,7 +158,7 @@ impl Ledger for RedbLedger {
         now: DateTime<Utc>,
     ) -> Result<usize, LedgerError> {
         self.writer
-            .write(move |tx| {
+            .write(Rank::Urgent, move |tx| {
                 let mut added = 0;
                 for content in &refs {
                     added += usize::from(insert_if_new(tx, content, now)?);
@@ -235,13 +241,21 @@ impl Ledger for RedbLedger {
     }
 
     async fn deliver(&self, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.writer.write(move |tx| remember(tx, &events, now)).await
+        for some in chunks(events, MOST_EVENTS).into_iter().filter(|some| !some.is_empty()) {
+            self.writer.write(Rank::Bulk(some.len()), move |tx| remember(tx, &some, now)).await?;
+        }
+        Ok(())
     }
 
     async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let blob = key.clone();
+        let mut chunks = chunks(events, MOST_EVENTS);
+        let events = chunks.pop().unwrap_or_default();
+        for some in chunks {
+            self.writer.write(Rank::Bulk(some.len()), move |tx| remember(tx, &some, now)).await?;
+        }
         self.writer
-            .write(move |tx| {
+            .write(Rank::Bulk(events.len() + ROWS_OF_A_BLOB), move |tx| {
                 remember(tx, &events, now)?;
                 change(tx, &blob, |row| {
                     row.uri.clear();
@@ -256,7 +270,7 @@ impl Ledger for RedbLedger {
     async fn fail(&self, key: BlobKey, retry: Retry) -> Result<(), LedgerError> {
         let blob = key.clone();
         self.writer
-            .write(move |tx| {
+            .write(Rank::Bulk(ROWS_OF_A_BLOB), move |tx| {
                 change(tx, &blob, |row| {
                     if let State::Owed { attempts, not_before, last_error } = &mut row.state {
                         *attempts = attempts.saturating_add(u32::from(retry.counts));
@@ -272,7 +286,8 @@ impl Ledger for RedbLedger {
 
     async fn bury(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let blob = key.clone();
-        self.writer.write(move |tx| change(tx, &blob, |row| row.state = State::Dead { at: now, reason })).await?;
+        let dead = move |row: &mut Row| row.state = State::Dead { at: now, reason };
+        self.writer.write(Rank::Bulk(ROWS_OF_A_BLOB), move |tx| change(tx, &blob, dead)).await?;
         self.release(&key);
         Ok(())
     }
@@ -290,7 +305,7 @@ impl Ledger for RedbLedger {
         };
         let mut promoted = Promoted { next_due: self.read(next).await?, ..Promoted::default() };
         while promoted.next_due.is_some_and(|due| due <= now) {
-            let feeds = self.writer.write(move |tx| promote_some(tx, now)).await?;
+            let feeds = self.writer.write(Rank::Bulk(SWEEP), move |tx| promote_some(tx, now)).await?;
             for feed in feeds {
                 if !promoted.feeds.contains(&feed) {
                     promoted.feeds.push(feed);
@@ -312,7 +327,7 @@ impl Ledger for RedbLedger {
 
     async fn note_subscription_attempt(&self, feed: Feed, at: DateTime<Utc>) -> Result<(), LedgerError> {
         self.writer
-            .write(move |tx| {
+            .write(Rank::Urgent, move |tx| {
                 tx.open_table(SUBSCRIPTIONS)?.insert(keys::feed(feed).as_slice(), at.timestamp_millis())?;
                 Ok(())
             })
@@ -324,12 +339,12 @@ impl Ledger for RedbLedger {
     }
 
     async fn note_webhook(&self, feed: Feed, address: Option<String>) -> Result<(), LedgerError> {
-        self.writer.write(move |tx| tenants::note_webhook(tx, feed, address.as_deref())).await
+        self.writer.write(Rank::Urgent, move |tx| tenants::note_webhook(tx, feed, address.as_deref())).await
     }
 
     async fn auth_id(&self, fresh: SecretString) -> Result<SecretString, LedgerError> {
         self.writer
-            .write(move |tx| {
+            .write(Rank::Urgent, move |tx| {
                 let mut secrets = tx.open_table(SECRETS)?;
                 let known = secrets.get(AUTH_ID)?.map(|known| SecretString::from(known.value()));
                 if let Some(known) = known {
@@ -346,15 +361,16 @@ impl Ledger for RedbLedger {
     }
 
     async fn put_tenant(&self, record: TenantRecord) -> Result<(), LedgerError> {
-        self.writer.write(move |tx| tenants::put(tx, &record)).await
+        self.writer.write(Rank::Urgent, move |tx| tenants::put(tx, &record)).await
     }
 
     async fn forget_tenant(&self, tenant: TenantId) -> Result<u64, LedgerError> {
         // The record goes first: after a crash in between, what is left of the content is forgotten when it expires.
-        self.writer.write(move |tx| tenants::forget_record(tx, tenant)).await?;
+        self.writer.write(Rank::Urgent, move |tx| tenants::forget_record(tx, tenant)).await?;
         let mut owed = 0;
         loop {
-            let (removed, of_them_owed) = self.writer.write(move |tx| forget_some(tx, tenant)).await?;
+            let (removed, of_them_owed) =
+                self.writer.write(Rank::Bulk(SWEEP), move |tx| forget_some(tx, tenant)).await?;
             owed += of_them_owed;
             if removed < SWEEP {
                 return Ok(owed);
@@ -364,13 +380,14 @@ impl Ledger for RedbLedger {
 
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError> {
         let oldest_day = self.oldest_kept_day(now);
-        self.writer.write(move |tx| forget_event_days(tx, oldest_day)).await?;
+        self.writer.write(Rank::Bulk(SWEEP), move |tx| forget_event_days(tx, oldest_day)).await?;
         let mut pruned = Pruned::default();
         loop {
             let claimed = Arc::clone(&self.claimed);
             // Looked up within the transaction: a blob may be claimed while this waits for its turn.
             let held = move |key: &BlobKey| claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
-            let (handled, mut some) = self.writer.write(move |tx| prune_some(tx, now, &held)).await?;
+            let (handled, mut some) =
+                self.writer.write(Rank::Bulk(SWEEP), move |tx| prune_some(tx, now, &held)).await?;
             pruned.forgotten += some.forgotten;
             pruned.expired.append(&mut some.expired);
             if handled < SWEEP {
@@ -727,6 +744,15 @@ fn forget_event_days(tx: &WriteTransaction, oldest_kept: i64) -> Result<(), redb
 }
 
 const EVENTS: &str = "events_";
+
+fn chunks(mut events: Vec<EventKey>, most: usize) -> Vec<Vec<EventKey>> {
+    let mut chunks = Vec::new();
+    while events.len() > most {
+        chunks.push(events.split_off(events.len() - most));
+    }
+    chunks.push(events);
+    chunks
+}
 
 fn event_tables(tables: impl Iterator<Item = impl TableHandle>) -> Vec<String> {
     tables.map(|table| table.name().to_owned()).filter(|name| name.starts_with(EVENTS)).collect()

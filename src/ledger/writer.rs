@@ -2,47 +2,74 @@
 //!
 //! A durable transaction costs an fsync, some milliseconds on ordinary disks. With sixteen blobs in flight there are
 //! usually several writers; they share one.
+//!
+//! A transaction must not grow without bound, though: ids of delivered events land all over their table, so that each dirties
+//! a page, and a backlog at full speed would make transactions of seconds. Microsoft waits for a notification's answer, which
+//! waits for the transaction before its own. So transactions are kept to tens of milliseconds, and what somebody outside
+//! waits for goes first.
 
 use std::{
     any::Any,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use redb::{Database, WriteTransaction};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinError,
+    time::Instant,
 };
 
 use super::LedgerError;
 
-/// How many writes share a transaction at most, so that the first does not wait for long.
-const GROUP: usize = 256;
+/// How many urgent writes share a transaction at most.
+const URGENT_GROUP: usize = 256;
+
+/// How long a transaction should take at most. Its size follows from how long the last ones took.
+const LONGEST: Duration = Duration::from_millis(40);
+
+/// Bounds of the size of a transaction. Unit: rows.
+const SMALLEST: usize = 100;
+const LARGEST: usize = 20_000;
 
 /// Done within the transaction; returns what to do once it is durable (or has failed).
 type Job = Box<dyn FnOnce(&WriteTransaction) -> Result<Reply, redb::Error> + Send>;
 type Reply = Box<dyn FnOnce() + Send>;
 
+/// How a write stands to others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Rank {
+    /// Somebody outside waits for it, and it is small.
+    Urgent,
+    /// It takes its turn. Unit: rows, more or less.
+    Bulk(usize),
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
-    jobs: mpsc::UnboundedSender<Request>,
+    urgent: mpsc::UnboundedSender<Request>,
+    bulk: mpsc::UnboundedSender<Request>,
     path: Arc<PathBuf>,
     first_failure: Arc<OnceLock<LedgerError>>,
 }
 
 struct Request {
     job: Job,
+    rows: usize,
     failed: oneshot::Sender<LedgerError>,
 }
 
 impl Writer {
     /// Starts the writer. It ends when the last handle is dropped.
     pub fn start(database: Arc<Database>, path: Arc<PathBuf>) -> Self {
-        let (jobs, queue) = mpsc::unbounded_channel();
+        let (urgent, urgent_queue) = mpsc::unbounded_channel();
+        let (bulk, bulk_queue) = mpsc::unbounded_channel();
         let first_failure = Arc::default();
+        let queue = Queue { urgent: urgent_queue, bulk: bulk_queue, next: None, size: SMALLEST * 10 };
         tokio::spawn(write(database, queue, Arc::clone(&path), Arc::clone(&first_failure)));
-        Self { jobs, path, first_failure }
+        Self { urgent, bulk, path, first_failure }
     }
 
     /// The ledger's first failure, which `error` may be: after a failed write redb refuses everything else, and only the
@@ -54,6 +81,7 @@ impl Writer {
     /// Runs `work` in a transaction and returns its result after the commit.
     pub async fn write<T: Send + 'static>(
         &self,
+        rank: Rank,
         work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let (done, result) = oneshot::channel();
@@ -66,7 +94,11 @@ impl Writer {
             }))
         });
         let closed = || LedgerError::Closed { path: (*self.path).clone() };
-        self.jobs.send(Request { job, failed }).map_err(|_| closed())?;
+        let (queue, rows) = match rank {
+            Rank::Urgent => (&self.urgent, 1),
+            Rank::Bulk(rows) => (&self.bulk, rows.max(1)),
+        };
+        queue.send(Request { job, rows, failed }).map_err(|_| closed())?;
         match result.await {
             Ok(value) => Ok(value),
             Err(_) => Err(failure.await.unwrap_or_else(|_| closed())),
@@ -74,28 +106,98 @@ impl Writer {
     }
 }
 
-async fn write(
-    database: Arc<Database>,
-    mut queue: mpsc::UnboundedReceiver<Request>,
-    path: Arc<PathBuf>,
-    first_failure: Arc<OnceLock<LedgerError>>,
-) {
-    while let Some(first) = queue.recv().await {
+/// What waits to be written.
+struct Queue {
+    urgent: mpsc::UnboundedReceiver<Request>,
+    bulk: mpsc::UnboundedReceiver<Request>,
+    /// A bulk write that did not fit into the last transaction.
+    next: Option<Request>,
+    /// Rows of a bulk transaction.
+    size: usize,
+}
+
+impl Queue {
+    /// The writes of the next transaction: urgent ones by themselves, else as many others as fit. `None` when nobody can
+    /// write any more.
+    async fn group(&mut self, bulk_has_its_turn: bool) -> Option<(Vec<Request>, bool)> {
+        if let Some(request) = self.next.take_if(|_| bulk_has_its_turn) {
+            return Some((self.bulk_group(request), true));
+        }
+        if bulk_has_its_turn && let Ok(request) = self.bulk.try_recv() {
+            return Some((self.bulk_group(request), true));
+        }
+        if let Ok(request) = self.urgent.try_recv() {
+            return Some((self.urgent_group(request), false));
+        }
+        if let Some(request) = self.next.take() {
+            return Some((self.bulk_group(request), true));
+        }
+        tokio::select! {
+            biased;
+            Some(request) = self.urgent.recv() => Some((self.urgent_group(request), false)),
+            Some(request) = self.bulk.recv() => Some((self.bulk_group(request), true)),
+            else => None,
+        }
+    }
+
+    fn urgent_group(&mut self, first: Request) -> Vec<Request> {
         let mut group = vec![first];
-        while group.len() < GROUP {
-            match queue.try_recv() {
+        while group.len() < URGENT_GROUP {
+            match self.urgent.try_recv() {
                 Ok(request) => group.push(request),
                 Err(_) => break,
             }
         }
+        group
+    }
+
+    fn bulk_group(&mut self, first: Request) -> Vec<Request> {
+        let mut rows = first.rows;
+        let mut group = vec![first];
+        while let Ok(request) = self.bulk.try_recv() {
+            if rows + request.rows > self.size {
+                self.next = Some(request);
+                break;
+            }
+            rows += request.rows;
+            group.push(request);
+        }
+        group
+    }
+
+    /// Learns from how long a bulk transaction of so many rows took.
+    fn learn(&mut self, rows: usize, took: Duration) {
+        if took > LONGEST {
+            self.size = (self.size / 2).max(SMALLEST);
+        } else if took < LONGEST / 2 && rows >= self.size / 2 {
+            self.size = (self.size + self.size / 4).min(LARGEST);
+        }
+    }
+}
+
+async fn write(
+    database: Arc<Database>,
+    mut queue: Queue,
+    path: Arc<PathBuf>,
+    first_failure: Arc<OnceLock<LedgerError>>,
+) {
+    // Taking turns, so that urgent writes do not keep the others from ever being written.
+    let mut bulk_has_its_turn = false;
+    while let Some((group, is_bulk)) = queue.group(bulk_has_its_turn).await {
+        bulk_has_its_turn = !is_bulk;
+        let rows = group.iter().map(|request| request.rows).sum();
         let (jobs, failed): (Vec<_>, Vec<_>) = group.into_iter().map(|request| (request.job, request.failed)).unzip();
         let database = Arc::clone(&database);
+        let began = Instant::now();
         // A blocking task, not a thread of our own: it also keeps a paused test clock from running ahead of the disk.
         let outcome = tokio::task::spawn_blocking(move || commit(&database, jobs)).await;
         let error = match outcome {
             Ok(Ok(replies)) => {
                 for reply in replies {
                     reply();
+                }
+                if is_bulk {
+                    queue.learn(rows, began.elapsed());
                 }
                 continue;
             }
