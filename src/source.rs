@@ -1,12 +1,12 @@
 //! The source component: puts the rooms together.
 
-use std::{collections::BTreeSet, num::NonZeroU32, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, num::NonZeroU32, panic, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures::FutureExt;
-use tokio::sync::mpsc;
-use tracing::{error, info};
+use tokio::{sync::mpsc, task::JoinSet};
+use tracing::{Instrument, error, info};
 
 use crate::{
     RunMode,
@@ -25,7 +25,7 @@ use crate::{
     },
     ledger::{Ledger, LedgerError, RedbLedger},
     telemetry::{Progress, Totals},
-    tenancy::{self, Registrar, Tenancy},
+    tenancy::{self, Registrar, Tenancy, Turns},
     tenants::Tenants,
 };
 
@@ -70,6 +70,7 @@ impl SourceConfig for Office365Config {
             subscriptions: subscriptions.clone(),
             content_types: self.content_types.clone(),
             progress: progress.clone(),
+            turns: Turns::default(),
         };
         tenancy.tell_what_is_missing();
 
@@ -77,7 +78,7 @@ impl SourceConfig for Office365Config {
         let webhook = listener.map(|listener| {
             let webhook = self.endpoint(&path, auth_id, &connection, &tenancy, &work);
             if let Some(handle) = cx.extra_context.get::<WebhookHandle>() {
-                handle.fill(listener.address(), webhook.0.clone());
+                handle.fill(listener.address(), &webhook.0);
             }
             Webhook { listener, endpoint: webhook.0, ledger_failed: webhook.1 }
         });
@@ -253,18 +254,34 @@ struct Webhook {
 
 impl Webhook {
     /// Serves for ever; turns notifications away once the source is to stop.
-    async fn run(mut self, shutdown: ShutdownSignal) -> Result<(), CollectorError> {
-        let endpoint = self.endpoint.clone();
-        let closing = async move {
+    async fn run(self, shutdown: ShutdownSignal) -> Result<(), CollectorError> {
+        let Self { listener, endpoint, mut ledger_failed } = self;
+        let closing = Closing(endpoint.clone());
+        // A task of its own: a flood of connections must not take turns away from the collector, nor the other way round.
+        let mut serving = JoinSet::new();
+        serving.spawn(listener.serve(endpoint).in_current_span());
+        let close = async {
             shutdown.await;
-            endpoint.close();
+            closing.0.close();
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            () = self.listener.serve(self.endpoint) => Ok(()),
-            () = closing => Ok(()),
-            Some(error) = self.ledger_failed.recv() => Err(error.into()),
+            Some(Err(join)) = serving.join_next() => match join.try_into_panic() {
+                Ok(panic) => panic::resume_unwind(panic),
+                Err(_) => Ok(()),
+            },
+            () = close => Ok(()),
+            Some(error) = ledger_failed.recv() => Err(error.into()),
         }
+    }
+}
+
+/// Ends what the endpoint has begun, however the source ends.
+struct Closing(Endpoint);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -316,8 +333,6 @@ impl Running {
             }
         };
         let outcome = tokio::select! {
-            // The listener goes first: it answers Microsoft's validation while discovery starts a subscription.
-            biased;
             outcome = webhook => outcome,
             // Discovery ends first, on shutdown or when all is listed; the collector decides when the source is done.
             outcome = async { tokio::try_join!(async { discovery.await.map_err(CollectorError::from) }, collector.run(shutdown.clone())) } => outcome.map(drop),

@@ -24,7 +24,7 @@ pub use self::{
     content::{ListingPage, NextPage, TimeWindow},
     error::{ActivityError, Failure, Operation},
     refusal::Refusal,
-    subscriptions::WebhookRequest,
+    subscriptions::{Start, WebhookRequest},
     throttle::Throttle,
     uri::{ForeignUri, Origin, with_publisher},
 };

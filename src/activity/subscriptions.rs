@@ -16,6 +16,15 @@ use crate::content::{Feed, TenantId};
 /// Answers about subscriptions hold a handful of objects.
 const LARGEST_ANSWER: usize = 1024 * 1024;
 
+/// What a start came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Start {
+    /// The subscription is as the start asked for.
+    Changed,
+    /// Microsoft says that it was already: "The subscription is already enabled. No property change." (AF20024).
+    Unchanged,
+}
+
 /// The webhook that a subscription is to have.
 #[derive(Clone, Debug)]
 pub struct WebhookRequest {
@@ -53,7 +62,7 @@ impl ActivityClient {
         parse_array(&body).map_err(|error| subject.error(Failure::Malformed { problem: error.to_string() }))
     }
 
-    /// Starts a subscription, or gives an enabled one another webhook. One that is as it should be already is a success
+    /// Starts a subscription, or gives an enabled one another webhook. One that is as it should be already is no error
     /// (AF20024, which Microsoft's table of errors does not list).
     ///
     /// This changes the tenant: without `webhook`, it removes one that the subscription has. Microsoft refuses a second
@@ -62,14 +71,18 @@ impl ActivityClient {
     /// # Errors
     ///
     /// See [`Failure`].
-    pub async fn start_subscription(&self, feed: Feed, webhook: Option<&WebhookRequest>) -> Result<(), ActivityError> {
+    pub async fn start_subscription(
+        &self,
+        feed: Feed,
+        webhook: Option<&WebhookRequest>,
+    ) -> Result<Start, ActivityError> {
         let subject = Subject::of(Operation::StartSubscription, feed);
         let url = self.url(feed.tenant, "subscriptions/start", &[("contentType", feed.content_type.as_str())]);
         let body = webhook.map_or_else(Bytes::new, WebhookRequest::to_body);
         match self.call(subject, Method::POST, url, body, LARGEST_ANSWER).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(Start::Changed),
             Err(error) => match *error.failure {
-                Failure::Refused { ref refusal, .. } if refusal.is(&["AF20024"]) => Ok(()),
+                Failure::Refused { ref refusal, .. } if refusal.is(&["AF20024"]) => Ok(Start::Unchanged),
                 _ => Err(error),
             },
         }

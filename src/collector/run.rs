@@ -36,6 +36,7 @@ pub struct Collector {
     shared: Arc<Shared>,
     work: Work,
     tenants: watch::Receiver<BTreeMap<TenantId, Tenant>>,
+    content_types: Vec<ContentType>,
     lanes: Lanes,
     tasks: JoinSet<Result<(), CollectorError>>,
     reports: mpsc::UnboundedSender<Message>,
@@ -57,7 +58,18 @@ impl Collector {
             lanes.has_work(feed);
         }
         let (reports, messages) = mpsc::unbounded_channel();
-        Self { shared, work, tenants, lanes, tasks: JoinSet::new(), reports, messages, next_due: None, draining: false }
+        Self {
+            shared,
+            work,
+            tenants,
+            content_types: content_types.to_vec(),
+            lanes,
+            tasks: JoinSet::new(),
+            reports,
+            messages,
+            next_due: None,
+            draining: false,
+        }
     }
 
     /// Runs until shutdown, when what is in flight has been finished; or, in a run that should end, until nothing is left
@@ -118,7 +130,8 @@ impl Collector {
 
     fn note_work(&mut self, feeds: impl IntoIterator<Item = Feed>) {
         for feed in feeds {
-            if self.shared.tenants.contains(feed.tenant) {
+            // What is owed of a content type that is not configured any more stays in the ledger.
+            if self.content_types.contains(&feed.content_type) && self.shared.tenants.contains(feed.tenant) {
                 self.lanes.add(feed);
             }
             self.lanes.has_work(feed);

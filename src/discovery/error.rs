@@ -24,6 +24,24 @@ pub enum DiscoveryError {
         /// How.
         source: LedgerError,
     },
+    /// Microsoft sees nothing to change where there is something.
+    #[snafu(display(
+        "Microsoft answered the start of the subscription of {feed} with \"no property change\" (AF20024); if it stays so, \
+         stop and start the subscription: set mode = \"poll\", restart, wait 15 minutes, and change it back"
+    ))]
+    Unchanged {
+        /// Which.
+        feed: Feed,
+    },
+    /// A run that ends by itself changes no webhook.
+    #[snafu(display(
+        "the API has no enabled subscription of {feed} although it lists one with a webhook; a run of mode \"webhook\" without \
+         --once sets it right"
+    ))]
+    LeftAlone {
+        /// Which.
+        feed: Feed,
+    },
     /// The subscription was started a moment ago.
     #[snafu(display(
         "the subscription of {feed} is not enabled, although it was started at {last}; Microsoft accepts the next start after \
@@ -44,7 +62,7 @@ impl DiscoveryError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Activity { source } => Some(&source.failure),
-            Self::Ledger { .. } | Self::TooSoon { .. } => None,
+            Self::Ledger { .. } | Self::TooSoon { .. } | Self::Unchanged { .. } | Self::LeftAlone { .. } => None,
         }
     }
 }

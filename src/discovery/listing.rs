@@ -3,7 +3,10 @@
 use std::{collections::HashSet, sync::Arc};
 
 use chrono::{SubsecRound, TimeDelta};
-use tokio::{sync::Semaphore, time::sleep};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, sleep_until},
+};
 
 use super::DiscoveryError;
 use crate::{
@@ -77,9 +80,8 @@ impl Lister {
         let mut next: Option<NextPage> = None;
         let mut seen = HashSet::new();
         loop {
-            // Held until the page is recorded: this bounds the memory of any number of tenants. Never closed.
-            let _page = self.pages.acquire().await;
-            let page = match self.page(feed, window, next.as_ref()).await {
+            // The permit is held until the page is recorded: this bounds the memory of any number of tenants.
+            let (page, _permit) = match self.page(feed, window, next.as_ref()).await {
                 Ok(page) => page,
                 Err(error) if matches!(*error.failure, Failure::PageRefused(_)) && restarts < RESTARTS => {
                     restarts += 1;
@@ -110,15 +112,22 @@ impl Lister {
         feed: Feed,
         window: TimeWindow,
         next: Option<&NextPage>,
-    ) -> Result<ListingPage, ActivityError> {
+    ) -> Result<(ListingPage, Option<OwnedSemaphorePermit>), ActivityError> {
         let mut attempt = 1;
         loop {
+            // A tenant that is throttled waits for itself, not in front of the others.
+            if let Some(until) = self.client.paused_until(feed.tenant) {
+                sleep_until(until).await;
+            }
+            // Never closed.
+            let permit = Arc::clone(&self.pages).acquire_owned().await.ok();
             let page = match next {
                 None => self.client.list_content(feed, window).await,
                 Some(next) => self.client.list_next(feed, next).await,
             };
             match page {
                 Err(error) if attempt < ATTEMPTS && error.failure.may_pass() => {
+                    drop(permit);
                     telemetry::fetch_failed(&error);
                     sleep(backoff::PAGE.wait(attempt)).await;
                 }
@@ -128,7 +137,7 @@ impl Lister {
                     }
                     // The client sends nothing to the tenant until its wait is over.
                 }
-                page => return page,
+                page => return page.map(|page| (page, permit)),
             }
             attempt += 1;
         }

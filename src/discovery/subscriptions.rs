@@ -9,13 +9,14 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{sync::Mutex, time::Instant};
+use url::Url;
 
 use super::{
     DiscoveryError,
     webhook_policy::{WebhookFlaw, WebhookPolicy, WebhookProblem, WebhookTarget},
 };
 use crate::{
-    activity::{ActivityClient, ActivityError, Failure, ListedWebhook},
+    activity::{ActivityClient, ActivityError, Failure, ListedWebhook, Start},
     content::{ContentType, Feed, TenantId},
     ledger::{Ledger, LedgerError},
     telemetry,
@@ -26,11 +27,31 @@ use crate::{
 /// for clocks.
 const BETWEEN_STARTS: TimeDelta = TimeDelta::seconds(15 * 60 + 5);
 
+/// Whether a start that failed so may succeed without its webhook: Microsoft asks the webhook before it answers.
+fn may_be_the_webhook(failure: &Failure) -> bool {
+    match failure {
+        Failure::WebhookRefused(_)
+        | Failure::Refused { .. }
+        | Failure::Unavailable { .. }
+        | Failure::Malformed { .. } => true,
+        Failure::Transport(error) => error.failure() != TransportFailure::Connect,
+        _ => false,
+    }
+}
+
+/// Whether two addresses are the same, whatever Microsoft did to the spelling.
+fn same_url(one: &str, two: &str) -> bool {
+    one == two || Url::parse(one).is_ok_and(|one| Url::parse(two).is_ok_and(|two| one == two))
+}
+
 /// How a subscription that content can be listed of stands.
 #[derive(Debug)]
 pub enum Standing {
     /// It is as it should be.
-    AsWanted,
+    AsWanted {
+        /// Whether that is because it was started a moment ago, which includes that Microsoft has reached its webhook.
+        started: bool,
+    },
     /// Its webhook is not.
     Impaired(WebhookProblem),
 }
@@ -90,8 +111,7 @@ struct State {
     /// without status that were never started, and ones as enabled that are not (issue 479 of Microsoft's
     /// documentation).
     refused: HashSet<ContentType>,
-    /// Where Microsoft could not validate the webhook, and what it said. Without a subscription there is nothing to list
-    /// either, so that the next start goes without the webhook, and one after that adds it.
+    /// Where a start with the webhook came to nothing, and what Microsoft said.
     unreachable: HashMap<ContentType, ActivityError>,
     checked: Option<Instant>,
 }
@@ -130,31 +150,46 @@ impl Subscriptions {
         let enabled = listed.enabled && !state.refused.contains(&content_type);
         let flaw = self.flaw(feed, listed.webhook.as_ref()).await?;
         if enabled && flaw.is_none() {
-            return Ok(Standing::AsWanted);
+            return Ok(Standing::AsWanted { started: false });
         }
-        let target = self.policy.target().filter(|_| enabled || !state.unreachable.contains_key(&content_type));
-        if let Err(error) = self.start(feed, target).await {
-            if let DiscoveryError::Activity { source } = &error {
-                // It may have been started all the same, with only the answer lost: the next look at the list tells.
-                state.checked = None;
-                if let Failure::WebhookRefused(_) = *source.failure {
-                    state.unreachable.insert(content_type, source.clone());
+        if matches!(self.policy, WebhookPolicy::Untouched) && listed.enabled && listed.webhook.is_some() {
+            // A start without a webhook would take it away.
+            return Err(DiscoveryError::LeftAlone { feed });
+        }
+        let target = self.target(&state, feed, enabled).await?;
+        let start = match self.start(feed, target).await {
+            Ok(start) => start,
+            Err(error) => {
+                if let DiscoveryError::Activity { source } = &error {
+                    // It may have been started all the same, with only the answer lost: the next look at the list tells.
+                    state.checked = None;
+                    if target.is_some() && may_be_the_webhook(&source.failure) {
+                        state.unreachable.insert(content_type, source.clone());
+                    }
                 }
+                let error = state.best_reason(content_type, error);
+                return match flaw {
+                    Some(flaw) if enabled && !matches!(error, DiscoveryError::Ledger { .. }) => {
+                        Ok(Standing::Impaired(WebhookProblem { flaw, source: error }))
+                    }
+                    _ => Err(error),
+                };
             }
-            let error = state.best_reason(content_type, error);
-            return match flaw {
-                Some(flaw) if enabled && !matches!(error, DiscoveryError::Ledger { .. }) => {
-                    Ok(Standing::Impaired(WebhookProblem { flaw, source: error }))
-                }
-                _ => Err(error),
-            };
+        };
+        state.refused.remove(&content_type);
+        if let (Start::Unchanged, Some(flaw), true) = (start, &flaw, enabled) {
+            // Nothing was mended, whatever Microsoft says.
+            state.checked = None;
+            return Ok(Standing::Impaired(WebhookProblem {
+                flaw: flaw.clone(),
+                source: DiscoveryError::Unchanged { feed },
+            }));
         }
         if let Some(flaw) = &flaw
             && enabled
         {
             telemetry::webhook_mended(feed, flaw);
         }
-        state.refused.remove(&content_type);
         let now = self.client.clock().now();
         let webhook = target.map(|target| target.as_listed(now));
         state.listed.insert(content_type, Listed { enabled: true, webhook });
@@ -164,7 +199,22 @@ impl Subscriptions {
             return Ok(Standing::Impaired(WebhookProblem { flaw: WebhookFlaw::Missing, source }));
         }
         state.unreachable.remove(&content_type);
-        Ok(Standing::AsWanted)
+        Ok(Standing::AsWanted { started: true })
+    }
+
+    /// The webhook to start with, if any. Without a subscription there is nothing to list either: after a start with the
+    /// webhook has come to nothing, the next goes without, and one after that adds it.
+    async fn target(
+        &self,
+        state: &State,
+        feed: Feed,
+        enabled: bool,
+    ) -> Result<Option<&Arc<WebhookTarget>>, LedgerError> {
+        let Some(target) = self.policy.target() else { return Ok(None) };
+        // What was noted before a start, and the subscription is still not there: so it was before a restart, too.
+        let came_to_nothing =
+            state.unreachable.contains_key(&feed.content_type) || !self.ledger.webhooks(feed).await?.is_empty();
+        Ok((enabled || !came_to_nothing).then_some(target))
     }
 
     /// The API says that there is no subscription, or a disabled one.
@@ -205,15 +255,24 @@ impl Subscriptions {
             WebhookPolicy::Untouched => None,
             WebhookPolicy::With(target) => target.flaw(listed, self.client.clock().now()),
             WebhookPolicy::Without => {
-                let Some(listed) = listed else { return Ok(None) };
-                let ours = self.ledger.webhook(feed).await?;
-                // Somebody else's is left alone: two collectors may share an app registration.
-                (ours.is_some() && ours == listed.address).then_some(WebhookFlaw::LeftOver)
+                let ours = self.ledger.webhooks(feed).await?;
+                match listed {
+                    None if ours.is_empty() => None,
+                    None => {
+                        self.ledger.forget_webhooks(feed).await?;
+                        None
+                    }
+                    // Somebody else's is left alone: two collectors may share an app registration.
+                    Some(listed) => {
+                        let address = listed.address.as_deref().unwrap_or_default();
+                        ours.iter().any(|ours| same_url(ours, address)).then_some(WebhookFlaw::LeftOver)
+                    }
+                }
             }
         })
     }
 
-    async fn start(&self, feed: Feed, webhook: Option<&Arc<WebhookTarget>>) -> Result<(), DiscoveryError> {
+    async fn start(&self, feed: Feed, webhook: Option<&Arc<WebhookTarget>>) -> Result<Start, DiscoveryError> {
         let now = self.client.clock().now();
         if let Some(last) = self.ledger.subscription_attempt(feed).await? {
             let next = last + BETWEEN_STARTS;
@@ -225,23 +284,21 @@ impl Subscriptions {
         // Noted before it is made: a crash in between must not lead to a second start, nor to a webhook that nobody owns.
         self.ledger.note_subscription_attempt(feed, now).await?;
         if let Some(target) = webhook {
-            self.ledger.note_webhook(feed, Some(target.address.to_string())).await?;
+            self.ledger.note_webhook(feed, target.address.to_string()).await?;
         }
         let request = webhook.map(|target| target.request(now));
         match self.client.start_subscription(feed, request.as_ref()).await {
-            Ok(()) => {
+            Ok(start) => {
                 telemetry::subscription_started(feed, webhook.map(|target| &target.address));
-                if webhook.is_none() {
-                    self.ledger.note_webhook(feed, None).await?;
-                }
-                Ok(())
+                Ok(start)
             }
             Err(error) => {
                 // A request that Microsoft never saw, or refused for another reason, starts no waiting period.
                 let counts = match &*error.failure {
-                    Failure::StartedTooOften { .. } | Failure::WebhookRefused(_) => true,
+                    Failure::StartedTooOften { .. } => true,
                     Failure::Transport(error) => error.failure() != TransportFailure::Connect,
-                    _ => false,
+                    // Microsoft has tried the webhook, or may have.
+                    failure => webhook.is_some() && may_be_the_webhook(failure),
                 };
                 if !counts {
                     self.ledger.note_subscription_attempt(feed, DateTime::<Utc>::UNIX_EPOCH).await?;

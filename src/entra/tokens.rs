@@ -195,6 +195,11 @@ impl Tokens {
         self.slot(tenant).lock().await.refusal = None;
     }
 
+    /// Forgets a tenant that turned out to be none of ours.
+    pub fn forget(&self, tenant: TenantId) {
+        self.tenants.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&tenant);
+    }
+
     /// Drops a token that the API refused. Returns whether asking for another can help: not when this one is brand new,
     /// and it is the permission that is missing.
     pub async fn invalidate(&self, tenant: TenantId, refused: &AccessToken) -> bool {

@@ -135,7 +135,8 @@ pub struct Pruned {
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
     /// Records content and moves the cursor of `feed`, in one transaction. Known content is left as it is, save that what
-    /// is still owed gets the newest URI and expiration. Returns how many references were new.
+    /// is still owed gets the newest URI and expiration, and that what was given up is owed again under another URI.
+    /// Returns how many references were new or are owed again.
     async fn record(
         &self,
         feed: Feed,
@@ -144,7 +145,7 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<usize, LedgerError>;
 
-    /// Those of `refs` that are not recorded, or are owed under another URI.
+    /// Those of `refs` that are not recorded, or are owed or were given up under another URI.
     async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError>;
 
     /// The cursor of a feed.
@@ -181,11 +182,14 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Notes that a start of the feed's subscription is being attempted.
     async fn note_subscription_attempt(&self, feed: Feed, at: DateTime<Utc>) -> Result<(), LedgerError>;
 
-    /// The address of the webhook that this source gave the feed's subscription, if it gave it one.
-    async fn webhook(&self, feed: Feed) -> Result<Option<String>, LedgerError>;
+    /// The addresses of webhooks that this source gave the feed's subscription, or tried to.
+    async fn webhooks(&self, feed: Feed) -> Result<Vec<String>, LedgerError>;
 
-    /// Notes the address of a webhook that the feed's subscription is being given, or that it is being taken away.
-    async fn note_webhook(&self, feed: Feed, address: Option<String>) -> Result<(), LedgerError>;
+    /// Notes the address of a webhook that the feed's subscription is being given.
+    async fn note_webhook(&self, feed: Feed, address: String) -> Result<(), LedgerError>;
+
+    /// Forgets the addresses: the subscription has no webhook.
+    async fn forget_webhooks(&self, feed: Feed) -> Result<(), LedgerError>;
 
     /// The AuthID of this source's webhooks. The first call decides: it keeps `fresh`, and every later call returns that.
     async fn auth_id(&self, fresh: SecretString) -> Result<SecretString, LedgerError>;

@@ -11,7 +11,7 @@
 //! | `dead` | time, feed, content id | nothing: blobs given up |
 //! | `cursors` | feed | [`Cursor`] as JSON |
 //! | `subscriptions` | feed | time of the last attempt to start it |
-//! | `webhooks` | feed | address of the webhook that was last set |
+//! | `webhooks` | feed | addresses of webhooks that were set or tried, one a line |
 //! | `tenants` | tenant | [`TenantRecord`] as JSON |
 //! | `secrets` | name | what this source made up for itself: the AuthID of its webhooks |
 //! | `events_<day>` | event key | nothing: events delivered on that day |
@@ -177,7 +177,7 @@ impl Ledger for RedbLedger {
             let mut unknown = Vec::new();
             for content in refs {
                 let row = row_of(&blobs, &BlobKey::from(&content))?;
-                if row.is_none_or(|row| row.is_owed() && row.uri != content.content_uri) {
+                if row.is_none_or(|row| row.is_wanted_from(&content.content_uri)) {
                     unknown.push(content);
                 }
             }
@@ -334,12 +334,16 @@ impl Ledger for RedbLedger {
             .await
     }
 
-    async fn webhook(&self, feed: Feed) -> Result<Option<String>, LedgerError> {
-        self.read(move |tx| tenants::webhook(tx, feed)).await
+    async fn webhooks(&self, feed: Feed) -> Result<Vec<String>, LedgerError> {
+        self.read(move |tx| tenants::webhooks(tx, feed)).await
     }
 
-    async fn note_webhook(&self, feed: Feed, address: Option<String>) -> Result<(), LedgerError> {
-        self.writer.write(Rank::Urgent, move |tx| tenants::note_webhook(tx, feed, address.as_deref())).await
+    async fn note_webhook(&self, feed: Feed, address: String) -> Result<(), LedgerError> {
+        self.writer.write(Rank::Urgent, move |tx| tenants::note_webhook(tx, feed, &address)).await
+    }
+
+    async fn forget_webhooks(&self, feed: Feed) -> Result<(), LedgerError> {
+        self.writer.write(Rank::Urgent, move |tx| tenants::forget_webhooks(tx, feed)).await
     }
 
     async fn auth_id(&self, fresh: SecretString) -> Result<SecretString, LedgerError> {
@@ -548,13 +552,18 @@ fn insert_if_new(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>
     // A statement of its own: redb opens a table once at a time, and `change` opens it again.
     let known = row_of(&tx.open_table(BLOBS)?, &key)?;
     if let Some(row) = known {
-        if row.is_owed() && row.uri != content.content_uri {
-            change(tx, &key, |row| {
-                row.uri.clone_from(&content.content_uri);
-                row.expiration = content.expiration;
-            })?;
+        if !row.is_wanted_from(&content.content_uri) {
+            return Ok(false);
         }
-        return Ok(false);
+        let revived = !row.is_owed();
+        change(tx, &key, |row| {
+            row.uri.clone_from(&content.content_uri);
+            row.expiration = content.expiration;
+            if revived {
+                row.state = State::Owed { attempts: 0, not_before: None, last_error: None };
+            }
+        })?;
+        return Ok(revived);
     }
     let row = Row::owed(content, now);
     tx.open_table(BLOBS)?.insert(keys::blob(&key).as_slice(), encode(&row)?.as_slice())?;

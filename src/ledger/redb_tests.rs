@@ -345,7 +345,9 @@ async fn a_tenant_that_is_forgotten_takes_its_content_along_and_nobody_elses() {
         ledger.claim(feed, 2).await.unwrap();
         ledger.complete(BlobKey { feed, content_id: "0".into() }, Vec::new(), time(9)).await.unwrap();
         ledger.fail(BlobKey { feed, content_id: "1".into() }, retry(time(50))).await.unwrap();
-        ledger.note_webhook(feed, Some("https://x/".into())).await.unwrap();
+        for address in ["https://x/", "https://y/", "https://x/"] {
+            ledger.note_webhook(feed, address.into()).await.unwrap();
+        }
         ledger.note_subscription_attempt(feed, time(1)).await.unwrap();
         let record = TenantRecord { id: feed.tenant, domain: Some("x.example".into()), registered: Some(time(0)) };
         ledger.put_tenant(record).await.unwrap();
@@ -355,10 +357,10 @@ async fn a_tenant_that_is_forgotten_takes_its_content_along_and_nobody_elses() {
     assert_eq!(ledger.tenants().await.unwrap().iter().map(|record| record.id).collect::<Vec<_>>(), [stays.tenant]);
     assert_eq!(ledger.summary().await.unwrap().iter().map(|(feed, _)| *feed).collect::<Vec<_>>(), [stays]);
     assert_eq!(ledger.cursor(gone).await.unwrap(), Cursor::default());
-    assert_eq!(
-        (ledger.webhook(gone).await.unwrap(), ledger.webhook(stays).await.unwrap()),
-        (None, Some("https://x/".into()))
-    );
+    assert!(ledger.webhooks(gone).await.unwrap().is_empty());
+    assert_eq!(ledger.webhooks(stays).await.unwrap(), ["https://y/", "https://x/"]);
+    ledger.forget_webhooks(stays).await.unwrap();
+    assert!(ledger.webhooks(stays).await.unwrap().is_empty());
     assert_eq!(ledger.subscription_attempt(gone).await.unwrap(), Some(time(1)), "Microsoft remembers it, too");
     // What is in flight comes back to nothing, and nothing dangles.
     ledger.fail(BlobKey { feed: gone, content_id: "1".into() }, retry(time(50))).await.unwrap();
@@ -395,6 +397,26 @@ async fn a_ledger_of_a_version_without_tenants_gains_them() {
     }
     let ledger = open(&directory).await;
     assert!(ledger.tenants().await.unwrap().is_empty());
-    assert_eq!(ledger.webhook(feed(1, ContentType::Exchange)).await.unwrap(), None);
+    assert!(ledger.webhooks(feed(1, ContentType::Exchange)).await.unwrap().is_empty());
     assert_eq!(ledger.auth_id("first".into()).await.unwrap().expose_secret(), "first");
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_owed_again_under_another_uri() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let feed = feed(1, ContentType::Exchange);
+    let right = content(feed, "a", time(0));
+    let mut wrong = right.clone();
+    wrong.content_uri = "https://manage.office.com/wrong".into();
+    ledger.record(feed, vec![wrong.clone()], None, time(1)).await.unwrap();
+    ledger.claim(feed, 1).await.unwrap();
+    ledger.bury(BlobKey::from(&wrong), "404".into(), time(2)).await.unwrap();
+    assert_eq!(ledger.record(feed, vec![wrong], None, time(3)).await.unwrap(), 0, "the same is no news");
+
+    assert_eq!(ledger.unknown(vec![right.clone()]).await.unwrap(), [right.clone()]);
+    assert_eq!(ledger.record(feed, vec![right.clone()], None, time(3)).await.unwrap(), 1);
+    let claims = ledger.claim(feed, 1).await.unwrap();
+    assert_eq!((claims[0].content.content_uri.as_str(), claims[0].attempts), (right.content_uri.as_str(), 0));
+    assert!(ledger.dead(9).await.unwrap().is_empty());
 }

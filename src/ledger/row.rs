@@ -73,6 +73,12 @@ impl Row {
         matches!(self.state, State::Owed { .. })
     }
 
+    /// Whether another URI for it is news: it is owed, or was given up under a URI that may have been wrong.
+    pub fn is_wanted_from(&self, uri: &str) -> bool {
+        // Without a URI, it was delivered once.
+        !matches!(self.state, State::Done { .. }) && !self.uri.is_empty() && self.uri != uri
+    }
+
     pub fn claim(self, key: BlobKey) -> Option<Claim> {
         let State::Owed { attempts, last_error, .. } = self.state else { return None };
         let content = ContentRef {

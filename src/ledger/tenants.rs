@@ -11,23 +11,37 @@ use crate::content::{ContentType, Feed, TenantId};
 const TENANTS: TableDefinition<Bytes, Bytes> = TableDefinition::new("tenants");
 const WEBHOOKS: TableDefinition<Bytes, &str> = TableDefinition::new("webhooks");
 
+/// How many addresses of a feed's webhooks are kept: who changes `public_url` more often between two looks at the
+/// subscriptions?
+const MOST_ADDRESSES: usize = 8;
+
 pub(super) fn create_tables(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(TENANTS)?;
     tx.open_table(WEBHOOKS)?;
     Ok(())
 }
 
-pub(super) fn webhook(tx: &ReadTransaction, feed: Feed) -> Result<Option<String>, redb::Error> {
+pub(super) fn webhooks(tx: &ReadTransaction, feed: Feed) -> Result<Vec<String>, redb::Error> {
     let webhooks = tx.open_table(WEBHOOKS)?;
-    Ok(webhooks.get(keys::feed(feed).as_slice())?.map(|address| address.value().to_owned()))
+    let addresses = webhooks.get(keys::feed(feed).as_slice())?;
+    Ok(addresses.map(|addresses| addresses.value().lines().map(str::to_owned).collect()).unwrap_or_default())
 }
 
-pub(super) fn note_webhook(tx: &WriteTransaction, feed: Feed, address: Option<&str>) -> Result<(), redb::Error> {
+pub(super) fn note_webhook(tx: &WriteTransaction, feed: Feed, address: &str) -> Result<(), redb::Error> {
     let mut webhooks = tx.open_table(WEBHOOKS)?;
-    match address {
-        Some(address) => webhooks.insert(keys::feed(feed).as_slice(), address)?,
-        None => webhooks.remove(keys::feed(feed).as_slice())?,
+    let key = keys::feed(feed);
+    let mut addresses: Vec<String> = match webhooks.get(key.as_slice())? {
+        Some(known) => known.value().lines().filter(|known| *known != address).map(str::to_owned).collect(),
+        None => Vec::new(),
     };
+    addresses.push(address.to_owned());
+    let oldest_kept = addresses.len().saturating_sub(MOST_ADDRESSES);
+    webhooks.insert(key.as_slice(), addresses[oldest_kept..].join("\n").as_str())?;
+    Ok(())
+}
+
+pub(super) fn forget_webhooks(tx: &WriteTransaction, feed: Feed) -> Result<(), redb::Error> {
+    tx.open_table(WEBHOOKS)?.remove(keys::feed(feed).as_slice())?;
     Ok(())
 }
 

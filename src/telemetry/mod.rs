@@ -19,7 +19,7 @@ pub use self::{
     refusals::Refusals,
     webhook::{
         WebhookAnswer, certificate_loaded, connections_open, listening, no_tenant, notifications_failed, registered,
-        registration_failed, reload_failed, service_tags_loaded, tenant_changed, webhook_answered, webhook_fails,
-        webhook_mended, webhook_not_removed, webhook_works,
+        registration_failed, reload_failed, service_tags_loaded, tenant_changed, tenant_forgotten, webhook_answered,
+        webhook_fails, webhook_mended, webhook_not_removed, webhook_works,
     },
 };

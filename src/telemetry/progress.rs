@@ -181,7 +181,9 @@ impl Progress {
 
     /// Notes that a stage of a feed works; returns whether it did not before.
     pub(super) fn clear_problem(&self, feed: Feed, stage: Stage) -> bool {
-        self.with(feed, |state| state.problems[stage as usize].take().is_some())
+        // Not of a tenant that was removed while its last blobs were in flight.
+        let mut feeds = self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner);
+        feeds.get_mut(&feed).is_some_and(|state| state.problems[stage as usize].take().is_some())
     }
 
     /// Notes how a feed's webhook does; returns whether that is worth telling: it fails and did not, or in another way, or it

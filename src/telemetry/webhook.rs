@@ -10,7 +10,7 @@ use super::{
     events::{count, count_error, labels},
 };
 use crate::{
-    content::{Feed, TenantId},
+    content::{ContentType, Feed, TenantId},
     discovery::WebhookFlaw,
     tenancy::{Registration, RegistrationError},
 };
@@ -26,6 +26,8 @@ pub enum WebhookAnswer {
     Probed,
     /// An administrator came back from Entra.
     Registered,
+    /// Somebody who was not invited came in an administrator's place.
+    Refused,
 }
 
 /// A request to the webhook was answered.
@@ -35,6 +37,7 @@ pub fn webhook_answered(answer: WebhookAnswer, after: Duration) {
         WebhookAnswer::Validated => "validation",
         WebhookAnswer::Probed => "probe",
         WebhookAnswer::Registered => "registration",
+        WebhookAnswer::Refused => "registration_refused",
     };
     counter!("office365_webhook_requests_total", "kind" => kind).increment(1);
     if answer == WebhookAnswer::Accepted {
@@ -95,6 +98,17 @@ pub fn no_tenant(what_to_do: &str) {
 /// A tenant was registered, changed or removed.
 pub fn tenant_changed(tenant: TenantId, change: &str) {
     info!(message = "Tenant changed.", %tenant, change);
+}
+
+/// The feeds of a tenant that was removed: gauges keep their last value, and these would say that something is amiss for ever.
+pub fn tenant_forgotten(tenant: TenantId, content_types: &[ContentType]) {
+    for content_type in content_types {
+        let feed = Feed { tenant, content_type: *content_type };
+        for name in ["office365_content_owed", "office365_content_dead", "office365_oldest_owed_seconds"] {
+            gauge!(name, &labels(feed)).set(0.0);
+        }
+        webhook_gauge(feed, true);
+    }
 }
 
 /// An administrator's consent has become a tenant.

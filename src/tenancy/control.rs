@@ -71,7 +71,7 @@ async fn converse(stream: UnixStream, tenancy: &Tenancy) -> io::Result<()> {
                     .to_owned(),
         },
     };
-    send(&mut stream, &answer).await
+    timeout(QUESTION, send(&mut stream, &answer)).await?
 }
 
 /// Asks the source that runs with this directory. `None` when none does.

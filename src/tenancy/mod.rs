@@ -10,10 +10,14 @@ mod offline;
 mod question;
 mod registration;
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 pub use self::{
     configured_source::{ChoiceError, ConfiguredSource},
@@ -52,7 +56,13 @@ pub struct Tenancy {
     pub content_types: Vec<ContentType>,
     /// Where those who leave are forgotten.
     pub progress: Progress,
+    /// Who is changing which tenant.
+    pub turns: Turns,
 }
+
+/// One change of a tenant at a time: a registration that is not complete and a removal would undo each other by halves.
+#[derive(Clone, Debug, Default)]
+pub struct Turns(Arc<std::sync::Mutex<HashMap<TenantId, Arc<Mutex<()>>>>>);
 
 /// A tenant as the command line shows it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -79,6 +89,14 @@ pub struct Removal {
 }
 
 impl Tenancy {
+    /// What is held while a tenant is changed.
+    pub(crate) fn turn(&self, id: TenantId) -> Arc<Mutex<()>> {
+        let mut turns = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that nobody waits for are made again when they are needed.
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(id).or_default())
+    }
+
     /// All tenants, in the order of their ids.
     ///
     /// # Errors
@@ -101,6 +119,8 @@ impl Tenancy {
     ///
     /// When there is no such tenant, or the configuration names its domain.
     pub async fn set_domain(&self, id: TenantId, domain: Option<String>) -> Result<(), TenancyError> {
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
         let tenant = self.tenants.get(id).ok_or(TenancyError::Unknown { id })?;
         if tenant.domain_configured {
             return Err(TenancyError::DomainConfigured { id });
@@ -111,7 +131,7 @@ impl Tenancy {
         Ok(())
     }
 
-    /// Adds a tenant. One that is known keeps its domain unless there is another.
+    /// Adds a tenant, by whoever has its turn. One that is known keeps its domain unless there is another.
     ///
     /// # Errors
     ///
@@ -133,6 +153,8 @@ impl Tenancy {
     /// When there is no such tenant, or it stands in the configuration. That a subscription cannot be stopped is none: the
     /// tenant may have withdrawn its consent.
     pub async fn remove(&self, id: TenantId) -> Result<Removal, TenancyError> {
+        let turn = self.turn(id);
+        let _turn = turn.lock().await;
         let tenant = self.tenants.get(id).ok_or(TenancyError::Unknown { id })?;
         if tenant.configured {
             return Err(TenancyError::Configured { id });
@@ -149,6 +171,7 @@ impl Tenancy {
         let blobs_dropped = self.ledger.forget_tenant(id).await?;
         self.subscriptions.forget(id);
         self.progress.forget(id);
+        telemetry::tenant_forgotten(id, &self.content_types);
         self.tell_what_is_missing();
         telemetry::tenant_changed(id, "removed");
         Ok(Removal { blobs_dropped, still_subscribed })

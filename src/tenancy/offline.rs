@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use chrono::TimeDelta;
 use snafu::{ResultExt, Snafu};
 
-use super::{Answer, ConfiguredSource, Question, Tenancy, TenancyError, TenantEntry, answer};
+use super::{Answer, ConfiguredSource, Question, Tenancy, TenancyError, TenantEntry, Turns, answer};
 use crate::{
     component::ExtraContext,
     connection::Connection,
@@ -114,6 +114,7 @@ impl Tenancy {
             client,
             content_types: config.content_types.clone(),
             progress: Progress::default(),
+            turns: Turns::default(),
         })
     }
 }

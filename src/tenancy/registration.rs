@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use secrecy::SecretString;
 use snafu::{ResultExt, Snafu, ensure};
 use tokio::time::sleep;
-use tracing::info;
+use tracing::{error, info};
 use url::Url;
 
 use super::Tenancy;
@@ -43,6 +44,22 @@ pub struct Registrar {
     pub redirect_uri: Url,
 }
 
+/// An answer to an invitation of ours.
+#[derive(Debug)]
+pub struct Consent {
+    invitation: Invitation,
+    proof: Proof,
+}
+
+/// What tells whose consent it is.
+#[derive(Debug)]
+enum Proof {
+    /// The browser says so.
+    Claimed(TenantId),
+    /// Entra will say so in exchange.
+    Code(SecretString),
+}
+
 /// What a registration came to.
 #[derive(Debug)]
 pub struct Registration {
@@ -70,12 +87,15 @@ pub enum RegistrationError {
         /// Why not.
         source: StateError,
     },
-    /// The key of invitations cannot be made.
-    #[snafu(display("{problem}"))]
-    Key {
-        /// Why.
-        problem: String,
-    },
+    /// The key of invitations cannot be made; why is in the log, since this may be shown to strangers.
+    #[snafu(display("the collector cannot read its client secret; its log says why"))]
+    Key,
+    /// The tenant is known, and the answer does not prove who gave it.
+    #[snafu(display(
+        "this tenant cannot be registered with this link. If it is yours and is collected already, nothing more is to be done; \
+         to register it again, ask for a link that `office365-source register --tenant` makes for it"
+    ))]
+    Known,
     /// The answer is none of Entra's.
     #[snafu(display("this is no answer of Microsoft Entra's to a request for consent: {problem}"))]
     Unintelligible {
@@ -116,47 +136,80 @@ pub enum RegistrationError {
 }
 
 impl Registrar {
-    /// Completes a registration.
+    /// Looks at what a browser brought back, without asking anybody.
     ///
     /// # Errors
     ///
-    /// When the consent is not one that was asked for, or not one that Entra knows of. What keeps single content types from
-    /// being collected is in the [`Registration`]: the source goes on trying.
-    pub async fn complete(&self, callback: Callback) -> Result<Registration, RegistrationError> {
-        let (tenant, invitation) = match callback {
-            Callback::AdminConsent { tenant, state } => (tenant, self.open(state.as_deref())?),
-            Callback::AuthorizationCode { code, state } => {
-                // Before the code is worth anything.
+    /// When it is not the answer to an invitation of ours, or a refusal.
+    pub fn examine(&self, callback: Callback) -> Result<Consent, RegistrationError> {
+        match callback {
+            Callback::AdminConsent { tenant, state } => {
                 let invitation = self.open(state.as_deref())?;
-                (self.tokens.redeem(&code, &self.redirect_uri).await.context(EntraSnafu)?, invitation)
+                if let Some(invited) = invitation.tenant {
+                    ensure!(invited == tenant, OtherTenantSnafu { invited, consented: tenant });
+                }
+                Ok(Consent { proof: Proof::Claimed(tenant), invitation })
+            }
+            Callback::AuthorizationCode { code, state } => {
+                Ok(Consent { invitation: self.open(state.as_deref())?, proof: Proof::Code(code) })
             }
             Callback::Denied { error, description, state } => {
                 let advice = advice_in(&description);
                 // Anybody can make a link with any text, so that only answers to ours are repeated. The older consent page
                 // leaves the state out when the administrator cancels.
                 let description = match self.open(state.as_deref()) {
-                    Err(_) => "the administrator or Microsoft Entra refused".to_owned(),
+                    Err(_) => {
+                        "the administrator or Microsoft Entra refused. Open the link of `office365-source register` \
+                               again, sign in as an administrator, and click Accept"
+                            .to_owned()
+                    }
                     Ok(_) if description.is_empty() => error,
                     Ok(_) => format!("{description} ({error})"),
                 };
-                return Err(RegistrationError::Denied { description, advice });
+                Err(RegistrationError::Denied { description, advice })
             }
-            Callback::Unintelligible { problem } => return Err(RegistrationError::Unintelligible { problem }),
-            Callback::Probe => return Err(RegistrationError::Unintelligible { problem: "it has no parameters" }),
+            Callback::Unintelligible { problem } => Err(RegistrationError::Unintelligible { problem }),
+            Callback::Probe => Err(RegistrationError::Unintelligible { problem: "it has no parameters" }),
+        }
+    }
+
+    /// Completes a registration.
+    ///
+    /// # Errors
+    ///
+    /// When the consent is not one that Entra knows of. What keeps single content types from being collected is in the
+    /// [`Registration`]: the source goes on trying.
+    pub async fn complete(&self, Consent { proof, invitation }: Consent) -> Result<Registration, RegistrationError> {
+        let (tenant, is_proved) = match &proof {
+            Proof::Claimed(tenant) => (*tenant, invitation.tenant.is_some()),
+            Proof::Code(code) => (self.tokens.redeem(code, &self.redirect_uri).await.context(EntraSnafu)?, true),
         };
         if let Some(invited) = invitation.tenant {
             ensure!(invited == tenant, OtherTenantSnafu { invited, consented: tenant });
         }
-        self.wait_for_consent(tenant).await?;
+        // The id in an admin-consent answer is what the browser says. Whoever was invited once must not change, or learn
+        // about, a tenant that is somebody else's.
+        ensure!(is_proved || !self.tenancy.tenants.contains(tenant), KnownSnafu);
+        if let Err(error) = self.wait_for_consent(tenant).await {
+            self.tokens.forget(tenant);
+            return Err(error);
+        }
         info!(message = "An administrator has consented.", %tenant);
+        // Nobody removes the tenant meanwhile, and nobody registers it twice at a time.
+        let turn = self.tenancy.turn(tenant);
+        let _turn = turn.lock().await;
         // From here on notifications of the tenant are accepted: they may come as soon as the first subscription is started.
         self.tenancy.add(tenant, invitation.domain).await.context(LedgerSnafu)?;
         self.subscribe(tenant).await
     }
 
     fn open(&self, state: Option<&str>) -> Result<Invitation, RegistrationError> {
-        let key = (self.state_key)().map_err(|problem| RegistrationError::Key { problem })?;
-        key.open(state.unwrap_or_default(), self.tenancy.client.clock().now()).context(StateSnafu)
+        let Some(state) = state else { return Err(RegistrationError::State { source: StateError::Missing }) };
+        let key = (self.state_key)().map_err(|problem| {
+            error!(message = "Webhook: invitations cannot be read.", error = %problem);
+            RegistrationError::Key
+        })?;
+        key.open(state, self.tenancy.client.clock().now()).context(StateSnafu)
     }
 
     /// Waits until Entra gives tokens for the tenant, which it does a little after the consent.
@@ -178,7 +231,7 @@ impl Registrar {
         let mut content_types = Vec::new();
         for content_type in &self.tenancy.content_types {
             let outcome = match subscriptions.ensure(*content_type).await {
-                Ok(Standing::AsWanted) => Ok(()),
+                Ok(Standing::AsWanted { .. }) => Ok(()),
                 Ok(Standing::Impaired(problem)) => Err(problem.to_string()),
                 Err(DiscoveryError::Ledger { source }) => return Err(RegistrationError::Ledger { source }),
                 Err(DiscoveryError::Activity { source }) => Err(source.failure.to_string()),

@@ -134,7 +134,16 @@ impl FeedPoller {
         let PollContext { client, ledger, options, progress, .. } = &self.context;
         // Microsoft's clock is known once Entra has answered; windows depend on it.
         client.authenticate(self.feed.tenant).await?;
-        let standing = self.subscriptions.ensure(self.feed.content_type).await?;
+        let policy = self.context.subscriptions.policy();
+        let standing = match self.subscriptions.ensure(self.feed.content_type).await {
+            Err(error) if policy.target().is_some() && !error.failure().is_some_and(Failure::may_pass) => {
+                // Without a subscription there are no notifications either.
+                let code = error.failure().map_or("subscription", Failure::code);
+                telemetry::webhook_fails(progress, self.feed, code, &error.to_string());
+                return Err(error);
+            }
+            standing => standing?,
+        };
 
         let now = client.clock().now();
         let mut cursor = ledger.cursor(self.feed).await?;
@@ -156,9 +165,8 @@ impl FeedPoller {
         if plan.reconciles {
             ledger.record(self.feed, Vec::new(), Some(CursorMove::Reconciled(now)), now).await?;
         }
-        let policy = self.context.subscriptions.policy();
         Ok(match (policy.target(), standing) {
-            (None, Standing::AsWanted) => Told::No,
+            (None, Standing::AsWanted { .. }) => Told::No,
             (None, Standing::Impaired(problem)) => {
                 telemetry::webhook_not_removed(self.feed, &problem.to_string());
                 Told::No
@@ -167,6 +175,7 @@ impl FeedPoller {
                 telemetry::webhook_fails(progress, self.feed, problem.flaw.code(), &problem.to_string());
                 Told::No
             }
+            (Some(_), Standing::AsWanted { started: true }) => self.notices.forget(client, progress, self.feed),
             (Some(_), _) => self.notices.read(client, progress, self.feed).await,
         })
     }

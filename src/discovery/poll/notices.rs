@@ -14,7 +14,7 @@ const FAILING: &str = "Microsoft reports that its notifications fail: they must 
                        from here";
 
 /// Attempts are listed by the creation time of what they told of. Retries go on for a while.
-const REACH: TimeDelta = TimeDelta::hours(6);
+const REACH: TimeDelta = TimeDelta::hours(2);
 
 /// Whether a webhook tells of new content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +34,13 @@ pub(super) struct Notices {
 }
 
 impl Notices {
+    /// Microsoft has just reached the webhook: what failed before is over.
+    pub fn forget(&mut self, client: &ActivityClient, progress: &Progress, feed: Feed) -> Told {
+        *self = Self { last_look: Some(client.clock().now()), failing: false };
+        telemetry::webhook_works(progress, feed);
+        Told::Yes
+    }
+
     /// Reads the attempts since the last look and tells what they say. The first look only counts as one: attempts before
     /// this process are none of its business.
     pub async fn read(&mut self, client: &ActivityClient, progress: &Progress, feed: Feed) -> Told {

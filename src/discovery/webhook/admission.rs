@@ -78,6 +78,9 @@ impl Admission {
         if now - created > BEHIND {
             return Err(Rejection::Implausible("its contentCreated is more than 30 days ago"));
         }
+        if expiration.is_some_and(|expiration| expiration <= now) {
+            return Err(Rejection::Implausible("its contentExpiration is over"));
+        }
         let feed = Feed { tenant, content_type };
         Ok(ContentRef { feed, content_id, content_uri, created, expiration })
     }

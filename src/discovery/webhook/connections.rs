@@ -6,7 +6,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     fmt,
     net::IpAddr,
     num::NonZeroUsize,
@@ -70,9 +70,15 @@ pub struct Connections {
     last: u64,
     open: HashMap<ConnectionId, Connection>,
     sources: HashMap<Holder, Source>,
-    /// The sources that have an idle connection; the last has most connections, and among those the oldest idle one.
+    /// The sources that have an idle connection; the last is one that has not proved itself, has most connections, and among
+    /// those the oldest idle one.
     evictable: BTreeSet<Rank>,
+    /// Sources that have proved themselves, the latest last, also when they have no connection now.
+    proven: VecDeque<Holder>,
 }
+
+/// How many sources that have proved themselves are remembered. Microsoft has some dozen addresses.
+const MOST_PROVEN: usize = 256;
 
 /// Who connections are counted for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -90,16 +96,18 @@ struct Connection {
 
 #[derive(Debug, Default)]
 struct Source {
+    proven: bool,
     open: usize,
     /// Oldest first.
     idle: BTreeSet<(Instant, ConnectionId)>,
 }
 
-type Rank = (usize, Reverse<(Instant, ConnectionId)>);
+/// Whether it is a stranger, how many connections it has, and its oldest idle one.
+type Rank = (bool, usize, Reverse<(Instant, ConnectionId)>);
 
 impl Source {
     fn rank(&self) -> Option<Rank> {
-        self.idle.first().map(|oldest| (self.open, Reverse(*oldest)))
+        self.idle.first().map(|oldest| (!self.proven, self.open, Reverse(*oldest)))
     }
 }
 
@@ -115,6 +123,7 @@ impl Connections {
             open: HashMap::new(),
             sources: HashMap::new(),
             evictable: BTreeSet::new(),
+            proven: VecDeque::new(),
         }
     }
 
@@ -143,10 +152,10 @@ impl Connections {
             matches!(holder, Holder::Source(_)) && held.is_some_and(|held| held.open >= self.max_per_source);
         let evict = if has_its_share {
             let oldest = held.and_then(Source::rank).ok_or(Refused::Source)?;
-            Some(oldest.1.0.1)
+            Some(oldest.2.0.1)
         } else if self.open.len() >= self.max {
             let oldest = self.evictable.last().ok_or(Refused::Table)?;
-            Some(oldest.1.0.1)
+            Some(oldest.2.0.1)
         } else {
             None
         };
@@ -199,9 +208,31 @@ impl Connections {
         });
     }
 
+    /// The source of a connection has shown a secret that strangers do not have: its connections are evicted last from now
+    /// on.
+    pub fn proved(&mut self, id: ConnectionId) {
+        let Some(holder) = self.open.get(&id).map(|connection| connection.holder) else { return };
+        if self.proven.back() == Some(&holder) {
+            return;
+        }
+        self.proven.retain(|proven| *proven != holder);
+        self.proven.push_back(holder);
+        self.change(holder, |source| source.proven = true);
+        if self.proven.len() > MOST_PROVEN
+            && let Some(forgotten) = self.proven.pop_front()
+            && self.sources.contains_key(&forgotten)
+        {
+            self.change(forgotten, |source| source.proven = false);
+        }
+    }
+
     /// Changes a source, and keeps its rank right.
     fn change(&mut self, holder: Holder, change: impl FnOnce(&mut Source)) {
-        let source = self.sources.entry(holder).or_default();
+        let proven = &self.proven;
+        let source = self
+            .sources
+            .entry(holder)
+            .or_insert_with(|| Source { proven: proven.contains(&holder), ..Source::default() });
         let before = source.rank();
         change(source);
         let after = source.rank();
@@ -269,6 +300,27 @@ mod tests {
         // The one that has most has no idle one left: among the others, who has been idle longest.
         assert_eq!(table.admit(address(4), at(5)).unwrap().evict, Some(modest));
         assert_eq!(table.len(), 4);
+    }
+
+    #[test]
+    fn who_has_proved_itself_is_evicted_last() {
+        let mut table = table(4, 4);
+        let now = Instant::now();
+        let microsoft: Vec<_> = (0..2).map(|_| table.admit(address(1), now).unwrap().id).collect();
+        table.proved(microsoft[0]);
+        for stranger in 2..40 {
+            let later = now + Duration::from_secs(stranger.into());
+            let evicted = table.admit(address(stranger), later).unwrap().evict;
+            assert!(evicted.is_none_or(|evicted| !microsoft.contains(&evicted)), "{stranger}");
+        }
+        // Also after all its connections are closed.
+        microsoft.iter().for_each(|id| table.closed(*id));
+        let later = now + Duration::from_secs(100);
+        let again: Vec<_> = (0..2).map(|_| table.admit(address(1), later).unwrap().id).collect();
+        for stranger in 41..80 {
+            let evicted = table.admit(address(stranger), later + Duration::from_secs(stranger.into())).unwrap().evict;
+            assert!(!again.contains(&evicted.unwrap()), "{stranger}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::{
     collections::BTreeMap,
     net::IpAddr,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, Weak},
     time::Duration,
 };
 
@@ -41,7 +41,7 @@ const VALIDATION_CODE: &str = "webhook-validationcode";
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Registrations at a time. Each is an administrator's click, and some requests to Microsoft.
-const REGISTRATIONS: usize = 8;
+const REGISTRATIONS: usize = 32;
 
 /// Who sent a request, as far as the connection tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -74,6 +74,20 @@ pub struct EndpointOptions {
 /// The endpoint. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Endpoint(Arc<Inner>);
+
+/// An endpoint that is not kept alive.
+#[derive(Clone, Debug)]
+pub(super) struct WeakEndpoint(Weak<Inner>);
+
+impl WeakEndpoint {
+    pub fn upgrade(&self) -> Option<Endpoint> {
+        self.0.upgrade().map(Endpoint)
+    }
+}
+
+/// Marks the response to somebody who knows the AuthID.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proved;
 
 #[derive(Debug)]
 struct Inner {
@@ -148,7 +162,8 @@ impl Endpoint {
         let (failed, failure) = mpsc::unbounded_channel();
         let inner = Inner {
             options,
-            allowed: RwLock::new(AddressList::any()),
+            // Nobody, until the listener says who.
+            allowed: RwLock::new(AddressList::new([])),
             rates,
             tenants,
             ledger,
@@ -162,6 +177,10 @@ impl Endpoint {
             failed,
         };
         (Self(Arc::new(inner)), failure)
+    }
+
+    pub(super) fn downgrade(&self) -> WeakEndpoint {
+        WeakEndpoint(Arc::downgrade(&self.0))
     }
 
     /// Replaces the list of those who may send notifications.
@@ -191,14 +210,19 @@ impl Endpoint {
     {
         let began = Instant::now();
         let source = self.source(peer, request.headers());
-        let answer = match self.check(peer, source, &request) {
+        let checked = self.check(peer, source, &request);
+        let proved = checked.is_ok() && request.method() == Method::POST;
+        let answer = match checked {
             Err(refusal) => Err(refusal),
-            Ok(()) if request.method() == Method::GET => self.visit(&request).await,
-            Ok(()) => self.deliver(source, request).await,
+            Ok(()) if proved => self.deliver(source, request).await,
+            Ok(()) => self.visit(source, &request).await,
         };
         match answer {
-            Ok((outcome, response)) => {
+            Ok((outcome, mut response)) => {
                 telemetry::webhook_answered(outcome, began.elapsed());
+                if proved {
+                    response.extensions_mut().insert(Proved);
+                }
                 response
             }
             Err(Refusal { status, code, problem }) => {
@@ -218,26 +242,34 @@ impl Endpoint {
         if request.uri().path() != options.path || !(posts || request.method() == Method::GET) {
             return Err(NO_SUCH_ENDPOINT);
         }
-        // Before the rates: whoever may not post must not wear out what they remember.
-        if posts && !self.0.allowed.read().unwrap_or_else(PoisonError::into_inner).allows(source) {
-            return Err(ADDRESS);
-        }
-        if !self.0.rates.allow(source) {
+        let stranger = if posts { self.why_not_microsoft(peer, source, request.headers()) } else { None };
+        // Whoever knows the AuthID has no rate: behind a port mapping, strangers have the same address as Microsoft, and
+        // would use up its share.
+        let has_a_rate = !posts || stranger.is_some();
+        if has_a_rate && !self.0.rates.allow(source) {
             return Err(TOO_MANY_REQUESTS);
         }
-        if posts && options.needs_certificate && !peer.has_certificate {
-            return Err(NO_CERTIFICATE);
+        stranger.map_or(Ok(()), Err)
+    }
+
+    /// What keeps the sender of a POST from being taken for Microsoft.
+    fn why_not_microsoft(&self, peer: Peer, source: IpAddr, headers: &HeaderMap) -> Option<Refusal> {
+        let options = &self.0.options;
+        if !self.0.allowed.read().unwrap_or_else(PoisonError::into_inner).allows(source) {
+            return Some(ADDRESS);
         }
-        let auth_id = request.headers().get(AUTH_ID).map(HeaderValue::as_bytes);
-        if posts && !options.auth_id.matches(auth_id) {
-            return Err(WRONG_AUTH_ID);
+        if options.needs_certificate && !peer.has_certificate {
+            return Some(NO_CERTIFICATE);
         }
-        Ok(())
+        let auth_id = headers.get(AUTH_ID).map(HeaderValue::as_bytes);
+        (!options.auth_id.matches(auth_id)).then_some(WRONG_AUTH_ID)
     }
 
     fn source(&self, peer: Peer, headers: &HeaderMap) -> IpAddr {
-        let forwarded = headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
-        client_address(peer.address, forwarded, &self.0.options.trusted_proxies)
+        // Lossily: what a client has put there must not hide what the proxy has added.
+        let forwarded = headers.get_all(FORWARDED_FOR).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let forwarded: Vec<_> = forwarded.collect();
+        client_address(peer.address, forwarded.iter().map(AsRef::as_ref), &self.0.options.trusted_proxies)
     }
 
     /// What Microsoft posts: a validation code or notifications.
@@ -326,7 +358,8 @@ impl Endpoint {
     }
 
     /// What a browser asks: whether anybody is there, or what becomes of a consent.
-    async fn visit<B>(&self, request: &Request<B>) -> Result<Answered, Refusal> {
+    async fn visit<B>(&self, source: IpAddr, request: &Request<B>) -> Result<Answered, Refusal> {
+        let form = page::Form::wanted(request.headers());
         let callback = match parse_callback(request.uri().query()) {
             Callback::Probe => return Ok((WebhookAnswer::Probed, page::alive())),
             callback => callback,
@@ -334,19 +367,29 @@ impl Endpoint {
         if self.0.closing.is_cancelled() {
             return Err(SHUTTING_DOWN);
         }
+        let consent = match self.0.registrar.examine(callback) {
+            Ok(consent) => consent,
+            // Whoever was not invited is a stranger, and gets a line in the log now and then.
+            Err(error) => {
+                self.0.refusals.refused_because("registration_refused", source, &error.to_string());
+                return Ok((WebhookAnswer::Refused, page::registration(&Err(error), form)));
+            }
+        };
         let Ok(turn) = Arc::clone(&self.0.registrations).try_acquire_owned() else { return Err(BUSY) };
-        let registrar = self.0.registrar.clone();
-        // A task of its own: a browser that is closed does not undo a consent.
+        let (registrar, closing) = (self.0.registrar.clone(), self.0.closing.clone());
+        // A task of its own: a browser that is closed does not undo a consent. It ends with the source.
         let registration = async move {
             let _turn = turn;
-            registrar.complete(callback).await
+            tokio::select! {
+                outcome = registrar.complete(consent) => Some(outcome),
+                () = closing.cancelled() => None,
+            }
         };
         let outcome = tokio::spawn(registration.in_current_span()).await.map_err(|_| LEDGER)?;
-        let outcome = outcome.inspect_err(telemetry::registration_failed);
+        let outcome = outcome.ok_or(SHUTTING_DOWN)?.inspect_err(telemetry::registration_failed);
         if let Ok(registration) = &outcome {
             telemetry::registered(registration);
         }
-        let form = page::Form::wanted(request.headers());
         Ok((WebhookAnswer::Registered, page::registration(&outcome, form)))
     }
 }

@@ -2,29 +2,33 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, PoisonError},
 };
 
-use super::Endpoint;
+use super::{Endpoint, endpoint::WeakEndpoint};
 
 /// A handle on a source's webhook. Put one into the [`ExtraContext`](crate::component::ExtraContext) before building the
-/// source, keep a clone: it is filled when the source has its port.
+/// source, keep a clone: it is filled when the source has its port, and empty again when the source has ended.
 #[derive(Clone, Debug, Default)]
-pub struct WebhookHandle(Arc<OnceLock<(SocketAddr, Endpoint)>>);
+pub struct WebhookHandle(Arc<Mutex<Option<(SocketAddr, WeakEndpoint)>>>);
 
 impl WebhookHandle {
     /// Where the source listens: with the port that it got when 0 was configured.
     pub fn address(&self) -> Option<SocketAddr> {
-        self.0.get().map(|(address, _)| *address)
+        self.get().map(|(address, _)| address)
     }
 
-    /// The endpoint itself, to be asked without sockets.
-    pub fn endpoint(&self) -> Option<&Endpoint> {
-        self.0.get().map(|(_, endpoint)| endpoint)
+    /// The endpoint itself, to be asked without sockets. It keeps the ledger open: do not hold on to it.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.get().map(|(_, endpoint)| endpoint)
     }
 
-    pub(crate) fn fill(&self, address: SocketAddr, endpoint: Endpoint) {
-        // Of two sources that share a handle, the first has it.
-        let _ = self.0.set((address, endpoint));
+    pub(crate) fn fill(&self, address: SocketAddr, endpoint: &Endpoint) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((address, endpoint.downgrade()));
+    }
+
+    fn get(&self) -> Option<(SocketAddr, Endpoint)> {
+        let filled = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        filled.as_ref().and_then(|(address, endpoint)| Some((*address, endpoint.upgrade()?)))
     }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     num::NonZeroUsize,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -32,6 +32,7 @@ use tracing::{Instrument, debug};
 use super::{
     AddressList, ConnectionId, Connections, Endpoint, Peer, ServiceTagsError,
     activity::{Activity, Observed},
+    endpoint::Proved,
     read_service_tags,
     reload::{self, Watched},
     tls::{self, TlsError},
@@ -89,6 +90,7 @@ pub struct Listener {
     address: SocketAddr,
     tls: Option<Tls>,
     sources: Sources,
+    allowed: AddressList,
     limits: Limits,
     connections: Arc<Mutex<Open>>,
     problems: Problems,
@@ -129,7 +131,7 @@ struct Sources {
 #[derive(Debug)]
 struct Open {
     table: Connections,
-    ends: HashMap<ConnectionId, CancellationToken>,
+    ends: HashMap<ConnectionId, (CancellationToken, IpAddr)>,
 }
 
 impl Listener {
@@ -141,7 +143,7 @@ impl Listener {
     pub async fn bind(config: &WebhookConfig) -> Result<Self, ListenError> {
         let tls = if config.tls.enabled { Some(Tls::load(&config.tls)?) } else { None };
         let sources = Sources::of(config);
-        sources.load().context(ServiceTagsSnafu)?;
+        let allowed = sources.load().context(ServiceTagsSnafu)?;
         let socket = TcpListener::bind(config.listen).await.context(BindSnafu { address: config.listen })?;
         let address = socket.local_addr().context(BindSnafu { address: config.listen })?;
         telemetry::listening(address, &config.path, tls.is_some());
@@ -157,6 +159,7 @@ impl Listener {
             address,
             tls,
             sources,
+            allowed,
             limits: Limits {
                 head: limits.header_timeout(),
                 idle: limits.idle_timeout(),
@@ -174,10 +177,7 @@ impl Listener {
 
     /// Serves until it is dropped, and reads files again that change.
     pub async fn serve(mut self, endpoint: Endpoint) {
-        // Cannot fail: it did not when the port was taken.
-        if let Ok(list) = self.sources.load() {
-            endpoint.allow(list);
-        }
+        endpoint.allow(self.allowed.clone());
         let mut looks = interval(reload::EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tasks = JoinSet::new();
@@ -240,11 +240,11 @@ impl Listener {
                     return;
                 }
             };
-            if let Some(evicted) = admitted.evict.and_then(|evicted| open.ends.remove(&evicted)) {
-                endpoint.refusals().refused("connection_evicted", peer.ip());
+            if let Some((evicted, source)) = admitted.evict.and_then(|evicted| open.ends.remove(&evicted)) {
+                endpoint.refusals().refused_because("connection_evicted", source, "others needed its place");
                 evicted.cancel();
             }
-            open.ends.insert(admitted.id, end.clone());
+            open.ends.insert(admitted.id, (end.clone(), peer.ip()));
             telemetry::connections_open(open.table.len());
             admitted.id
         };
@@ -346,8 +346,8 @@ impl Connection {
                 self.serve_http(stream, has_certificate).await;
             }
             Ok(Err(error)) => {
-                debug!(message = "Webhook: no TLS.", peer = %self.peer, %error);
-                self.endpoint.refusals().refused("tls_failed", self.peer.ip());
+                let problem: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
+                self.endpoint.refusals().refused_because("tls_failed", self.peer.ip(), &problem);
             }
             Err(_) => self.endpoint.refusals().refused("tls_too_slow", self.peer.ip()),
         }
@@ -371,6 +371,12 @@ impl Connection {
         tokio::select! {
             served = serving => {
                 if let Err(error) = served {
+                    // hyper has answered these by itself.
+                    if error.is_parse_too_large() {
+                        self.endpoint.refusals().refused("headers_too_large", self.peer.ip());
+                    } else if error.is_parse() {
+                        self.endpoint.refusals().refused("no_http", self.peer.ip());
+                    }
                     debug!(message = "Webhook: a connection has ended.", peer = %self.peer, %error);
                 }
             }
@@ -390,7 +396,13 @@ impl Connection {
             return Endpoint::unavailable();
         }
         let response = self.endpoint.answer(peer, request).await;
-        lock(&self.connections).table.idle(self.id, Instant::now());
+        {
+            let mut open = lock(&self.connections);
+            if response.extensions().get::<Proved>().is_some() {
+                open.table.proved(self.id);
+            }
+            open.table.idle(self.id, Instant::now());
+        }
         self.activity.idle();
         response
     }

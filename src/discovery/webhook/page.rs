@@ -45,7 +45,7 @@ pub fn registration(outcome: &Result<Registration, RegistrationError>, form: For
     let status = match outcome {
         Ok(_) => StatusCode::OK,
         Err(RegistrationError::Entra { .. }) => StatusCode::BAD_GATEWAY,
-        Err(RegistrationError::Ledger { .. } | RegistrationError::Key { .. }) => StatusCode::SERVICE_UNAVAILABLE,
+        Err(RegistrationError::Ledger { .. } | RegistrationError::Key) => StatusCode::SERVICE_UNAVAILABLE,
         Err(_) => StatusCode::BAD_REQUEST,
     };
     let document = match outcome {
@@ -80,6 +80,20 @@ fn document(registration: &Registration) -> Value {
 
 fn status_of(subscription: &Subscription) -> &str {
     subscription.status.as_deref().unwrap_or("disabled")
+}
+
+/// A subscription in one line.
+fn in_words(subscription: &Subscription) -> String {
+    let mut text = format!("subscription {}", status_of(subscription));
+    if let Some(webhook) = &subscription.webhook {
+        let of = |text: &Option<String>| text.clone().unwrap_or_default();
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, ", webhook {} at {}", of(&webhook.status), of(&webhook.address));
+        if let Some(expiration) = webhook.expiration {
+            let _ = write!(text, " until {expiration}");
+        }
+    }
+    text
 }
 
 fn subscription_json(subscription: &Subscription) -> Value {
@@ -125,12 +139,17 @@ fn html(outcome: &Result<Registration, RegistrationError>) -> String {
                 "<h1 class=\"{class}\">{title}</h1><p>Tenant {}</p><table>",
                 escaped(&registration.tenant)
             );
+            let subscriptions = &registration.subscriptions;
             for (content_type, outcome) in &registration.content_types {
                 let (class, text) = match outcome {
                     Ok(()) => ("ok", "OK".to_owned()),
                     Err(problem) => ("bad", escaped(problem)),
                 };
                 let _ = write!(page, "<tr><td>{content_type}<td class=\"{class}\">{text}");
+                let listed = subscriptions.iter().find(|listed| listed.content_type.parse() == Ok(*content_type));
+                if let Some(listed) = listed {
+                    let _ = write!(page, "<td>{}", escaped(&in_words(listed)));
+                }
             }
             let _ = write!(page, "</table><p>{next}</p>");
         }

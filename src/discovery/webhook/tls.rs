@@ -89,7 +89,7 @@ pub fn server_config(config: &WebhookTlsConfig) -> Result<ServerConfig, TlsError
     let key = PrivateKeyDer::from_pem_slice(&read("key_file", key_file)?).map_err(|error| TlsError::Content {
         key: "key_file",
         path: key_file.display().to_string(),
-        problem: format!("holds no private key ({error}); write one in PEM, without a passphrase"),
+        problem: format!("holds no private key: it {}; write one in PEM, without a passphrase", in_our_words(&error)),
     })?;
     let provider = Arc::new(ring::default_provider());
     let signing = provider.key_provider.load_private_key(key.clone_key()).context(RustlsSnafu)?;
@@ -143,7 +143,7 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     let certificates = certificates.map_err(|error| TlsError::Content {
         key,
         path: path_text(),
-        problem: format!("is damaged ({error}); write certificates in PEM"),
+        problem: format!("is damaged: it {}; write certificates in PEM", in_our_words(&error)),
     })?;
     ensure!(
         !certificates.is_empty(),
@@ -152,6 +152,53 @@ fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'st
     Ok(certificates)
 }
 
+/// The parser's own words quote lines of the file, and a private key may stand in them.
+fn in_our_words(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::NoItemsFound => "holds none",
+        pem::Error::MissingSectionEnd { .. } => "ends within a section",
+        pem::Error::Base64Decode(_) => "has characters that are not Base64",
+        _ => "cannot be understood",
+    }
+}
+
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
     std::fs::read(path).with_context(|_| ReadSnafu { key, path: path.display().to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_file_is_told_of_without_what_is_in_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| Some(directory.path().join(name));
+        let config = WebhookTlsConfig { crt_file: path("crt"), key_file: path("key"), ..WebhookTlsConfig::default() };
+        let good = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        let secret = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
+        for broken in [
+            format!("-----BEGIN PRIVATE KEY-----\\n{secret}\\n-----END PRIVATE KEY-----\\n"),
+            format!("-----BEGIN PRIVATE KEY----- {secret} -----END PRIVATE KEY-----"),
+            format!("-----BEGIN PRIVATE KEY-----\n{secret}"),
+            format!("-----BEGIN PRIVATE KEY-----\n{secret}!!\n-----END PRIVATE KEY-----\n"),
+            secret.to_owned(),
+        ] {
+            std::fs::write(config.crt_file.as_ref().unwrap(), good.cert.pem()).unwrap();
+            std::fs::write(config.key_file.as_ref().unwrap(), &broken).unwrap();
+            let key = server_config(&config).unwrap_err();
+            std::fs::write(config.crt_file.as_ref().unwrap(), &broken).unwrap();
+            let crt = server_config(&config).unwrap_err();
+            for (error, name) in [(key, "key_file"), (crt, "crt_file")] {
+                let bytes = secret.as_bytes().iter().take(4).map(u8::to_string).collect::<Vec<_>>().join(", ");
+                for text in [error.to_string(), format!("{error:?}")] {
+                    assert!(text.contains(name) && !text.contains(&secret[..8]) && !text.contains(&bytes), "{text}");
+                }
+            }
+        }
+        std::fs::write(config.crt_file.as_ref().unwrap(), good.cert.pem()).unwrap();
+        let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+        std::fs::write(config.key_file.as_ref().unwrap(), other.signing_key.serialize_pem()).unwrap();
+        assert!(matches!(server_config(&config), Err(TlsError::Mismatch)));
+    }
 }
