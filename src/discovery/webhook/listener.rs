@@ -371,13 +371,10 @@ impl Connection {
         tokio::select! {
             served = serving => {
                 if let Err(error) = served {
-                    // hyper has answered these by itself.
-                    if error.is_parse_too_large() {
-                        self.endpoint.refusals().refused("headers_too_large", self.peer.ip());
-                    } else if error.is_parse() {
-                        self.endpoint.refusals().refused("no_http", self.peer.ip());
-                    }
                     debug!(message = "Webhook: a connection has ended.", peer = %self.peer, %error);
+                    if let Some(code) = unreadable(&error) {
+                        self.endpoint.refusals().refused(code, self.peer.ip());
+                    }
                 }
             }
             reason = self.activity.overdue(self.limits.head, self.limits.idle) => {
@@ -423,6 +420,11 @@ fn tell_once(told: &mut String, problem: String) {
         telemetry::reload_failed(&problem);
         *told = problem;
     }
+}
+
+/// A short name for what hyper has refused by itself: with 400, 414 or 431 and no body, HTTP/2 with nothing.
+fn unreadable(error: &hyper::Error) -> Option<&'static str> {
+    if error.is_parse_too_large() { Some("head_too_large") } else { error.is_parse().then_some("unreadable_request") }
 }
 
 /// Zero is refused by validation.
