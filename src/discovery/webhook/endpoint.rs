@@ -401,3 +401,7 @@ fn empty(status: StatusCode) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+#[path = "endpoint_tests.rs"]
+mod tests;
