@@ -2,7 +2,10 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod https;
 pub mod lab;
+pub mod pki;
+pub mod site;
 pub mod telemetry;
 pub mod webhook;
 pub mod wire;
