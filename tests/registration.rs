@@ -227,6 +227,27 @@ async fn only_whoever_was_invited_can_register() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_was_invited_once_cannot_touch_a_tenant_that_is_there() {
+    let scene = Scene::of(|simulated| simulated.live = None);
+    let running = scene.start().await;
+    assert_eq!(scene.accept(&scene.invitation()).await.0, StatusCode::OK);
+    let starts = scene.simulator.stats().start_calls();
+    // Another customer's administrator, with an invitation that names no tenant.
+    let theirs = Invitation { domain: Some("attacker.example".to_owned()), ..scene.invitation() };
+    let (status, document) = scene.accept(&theirs).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(!document.to_string().contains("Audit."), "{document}");
+    assert_eq!(scene.simulator.stats().start_calls(), starts);
+    // An invitation for that very tenant may change it, and so may a code, which proves who consented.
+    let ours = Invitation { tenant: Some(scene.tenant), domain: Some("ours.example".to_owned()), ..scene.invitation() };
+    assert_eq!(scene.accept(&ours).await.0, StatusCode::OK);
+    minutes(5).await;
+    assert_exactly_once(&running.arrived, &scene.simulator);
+    assert!(running.texts.lock().unwrap().iter().all(|text| !text.contains("attacker.example")));
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_consent_that_is_refused_says_what_to_change() {
     let scene = Scene::new();
     let running = scene.start().await;

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use http::{Method, StatusCode};
@@ -17,13 +17,14 @@ use office365_source::{
     content::{ContentType, Feed},
     simulator::{Backlog, Live, SimulatedTenant, Simulator, SimulatorConfig},
     telemetry::FeedProgress,
+    transport::{TransportError, TransportFailure},
 };
 use serde_json::{Value, json};
 use support::{
     Arrived, Running, Setup, assert_exactly_once, simulator, start_of_time,
     telemetry::{Counters, Log},
     webhook::{AUTH_ID, Notifying, PUBLIC_URL, Road, webhook_config},
-    wire::{Sent, Wire},
+    wire::{Answer, Sent, Wire},
 };
 use tempfile::TempDir;
 use tokio::time::sleep;
@@ -300,6 +301,126 @@ async fn without_a_reachable_webhook_a_new_tenant_is_polled_and_told_what_to_do(
     assert_eq!(scene.listed().await["webhook"]["status"], "enabled");
     running.stop().await;
     assert_eq!(scene.simulator.stats().starts_throttled, 0, "never within fifteen minutes of the last try");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_gets_no_answer_is_followed_by_one_without_webhook_also_after_a_restart() {
+    for restarts in [false, true] {
+        let scene = Scene::of(|simulated| simulated.tenants[0].subscribed_since = None);
+        scene.road.block(true);
+        // A firewall that drops packets: Microsoft waits for the webhook longer than we wait for Microsoft.
+        scene.wire.rewrite(|sent, answer| {
+            if sent.asks("subscriptions/start") && !sent.body.is_empty() {
+                return Err(TransportError::new(TransportFailure::Timeout, "waited 60 s"));
+            }
+            Ok(answer)
+        });
+        let mut running = scene.start().await;
+        minutes(5).await;
+        if restarts {
+            running.stop().await;
+            running = scene.start().await;
+        }
+        minutes(30).await;
+        let progress = scene.exchange(&running);
+        assert_eq!(progress.problem, None, "{}", scene.log.text());
+        assert!(!progress.webhook.unwrap().healthy);
+        assert_eq!(missing_after(&scene, 3).await, 0);
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_nothing_is_to_be_changed_mends_no_webhook() {
+    let scene = Scene::new();
+    let running = scene.start().await;
+    minutes(20).await;
+    let (simulator, feed) = (scene.simulator.clone(), scene.feed(ContentType::Exchange));
+    simulator.unhook(feed);
+    scene.wire.rewrite(move |sent, answer| {
+        if sent.asks("subscriptions/start") {
+            // It was changed after all, behind the wire.
+            simulator.unhook(feed);
+            let body =
+                r#"{"error":{"code":"AF20024","message":"The subscription is already enabled. No property change."}}"#;
+            return Ok(Answer::new(400, body));
+        }
+        Ok(answer)
+    });
+    minutes(30).await;
+    for _ in 0..60 {
+        let webhook = scene.exchange(&running).webhook.unwrap();
+        assert!(!webhook.healthy && webhook.problem.is_some(), "{webhook:?}");
+        minutes(1).await;
+    }
+    assert_eq!(missing_after(&scene, 3).await, 0, "polled meanwhile");
+    assert!(!scene.log.text().contains("Notifications arrive again."));
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_webhook_stays_ours_after_a_change_of_its_address_that_failed() {
+    let mut scene = Scene::new();
+    scene.run_for(2).await;
+    minutes(20).await;
+    let first = scene.config.clone();
+    // The new address cannot be reached.
+    scene.config.webhook.public_url = Some("https://collector.example.com:9443/wh/o365/".parse().unwrap());
+    scene.road.block(true);
+    scene.run_for(20).await;
+    scene.road.block(false);
+    assert_eq!(scene.listed().await["webhook"]["address"], PUBLIC_URL);
+    scene.config = first;
+    scene.config.mode = Mode::Poll;
+    let running = scene.start().await;
+    minutes(30).await;
+    assert_eq!(scene.listed().await["webhook"], Value::Null);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_types_that_were_taken_out_stay_in_the_ledger() {
+    let mut scene = Scene::of(|simulated| simulated.live = None);
+    // Nothing can be downloaded for a while, so that much is owed and some of it deferred.
+    scene.wire.rewrite(|sent, answer| if sent.asks("/audit/") { Err(support::wire::reset()) } else { Ok(answer) });
+    scene.run_for(10).await;
+    scene.wire.rewrite(|_, answer| Ok(answer));
+    scene.config.content_types.retain(|content_type| *content_type != ContentType::Dlp);
+    let running = scene.start().await;
+    minutes(60).await;
+    running.stop().await;
+    let arrived = scene.arrived.lock().unwrap();
+    let dlp_only = scene.simulator.oracle().expected_ids_of(scene.feed(ContentType::Dlp));
+    let others: BTreeSet<_> =
+        [ContentType::Exchange, ContentType::General, ContentType::SharePoint, ContentType::AzureActiveDirectory]
+            .into_iter()
+            .flat_map(|content_type| scene.simulator.oracle().expected_ids_of(scene.feed(content_type)))
+            .collect();
+    let tenant = scene.simulated.tenants[0].id;
+    assert!(others.iter().all(|id| arrived.contains_key(&(tenant, id.clone()))), "{}", scene.log.text());
+    assert!(dlp_only.difference(&others).all(|id| !arrived.contains_key(&(tenant, id.clone()))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_use_up_nobody_elses_requests() {
+    let scene = Scene::of(|simulated| simulated.live = None);
+    let running = scene.start().await;
+    minutes(1).await;
+    // From the very address that Microsoft seems to have, as behind a port mapping.
+    let mut refused = 0;
+    for _ in 0..2_000 {
+        let (status, _) = scene.road.ask(Method::POST, "/wh/o365/", &[("webhook-authid", "guess")], "[]").await;
+        refused += u32::from(status == StatusCode::TOO_MANY_REQUESTS);
+        let (status, _) = scene.road.ask(Method::GET, "/wh/o365/?state=x&code=y", &[], "").await;
+        assert!([StatusCode::TOO_MANY_REQUESTS, StatusCode::BAD_REQUEST].contains(&status));
+    }
+    assert!(refused > 1_000, "{refused}");
+    for _ in 0..2_000 {
+        assert_eq!(scene.road.notify(&json!([])).await, StatusCode::OK);
+    }
+    let lines = scene.log.text().lines().filter(|line| line.contains(" WARN ") || line.contains("ERROR")).count();
+    assert!(lines < 20, "{lines} lines for 4,000 requests");
+    running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -122,10 +122,12 @@ impl FeedPoller {
         self.failures = self.failures.saturating_add(1);
         let code = error.failure().map_or("subscription", Failure::code);
         telemetry::feed_failed(&self.context.progress, self.feed, Stage::Listing, code, &error.to_string());
-        let wait = if error.failure().is_some_and(Failure::may_pass) {
-            backoff::UNAVAILABLE.wait(self.failures)
-        } else {
-            backoff::TROUBLE.wait(self.failures).max(self.context.options.interval)
+        let interval = self.context.options.interval;
+        let wait = match (&error, error.failure()) {
+            // Nothing is asked before the next start is allowed, and nothing is collected until then.
+            (DiscoveryError::TooSoon { .. }, _) | (_, Some(Failure::WebhookRefused(_))) => interval,
+            (_, Some(failure)) if failure.may_pass() => backoff::UNAVAILABLE.wait(self.failures),
+            _ => backoff::TROUBLE.wait(self.failures).max(interval),
         };
         Ok(Next::Retry(wait))
     }

@@ -20,7 +20,7 @@ use crate::{
     ledger::{
         BlobKey, Claim, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Promoted, Pruned, Retry, TenantRecord,
     },
-    tenancy::Tenancy,
+    tenancy::{Tenancy, Turns},
     transport::{Request as Sent, Response as Received, Transport, TransportError, TransportFailure},
 };
 
@@ -100,11 +100,15 @@ impl Ledger for Troubled {
         unreachable!("{UNASKED}")
     }
 
-    async fn webhook(&self, _: Feed) -> Result<Option<String>, LedgerError> {
+    async fn webhooks(&self, _: Feed) -> Result<Vec<String>, LedgerError> {
         unreachable!("{UNASKED}")
     }
 
-    async fn note_webhook(&self, _: Feed, _: Option<String>) -> Result<(), LedgerError> {
+    async fn note_webhook(&self, _: Feed, _: String) -> Result<(), LedgerError> {
+        unreachable!("{UNASKED}")
+    }
+
+    async fn forget_webhooks(&self, _: Feed) -> Result<(), LedgerError> {
         unreachable!("{UNASKED}")
     }
 
@@ -181,6 +185,7 @@ impl Bench {
             ),
             content_types: vec![ContentType::Exchange],
             progress: Progress::default(),
+            turns: Turns::default(),
         };
         let options = EndpointOptions {
             path: "/wh/o365/".to_owned(),
