@@ -5,7 +5,7 @@
 //!
 //! A transaction must not grow without bound, though: ids of delivered events land all over their table, so that each dirties
 //! a page, and a backlog at full speed would make transactions of seconds. Microsoft waits for a notification's answer, which
-//! waits for the transaction before its own. So transactions are kept to tens of milliseconds, and what somebody outside
+//! waits for the transaction before its own. So transactions are kept to about ten milliseconds, and what somebody outside
 //! waits for goes first.
 
 use std::{
@@ -28,10 +28,10 @@ use super::LedgerError;
 const URGENT_GROUP: usize = 256;
 
 /// How long a transaction should take at most. Its size follows from how long the last ones took.
-const LONGEST: Duration = Duration::from_millis(40);
+const LONGEST: Duration = Duration::from_millis(12);
 
 /// Bounds of the size of a transaction. Unit: rows.
-const SMALLEST: usize = 100;
+const SMALLEST: usize = 50;
 const LARGEST: usize = 20_000;
 
 /// Done within the transaction; returns what to do once it is durable (or has failed).
@@ -67,7 +67,7 @@ impl Writer {
         let (urgent, urgent_queue) = mpsc::unbounded_channel();
         let (bulk, bulk_queue) = mpsc::unbounded_channel();
         let first_failure = Arc::default();
-        let queue = Queue { urgent: urgent_queue, bulk: bulk_queue, next: None, size: SMALLEST * 10 };
+        let queue = Queue { urgent: urgent_queue, bulk: bulk_queue, next: None, size: SMALLEST * 20 };
         tokio::spawn(write(database, queue, Arc::clone(&path), Arc::clone(&first_failure)));
         Self { urgent, bulk, path, first_failure }
     }

@@ -314,7 +314,9 @@ mod tests {
             assert!(evicted.is_none_or(|evicted| !microsoft.contains(&evicted)), "{stranger}");
         }
         // Also after all its connections are closed.
-        microsoft.iter().for_each(|id| table.closed(*id));
+        for id in &microsoft {
+            table.closed(*id);
+        }
         let later = now + Duration::from_secs(100);
         let again: Vec<_> = (0..2).map(|_| table.admit(address(1), later).unwrap().id).collect();
         for stranger in 41..80 {
