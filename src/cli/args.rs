@@ -51,8 +51,10 @@ impl Command {
             // The troubles it meets are part of the show, and in its table.
             #[cfg(feature = "simulator")]
             Self::Demo(_) => LogLevel::Off,
+            // What it finds is its output; the TLS library would say it twice.
+            Self::Check(_) => LogLevel::Off,
             // They say themselves what they do.
-            Self::Check(_) | Self::Register(_) | Self::Tenants(_) => LogLevel::Warn,
+            Self::Register(_) | Self::Tenants(_) => LogLevel::Warn,
             _ => LogLevel::Info,
         }
     }

@@ -32,7 +32,8 @@ pub struct WebhookLimits {
     /// How many connections one source address has open at once, not more than `max_connections`. Unit: connections.
     #[schemars(range(min = CONNECTIONS.min, max = CONNECTIONS.max), extend("x-unit" = "connections"))]
     pub max_connections_per_source: u32,
-    /// How many requests are taken from one source address. Unit: requests per minute and source.
+    /// How many requests are taken from one source address that has not shown the `AuthID`. Unit: requests per minute and
+    /// source.
     #[schemars(
         range(min = REQUESTS.min, max = REQUESTS.max),
         extend("x-unit" = "requests per minute and source")
