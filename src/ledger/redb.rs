@@ -78,7 +78,7 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::hours(1);
 const SWEEP: usize = 500;
 
 /// How many event ids one transaction notes for one caller.
-const MOST_EVENTS: usize = 1_000;
+const MOST_EVENTS: usize = 2_000;
 
 /// What a change of a blob's row counts for: the row, and its place in three indexes.
 const ROWS_OF_A_BLOB: usize = 4;

@@ -5,8 +5,8 @@
 //!
 //! A transaction must not grow without bound, though: ids of delivered events land all over their table, so that each dirties
 //! a page, and a backlog at full speed would make transactions of seconds. Microsoft waits for a notification's answer, which
-//! waits for the transaction before its own. So transactions are kept to about ten milliseconds, and what somebody outside
-//! waits for goes first.
+//! waits for the transaction before its own. So what somebody outside waits for goes first, and as long as there is such, the
+//! other transactions are kept to about ten milliseconds. Larger ones cost less for each row, and are made when nobody waits.
 
 use std::{
     any::Any,
@@ -27,8 +27,13 @@ use super::LedgerError;
 /// How many urgent writes share a transaction at most.
 const URGENT_GROUP: usize = 256;
 
-/// How long a transaction should take at most. Its size follows from how long the last ones took.
-const LONGEST: Duration = Duration::from_millis(12);
+/// How long a bulk transaction should take at most while there are urgent writes, and when there are none. Its size follows
+/// from how long the last ones took.
+const SHORT: Duration = Duration::from_millis(12);
+const LONG: Duration = Duration::from_millis(100);
+
+/// For how long after an urgent write the next is expected.
+const EXPECTED: Duration = Duration::from_secs(2);
 
 /// Bounds of the size of a transaction. Unit: rows.
 const SMALLEST: usize = 50;
@@ -67,7 +72,14 @@ impl Writer {
         let (urgent, urgent_queue) = mpsc::unbounded_channel();
         let (bulk, bulk_queue) = mpsc::unbounded_channel();
         let first_failure = Arc::default();
-        let queue = Queue { urgent: urgent_queue, bulk: bulk_queue, next: None, size: SMALLEST * 20 };
+        let queue = Queue {
+            urgent: urgent_queue,
+            bulk: bulk_queue,
+            next: None,
+            last_urgent: None,
+            short: Size::new(SHORT),
+            long: Size::new(LONG),
+        };
         tokio::spawn(write(database, queue, Arc::clone(&path), Arc::clone(&first_failure)));
         Self { urgent, bulk, path, first_failure }
     }
@@ -112,8 +124,31 @@ struct Queue {
     bulk: mpsc::UnboundedReceiver<Request>,
     /// A bulk write that did not fit into the last transaction.
     next: Option<Request>,
-    /// Rows of a bulk transaction.
-    size: usize,
+    last_urgent: Option<Instant>,
+    /// Of bulk transactions while urgent writes are expected, and while none is.
+    short: Size,
+    long: Size,
+}
+
+/// How many rows a bulk transaction has.
+struct Size {
+    rows: usize,
+    longest: Duration,
+}
+
+impl Size {
+    const fn new(longest: Duration) -> Self {
+        Self { rows: SMALLEST * 20, longest }
+    }
+
+    /// Learns from how long a transaction of so many rows took.
+    fn learn(&mut self, rows: usize, took: Duration) {
+        if took > self.longest {
+            self.rows = (self.rows / 2).max(SMALLEST);
+        } else if took < self.longest / 2 && rows >= self.rows / 2 {
+            self.rows = (self.rows + self.rows / 4).min(LARGEST);
+        }
+    }
 }
 
 impl Queue {
@@ -141,6 +176,7 @@ impl Queue {
     }
 
     fn urgent_group(&mut self, first: Request) -> Vec<Request> {
+        self.last_urgent = Some(Instant::now());
         let mut group = vec![first];
         while group.len() < URGENT_GROUP {
             match self.urgent.try_recv() {
@@ -152,10 +188,11 @@ impl Queue {
     }
 
     fn bulk_group(&mut self, first: Request) -> Vec<Request> {
+        let size = self.size().rows;
         let mut rows = first.rows;
         let mut group = vec![first];
         while let Ok(request) = self.bulk.try_recv() {
-            if rows + request.rows > self.size {
+            if rows + request.rows > size {
                 self.next = Some(request);
                 break;
             }
@@ -165,12 +202,11 @@ impl Queue {
         group
     }
 
-    /// Learns from how long a bulk transaction of so many rows took.
-    fn learn(&mut self, rows: usize, took: Duration) {
-        if took > LONGEST {
-            self.size = (self.size / 2).max(SMALLEST);
-        } else if took < LONGEST / 2 && rows >= self.size / 2 {
-            self.size = (self.size + self.size / 4).min(LARGEST);
+    /// The size of the next bulk transaction.
+    fn size(&mut self) -> &mut Size {
+        match self.last_urgent {
+            Some(last) if last.elapsed() < EXPECTED => &mut self.short,
+            _ => &mut self.long,
         }
     }
 }
@@ -197,7 +233,7 @@ async fn write(
                     reply();
                 }
                 if is_bulk {
-                    queue.learn(rows, began.elapsed());
+                    queue.size().learn(rows, began.elapsed());
                 }
                 continue;
             }
