@@ -15,39 +15,6 @@ use tempfile::TempDir;
 
 const SECRET: &str = "hunter2-abc8Q~xyz";
 
-/// A certificate for demo.example.com, signed by its own key and by nobody else.
-const CERTIFICATE: &str = "\
------BEGIN CERTIFICATE-----
-MIIBqzCCAVCgAwIBAgIUdO0hHECNdeoaWLpXlBpa1ukFy8cwCgYIKoZIzj0EAwIw
-GzEZMBcGA1UEAwwQZGVtby5leGFtcGxlLmNvbTAgFw0yNjExMjIxNDAyNDhaGA8y
-MTI2MTAyOTE0MDI0OFowGzEZMBcGA1UEAwwQZGVtby5leGFtcGxlLmNvbTBZMBMG
-ByqGSM49AgEGCCqGSM49AwEHA0IABNsqYY7CERXBvddtjbZFr44b48ZfUfJuI64M
-mCkwOg+FP2C3N2WL5WKBTZWY0FJHhWXCCn2MD+4WL6HQFy3/oKajcDBuMB0GA1Ud
-DgQWBBTpmgCGkmrQP1yuhw1UWg69akI2sTAfBgNVHSMEGDAWgBTpmgCGkmrQP1yu
-hw1UWg69akI2sTAPBgNVHRMBAf8EBTADAQH/MBsGA1UdEQQUMBKCEGRlbW8uZXhh
-bXBsZS5jb20wCgYIKoZIzj0EAwIDSQAwRgIhAKyGuvWTx3+x8Ux8koWy/XY36rSy
-jr1JTFSNwKXEtBiQAiEA7coFxyLb3qzVPiqf1fxyVUH9Kbmao3yqt7B542KYves=
------END CERTIFICATE-----
-";
-
-/// The key of [`CERTIFICATE`]; opens nothing.
-const KEY: &str = "\
------BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg0TiMrvubHnjBXJIM
-MxDzP3Mx+OYqBeqxdZcazJRBuiihRANCAATbKmGOwhEVwb3XbY22Ra+OG+PGX1Hy
-biOuDJgpMDoPhT9gtzdli+VigU2VmNBSR4Vlwgp9jA/uFi+h0Bct/6Cm
------END PRIVATE KEY-----
-";
-
-/// A key of no certificate.
-const OTHER_KEY: &str = "\
------BEGIN EC PRIVATE KEY-----
-MHcCAQEEINY1rV21NiyFvnKyMDctohlVmMs6rn5P6DmfkaefLPMeoAoGCCqGSM49
-AwEHoUQDQgAEyedjV7dLzIwr0/4+qNlwX596Eux7IbeoP5UDKEZ+aZ4al5kRfWI0
-j5SIg2ZJd4z+tv6jMvsBamLzR6YpTa130g==
------END EC PRIVATE KEY-----
-";
-
 struct Files {
     dir: TempDir,
 }
@@ -93,9 +60,15 @@ inputs = ["m365"]
 impl Files {
     /// Writes a configuration of mode "webhook", with files that it can run with but for what `change` does to it.
     fn webhook_config(&self, change: impl FnOnce(String) -> String) -> PathBuf {
-        for (name, text) in
-            [("webhook.crt", CERTIFICATE), ("webhook.key", KEY), ("ca.pem", CERTIFICATE), ("tags.json", "{}")]
-        {
+        // Signed by its own key and by nobody else.
+        let made = rcgen::generate_simple_self_signed(vec!["demo.example.com".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        for (name, text) in [
+            ("webhook.crt", certificate.as_str()),
+            ("webhook.key", key.as_str()),
+            ("ca.pem", certificate.as_str()),
+            ("tags.json", "{}"),
+        ] {
             fs::write(self.path(name), text).unwrap();
         }
         self.config(|text| {
@@ -274,11 +247,14 @@ fn every_file_of_a_webhook_is_looked_at() {
 fn a_key_of_another_certificate_is_told_and_not_shown() {
     let files = Files::new();
     let config = files.webhook_config(|text| text);
-    fs::write(files.path("webhook.key"), OTHER_KEY).unwrap();
+    let key = fs::read_to_string(files.path("webhook.key")).unwrap();
+    fs::write(files.path("webhook.key"), rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
     let expected = ["sources.m365.webhook.tls.key_file: ", "cannot serve with the certificate in ", "made together"];
     assert_fails(&with_config("validate", &config), 1, &expected);
     // Where the parser would quote the line.
-    fs::write(files.path("webhook.key"), KEY.replace("KEY-----\nMIGH", "KEY-----MIGH")).unwrap();
+    let (head, body) = key.split_once("PRIVATE KEY-----").unwrap();
+    assert!(body.trim_start().starts_with("MIGH"), "the beginning of every key of this kind");
+    fs::write(files.path("webhook.key"), format!("{head}PRIVATE KEY-----{}", body.trim_start())).unwrap();
     let output = with_config("validate", &config);
     assert_fails(&output, 1, &["sources.m365.webhook.tls.key_file: "]);
     assert!(!text(&output.stderr).contains("MIGH"), "{}", text(&output.stderr));
