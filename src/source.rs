@@ -13,7 +13,7 @@ use crate::{
     activity::Origin,
     collector::{BatchLimits, Collector, CollectorError, CollectorOptions, Limits, Shared, State, Work, maintain},
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
-    config::{Mode, Office365Config, SecretError},
+    config::{EventSchema, Mode, Office365Config, SecretError},
     connection::Connection,
     content::{ContentType, Feed},
     discovery::{
@@ -24,6 +24,7 @@ use crate::{
         },
     },
     ledger::{Ledger, LedgerError, RedbLedger},
+    normalize::{NormalizeOptions, Normalizer, Schema},
     telemetry::{Progress, Totals},
     tenancy::{self, Registrar, Tenancy, Turns},
     tenants::Tenants,
@@ -90,6 +91,7 @@ impl SourceConfig for Office365Config {
             out: cx.out,
             component: Arc::new(cx.key.clone()),
             tenants: tenants.clone(),
+            normalizer: Normalizer::new(self.normalize_options()),
             options,
             progress: progress.clone(),
             state,
@@ -206,6 +208,15 @@ impl Office365Config {
             registrar,
         };
         Endpoint::new(options, parts)
+    }
+
+    fn normalize_options(&self) -> NormalizeOptions {
+        let schema = match self.schema {
+            EventSchema::Ecs => Schema::Ecs,
+            EventSchema::Ocsf => Schema::Ocsf,
+            EventSchema::Raw => Schema::Raw,
+        };
+        NormalizeOptions { schema, keep_original: false }
     }
 
     fn collector_options(&self, cx: &SourceContext, mode: RunMode, spool_directory: PathBuf) -> CollectorOptions {

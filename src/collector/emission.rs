@@ -17,7 +17,7 @@ use crate::{
     activity::{ActivityError, Failure},
     component::{BatchNotifier, LogEvent},
     ledger::{BlobKey, Claim, EventKey},
-    normalize::{Origin, Raw},
+    normalize::Origin,
     telemetry,
 };
 
@@ -61,7 +61,8 @@ impl<'a> Emission<'a> {
     /// Sends everything new in a body. The inner error is about this blob: its body is no content.
     pub async fn run(mut self, body: Body) -> Result<Result<Emitted, ActivityError>, CollectorError> {
         // A body in memory stays there until its last event is acknowledged. It waits for room while it holds none.
-        let whole = if body.held() > 0 { self.shared.hold(body.held()).await } else { None };
+        let held = body.held() * self.footprint();
+        let whole = if held > 0 { self.shared.hold(held).await } else { None };
         let alone = body.is_single_object();
         let mut decoder = Decoder::new(body, self.shared.options.batch);
         // Sent only when the next one is known: the last batch is confirmed together with the blob.
@@ -118,6 +119,7 @@ impl<'a> Emission<'a> {
         flight.disembark(|key| delivered.contains(key));
 
         let total = batch.records.len();
+        let now = shared.now();
         let mut boarded = boarded.into_iter();
         let mut events = Vec::with_capacity(total);
         for (record, key) in batch.records.into_iter().zip(keys) {
@@ -127,7 +129,11 @@ impl<'a> Emission<'a> {
                 Some(key) => boarded.next() == Some(true) && !delivered.contains(&key),
             };
             if is_new {
-                events.push(Raw.event(record.object, &record.members, &self.origin));
+                let (event, damages) = shared.normalizer.event(record.object, &record.members, &self.origin, now);
+                if !damages.is_empty() {
+                    telemetry::record_damaged(self.key, &damages);
+                }
+                events.push(event);
             }
         }
         if total > events.len() {
@@ -143,12 +149,18 @@ impl<'a> Emission<'a> {
         Ok(Some(Ready { events, bytes: batch.bytes, flight }))
     }
 
+    /// How many times a record's bytes its event takes. Raw events share the body's; others are about twice as long, and
+    /// are made while the body is still there.
+    fn footprint(&self) -> usize {
+        if self.shared.normalizer.copies() { 3 } else { 1 }
+    }
+
     async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
         let Ready { mut events, bytes, flight } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
             // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
-            None => self.shared.hold(bytes + 2 * PIECE).await,
+            None => self.shared.hold(bytes * self.footprint() + 2 * PIECE).await,
         };
         let count = events.len() as u64;
         self.events += count;

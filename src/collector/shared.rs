@@ -18,6 +18,7 @@ use crate::{
     backoff,
     component::{ComponentKey, SourceSender},
     ledger::{BlobKey, Ledger},
+    normalize::Normalizer,
     telemetry::Progress,
     tenants::Tenants,
 };
@@ -57,6 +58,8 @@ pub struct Shared {
     pub component: Arc<ComponentKey>,
     /// Whose content is collected, with the domains for their events.
     pub tenants: Tenants,
+    /// What makes events of records.
+    pub normalizer: Normalizer,
     /// Settings.
     pub options: CollectorOptions,
     /// What has been done.

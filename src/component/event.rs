@@ -18,7 +18,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct LogEvent {
     record: JsonObject,
-    timestamp: Option<(&'static str, DateTime<Utc>)>,
+    timestamp: Option<(Option<&'static str>, DateTime<Utc>)>,
     shared: Option<Arc<SharedFields>>,
     metadata: EventMetadata,
 }
@@ -54,7 +54,14 @@ impl LogEvent {
     /// Gives the event its time, found in the member `name`, which then is a timestamp in [`LogEvent::value`].
     #[must_use]
     pub fn with_timestamp(mut self, name: &'static str, time: DateTime<Utc>) -> Self {
-        self.timestamp = Some((name, time));
+        self.timestamp = Some((Some(name), time));
+        self
+    }
+
+    /// Gives the event its time, which none of its members holds as a timestamp.
+    #[must_use]
+    pub fn with_time(mut self, time: DateTime<Utc>) -> Self {
+        self.timestamp = Some((None, time));
         self
     }
 
@@ -70,7 +77,7 @@ impl LogEvent {
         &self.record
     }
 
-    /// The event's own time, if the record has one that can be read. Never the time of collection.
+    /// The event's own time, if the record has one that can be read.
     pub fn timestamp(&self) -> Option<DateTime<Utc>> {
         self.timestamp.map(|(_, time)| time)
     }
@@ -135,7 +142,7 @@ impl LogEvent {
         self.record.for_each_member(|name, raw| {
             object.insert(KeyString::from(name), tree(raw));
         });
-        if let Some((name, time)) = self.timestamp {
+        if let Some((Some(name), time)) = self.timestamp {
             object.insert(KeyString::from(name), Value::Timestamp(time));
         }
         if let Some(shared) = &self.shared {

@@ -97,8 +97,20 @@ impl JsonObject {
         };
         let lone = lone_surrogates(&text);
         repair.lone_surrogates = lone.len();
-        let text = if lone.is_empty() { text } else { replace_escapes(&text, &lone) };
+        let text = if lone.is_empty() { text } else { replace_escapes(&text, &lone).into() };
         Ok((Self::parse_visiting(text, visit)?, repair))
+    }
+
+    /// Text that was made of a record by code that writes valid JSON only.
+    ///
+    /// # Errors
+    ///
+    /// When it is not UTF-8 after all.
+    pub(crate) fn written(text: Vec<u8>) -> Result<Self, InvalidRecord> {
+        let text = ByteString::try_from(text)
+            .map_err(|error| InvalidRecord::Syntax { reason: format!("not UTF-8: {error:?}") })?;
+        debug_assert!(visit_members(&text, |_, _| {}).is_ok(), "not an object: {text}");
+        Ok(Self(text))
     }
 
     /// The text.
@@ -225,12 +237,22 @@ fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
 }
 
-fn replace_escapes(text: &[u8], escapes: &[Range<usize>]) -> Bytes {
+/// Replaces the escapes of surrogates without their other half by U+FFFD.
+pub(crate) fn mend_surrogates(text: &str) -> Cow<'_, str> {
+    let lone = lone_surrogates(text.as_bytes());
+    if lone.is_empty() {
+        return Cow::Borrowed(text);
+    }
+    // The escapes are ASCII, before and after.
+    String::from_utf8(replace_escapes(text.as_bytes(), &lone)).map_or(Cow::Borrowed(text), Cow::Owned)
+}
+
+fn replace_escapes(text: &[u8], escapes: &[Range<usize>]) -> Vec<u8> {
     let mut mended = text.to_vec();
     for escape in escapes {
         mended[escape.clone()].copy_from_slice(br"\ufffd");
     }
-    mended.into()
+    mended
 }
 
 #[cfg(test)]

@@ -41,9 +41,9 @@ pub struct Office365Config {
     #[schemars(example = &"6a98b5da-7b3c-4486-bb0b-66a048c6da62")]
     pub publisher_identifier: Option<Uuid>,
 
-    /// The form of the events. "ecs" and "ocsf" are not available in this version.
+    /// The form of the events.
     #[serde(default)]
-    #[schemars(example = EventSchema::Raw)]
+    #[schemars(example = EventSchema::Ocsf)]
     pub schema: EventSchema,
 
     /// How far back the first run of a content type begins, at most "7d": the API holds no more.
@@ -130,13 +130,13 @@ pub enum Mode {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventSchema {
-    /// The audit record as Microsoft sent it.
+    /// The Elastic Common Schema.
     #[default]
-    Raw,
-    /// The Elastic Common Schema. Not available in this version.
     Ecs,
-    /// The Open Cybersecurity Schema Framework. Not available in this version.
+    /// The Open Cybersecurity Schema Framework.
     Ocsf,
+    /// The audit record as Microsoft sent it.
+    Raw,
 }
 
 impl EventSchema {

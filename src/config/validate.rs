@@ -8,7 +8,7 @@ use super::{
     duration::HumanDuration,
     error::{ConfigErrors, Problems},
     origin,
-    source::{EventSchema, Mode, Office365Config, TenantConfig},
+    source::{Mode, Office365Config, TenantConfig},
 };
 use crate::content::TenantId;
 
@@ -16,7 +16,6 @@ impl Office365Config {
     /// Checks every rule and reports every problem. `path` is where this block is, such as `sources.m365`.
     pub fn validate(&self, path: &str) -> Result<(), ConfigErrors> {
         let mut problems = Problems::below(path);
-        self.check_names(&mut problems);
         self.check_content_types(&mut problems);
         self.check_endpoints(&mut problems);
         self.check_identity(&mut problems);
@@ -40,14 +39,6 @@ impl Office365Config {
         self.tls.check(&mut problems);
         self.proxy.check(&mut problems);
         problems.finish()
-    }
-
-    /// Names that later versions will know, so that a file written for them gets a better answer than "unknown".
-    fn check_names(&self, problems: &mut Problems) {
-        if self.schema != EventSchema::Raw {
-            let problem = format!("\"{}\" is not available in this version", self.schema.as_str());
-            problems.add("schema", problem, "Write schema = \"raw\".");
-        }
     }
 
     fn check_content_types(&self, problems: &mut Problems) {

@@ -1,9 +1,22 @@
 //! From a record to an event: pure functions, no I/O.
 
+mod audit;
+mod client_address;
+mod damage;
+pub mod ecs;
+mod json;
+mod normalizer;
+mod origin;
 mod raw;
+mod record_types;
 mod time;
 
+pub(crate) use self::normalizer::{Context, Normalized};
 pub use self::{
-    raw::{Origin, Raw, RecordMembers, SOURCE_TYPE},
+    damage::{Damage, Damages},
+    normalizer::{NormalizeOptions, Normalizer, Schema},
+    origin::{Origin, SOURCE_TYPE},
+    raw::RecordMembers,
+    record_types::{RECORD_TYPES, record_type_name},
     time::parse_creation_time,
 };

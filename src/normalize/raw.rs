@@ -3,49 +3,12 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use vrl::value::{ObjectMap, Value};
 
-use super::parse_creation_time;
-use crate::{
-    component::{ComponentKey, EventMetadata, JsonObject, LogEvent, SharedFields},
-    content::ContentRef,
-};
+use super::{Origin, parse_creation_time};
+use crate::component::{JsonObject, LogEvent};
 
 /// The name of the member that has an event's time.
 const CREATION_TIME: &str = "CreationTime";
-
-/// The type of component that events name as their source.
-pub const SOURCE_TYPE: &str = "office365";
-
-/// Where records come from, for all records of a blob.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    shared: Arc<SharedFields>,
-    metadata: EventMetadata,
-}
-
-impl Origin {
-    /// The origin of a blob's records: the tenant's domain, if it has one, and the blob.
-    pub fn new(component: &Arc<ComponentKey>, domain: Option<&str>, content: &ContentRef) -> Self {
-        let mut fields = ObjectMap::new();
-        if let Some(domain) = domain {
-            let source = object([("host", Value::from(domain))]);
-            fields.insert("meta".into(), object([("src", source)]));
-        }
-        let content = object([
-            ("type", Value::from(content.feed.content_type.as_str())),
-            ("id", Value::from(content.content_id.as_str())),
-            ("created", Value::Timestamp(content.created)),
-        ]);
-        fields.insert("o365".into(), object([("content", content)]));
-        let metadata = EventMetadata::default().with_source(Arc::clone(component), SOURCE_TYPE);
-        Self { shared: SharedFields::new(fields), metadata }
-    }
-}
-
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
-}
 
 /// The members of a record that the collector itself needs, found while the record was checked.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -68,28 +31,25 @@ impl RecordMembers {
     }
 }
 
-/// Makes `raw` events.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Raw;
-
-impl Raw {
-    /// The event of a record.
-    pub fn event(self, record: JsonObject, members: &RecordMembers, origin: &Origin) -> LogEvent {
-        let mut event = LogEvent::from(record).with_shared(Arc::clone(&origin.shared));
-        *event.metadata_mut() = origin.metadata.clone();
-        match members.creation_time {
-            Some(time) => event.with_timestamp(CREATION_TIME, time),
-            None => event,
-        }
+/// The event of a record.
+pub(super) fn event(record: JsonObject, members: &RecordMembers, origin: &Origin) -> LogEvent {
+    let event = LogEvent::from(record).with_shared(Arc::clone(&origin.shared));
+    match members.creation_time {
+        Some(time) => event.with_timestamp(CREATION_TIME, time),
+        None => event,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
+    use vrl::value::Value;
 
     use super::*;
-    use crate::content::{ContentType, Feed, TenantId};
+    use crate::{
+        content::{ContentRef, ContentType, Feed, TenantId},
+        normalize::{NormalizeOptions, Normalizer, Schema},
+    };
 
     fn event(text: &'static str, domain: Option<&str>) -> (LogEvent, RecordMembers) {
         let content = ContentRef {
@@ -102,7 +62,10 @@ mod tests {
         let mut members = RecordMembers::default();
         let record = JsonObject::parse_visiting(text.into(), |name, raw| members.visit(name, raw)).unwrap();
         let origin = Origin::new(&Arc::new("m365".into()), domain, &content);
-        (Raw.event(record, &members, &origin), members)
+        let normalizer = Normalizer::new(NormalizeOptions { schema: Schema::Raw, keep_original: false });
+        let (event, damages) = normalizer.event(record, &members, &origin, content.created);
+        assert!(damages.is_empty());
+        (event, members)
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::{
     component::Repair,
     content::Feed,
     ledger::{BlobKey, DeadBlob},
+    normalize::Damages,
 };
 
 pub(super) fn labels(feed: Feed) -> [(&'static str, String); 2] {
@@ -148,6 +149,18 @@ pub fn record_repaired(key: &BlobKey, repair: Repair) {
         message = "A record was repaired.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id,
         invalid_utf8 = repair.invalid_utf8, lone_surrogates = repair.lone_surrogates
+    );
+}
+
+/// Fields of a record could not be read; its event has them as they came.
+pub fn record_damaged(key: &BlobKey, damages: &Damages) {
+    for (_, damage) in damages.iter() {
+        counter!("office365_damaged_fields_total", "reason" => damage.as_str()).increment(1);
+    }
+    debug!(
+        message = "Fields of a record could not be read; its event has them as they came.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id,
+        fields = %damages
     );
 }
 

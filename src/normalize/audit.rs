@@ -1,0 +1,326 @@
+//! The members of an audit record while they are mapped.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    damage::{Damage, Damages},
+    json::{Members, Node, Object, decode},
+    time::parse_time,
+};
+use crate::component::JsonObject;
+
+/// Records with more members than this look for repeated names in a map.
+const MANY_MEMBERS: usize = 64;
+
+/// A record, taken apart as far as somebody asked.
+#[derive(Debug)]
+pub(crate) struct Audit<'a> {
+    members: Vec<Member<'a>>,
+    /// What could not be read.
+    pub(crate) damages: Damages,
+}
+
+#[derive(Debug)]
+struct Member<'a> {
+    name: Cow<'a, str>,
+    value: Value<'a>,
+    /// Whether it has moved to a field of the schema and no longer stands where it stood.
+    moved: bool,
+}
+
+#[derive(Debug)]
+enum Value<'a> {
+    /// As it came.
+    Raw(&'a str),
+    /// Taken apart; `None` if nothing but emptiness was in it.
+    Parsed(Option<Node<'a>>),
+}
+
+impl<'a> Audit<'a> {
+    /// The members of a record; of those with the same name the last one counts.
+    pub(crate) fn new(record: &'a JsonObject) -> Self {
+        let mut members: Vec<Member<'a>> = Vec::with_capacity(40);
+        let mut damages = Damages::default();
+        // Records have some dozens of members. For one that has thousands, looking at all of them for each is too slow.
+        let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
+        for (name, raw) in Members::of(record.as_str()) {
+            let known = if members.len() < MANY_MEMBERS {
+                members.iter().position(|member| member.name == name)
+            } else {
+                if places.is_empty() {
+                    places = members.iter().enumerate().map(|(at, member)| (member.name.clone(), at)).collect();
+                }
+                places.get(&name).copied()
+            };
+            let value = Value::Raw(raw);
+            match known.and_then(|at| members.get_mut(at)) {
+                Some(known) => {
+                    damages.add(name.into_owned(), Damage::RepeatedName);
+                    known.value = value;
+                }
+                None => {
+                    if !places.is_empty() {
+                        places.insert(name.clone(), members.len());
+                    }
+                    members.push(Member { name, value, moved: false });
+                }
+            }
+        }
+        Self { members, damages }
+    }
+
+    /// A member as it came, unless it is empty or moved. `a.b` looks into objects.
+    pub(crate) fn node(&mut self, path: &str) -> Option<&Node<'a>> {
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let node = self.parsed(name)?;
+        match rest {
+            None => Some(node),
+            Some(rest) => node.get(rest),
+        }
+    }
+
+    /// The text of a scalar; numbers and booleans as they are written. Empty strings and those that only say that there
+    /// is nothing, such as `<null>`, count as absent. An array or object is damage.
+    pub(crate) fn text(&mut self, path: &str) -> Option<Cow<'a, str>> {
+        let node = self.scalar(path)?;
+        scalar_text(&node)
+    }
+
+    /// As [`Audit::text`], but as JSON text with quotes, so that nothing needs to be decoded.
+    pub(crate) fn keyword(&mut self, path: &str) -> Option<Node<'a>> {
+        let node = self.scalar(path)?;
+        match &node {
+            Node::Json(json) if json.starts_with('"') => (!is_absent(&scalar_text(&node)?)).then_some(node),
+            _ => scalar_text(&node).map(Node::Text),
+        }
+    }
+
+    /// A whole number, also written as a string, or with a fraction of zero or an exponent.
+    pub(crate) fn integer(&mut self, path: &str) -> Option<i64> {
+        let text = self.text(path)?;
+        let number = parse_integer(&text);
+        if number.is_none() {
+            self.damages.add(path.to_owned(), Damage::WrongType);
+        }
+        number
+    }
+
+    /// A time. Without a zone it is UTC.
+    pub(crate) fn time(&mut self, path: &str) -> Option<DateTime<Utc>> {
+        let text = self.text(path)?;
+        let time = parse_time(&text);
+        if time.is_none() {
+            self.damages.add(path.to_owned(), Damage::InvalidTime);
+        }
+        time
+    }
+
+    /// Whether a member holds `true`, in any case, also as a string.
+    pub(crate) fn is_true(&mut self, path: &str) -> bool {
+        self.node(path).and_then(scalar_text).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+
+    /// The strings of a member: an array's, or the one that stands there instead of an array.
+    pub(crate) fn texts(&mut self, path: &str) -> Vec<Cow<'a, str>> {
+        match self.node(path) {
+            Some(Node::List(list)) => list.iter().filter_map(scalar_text).filter(|text| !is_absent(text)).collect(),
+            Some(_) => self.text(path).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Takes a member's content; it no longer stands under `o365.audit`.
+    pub(crate) fn set_moved(&mut self, path: &str) {
+        let Some((name, rest)) = path.split_once('.') else {
+            if let Some(member) = self.members.iter_mut().find(|member| member.name == path) {
+                member.moved = true;
+            }
+            return;
+        };
+        let (parents, last) = rest.rsplit_once('.').map_or((None, rest), |(parents, last)| (Some(parents), last));
+        let Some(node) = self.parsed_mut(name) else { return };
+        let mut object = node.as_object_mut();
+        for parent in parents.into_iter().flat_map(|parents| parents.split('.')) {
+            object = object.and_then(|object| object.get_mut(parent)).and_then(Node::as_object_mut);
+        }
+        if let Some(object) = object {
+            object.take(last);
+        }
+    }
+
+    /// Changes a member in place, or takes it away.
+    pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(Node<'a>, &mut Damages) -> Option<Node<'a>>) {
+        if self.parsed(name).is_none() {
+            return;
+        }
+        if let Some(member) = self.members.iter_mut().find(|member| member.name == name)
+            && let Value::Parsed(node) = &mut member.value
+            && let Some(old) = node.take()
+        {
+            *node = change(old, &mut self.damages);
+        }
+    }
+
+    /// Gives a member another name, unless that exists.
+    pub(crate) fn rename(&mut self, name: &str, new: &'static str) {
+        if self.members.iter().all(|member| member.name != new)
+            && let Some(member) = self.members.iter_mut().find(|member| member.name == name)
+        {
+            member.name = Cow::Borrowed(new);
+        }
+    }
+
+    /// Adds or replaces a member.
+    pub(crate) fn set(&mut self, name: &'static str, node: Node<'a>) {
+        let value = Value::Parsed(Some(node));
+        match self.members.iter_mut().find(|member| member.name == name) {
+            Some(member) => (member.value, member.moved) = (value, false),
+            None => self.members.push(Member { name: Cow::Borrowed(name), value, moved: false }),
+        }
+    }
+
+    /// What has not moved, without what is empty, and what could not be read.
+    pub(crate) fn into_rest(self) -> (Object<'a>, Damages) {
+        let rest = self.members.into_iter().filter(|member| !member.moved).filter_map(|member| {
+            let node = match member.value {
+                Value::Raw(raw) => Node::parse(raw),
+                Value::Parsed(node) => node,
+            };
+            Some((member.name, node?))
+        });
+        (Object::from_unique(rest.collect()), self.damages)
+    }
+
+    /// A scalar, unless it is absent. An array or object is damage.
+    fn scalar(&mut self, path: &str) -> Option<Node<'a>> {
+        let node = self.node(path)?;
+        match node {
+            Node::List(_) | Node::Object(_) => {
+                self.damages.add(path.to_owned(), Damage::WrongType);
+                None
+            }
+            scalar => Some(scalar.clone()),
+        }
+    }
+
+    fn parsed(&mut self, name: &str) -> Option<&Node<'a>> {
+        self.parsed_mut(name).map(|node| &*node)
+    }
+
+    fn parsed_mut(&mut self, name: &str) -> Option<&mut Node<'a>> {
+        let member = self.members.iter_mut().find(|member| member.name == name && !member.moved)?;
+        if let Value::Raw(raw) = member.value {
+            member.value = Value::Parsed(Node::parse(raw));
+        }
+        match &mut member.value {
+            Value::Parsed(node) => node.as_mut(),
+            Value::Raw(_) => None,
+        }
+    }
+}
+
+/// The text of a scalar. Numbers and booleans have the text that they came with.
+pub(crate) fn scalar_text<'a>(node: &Node<'a>) -> Option<Cow<'a, str>> {
+    let text = match node {
+        Node::Json(json) if json.starts_with('"') => match json {
+            Cow::Borrowed(json) => decode(json)?,
+            Cow::Owned(json) => Cow::Owned(decode(json)?.into_owned()),
+        },
+        Node::Json(json) => json.clone(),
+        Node::Text(text) => text.clone(),
+        _ => return None,
+    };
+    (!is_absent(&text)).then_some(text)
+}
+
+/// Whether a string says that there is nothing: Exchange and Entra write `<null>` and `undefined` so.
+pub(crate) fn is_absent(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || matches!(text, "<null>" | "null" | "undefined" | "\"undefined\"")
+}
+
+/// Reads `7`, `7.0`, `1e3` and the like; no fraction is dropped.
+pub(crate) fn parse_integer(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(number) = text.parse() {
+        return Some(number);
+    }
+    // Exact up to 2^53; what is larger in this form is no id or size.
+    let number: f64 = text.parse().ok()?;
+    #[expect(clippy::cast_possible_truncation, reason = "the number has no fraction and is small")]
+    (number.fract() == 0.0 && number.abs() < 9.0e15).then_some(number as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(text: &'static str) -> JsonObject {
+        JsonObject::parse(text.into()).unwrap()
+    }
+
+    fn rest(audit: Audit<'_>) -> String {
+        let (object, _) = audit.into_rest();
+        let mut out = Vec::new();
+        object.write(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn scalars_are_text_and_the_absent_is_absent() {
+        let record = record(r#"{"s":"a\u0062","n":1.0,"b":true,"e":"","x":"<null>","u":"undefined","o":{},"l":[1]}"#);
+        let mut audit = Audit::new(&record);
+        for (name, expected) in [("s", Some("ab")), ("n", Some("1.0")), ("b", Some("true"))] {
+            assert_eq!(audit.text(name).as_deref(), expected);
+        }
+        for name in ["e", "x", "u", "o", "missing", "l"] {
+            assert_eq!(audit.text(name), None, "{name}");
+        }
+        assert_eq!(audit.integer("n"), Some(1));
+        assert_eq!(audit.damages.len(), 1, "an array is no scalar");
+        assert_eq!(audit.integer("s"), None);
+        assert!(audit.is_true("b") && !audit.is_true("s"));
+    }
+
+    #[test]
+    fn what_moves_leaves_its_place() {
+        let record = record(r#"{"a":{"b":1,"c":{"d":2}},"e":"x","f":null,"g":[{"h":""}]}"#);
+        let mut audit = Audit::new(&record);
+        audit.set_moved("a.c.d");
+        audit.set_moved("e");
+        audit.set_moved("missing.x");
+        assert_eq!(audit.text("e"), None, "it cannot be moved twice");
+        audit.change("a", |node, _| Some(node));
+        audit.set("new", Node::Integer(1));
+        audit.rename("new", "newer");
+        assert_eq!(rest(audit), r#"{"a":{"b":1},"newer":1}"#);
+    }
+
+    #[test]
+    fn of_repeated_names_the_last_counts() {
+        let record = record(r#"{"a":1,"b":2,"a":[3]}"#);
+        let audit = Audit::new(&record);
+        assert_eq!(audit.damages.len(), 1);
+        assert_eq!(rest(audit), r#"{"a":[3],"b":2}"#);
+    }
+
+    #[test]
+    fn integers_have_many_forms() {
+        for (text, expected) in [
+            ("7", Some(7)),
+            ("-1", Some(-1)),
+            ("1e3", Some(1000)),
+            ("1000.0", Some(1000)),
+            (" 7 ", Some(7)),
+            ("1.5", None),
+            ("1e30", None),
+            ("x", None),
+            ("NaN", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_integer(text), expected, "{text}");
+        }
+    }
+}

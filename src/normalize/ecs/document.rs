@@ -1,0 +1,185 @@
+//! An ECS document while it is filled.
+
+use std::borrow::Cow;
+
+use super::fields::Field;
+use crate::normalize::json::{Node, Object, write_string};
+
+/// The values of an event's fields.
+#[derive(Debug)]
+pub(super) struct Document<'a> {
+    values: Vec<Option<Node<'a>>>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new() -> Self {
+        let mut values = Vec::new();
+        values.resize_with(Field::ALL.len(), || None);
+        Self { values }
+    }
+
+    pub(super) fn get(&self, field: Field) -> Option<&Node<'a>> {
+        self.values.get(field.position())?.as_ref()
+    }
+
+    pub(super) fn has(&self, field: Field) -> bool {
+        self.get(field).is_some()
+    }
+
+    /// The field's text, if it has one.
+    pub(super) fn text(&self, field: Field) -> Option<Cow<'a, str>> {
+        self.get(field).and_then(crate::normalize::audit::scalar_text)
+    }
+
+    /// The field's texts: those of a list, or the one.
+    pub(super) fn texts(&self, field: Field) -> Vec<Cow<'a, str>> {
+        match self.get(field) {
+            Some(Node::List(list)) => list.iter().filter_map(crate::normalize::audit::scalar_text).collect(),
+            Some(node) => crate::normalize::audit::scalar_text(node).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Sets a field, whatever it had.
+    pub(super) fn set(&mut self, field: Field, node: Node<'a>) {
+        if let Some(value) = self.values.get_mut(field.position()) {
+            *value = Some(node);
+        }
+    }
+
+    /// Sets a field to text.
+    pub(super) fn set_text(&mut self, field: Field, text: impl Into<Cow<'a, str>>) {
+        self.set(field, Node::Text(text.into()));
+    }
+
+    /// Sets a field if there is a value.
+    pub(super) fn set_some(&mut self, field: Field, node: Option<Node<'a>>) {
+        if let Some(node) = node {
+            self.set(field, node);
+        }
+    }
+
+    /// Sets a field unless it has a value.
+    pub(super) fn set_default(&mut self, field: Field, node: Option<Node<'a>>) {
+        if !self.has(field) {
+            self.set_some(field, node);
+        }
+    }
+
+    /// Adds texts to a list, each once.
+    pub(super) fn append(&mut self, field: Field, texts: impl IntoIterator<Item = impl Into<Cow<'a, str>>>) {
+        let mut list = match self.values.get_mut(field.position()).and_then(Option::take) {
+            Some(Node::List(list)) => list,
+            Some(other) => vec![other],
+            None => Vec::new(),
+        };
+        let mut known: std::collections::HashSet<Cow<'a, str>> = if list.len() > 16 {
+            list.iter().filter_map(crate::normalize::audit::scalar_text).collect()
+        } else {
+            std::collections::HashSet::new()
+        };
+        for text in texts {
+            let text = text.into();
+            let is_new = if list.len() > 16 {
+                if known.is_empty() {
+                    known = list.iter().filter_map(crate::normalize::audit::scalar_text).collect();
+                }
+                known.insert(text.clone())
+            } else {
+                !list.iter().any(|node| matches!(node, Node::Text(known) if *known == text))
+            };
+            if is_new && !text.is_empty() {
+                list.push(Node::Text(text));
+            }
+        }
+        self.set_some(field, (!list.is_empty()).then_some(Node::List(list)));
+    }
+
+    /// Appends the document as JSON, with the rest of the record and where it came from under `o365`.
+    pub(super) fn write(&self, audit: &Object<'a>, content: &str, out: &mut Vec<u8>) {
+        let mut open: Vec<&'static str> = Vec::with_capacity(4);
+        out.push(b'{');
+        let mut fields = Field::ALL.iter().filter_map(|field| Some((field.path(), self.get(*field)?))).peekable();
+        let mut first = true;
+        while let Some((path, node)) = fields.next_if(|(path, _)| !path.starts_with(O365)) {
+            write_field(path, node, &mut open, &mut first, out);
+        }
+        close(&mut open, 0, &mut first, out);
+        if !first {
+            out.push(b',');
+        }
+        out.extend_from_slice(br#""o365":{"audit":"#);
+        audit.write(out);
+        if !content.is_empty() {
+            out.extend_from_slice(br#","content":"#);
+            out.extend_from_slice(content.as_bytes());
+        }
+        open.push("o365");
+        first = false;
+        for (path, node) in fields {
+            write_field(path, node, &mut open, &mut first, out);
+        }
+        close(&mut open, 0, &mut first, out);
+        out.push(b'}');
+    }
+}
+
+const O365: &str = "o365.";
+
+fn write_field(path: &'static str, node: &Node<'_>, open: &mut Vec<&'static str>, first: &mut bool, out: &mut Vec<u8>) {
+    let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let common = parents.split('.').zip(open.iter()).take_while(|(a, b)| a == *b).count();
+    close(open, common, first, out);
+    for parent in parents.split('.').skip(common).filter(|parent| !parent.is_empty()) {
+        begin_member(parent, first, out);
+        out.push(b'{');
+        open.push(parent);
+        *first = true;
+    }
+    begin_member(name, first, out);
+    node.write(out);
+}
+
+fn begin_member(name: &str, first: &mut bool, out: &mut Vec<u8>) {
+    if !std::mem::replace(first, false) {
+        out.push(b',');
+    }
+    write_string(name, out);
+    out.push(b':');
+}
+
+/// Closes objects until `depth` are open.
+fn close(open: &mut Vec<&'static str>, depth: usize, first: &mut bool, out: &mut Vec<u8>) {
+    while open.len() > depth {
+        open.pop();
+        out.push(b'}');
+        *first = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_become_nested_objects() {
+        let mut document = Document::new();
+        document.set_text(Field::EVENT_ID, "1");
+        document.append(Field::RELATED_USER, ["a", "b", "a", ""]);
+        document.set(Field::USER_TARGET_ID, Node::Integer(7));
+        document.set_text(Field::USER_NAME, "\"n");
+        document.set_text(Field::O365_LABEL_ID, "l");
+        let mut out = Vec::new();
+        document.write(&Object::new(), r#"{"id":"x"}"#, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let expected = r#"{"event":{"id":"1"},"related":{"user":["a","b"]},"user":{"name":"\"n","target":{"id":7}},"o365":{"audit":{},"content":{"id":"x"},"label":{"id":"l"}}}"#;
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn an_empty_document_is_an_object() {
+        let mut out = Vec::new();
+        Document::new().write(&Object::new(), "", &mut out);
+        assert_eq!(out, br#"{"o365":{"audit":{}}}"#);
+    }
+}

@@ -1,0 +1,86 @@
+//! Microsoft Entra: sign-ins and the directory.
+
+use super::{
+    fields::Field as F,
+    mapping::Mapping,
+    rule::{Family, copied, fills, function},
+};
+use crate::normalize::{audit::scalar_text, json::Node};
+
+/// Sign-ins: of the security token service, and the older ones.
+const LOGONS: &[&str] = &["AzureActiveDirectoryStsLogon", "AzureActiveDirectoryAccountLogon"];
+
+pub(super) const FAMILY: Family = Family {
+    name: "Microsoft Entra",
+    codes: &["AzureActiveDirectory", "AzureActiveDirectoryAccountLogon", "AzureActiveDirectoryStsLogon"],
+    steps: &[
+        copied(F::USER_TARGET_ID, &["ObjectId"]).only(&["AzureActiveDirectory"]).step(),
+        function(
+            logon,
+            &[
+                fills(
+                    F::EVENT_OUTCOME,
+                    "`failure` if `Operation` is `UserLoginFailed`, if there is a `LogonError`, or if `ErrorNumber` or `LoginStatus` is not 0",
+                    "sign-ins",
+                ),
+                fills(F::EVENT_REASON, "`LogonError`", "sign-ins"),
+            ],
+        ),
+        function(
+            changed,
+            &[
+                fills(
+                    F::GROUP_ID,
+                    "`ModifiedProperties.Group_ObjectID`, the new value, else the old one",
+                    "`AzureActiveDirectory`",
+                ),
+                fills(F::GROUP_NAME, "`ModifiedProperties.Group_DisplayName`, the same", "`AzureActiveDirectory`"),
+                fills(
+                    F::USER_TARGET_ROLES,
+                    "`ModifiedProperties.Role_DisplayName`, the same",
+                    "`AzureActiveDirectory`",
+                ),
+            ],
+        ),
+    ],
+};
+
+/// Microsoft's schema says that `ResultStatus` of a sign-in is not its result.
+fn logon(mapping: &mut Mapping<'_>) {
+    if !mapping.is_one_of(LOGONS) {
+        return;
+    }
+    let error = mapping.record.keyword("LogonError");
+    let failed = mapping.fields.text(F::EVENT_ACTION).is_some_and(|action| action == "UserLoginFailed")
+        || error.is_some()
+        || ["ErrorNumber", "LoginStatus"].iter().any(|name| mapping.record.integer(name).is_some_and(|code| code != 0));
+    mapping.fields.set_some(F::EVENT_REASON, error);
+    if failed {
+        mapping.fields.set_text(F::EVENT_OUTCOME, "failure");
+    }
+}
+
+fn changed(mapping: &mut Mapping<'_>) {
+    if mapping.code != "AzureActiveDirectory" {
+        return;
+    }
+    for (field, property) in [
+        (F::GROUP_ID, "ModifiedProperties.Group_ObjectID"),
+        (F::GROUP_NAME, "ModifiedProperties.Group_DisplayName"),
+        (F::USER_TARGET_ROLES, "ModifiedProperties.Role_DisplayName"),
+    ] {
+        let property = mapping.record.node(property);
+        let value = ["NewValue", "OldValue"].iter().find_map(|name| unquoted(property?.get(name)?));
+        match value {
+            Some(value) if field == F::USER_TARGET_ROLES => mapping.fields.append(field, [value]),
+            value => mapping.fields.set_default(field, value.map(Node::text)),
+        }
+    }
+}
+
+/// Entra writes values as JSON: `"\"Sales\""`.
+fn unquoted(node: &Node<'_>) -> Option<String> {
+    let text = scalar_text(node)?;
+    let text = text.trim().trim_matches('"').trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}

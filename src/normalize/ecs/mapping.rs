@@ -1,0 +1,28 @@
+//! A record on its way to an ECS document.
+
+use chrono::{DateTime, Utc};
+
+use super::document::Document;
+use crate::normalize::audit::Audit;
+
+/// What a mapping works on.
+#[derive(Debug)]
+pub(super) struct Mapping<'a> {
+    /// What is left of the record.
+    pub(super) record: Audit<'a>,
+    /// What was made of it.
+    pub(super) fields: Document<'a>,
+    /// The name of the record type; empty if it is not known.
+    pub(super) code: &'static str,
+    /// The tenant's domain.
+    pub(super) domain: Option<&'a str>,
+    /// The event's time, once it is known.
+    pub(super) time: Option<DateTime<Utc>>,
+}
+
+impl Mapping<'_> {
+    /// Whether the record type is one of these.
+    pub(super) fn is_one_of(&self, codes: &[&str]) -> bool {
+        codes.contains(&self.code)
+    }
+}

@@ -1,0 +1,110 @@
+//! The Elastic Common Schema, in the dialect that security content for Microsoft 365 is written for.
+//!
+//! It is the dialect of Elastic's integration as of 2026, with these differences, each on purpose:
+//! - The outcome of a sign-in follows operation and error, not `ResultStatus`, which Microsoft says is not its result.
+//! - `Severity` is read in any case.
+//! - `<null>`, `null` and `undefined` in strings are absent values.
+//! - Alerts have the categories that Elastic's order of steps loses.
+//! - What cannot be read stays where it was, is named in `error.message` and counted. The event passes, and `event.kind` stays.
+//! - What was changed without an old value, or is only named, stays in `o365.audit.ModifiedProperties`.
+
+mod categories;
+mod common;
+mod copilot;
+mod dlp;
+mod document;
+mod email;
+mod entra;
+mod exchange;
+mod fields;
+mod labels;
+mod mapping;
+mod power_bi;
+mod rule;
+mod security;
+mod shape;
+mod sharepoint;
+mod teams;
+mod threat_intelligence;
+mod viva_engage;
+
+use self::{document::Document, fields::Field as F, mapping::Mapping, rule::Step};
+pub use self::{
+    fields::{Field, FieldType},
+    rule::{Family, Line},
+};
+use super::{Context, Normalized, audit::Audit, json::Node, record_types::record_type_name};
+use crate::component::JsonObject;
+
+/// The version of ECS that the fields are from.
+pub const ECS_VERSION: &str = "8.17.0";
+
+/// `event.module`.
+const MODULE: &str = "office365";
+
+/// `event.dataset`.
+const DATASET: &str = "office365.audit";
+
+/// The families with rules of their own. Record types of none of them have the rules of all records.
+pub const FAMILIES: &[Family] = &[
+    entra::FAMILY,
+    exchange::FAMILY,
+    sharepoint::FAMILY,
+    teams::FAMILY,
+    security::FAMILY,
+    dlp::FAMILY,
+    threat_intelligence::FAMILY,
+    viva_engage::FAMILY,
+    power_bi::FAMILY,
+    copilot::FAMILY,
+    labels::FAMILY,
+];
+
+/// All families in the order of the mapping, for the documentation.
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    static FIRST: Family = common::FIRST;
+    static LAST: Family = common::LAST;
+    [&FIRST].into_iter().chain(FAMILIES).chain([&LAST])
+}
+
+/// The rows of `event.category` and `event.type` for the documentation: when, category, type, action.
+pub fn categories() -> impl Iterator<Item = [String; 4]> {
+    categories::ROWS.iter().map(categories::Row::columns)
+}
+
+/// The ECS document of a record.
+pub(crate) fn document(record: &JsonObject, context: &Context<'_>) -> Normalized {
+    let mut audit = Audit::new(record);
+    let code = audit.integer("RecordType").and_then(record_type_name).unwrap_or_default();
+    let mut mapping = Mapping { record: audit, fields: Document::new(), code, domain: context.domain, time: None };
+    shape::shape(&mut mapping);
+    let steps = |family: &'static [Step], mapping: &mut Mapping<'_>| family.iter().for_each(|step| step.apply(mapping));
+    steps(common::FIRST.steps, &mut mapping);
+    if let Some(family) = FAMILIES.iter().find(|family| family.codes.contains(&code)) {
+        steps(family.steps, &mut mapping);
+    }
+    steps(common::LAST.steps, &mut mapping);
+    finish(mapping, record, context)
+}
+
+/// Adds what every event has, and writes it.
+fn finish(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>) -> Normalized {
+    let Mapping { record: audit, mut fields, time, .. } = mapping;
+    let time = time.unwrap_or_else(|| context.fallback_time());
+    fields.set(F::TIMESTAMP, Node::Time(time));
+    fields.set_text(F::ECS_VERSION, ECS_VERSION);
+    fields.set_text(F::EVENT_MODULE, MODULE);
+    fields.set_text(F::EVENT_DATASET, DATASET);
+    fields.set(F::EVENT_INGESTED, Node::Time(context.ingested));
+    if let Some(domain) = context.domain {
+        fields.set_text(F::META_SRC_HOST, domain);
+    }
+    if context.keep_original {
+        fields.set_text(F::EVENT_ORIGINAL, record.as_str().trim());
+    }
+    let (rest, damages) = audit.into_rest();
+    fields.append(F::ERROR_MESSAGE, damages.sentences());
+    let mut text = Vec::with_capacity(record.as_bytes().len() * 2 + 512);
+    fields.write(&rest, context.content, &mut text);
+    Normalized { text, time, damages }
+}

@@ -1,0 +1,47 @@
+//! Alerts of Security & Compliance.
+
+use super::{
+    categories::ALERT_CATEGORIES,
+    common::split_address,
+    fields::Field as F,
+    mapping::Mapping,
+    rule::{Family, copied, fills, function, moved},
+};
+use crate::normalize::json::Node;
+
+pub(super) const FAMILY: Family = Family {
+    name: "Security & Compliance alerts",
+    codes: &["SecurityComplianceAlerts"],
+    steps: &[
+        function(
+            category,
+            &[fills(
+                F::EVENT_CATEGORY,
+                "`Category`: `AccessGovernance` adds authentication, `DataGovernance` and `DataLossPrevention` file, `ThreatManagement` malware",
+                "",
+            )],
+        ),
+        copied(F::MESSAGE, &["Name"]).step(),
+        moved(F::RULE_NAME, &["Name"]).step(),
+        moved(F::RULE_ID, &["PolicyId"]).step(),
+        moved(F::RULE_CATEGORY, &["Category"]).step(),
+        moved(F::RULE_RULESET, &["EntityType"]).step(),
+        moved(F::RULE_DESCRIPTION, &["AlertEntityId"]).step(),
+        moved(F::RULE_REFERENCE, &["AlertLinks"]).texts().step(),
+        function(user, &[fills(F::USER_EMAIL, "`Data.f3u` with exactly one `@`", "`user.email` is absent")]),
+    ],
+};
+
+fn category(mapping: &mut Mapping<'_>) {
+    let Some(category) = mapping.record.text("Category") else { return };
+    let about = ALERT_CATEGORIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(&category));
+    mapping.fields.append(F::EVENT_CATEGORY, about.map(|(_, about)| *about));
+}
+
+fn user(mapping: &mut Mapping<'_>) {
+    if let Some(user) = mapping.record.text("Data.f3u")
+        && split_address(&user).is_some()
+    {
+        mapping.fields.set_default(F::USER_EMAIL, Some(Node::Text(user)));
+    }
+}

@@ -1,0 +1,287 @@
+//! The form that members of a record have under `o365.audit`.
+//!
+//! Microsoft writes the same thing in several ways: lists of names and values, JSON within strings, numbers now as numbers and
+//! now as strings. An index needs one. This comes first, so that the mapping can look into what was a string.
+
+use std::borrow::Cow;
+
+use super::mapping::Mapping;
+use crate::normalize::{
+    audit::{Audit, is_absent, parse_integer, scalar_text},
+    client_address::is_ip,
+    damage::{Damage, Damages},
+    json::{Node, Object, Repeated},
+    time::parse_time,
+};
+
+/// Numbers that stand for something, and are compared, not added.
+const CODES: &[&str] = &[
+    "RecordType",
+    "UserType",
+    "Version",
+    "AzureActiveDirectoryEventType",
+    "InternalLogonType",
+    "LogonType",
+    "ActorYammerUserId",
+    "TargetYammerUserId",
+    "YammerNetworkId",
+    "ListBaseType",
+];
+
+/// Sizes and durations that also come as strings or with a fraction of zero.
+const NUMBERS: &[&str] = &["RunningTime", "FileSize"];
+
+const TIMES: &[&str] = &["StartTime", "StartTimeUtc", "EndTimeUtc", "LastUpdateTimeUtc", "FilteringDate"];
+
+/// Names and values that become the members of an object.
+const NAMES_AND_VALUES: &[&str] = &["Parameters", "ExtendedProperties"];
+
+/// JSON within a string.
+const EMBEDDED: &[&str] = &["OperationProperties", "AdditionalInfo"];
+
+/// Microsoft's numbers of `Platform` (schema of Defender for Office 365 and of endpoint data loss prevention).
+const PLATFORMS: &[&str] = &["Unknown", "Windows", "MacOS", "iOS", "Android", "Web Browser"];
+
+/// Gives all members their form.
+pub(super) fn shape(mapping: &mut Mapping<'_>) {
+    let record = &mut mapping.record;
+    for name in CODES {
+        record.change(name, |node, _| Some(whole(node, Node::Text)));
+    }
+    for name in NUMBERS {
+        record.change(name, |node, _| Some(whole(node, Node::Json)));
+    }
+    for name in NAMES_AND_VALUES {
+        record.change(name, |node, _| names_and_values(node));
+    }
+    record.change("ModifiedProperties", |node, _| modified_properties(node));
+    for name in EMBEDDED {
+        record.change(name, |node, damages| embedded(node, name, Repeated::Last, damages));
+    }
+    record.change("ExtendedProperties", additional_details);
+    for name in ["Actor", "Target"] {
+        record.change(name, |node, _| Some(each(node, |object| retype(object, "Type"))));
+    }
+    for name in TIMES {
+        record.change(name, |node, damages| Some(time(node, name, damages)));
+    }
+    record.change("RescanResult", |mut node, damages| {
+        if let Some(object) = node.as_object_mut() {
+            retime(object, "Timestamp", "RescanResult.Timestamp", damages);
+        }
+        Some(node)
+    });
+    record.change("AlertLinks", |node, _| Some(alert_links(node)));
+    record.change("Platform", |node, _| Some(platform(node)));
+    record.change("ExceptionInfo", |node, _| {
+        Some(match node.as_text() {
+            Some(reason) => object("Reason", Node::text(reason.into_owned())),
+            None => node,
+        })
+    });
+    let repeated = if mapping.code == "AirInvestigation" { Repeated::First } else { Repeated::Last };
+    mapping.record.change("Data", |node, damages| data(node, repeated, damages));
+    if mapping.code == "AirInvestigation" {
+        mapping.record.change("Actions", |node, damages| Some(actions(node, damages)));
+    }
+    if mapping.code == "ExchangeItemAggregated" {
+        mapping.record.rename("Messages", "ExchangeAggregatedMessages");
+        mapping.record.rename("Folders", "ExchangeAggregatedFolders");
+    }
+    rename_object(&mut mapping.record, "Message", "MessageObject");
+    rename_object(&mut mapping.record, "Sender", "SenderEntity");
+}
+
+/// An index cannot have a field that is text in one event and an object in the next.
+fn rename_object(record: &mut Audit<'_>, name: &str, new: &'static str) {
+    if matches!(record.node(name), Some(Node::Object(_))) {
+        record.rename(name, new);
+    }
+}
+
+fn object<'a>(name: &'static str, node: Node<'a>) -> Node<'a> {
+    let mut object = Object::new();
+    object.set(name, node);
+    Node::Object(object)
+}
+
+/// A number without exponent and fraction, if it is a whole one.
+fn whole<'a>(node: Node<'a>, form: fn(Cow<'a, str>) -> Node<'a>) -> Node<'a> {
+    let Some(text) = scalar_text(&node) else { return node };
+    match parse_integer(&text) {
+        Some(number) if text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() < 19 && !text.starts_with('0') => {
+            debug_assert!(number >= 0);
+            form(text)
+        }
+        Some(number) => form(Cow::Owned(number.to_string())),
+        None => match node {
+            // Not a number at all: text stays text, so that the field keeps one type.
+            Node::Json(json) if !json.starts_with('"') => Node::Text(json),
+            other => other,
+        },
+    }
+}
+
+/// `[{"Name":n,"Value":v}]` → `{n: v}`; a string → `{"_raw": …}`.
+fn names_and_values(node: Node<'_>) -> Option<Node<'_>> {
+    match node {
+        Node::List(list) => {
+            let members: Object<'_> = list
+                .into_iter()
+                .filter_map(|mut node| {
+                    let object = node.as_object_mut()?;
+                    let value = object.take("Value")?;
+                    Some((scalar_text(&object.take("Name")?)?, value))
+                })
+                .collect();
+            (!members.is_empty()).then_some(Node::Object(members))
+        }
+        object @ Node::Object(_) => Some(object),
+        other => Some(object("_raw", other)),
+    }
+}
+
+/// `[{"Name":n,"OldValue":o,"NewValue":v}]` → `{n: {"OldValue":o,"NewValue":v}}`; names without dots and blanks, which an index
+/// would take for objects within objects. Names alone have nothing in them. A string → `{"_raw": …}`.
+fn modified_properties(node: Node<'_>) -> Option<Node<'_>> {
+    match node {
+        Node::List(list) => {
+            let mut names = Vec::new();
+            let members: Object<'_> = list
+                .into_iter()
+                .filter_map(|node| match node {
+                    Node::Object(mut property) => {
+                        let name = scalar_text(&property.take("Name")?)?;
+                        (!property.is_empty()).then(|| (plain_name(name), Node::Object(property)))
+                    }
+                    name => {
+                        names.extend(scalar_text(&name).map(Node::Text));
+                        None
+                    }
+                })
+                .collect();
+            match (members.is_empty(), names.is_empty()) {
+                (false, _) => Some(Node::Object(members)),
+                // Exchange only names what has changed.
+                (true, false) => Some(object("_names", Node::List(names))),
+                (true, true) => None,
+            }
+        }
+        object @ Node::Object(_) => Some(object),
+        other => Some(object("_raw", other)),
+    }
+}
+
+fn plain_name(name: Cow<'_, str>) -> Cow<'_, str> {
+    if name.contains([' ', '.']) { Cow::Owned(name.replace([' ', '.'], "_")) } else { name }
+}
+
+/// JSON in a string becomes what it says; what is none stays as it came, in `_raw`.
+fn embedded<'a>(node: Node<'a>, name: &'static str, repeated: Repeated, damages: &mut Damages) -> Option<Node<'a>> {
+    let Some(text) = node.as_text() else { return Some(node) };
+    match Node::parse_embedded(&text, repeated) {
+        Ok(Some(parsed @ (Node::Object(_) | Node::List(_)))) => Some(parsed),
+        Ok(None) => None,
+        Ok(Some(_)) | Err(_) => {
+            damages.add(name, Damage::InvalidJson);
+            Some(object("_raw", node))
+        }
+    }
+}
+
+fn additional_details<'a>(mut node: Node<'a>, damages: &mut Damages) -> Option<Node<'a>> {
+    const NAME: &str = "additionalDetails";
+    if let Some(properties) = node.as_object_mut()
+        && let Some(details) = properties.take(NAME)
+        && let Some(details) = embedded(details, "ExtendedProperties.additionalDetails", Repeated::Last, damages)
+    {
+        properties.set(NAME, details);
+    }
+    Some(node)
+}
+
+/// `Data` of alerts: JSON in a string. All of it goes to `Data.flattened`; its short keys, which are the same in all alerts,
+/// also stand beside that.
+fn data<'a>(node: Node<'a>, repeated: Repeated, damages: &mut Damages) -> Option<Node<'a>> {
+    let parsed = match embedded(node, "Data", repeated, damages)? {
+        raw @ Node::Object(_) if raw.get("_raw").is_some() => return Some(raw),
+        parsed => parsed,
+    };
+    let mut out = Object::new();
+    for (name, value) in parsed.as_object().into_iter().flat_map(Object::iter).filter(|(name, _)| is_short(name)) {
+        let field = format!("Data.{name}");
+        let value = match name {
+            "at" | "md" | "te" | "ts" | "ttdt" => time(value.clone(), &field, damages),
+            "sip" => {
+                if scalar_text(value).is_some_and(|text| !is_ip(&text)) {
+                    damages.add(field, Damage::InvalidAddress);
+                }
+                value.clone()
+            }
+            _ => value.clone(),
+        };
+        out.set(Cow::Owned(name.to_owned()), value);
+    }
+    out.set("flattened", parsed);
+    Some(Node::Object(out))
+}
+
+/// Microsoft's keys such as `f3u`, `trc` and `imsgid`.
+fn is_short(name: &str) -> bool {
+    name.len() <= 6 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+}
+
+fn each<'a>(mut node: Node<'a>, change: impl Fn(&mut Object<'a>)) -> Node<'a> {
+    if let Node::List(list) = &mut node {
+        list.iter_mut().filter_map(Node::as_object_mut).for_each(change);
+    }
+    node
+}
+
+fn retype(object: &mut Object<'_>, name: &str) {
+    if let Some(node) = object.get_mut(name) {
+        *node = whole(node.clone(), Node::Text);
+    }
+}
+
+fn retime(object: &mut Object<'_>, name: &str, path: &'static str, damages: &mut Damages) {
+    if let Some(node) = object.get_mut(name) {
+        *node = time(node.clone(), path, damages);
+    }
+}
+
+/// A time as ECS writes times; what is none stays as it came.
+fn time<'a>(node: Node<'a>, field: &str, damages: &mut Damages) -> Node<'a> {
+    let Some(text) = scalar_text(&node).filter(|text| !is_absent(text)) else { return node };
+    match parse_time(&text) {
+        Some(time) => Node::Time(time),
+        None => {
+            damages.add(field.to_owned(), Damage::InvalidTime);
+            node
+        }
+    }
+}
+
+fn alert_links(node: Node<'_>) -> Node<'_> {
+    match node {
+        Node::List(list) => Node::List(
+            list.into_iter()
+                .map(|mut link| link.as_object_mut().and_then(|link| link.take("AlertLinkHref")).unwrap_or(link))
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+fn platform(node: Node<'_>) -> Node<'_> {
+    let name = scalar_text(&node)
+        .and_then(|text| usize::try_from(parse_integer(&text)?).ok())
+        .and_then(|at| PLATFORMS.get(at));
+    name.map_or(node, |name| Node::text(*name))
+}
+
+fn actions<'a>(node: Node<'a>, damages: &mut Damages) -> Node<'a> {
+    let Node::List(list) = node else { return node };
+    let parse = |action: Node<'a>| embedded(action, "Actions", Repeated::Last, damages);
+    Node::List(list.into_iter().filter_map(parse).collect())
+}

@@ -1,0 +1,115 @@
+//! From records to events of the schema that was asked for.
+
+use chrono::{DateTime, Utc};
+
+use super::{Damages, Origin, RecordMembers, ecs, raw};
+use crate::component::{JsonObject, LogEvent};
+
+/// The form of events.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Schema {
+    /// The Elastic Common Schema.
+    Ecs,
+    /// The Open Cybersecurity Schema Framework.
+    Ocsf,
+    /// The record as Microsoft sent it.
+    Raw,
+}
+
+/// How records become events.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NormalizeOptions {
+    /// The form of events.
+    pub schema: Schema,
+    /// Whether events carry the record's text: `event.original` in ECS, `raw_data` in OCSF.
+    pub keep_original: bool,
+}
+
+/// Makes events of records.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalizer {
+    options: NormalizeOptions,
+}
+
+/// What a mapping needs beside the record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    /// The tenant's domain.
+    pub(crate) domain: Option<&'a str>,
+    /// `o365.content` as JSON text; empty without any.
+    pub(crate) content: &'a str,
+    /// When the content was created.
+    pub(crate) created: Option<DateTime<Utc>>,
+    /// When the event is made.
+    pub(crate) ingested: DateTime<Utc>,
+    /// Whether the event carries the record's text.
+    pub(crate) keep_original: bool,
+}
+
+/// A mapped record.
+#[derive(Clone, Debug)]
+pub(crate) struct Normalized {
+    /// The event as JSON text.
+    pub(crate) text: Vec<u8>,
+    /// The event's time.
+    pub(crate) time: DateTime<Utc>,
+    /// What could not be read.
+    pub(crate) damages: Damages,
+}
+
+impl Context<'_> {
+    /// The time of an event whose record has none: the best that is known, because both schemas require one.
+    pub(crate) fn fallback_time(&self) -> DateTime<Utc> {
+        self.created.unwrap_or(self.ingested)
+    }
+}
+
+impl Normalizer {
+    /// A normaliser.
+    pub const fn new(options: NormalizeOptions) -> Self {
+        Self { options }
+    }
+
+    /// Whether events have text of their own instead of sharing the record's.
+    pub fn copies(&self) -> bool {
+        self.options.schema != Schema::Raw
+    }
+
+    /// The event of a record, made at `now`, and what of the record could not be read. Every record makes an event.
+    pub fn event(
+        &self,
+        record: JsonObject,
+        members: &RecordMembers,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> (LogEvent, Damages) {
+        let (mut event, damages) = match self.mapped(&record, origin, now) {
+            Some((event, damages)) => (event, damages),
+            None => (raw::event(record, members, origin), Damages::default()),
+        };
+        *event.metadata_mut() = origin.metadata.clone();
+        (event, damages)
+    }
+
+    /// The event in a schema other than raw.
+    fn mapped(&self, record: &JsonObject, origin: &Origin, now: DateTime<Utc>) -> Option<(LogEvent, Damages)> {
+        let context = Context {
+            domain: origin.domain.as_deref(),
+            content: &origin.content,
+            created: origin.created,
+            ingested: now,
+            keep_original: self.options.keep_original,
+        };
+        let Normalized { text, time, damages } = match self.options.schema {
+            Schema::Raw => return None,
+            Schema::Ecs | Schema::Ocsf => ecs::document(record, &context),
+        };
+        // The mappings write text of valid UTF-8 only.
+        let event = LogEvent::from(JsonObject::written(text).ok()?);
+        let event = match self.options.schema {
+            Schema::Ocsf => event.with_time(time),
+            Schema::Ecs | Schema::Raw => event.with_timestamp("@timestamp", time),
+        };
+        Some((event, damages))
+    }
+}

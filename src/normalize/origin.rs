@@ -1,0 +1,73 @@
+//! Where records come from.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use vrl::value::{ObjectMap, Value};
+
+use crate::{
+    component::{ComponentKey, EventMetadata, SharedFields},
+    content::ContentRef,
+};
+
+/// The type of component that events name as their source.
+pub const SOURCE_TYPE: &str = "office365";
+
+/// Where records come from, for all records of a blob.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    pub(super) shared: Arc<SharedFields>,
+    pub(super) metadata: EventMetadata,
+    pub(super) domain: Option<Arc<str>>,
+    /// `o365.content` as JSON text; empty without any.
+    pub(super) content: String,
+    /// When the content was created.
+    pub(super) created: Option<DateTime<Utc>>,
+}
+
+impl Origin {
+    /// The origin of a blob's records: the tenant's domain, if it has one, and the blob.
+    pub fn new(component: &Arc<ComponentKey>, domain: Option<&str>, content: &ContentRef) -> Self {
+        let fields = object([
+            ("type", Value::from(content.feed.content_type.as_str())),
+            ("id", Value::from(content.content_id.as_str())),
+            ("created", Value::Timestamp(content.created)),
+        ]);
+        let json = serde_json::to_string(&fields).unwrap_or_default();
+        let metadata = EventMetadata::default().with_source(Arc::clone(component), SOURCE_TYPE);
+        Self {
+            shared: SharedFields::new(shared(domain, Some(fields))),
+            metadata,
+            domain: domain.map(Arc::from),
+            content: json,
+            created: Some(content.created),
+        }
+    }
+
+    /// The origin of records that did not come from the API, such as those of an export.
+    pub fn outside(domain: Option<&str>) -> Self {
+        Self {
+            shared: SharedFields::new(shared(domain, None)),
+            metadata: EventMetadata::default(),
+            domain: domain.map(Arc::from),
+            content: String::new(),
+            created: None,
+        }
+    }
+}
+
+/// What schema `raw` adds.
+fn shared(domain: Option<&str>, content: Option<Value>) -> ObjectMap {
+    let mut fields = ObjectMap::new();
+    if let Some(domain) = domain {
+        fields.insert("meta".into(), object([("src", object([("host", Value::from(domain))]))]));
+    }
+    if let Some(content) = content {
+        fields.insert("o365".into(), object([("content", content)]));
+    }
+    fields
+}
+
+fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
+    Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+}
