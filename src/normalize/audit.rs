@@ -88,6 +88,18 @@ impl<'a> Audit<'a> {
         scalar_text(&node)
     }
 
+    /// The text of a string; anything else than a string is damage.
+    pub(crate) fn string(&mut self, path: &str) -> Option<Cow<'a, str>> {
+        let node = self.scalar(path)?;
+        match &node {
+            Node::Json(json) if !json.starts_with('"') => {
+                self.damages.add(path.to_owned(), Damage::WrongType);
+                None
+            }
+            node => scalar_text(node),
+        }
+    }
+
     /// As [`Audit::text`], but as JSON text with quotes, so that nothing needs to be decoded.
     pub(crate) fn keyword(&mut self, path: &str) -> Option<Node<'a>> {
         let node = self.scalar(path)?;
@@ -115,11 +127,6 @@ impl<'a> Audit<'a> {
             self.damages.add(path.to_owned(), Damage::InvalidTime);
         }
         time
-    }
-
-    /// Whether a member holds `true`, in any case, also as a string.
-    pub(crate) fn is_true(&mut self, path: &str) -> bool {
-        self.node(path).and_then(scalar_text).is_some_and(|text| text.eq_ignore_ascii_case("true"))
     }
 
     /// The strings of a member: an array's, or the one that stands there instead of an array.
@@ -281,7 +288,8 @@ mod tests {
         assert_eq!(audit.integer("n"), Some(1));
         assert_eq!(audit.damages.len(), 1, "an array is no scalar");
         assert_eq!(audit.integer("s"), None);
-        assert!(audit.is_true("b") && !audit.is_true("s"));
+        assert_eq!(audit.string("b"), None);
+        assert_eq!(audit.damages.len(), 3);
     }
 
     #[test]

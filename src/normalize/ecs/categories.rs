@@ -4,6 +4,7 @@
 //! field knows them, and what its order of steps loses for alerts.
 
 use super::{fields::Field, mapping::Mapping};
+use crate::normalize::json::Node;
 
 /// What an operation is.
 pub(super) struct Row {
@@ -126,8 +127,10 @@ pub(super) fn categorise(mapping: &mut Mapping<'_>) {
     for row in ROWS.iter().filter(|row| row.fits(mapping.code, &action)) {
         mapping.fields.append(Field::EVENT_CATEGORY, row.category.iter().copied());
         mapping.fields.append(Field::EVENT_TYPE, row.types.iter().copied());
-        if let Some(action) = row.action {
-            mapping.fields.set_text(Field::EVENT_ACTION, action);
+        if let Some(renamed) = row.action {
+            // Microsoft's own name stays where it was.
+            mapping.record.set("Operation", Node::Text(action.clone()));
+            mapping.fields.set_text(Field::EVENT_ACTION, renamed);
         }
     }
 }

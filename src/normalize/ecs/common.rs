@@ -42,7 +42,7 @@ pub(super) const FIRST: Family = Family {
             outcome,
             &[fills(
                 F::EVENT_OUTCOME,
-                "`ResultStatus`: `failed` and `false` are `failure`, everything else is `success`",
+                "`ResultStatus`: `failed`, `failure` and `false` in any case are `failure`, as is an `IsSuccess` of `false`; everything else is `success`",
                 "",
             )],
         ),
@@ -67,6 +67,7 @@ pub(super) const FIRST: Family = Family {
         copied(F::USER_ID, &["UserId"]).step(),
         moved(F::USER_AGENT_ORIGINAL, &["UserAgent"]).step(),
         moved(F::USER_AGENT_ORIGINAL, &["ExtendedProperties.UserAgent"]).replacing().step(),
+        copied(F::USER_AGENT_ORIGINAL, &["ExtendedProperties.additionalDetails.User-Agent"]).step(),
         function(
             client,
             &[
@@ -153,6 +154,9 @@ pub(super) const LAST: Family = Family {
 
 fn time(mapping: &mut Mapping<'_>) {
     mapping.time = mapping.record.time("CreationTime");
+    if mapping.time.is_none() && mapping.record.damages.is_empty() {
+        mapping.record.damages.add("CreationTime", Damage::InvalidTime);
+    }
 }
 
 fn code(mapping: &mut Mapping<'_>) {
@@ -168,7 +172,9 @@ fn kind(mapping: &mut Mapping<'_>) {
 
 fn outcome(mapping: &mut Mapping<'_>) {
     let status = mapping.record.text("ResultStatus").unwrap_or_default();
-    let failed = status.eq_ignore_ascii_case("failed") || status.eq_ignore_ascii_case("false");
+    let failed = ["failed", "failure", "false"].iter().any(|word| status.eq_ignore_ascii_case(word))
+        // Power BI's word for it; its `ResultStatus` is `InProgress` or missing.
+        || mapping.record.text("IsSuccess").is_some_and(|word| word.eq_ignore_ascii_case("false"));
     mapping.fields.set_text(F::EVENT_OUTCOME, if failed { "failure" } else { "success" });
 }
 
@@ -192,10 +198,14 @@ fn organization_name(mapping: &mut Mapping<'_>) {
 
 fn client(mapping: &mut Mapping<'_>) {
     const FROM: [&str; 3] = ["ClientIPAddress", "ClientIP", "ActorIpAddress"];
-    let found = FROM.into_iter().find_map(|from| Some((from, mapping.record.text(from)?)));
+    let found = FROM.into_iter().find_map(|from| Some((from, mapping.record.string(from)?)));
     let Some((from, text)) = found else { return };
     mapping.record.set_moved(from);
     let client = ClientAddress::parse(&text);
+    if client.domain.as_deref().is_some_and(|name| !name.contains(|c: char| c.is_ascii_alphabetic())) {
+        // Names of hosts have letters. The field has what the record says all the same.
+        mapping.record.damages.add(from, Damage::InvalidAddress);
+    }
     let fields = &mut mapping.fields;
     if let Some(network) = client.network_type() {
         fields.set_text(F::NETWORK_TYPE, network);

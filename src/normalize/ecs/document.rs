@@ -1,9 +1,15 @@
 //! An ECS document while it is filled.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::fields::Field;
-use crate::normalize::json::{Node, Object, write_string};
+use crate::normalize::{
+    audit::scalar_text,
+    json::{Node, Object, write_string},
+};
+
+/// Lists with more texts than this look for repetitions in a set.
+const MANY: usize = 16;
 
 /// The values of an event's fields.
 #[derive(Debug)]
@@ -28,14 +34,14 @@ impl<'a> Document<'a> {
 
     /// The field's text, if it has one.
     pub(super) fn text(&self, field: Field) -> Option<Cow<'a, str>> {
-        self.get(field).and_then(crate::normalize::audit::scalar_text)
+        self.get(field).and_then(scalar_text)
     }
 
     /// The field's texts: those of a list, or the one.
     pub(super) fn texts(&self, field: Field) -> Vec<Cow<'a, str>> {
         match self.get(field) {
-            Some(Node::List(list)) => list.iter().filter_map(crate::normalize::audit::scalar_text).collect(),
-            Some(node) => crate::normalize::audit::scalar_text(node).into_iter().collect(),
+            Some(Node::List(list)) => list.iter().filter_map(scalar_text).collect(),
+            Some(node) => scalar_text(node).into_iter().collect(),
             None => Vec::new(),
         }
     }
@@ -68,31 +74,31 @@ impl<'a> Document<'a> {
 
     /// Adds texts to a list, each once.
     pub(super) fn append(&mut self, field: Field, texts: impl IntoIterator<Item = impl Into<Cow<'a, str>>>) {
+        let mut texts = texts.into_iter().map(Into::into).filter(|text: &Cow<'a, str>| !text.is_empty()).peekable();
+        if texts.peek().is_none() {
+            return;
+        }
         let mut list = match self.values.get_mut(field.position()).and_then(Option::take) {
             Some(Node::List(list)) => list,
             Some(other) => vec![other],
             None => Vec::new(),
         };
-        let mut known: std::collections::HashSet<Cow<'a, str>> = if list.len() > 16 {
-            list.iter().filter_map(crate::normalize::audit::scalar_text).collect()
-        } else {
-            std::collections::HashSet::new()
-        };
+        // Looking through a short list costs less than a set; a list of ten thousand needs one.
+        let mut many: HashSet<Cow<'a, str>> = HashSet::new();
         for text in texts {
-            let text = text.into();
-            let is_new = if list.len() > 16 {
-                if known.is_empty() {
-                    known = list.iter().filter_map(crate::normalize::audit::scalar_text).collect();
-                }
-                known.insert(text.clone())
+            let is_new = if list.len() < MANY {
+                !list.iter().any(|node| scalar_text(node).is_some_and(|known| known == text))
             } else {
-                !list.iter().any(|node| matches!(node, Node::Text(known) if *known == text))
+                if many.is_empty() {
+                    many = list.iter().filter_map(scalar_text).collect();
+                }
+                many.insert(text.clone())
             };
-            if is_new && !text.is_empty() {
+            if is_new {
                 list.push(Node::Text(text));
             }
         }
-        self.set_some(field, (!list.is_empty()).then_some(Node::List(list)));
+        self.set(field, Node::List(list));
     }
 
     /// Appends the document as JSON, with the rest of the record and where it came from under `o365`.
@@ -105,17 +111,18 @@ impl<'a> Document<'a> {
             write_field(path, node, &mut open, &mut first, out);
         }
         close(&mut open, 0, &mut first, out);
-        if !first {
-            out.push(b',');
+        begin_member("o365", &mut first, out);
+        out.push(b'{');
+        open.push("o365");
+        first = true;
+        if !audit.is_empty() {
+            begin_member("audit", &mut first, out);
+            audit.write(out);
         }
-        out.extend_from_slice(br#""o365":{"audit":"#);
-        audit.write(out);
         if !content.is_empty() {
-            out.extend_from_slice(br#","content":"#);
+            begin_member("content", &mut first, out);
             out.extend_from_slice(content.as_bytes());
         }
-        open.push("o365");
-        first = false;
         for (path, node) in fields {
             write_field(path, node, &mut open, &mut first, out);
         }
@@ -172,7 +179,7 @@ mod tests {
         let mut out = Vec::new();
         document.write(&Object::new(), r#"{"id":"x"}"#, &mut out);
         let text = String::from_utf8(out).unwrap();
-        let expected = r#"{"event":{"id":"1"},"related":{"user":["a","b"]},"user":{"name":"\"n","target":{"id":7}},"o365":{"audit":{},"content":{"id":"x"},"label":{"id":"l"}}}"#;
+        let expected = r#"{"event":{"id":"1"},"related":{"user":["a","b"]},"user":{"name":"\"n","target":{"id":7}},"o365":{"content":{"id":"x"},"label":{"id":"l"}}}"#;
         assert_eq!(text, expected);
     }
 
@@ -180,6 +187,6 @@ mod tests {
     fn an_empty_document_is_an_object() {
         let mut out = Vec::new();
         Document::new().write(&Object::new(), "", &mut out);
-        assert_eq!(out, br#"{"o365":{"audit":{}}}"#);
+        assert_eq!(out, br#"{"o365":{}}"#);
     }
 }

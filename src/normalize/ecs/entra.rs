@@ -1,11 +1,17 @@
 //! Microsoft Entra: sign-ins and the directory.
 
+use std::borrow::Cow;
+
 use super::{
+    common::texts_of,
     fields::Field as F,
     mapping::Mapping,
     rule::{Family, copied, fills, function},
 };
-use crate::normalize::{audit::scalar_text, json::Node};
+use crate::normalize::{
+    audit::scalar_text,
+    json::{Node, Repeated},
+};
 
 /// Sign-ins: of the security token service, and the older ones.
 const LOGONS: &[&str] = &["AzureActiveDirectoryStsLogon", "AzureActiveDirectoryAccountLogon"];
@@ -78,9 +84,11 @@ fn changed(mapping: &mut Mapping<'_>) {
     }
 }
 
-/// Entra writes values as JSON: `"\"Sales\""`.
+/// Entra writes values as JSON: `"\"Sales\""`, `"[\"Sales\"]"`; the first counts.
 fn unquoted(node: &Node<'_>) -> Option<String> {
     let text = scalar_text(node)?;
-    let text = text.trim().trim_matches('"').trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    match Node::parse_embedded(&text, Repeated::Last) {
+        Ok(parsed) => texts_of(&parsed?).into_iter().next().map(Cow::into_owned),
+        Err(_) => Some(text.trim().to_owned()),
+    }
 }

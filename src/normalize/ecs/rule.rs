@@ -4,7 +4,7 @@
 //! of the fields (docs/fields.md) is made from the same tables as the events.
 
 use super::{fields::Field, mapping::Mapping};
-use crate::normalize::json::Node;
+use crate::normalize::{audit::scalar_text, json::Node};
 
 /// A workload family: the record types that it has, and what is done with them, in this order.
 #[derive(Debug)]
@@ -170,7 +170,7 @@ impl Rule {
         let found = node.is_some();
         match node {
             Some(node) if self.existing == Existing::Appended => {
-                mapping.fields.append(self.field, crate::normalize::audit::scalar_text(&node));
+                mapping.fields.append(self.field, scalar_text(&node));
             }
             node => mapping.fields.set_some(self.field, node),
         }
