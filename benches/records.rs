@@ -5,12 +5,15 @@
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use divan::{Bencher, counter::BytesCount};
+use divan::{
+    Bencher,
+    counter::{BytesCount, ItemsCount},
+};
 use office365_source::{
     clock::Clock,
     collector::{Boundary, Splitter, read_record},
     content::{ContentRef, ContentType, Feed},
-    normalize::{Origin, Raw},
+    normalize::{NormalizeOptions, Normalizer, Origin, Schema},
     simulator::{Backlog, Simulator, SimulatorConfig},
 };
 
@@ -49,7 +52,9 @@ fn for_each_element(body: &Bytes, mut each: impl FnMut(Bytes)) {
 #[divan::bench]
 fn tree_and_back(bencher: Bencher<'_, '_>) {
     let body = body();
-    bencher.counter(BytesCount::new(body.len())).bench_local(|| {
+    let mut count = 0_usize;
+    for_each_element(&body, |_| count += 1);
+    bencher.counter(BytesCount::new(body.len())).counter(ItemsCount::new(count)).bench_local(|| {
         let records: Vec<serde_json::Value> = serde_json::from_slice(black_box(&body)).unwrap();
         let mut out = Vec::with_capacity(body.len());
         for record in records {
@@ -60,8 +65,8 @@ fn tree_and_back(bencher: Bencher<'_, '_>) {
     });
 }
 
-#[divan::bench]
-fn raw_event(bencher: Bencher<'_, '_>) {
+/// From a body to lines of NDJSON, in one schema.
+fn events(bencher: Bencher<'_, '_>, schema: Schema) {
     let body = body();
     let feed =
         Feed { tenant: "0a54d1c5-7a10-4c5e-9d3f-c04705000001".parse().unwrap(), content_type: ContentType::General };
@@ -73,13 +78,32 @@ fn raw_event(bencher: Bencher<'_, '_>) {
         expiration: None,
     };
     let origin = Origin::new(&Arc::new("m365".into()), Some("contoso.com"), &content);
-    bencher.counter(BytesCount::new(body.len())).bench_local(|| {
+    let normalizer = Normalizer::new(NormalizeOptions { schema, keep_original: false, user_agents: true });
+    let mut count = 0_usize;
+    for_each_element(&body, |_| count += 1);
+    bencher.counter(BytesCount::new(body.len())).counter(ItemsCount::new(count)).bench_local(|| {
         let mut out = Vec::with_capacity(body.len() * 2);
         for_each_element(black_box(&body), |element| {
             let record = read_record(element).unwrap();
-            Raw.event(record.object, &record.members, &origin).write_json(&mut out);
+            let (event, _) = normalizer.event(record.object, &record.members, &origin, content.created);
+            event.write_json(&mut out);
             out.push(b'\n');
         });
         out
     });
+}
+
+#[divan::bench]
+fn raw(bencher: Bencher<'_, '_>) {
+    events(bencher, Schema::Raw);
+}
+
+#[divan::bench]
+fn ecs(bencher: Bencher<'_, '_>) {
+    events(bencher, Schema::Ecs);
+}
+
+#[divan::bench]
+fn ocsf(bencher: Bencher<'_, '_>) {
+    events(bencher, Schema::Ocsf);
 }

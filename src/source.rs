@@ -216,7 +216,7 @@ impl Office365Config {
             EventSchema::Ocsf => Schema::Ocsf,
             EventSchema::Raw => Schema::Raw,
         };
-        NormalizeOptions { schema, keep_original: false }
+        NormalizeOptions { schema, keep_original: false, user_agents: true }
     }
 
     fn collector_options(&self, cx: &SourceContext, mode: RunMode, spool_directory: PathBuf) -> CollectorOptions {

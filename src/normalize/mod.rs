@@ -10,6 +10,7 @@ mod origin;
 mod raw;
 mod record_types;
 mod time;
+mod user_agent;
 
 pub(crate) use self::normalizer::{Context, Normalized};
 pub use self::{

@@ -1,8 +1,10 @@
 //! From records to events of the schema that was asked for.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
-use super::{Damages, Origin, RecordMembers, ecs, raw};
+use super::{Damages, Origin, RecordMembers, ecs, raw, user_agent::UserAgents};
 use crate::component::{JsonObject, LogEvent};
 
 /// The form of events.
@@ -23,12 +25,15 @@ pub struct NormalizeOptions {
     pub schema: Schema,
     /// Whether events carry the record's text: `event.original` in ECS, `raw_data` in OCSF.
     pub keep_original: bool,
+    /// Whether user agents are parsed. Without the feature `user-agent` they never are.
+    pub user_agents: bool,
 }
 
 /// Makes events of records.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Normalizer {
     options: NormalizeOptions,
+    user_agents: Option<Arc<UserAgents>>,
 }
 
 /// What a mapping needs beside the record.
@@ -44,6 +49,8 @@ pub(crate) struct Context<'a> {
     pub(crate) ingested: DateTime<Utc>,
     /// Whether the event carries the record's text.
     pub(crate) keep_original: bool,
+    /// What reads user agents.
+    pub(crate) user_agents: Option<&'a UserAgents>,
 }
 
 /// A mapped record.
@@ -66,8 +73,10 @@ impl Context<'_> {
 
 impl Normalizer {
     /// A normaliser.
-    pub const fn new(options: NormalizeOptions) -> Self {
-        Self { options }
+    pub fn new(options: NormalizeOptions) -> Self {
+        // Raw events need no patterns.
+        let wanted = options.user_agents && options.schema != Schema::Raw;
+        Self { options, user_agents: wanted.then(|| Arc::new(UserAgents::new())) }
     }
 
     /// Whether events have text of their own instead of sharing the record's.
@@ -99,6 +108,7 @@ impl Normalizer {
             created: origin.created,
             ingested: now,
             keep_original: self.options.keep_original,
+            user_agents: self.user_agents.as_deref(),
         };
         let Normalized { text, time, damages } = match self.options.schema {
             Schema::Raw => return None,

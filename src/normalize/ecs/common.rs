@@ -69,6 +69,16 @@ pub(super) const FIRST: Family = Family {
         moved(F::USER_AGENT_ORIGINAL, &["ExtendedProperties.UserAgent"]).replacing().step(),
         copied(F::USER_AGENT_ORIGINAL, &["ExtendedProperties.additionalDetails.User-Agent"]).step(),
         function(
+            user_agent,
+            &[
+                fills(F::USER_AGENT_NAME, "`user_agent.original`, parsed", "the patterns of uap-core know it"),
+                fills(F::USER_AGENT_VERSION, "`user_agent.original`, parsed", "the patterns of uap-core know it"),
+                fills(F::USER_AGENT_OS_NAME, "`user_agent.original`, parsed", "the patterns of uap-core know it"),
+                fills(F::USER_AGENT_OS_VERSION, "`user_agent.original`, parsed", "the patterns of uap-core know it"),
+                fills(F::USER_AGENT_OS_FULL, "name and version of the operating system", "both are known"),
+            ],
+        ),
+        function(
             client,
             &[
                 fills(
@@ -193,6 +203,19 @@ pub(super) fn severity_of(name: &str) -> Option<i64> {
 fn organization_name(mapping: &mut Mapping<'_>) {
     if let Some(domain) = mapping.domain {
         mapping.fields.set_text(F::ORGANIZATION_NAME, domain);
+    }
+}
+
+fn user_agent(mapping: &mut Mapping<'_>) {
+    let Some(agents) = mapping.user_agents else { return };
+    let Some(agent) = mapping.fields.text(F::USER_AGENT_ORIGINAL).and_then(|text| agents.parse(&text)) else { return };
+    let node = |text: &Option<String>| text.clone().map(Node::text);
+    mapping.fields.set_some(F::USER_AGENT_NAME, node(&agent.name));
+    mapping.fields.set_some(F::USER_AGENT_VERSION, node(&agent.version));
+    mapping.fields.set_some(F::USER_AGENT_OS_NAME, node(&agent.os_name));
+    mapping.fields.set_some(F::USER_AGENT_OS_VERSION, node(&agent.os_version));
+    if let (Some(name), Some(version)) = (&agent.os_name, &agent.os_version) {
+        mapping.fields.set_text(F::USER_AGENT_OS_FULL, format!("{name} {version}"));
     }
 }
 

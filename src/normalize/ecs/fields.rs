@@ -154,9 +154,9 @@ fields! {
     USER_TARGET_ID = "user.target.id": Keyword;
     USER_TARGET_NAME = "user.target.name": Keyword;
     USER_TARGET_ROLES = "user.target.roles": Keywords;
-    USER_AGENT_DEVICE_NAME = "user_agent.device.name": Keyword;
     USER_AGENT_NAME = "user_agent.name": Keyword;
     USER_AGENT_ORIGINAL = "user_agent.original": Keyword;
+    USER_AGENT_OS_FULL = "user_agent.os.full": Keyword;
     USER_AGENT_OS_NAME = "user_agent.os.name": Keyword;
     USER_AGENT_OS_VERSION = "user_agent.os.version": Keyword;
     USER_AGENT_VERSION = "user_agent.version": Keyword;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::document::Document;
-use crate::normalize::audit::Audit;
+use crate::normalize::{audit::Audit, user_agent::UserAgents};
 
 /// What a mapping works on.
 #[derive(Debug)]
@@ -16,6 +16,8 @@ pub(super) struct Mapping<'a> {
     pub(super) code: &'static str,
     /// The tenant's domain.
     pub(super) domain: Option<&'a str>,
+    /// What reads user agents.
+    pub(super) user_agents: Option<&'a UserAgents>,
     /// The event's time, once it is known.
     pub(super) time: Option<DateTime<Utc>>,
 }

@@ -76,7 +76,14 @@ pub fn categories() -> impl Iterator<Item = [String; 4]> {
 pub(crate) fn document(record: &JsonObject, context: &Context<'_>) -> Normalized {
     let mut audit = Audit::new(record);
     let code = audit.integer("RecordType").and_then(record_type_name).unwrap_or_default();
-    let mut mapping = Mapping { record: audit, fields: Document::new(), code, domain: context.domain, time: None };
+    let mut mapping = Mapping {
+        record: audit,
+        fields: Document::new(),
+        code,
+        domain: context.domain,
+        user_agents: context.user_agents,
+        time: None,
+    };
     shape::shape(&mut mapping);
     let steps = |family: &'static [Step], mapping: &mut Mapping<'_>| family.iter().for_each(|step| step.apply(mapping));
     steps(common::FIRST.steps, &mut mapping);
