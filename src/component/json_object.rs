@@ -67,14 +67,18 @@ impl JsonObject {
     /// # Errors
     ///
     /// When it is not.
-    pub fn parse_visiting(text: Bytes, mut visit: impl FnMut(&str, &str)) -> Result<Self, InvalidRecord> {
-        match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+    pub fn parse_visiting(text: Bytes, visit: impl FnMut(&str, &str)) -> Result<Self, InvalidRecord> {
+        let text = ByteString::try_from(text)
+            .map_err(|error| InvalidRecord::Syntax { reason: format!("not UTF-8: {error:?}") })?;
+        Self::check(text, visit)
+    }
+
+    fn check(text: ByteString, mut visit: impl FnMut(&str, &str)) -> Result<Self, InvalidRecord> {
+        match text.as_bytes().iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{') => {}
             Some(other) => return Err(InvalidRecord::NotAnObject { found: kind_of(*other) }),
             None => return Err(InvalidRecord::NotAnObject { found: "empty" }),
         }
-        let text = ByteString::try_from(text)
-            .map_err(|error| InvalidRecord::Syntax { reason: format!("not UTF-8: {error:?}") })?;
         visit_members(&text, |name, value| visit(name, value.get()))
             .map_err(|error| InvalidRecord::Syntax { reason: error.to_string() })?;
         Ok(Self(text))
@@ -88,17 +92,17 @@ impl JsonObject {
     /// When the record is no JSON object even so.
     pub fn parse_repairing(text: Bytes, visit: impl FnMut(&str, &str)) -> Result<(Self, Repair), InvalidRecord> {
         let mut repair = Repair::default();
-        let text = match String::from_utf8_lossy(&text) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(mended) => {
-                repair.invalid_utf8 = true;
-                Bytes::from(mended)
-            }
-        };
-        let lone = lone_surrogates(&text);
+        let text = ByteString::try_from(text.clone()).unwrap_or_else(|_| {
+            repair.invalid_utf8 = true;
+            ByteString::from(String::from_utf8_lossy(&text).into_owned())
+        });
+        let lone = lone_surrogates(text.as_bytes());
         repair.lone_surrogates = lone.len();
-        let text = if lone.is_empty() { text } else { replace_escapes(&text, &lone).into() };
-        Ok((Self::parse_visiting(text, visit)?, repair))
+        if lone.is_empty() {
+            return Ok((Self::check(text, visit)?, repair));
+        }
+        let mended = replace_escapes(text.as_bytes(), &lone);
+        Ok((Self::parse_visiting(mended.into(), visit)?, repair))
     }
 
     /// Text that was made of a record by code that writes valid JSON only.

@@ -18,12 +18,15 @@ const MANY_MEMBERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Audit<'a> {
     members: Vec<Member<'a>>,
+    /// Which tags the members' names have. Rules ask for many more names than a record has, and this answers most of them.
+    tags: [u64; 4],
     /// What could not be read.
     pub(crate) damages: Damages,
 }
 
 #[derive(Debug)]
 struct Member<'a> {
+    tag: u8,
     name: Cow<'a, str>,
     value: Value<'a>,
     /// Whether it has moved to a field of the schema and no longer stands where it stood.
@@ -46,8 +49,9 @@ impl<'a> Audit<'a> {
         // Records have some dozens of members. For one that has thousands, looking at all of them for each is too slow.
         let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
         for (name, raw) in Members::of(record.as_str()) {
+            let tag = tag(&name);
             let known = if members.len() < MANY_MEMBERS {
-                members.iter().position(|member| member.name == name)
+                members.iter().position(|member| member.tag == tag && member.name == name)
             } else {
                 if places.is_empty() {
                     places = members.iter().enumerate().map(|(at, member)| (member.name.clone(), at)).collect();
@@ -64,16 +68,18 @@ impl<'a> Audit<'a> {
                     if !places.is_empty() {
                         places.insert(name.clone(), members.len());
                     }
-                    members.push(Member { name, value, moved: false });
+                    members.push(Member { tag, name, value, moved: false });
                 }
             }
         }
-        Self { members, damages }
+        let mut tags = [0; 4];
+        members.iter().for_each(|member| set_bit(&mut tags, member.tag));
+        Self { members, tags, damages }
     }
 
     /// A member as it came, unless it is empty or moved. `a.b` looks into objects.
     pub(crate) fn node(&mut self, path: &str) -> Option<&Node<'a>> {
-        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let (name, rest) = split_path(path);
         let node = self.parsed(name)?;
         match rest {
             None => Some(node),
@@ -140,8 +146,8 @@ impl<'a> Audit<'a> {
 
     /// Takes a member's content; it no longer stands under `o365.audit`.
     pub(crate) fn set_moved(&mut self, path: &str) {
-        let Some((name, rest)) = path.split_once('.') else {
-            if let Some(member) = self.members.iter_mut().find(|member| member.name == path) {
+        let (name, Some(rest)) = split_path(path) else {
+            if let Some(member) = self.find(path) {
                 member.moved = true;
             }
             return;
@@ -159,32 +165,38 @@ impl<'a> Audit<'a> {
 
     /// Changes a member in place, or takes it away.
     pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(Node<'a>, &mut Damages) -> Option<Node<'a>>) {
-        if self.parsed(name).is_none() {
-            return;
+        let mut damages = std::mem::take(&mut self.damages);
+        if let Some(member) = self.find(name).filter(|member| !member.moved) {
+            let old = match &mut member.value {
+                Value::Raw(raw) => Node::parse(raw),
+                Value::Parsed(node) => node.take(),
+            };
+            member.value = Value::Parsed(old.and_then(|old| change(old, &mut damages)));
         }
-        if let Some(member) = self.members.iter_mut().find(|member| member.name == name)
-            && let Value::Parsed(node) = &mut member.value
-            && let Some(old) = node.take()
-        {
-            *node = change(old, &mut self.damages);
-        }
+        self.damages = damages;
     }
 
     /// Gives a member another name, unless that exists.
     pub(crate) fn rename(&mut self, name: &str, new: &'static str) {
-        if self.members.iter().all(|member| member.name != new)
-            && let Some(member) = self.members.iter_mut().find(|member| member.name == name)
+        if self.find(new).is_none()
+            && let Some(member) = self.find(name)
         {
             member.name = Cow::Borrowed(new);
+            member.tag = tag(new);
+            set_bit(&mut self.tags, tag(new));
         }
     }
 
     /// Adds or replaces a member.
     pub(crate) fn set(&mut self, name: &'static str, node: Node<'a>) {
         let value = Value::Parsed(Some(node));
-        match self.members.iter_mut().find(|member| member.name == name) {
+        match self.find(name) {
             Some(member) => (member.value, member.moved) = (value, false),
-            None => self.members.push(Member { name: Cow::Borrowed(name), value, moved: false }),
+            None => {
+                let tag = tag(name);
+                set_bit(&mut self.tags, tag);
+                self.members.push(Member { tag, name: Cow::Borrowed(name), value, moved: false });
+            }
         }
     }
 
@@ -212,12 +224,20 @@ impl<'a> Audit<'a> {
         }
     }
 
+    fn find(&mut self, name: &str) -> Option<&mut Member<'a>> {
+        let tag = tag(name);
+        if !has_bit(&self.tags, tag) {
+            return None;
+        }
+        self.members.iter_mut().find(|member| member.tag == tag && member.name == name)
+    }
+
     fn parsed(&mut self, name: &str) -> Option<&Node<'a>> {
         self.parsed_mut(name).map(|node| &*node)
     }
 
     fn parsed_mut(&mut self, name: &str) -> Option<&mut Node<'a>> {
-        let member = self.members.iter_mut().find(|member| member.name == name && !member.moved)?;
+        let member = self.find(name).filter(|member| !member.moved)?;
         if let Value::Raw(raw) = member.value {
             member.value = Value::Parsed(Node::parse(raw));
         }
@@ -226,6 +246,43 @@ impl<'a> Audit<'a> {
             Value::Raw(_) => None,
         }
     }
+}
+
+/// The first name of a path, and what comes after the dot.
+fn split_path(path: &str) -> (&str, Option<&str>) {
+    match path.bytes().position(|byte| byte == b'.') {
+        Some(at) => (&path[..at], Some(&path[at + 1..])),
+        None => (path, None),
+    }
+}
+
+/// A small hash of a name.
+const fn tag(name: &str) -> u8 {
+    let bytes = name.as_bytes();
+    match bytes {
+        [first, .., last] => {
+            let middle = bytes[bytes.len() / 2];
+            #[expect(clippy::cast_possible_truncation, reason = "it is a hash")]
+            let length = bytes.len() as u8;
+            length
+                .wrapping_mul(37)
+                .wrapping_add(first.wrapping_mul(11))
+                .wrapping_add(middle.wrapping_mul(5))
+                .wrapping_add(*last)
+        }
+        [only] => *only,
+        [] => 0,
+    }
+}
+
+fn set_bit(bits: &mut [u64; 4], tag: u8) {
+    if let Some(word) = bits.get_mut(usize::from(tag >> 6)) {
+        *word |= 1 << (tag & 63);
+    }
+}
+
+fn has_bit(bits: &[u64; 4], tag: u8) -> bool {
+    bits.get(usize::from(tag >> 6)).is_some_and(|word| word & (1 << (tag & 63)) != 0)
 }
 
 /// The text of a scalar. Numbers and booleans have the text that they came with.
@@ -244,7 +301,8 @@ pub(crate) fn scalar_text<'a>(node: &Node<'a>) -> Option<Cow<'a, str>> {
 
 /// Whether a string says that there is nothing: Exchange and Entra write `<null>` and `undefined` so.
 pub(crate) fn is_absent(text: &str) -> bool {
-    let text = text.trim();
+    const LONGEST: usize = 16;
+    let text = if text.len() > LONGEST && !text.starts_with(char::is_whitespace) { return false } else { text.trim() };
     text.is_empty() || matches!(text, "<null>" | "null" | "undefined" | "\"undefined\"")
 }
 

@@ -90,6 +90,9 @@ pub(crate) fn name_and_address(text: &str) -> Option<(&str, &str)> {
 /// IPv4 addresses that were mapped into IPv6 (RFC 4291, 2.5.5.2) become IPv4 again, wherever they stand.
 fn without_mapping(text: &str) -> String {
     const PREFIX: &str = "::ffff:";
+    if text.len() < PREFIX.len() || !text.contains("::") {
+        return text.to_owned();
+    }
     match text.to_ascii_lowercase().find(PREFIX) {
         Some(at) if text[at + PREFIX.len()..].split(']').next().is_some_and(|rest| rest.contains('.')) => {
             format!("{}{}", &text[..at], &text[at + PREFIX.len()..])

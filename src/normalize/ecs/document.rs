@@ -1,8 +1,8 @@
 //! An ECS document while it is filled.
 
-use std::{borrow::Cow, collections::HashSet};
+use std::{borrow::Cow, collections::HashSet, mem};
 
-use super::fields::Field;
+use super::fields::{Field, Written};
 use crate::normalize::{
     audit::scalar_text,
     json::{Node, Object, write_string},
@@ -103,64 +103,69 @@ impl<'a> Document<'a> {
 
     /// Appends the document as JSON, with the rest of the record and where it came from under `o365`.
     pub(super) fn write(&self, audit: &Object<'a>, content: &str, out: &mut Vec<u8>) {
-        let mut open: Vec<&'static str> = Vec::with_capacity(4);
-        out.push(b'{');
-        let mut fields = Field::ALL.iter().filter_map(|field| Some((field.path(), self.get(*field)?))).peekable();
-        let mut first = true;
-        while let Some((path, node)) = fields.next_if(|(path, _)| !path.starts_with(O365)) {
-            write_field(path, node, &mut open, &mut first, out);
+        let mut writer = Writer { out, open: Vec::with_capacity(4), is_first: true };
+        writer.out.push(b'{');
+        let mut fields = Field::ALL.iter().filter_map(|field| Some((field.written()?, self.get(*field)?))).peekable();
+        while let Some((field, node)) = fields.next_if(|(field, _)| field.parents.first() != Some(&O365)) {
+            writer.field(field, node);
         }
-        close(&mut open, 0, &mut first, out);
-        begin_member("o365", &mut first, out);
-        out.push(b'{');
-        open.push("o365");
-        first = true;
+        writer.enter(&[O365]);
         if !audit.is_empty() {
-            begin_member("audit", &mut first, out);
-            audit.write(out);
+            writer.key("\"audit\":");
+            audit.write(writer.out);
         }
         if !content.is_empty() {
-            begin_member("content", &mut first, out);
-            out.extend_from_slice(content.as_bytes());
+            writer.key("\"content\":");
+            writer.out.extend_from_slice(content.as_bytes());
         }
-        for (path, node) in fields {
-            write_field(path, node, &mut open, &mut first, out);
+        for (field, node) in fields {
+            writer.field(field, node);
         }
-        close(&mut open, 0, &mut first, out);
-        out.push(b'}');
+        writer.enter(&[]);
+        writer.out.push(b'}');
     }
 }
 
-const O365: &str = "o365.";
+const O365: &str = "o365";
 
-fn write_field(path: &'static str, node: &Node<'_>, open: &mut Vec<&'static str>, first: &mut bool, out: &mut Vec<u8>) {
-    let (parents, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let common = parents.split('.').zip(open.iter()).take_while(|(a, b)| a == *b).count();
-    close(open, common, first, out);
-    for parent in parents.split('.').skip(common).filter(|parent| !parent.is_empty()) {
-        begin_member(parent, first, out);
-        out.push(b'{');
-        open.push(parent);
-        *first = true;
-    }
-    begin_member(name, first, out);
-    node.write(out);
+/// Writes fields one after the other, opening and closing the objects that they are in.
+struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    open: Vec<&'static str>,
+    /// Whether the innermost object has no member yet.
+    is_first: bool,
 }
 
-fn begin_member(name: &str, first: &mut bool, out: &mut Vec<u8>) {
-    if !std::mem::replace(first, false) {
-        out.push(b',');
+impl Writer<'_> {
+    fn field(&mut self, field: &'static Written, node: &Node<'_>) {
+        self.enter(&field.parents);
+        self.key(&field.key);
+        node.write(self.out);
     }
-    write_string(name, out);
-    out.push(b':');
-}
 
-/// Closes objects until `depth` are open.
-fn close(open: &mut Vec<&'static str>, depth: usize, first: &mut bool, out: &mut Vec<u8>) {
-    while open.len() > depth {
-        open.pop();
-        out.push(b'}');
-        *first = false;
+    /// Closes and opens objects until exactly these are open.
+    fn enter(&mut self, parents: &[&'static str]) {
+        let common = parents.iter().zip(&self.open).take_while(|(a, b)| a == b).count();
+        while self.open.len() > common {
+            self.open.pop();
+            self.out.push(b'}');
+            self.is_first = false;
+        }
+        for parent in parents.iter().skip(common) {
+            if !mem::replace(&mut self.is_first, true) {
+                self.out.push(b',');
+            }
+            write_string(parent, self.out);
+            self.out.extend_from_slice(b":{");
+            self.open.push(parent);
+        }
+    }
+
+    fn key(&mut self, key: &str) {
+        if !mem::replace(&mut self.is_first, false) {
+            self.out.push(b',');
+        }
+        self.out.extend_from_slice(key.as_bytes());
     }
 }
 

@@ -1,5 +1,7 @@
 //! The fields of the Elastic Common Schema that events can have.
 
+use std::sync::LazyLock;
+
 /// How a field is indexed, in ECS's words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FieldType {
@@ -180,8 +182,32 @@ impl Field {
         FIELDS.get(self.position()).map_or(FieldType::Keyword, |(_, kind)| *kind)
     }
 
+    /// What is written of the field.
+    pub(super) fn written(self) -> Option<&'static Written> {
+        static ALL: LazyLock<Vec<Written>> =
+            LazyLock::new(|| FIELDS.iter().map(|(path, _)| Written::new(path)).collect());
+        ALL.get(self.position())
+    }
+
     pub(super) const fn position(self) -> usize {
         self.0 as usize
+    }
+}
+
+/// A field's path in the form that is written.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The names of the objects that it is in.
+    pub(super) parents: Vec<&'static str>,
+    /// Its own name as JSON, with the colon.
+    pub(super) key: String,
+}
+
+impl Written {
+    fn new(path: &'static str) -> Self {
+        let mut parents: Vec<_> = path.split('.').collect();
+        let name = parents.pop().unwrap_or_default();
+        Self { parents, key: format!("\"{name}\":") }
     }
 }
 

@@ -157,7 +157,10 @@ impl Rule {
     fn take(&self, from: &'static str, mapping: &mut Mapping<'_>) -> bool {
         let node = match self.form {
             Form::Keyword => mapping.record.keyword(from),
-            Form::LowerCase => mapping.record.text(from).map(|text| Node::text(text.to_lowercase())),
+            Form::LowerCase => mapping.record.text(from).map(|text| {
+                let is_lower = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+                if is_lower { Node::Text(text) } else { Node::text(text.to_lowercase()) }
+            }),
             Form::Integer => mapping.record.integer(from).map(Node::Integer),
             Form::Time => mapping.record.time(from).map(Node::Time),
             Form::Texts => {
