@@ -168,7 +168,6 @@ fields! {
     O365_LABEL_JUSTIFICATION = "o365.label.justification": Keyword;
     O365_LABEL_NAME = "o365.label.name": Keyword;
     O365_LABEL_OLD_ID = "o365.label.old_id": Keyword;
-    O365_LABEL_OLD_NAME = "o365.label.old_name": Keyword;
 }
 
 impl Field {

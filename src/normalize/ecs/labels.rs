@@ -46,7 +46,6 @@ pub(super) const FAMILY: Family = Family {
         )
         .step(),
         copied(F::O365_LABEL_NAME, &["LabelName", "MIPLabelDisplayName", "SensitivityLabelDisplayName"]).step(),
-        copied(F::O365_LABEL_OLD_NAME, &["OldLabelName", "OldSensitivityLabelDisplayName"]).step(),
         copied(
             F::O365_LABEL_JUSTIFICATION,
             &["SensitivityLabelEventData.JustificationText", "SensitivityLabelJustificationText", "JustificationText"],

@@ -1,0 +1,150 @@
+//! docs/fields.md is made from the tables of the mapping, and says what the events of the samples have.
+//!
+//! `UPDATE_DOCS=1 cargo test --test fields_doc` writes the tables anew.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use chrono::DateTime;
+use office365_source::{
+    component::JsonObject,
+    normalize::{
+        NormalizeOptions, Normalizer, Origin, RecordMembers, Schema,
+        ecs::{self, Field},
+    },
+};
+use serde_json::{Value, value::RawValue};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// Fields that every event has, and those of the configuration; no row of a family fills them.
+const ALWAYS: &[(Field, &str)] = &[
+    (Field::ECS_VERSION, "the version of ECS"),
+    (Field::EVENT_MODULE, "`office365`"),
+    (Field::EVENT_DATASET, "`office365.audit`"),
+    (Field::EVENT_INGESTED, "when the event was made"),
+    (Field::EVENT_ORIGINAL, "the record as Microsoft sent it; only with `normalize.keep_original`"),
+    (Field::ERROR_MESSAGE, "a sentence about each field that could not be read, and stayed under `o365.audit`"),
+    (Field::META_SRC_HOST, "the tenant's `domain` of the configuration"),
+];
+
+/// The rows of the mapping, by field.
+fn rows() -> BTreeMap<&'static str, Vec<(String, String)>> {
+    let mut rows: BTreeMap<&'static str, Vec<(String, String)>> = BTreeMap::new();
+    for (field, from) in ALWAYS {
+        rows.entry(field.path()).or_default().push(((*from).to_owned(), String::new()));
+    }
+    for family in ecs::families() {
+        for line in family.lines() {
+            let family = if family.codes.is_empty() { "" } else { family.name };
+            let when = [family, &line.when].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+            rows.entry(line.field.path()).or_default().push((line.from, when));
+        }
+    }
+    rows
+}
+
+fn fields_table() -> String {
+    let rows = rows();
+    let mut text = "| field | type | from | when |\n|---|---|---|---|\n".to_owned();
+    for field in Field::ALL {
+        for (index, (from, when)) in rows.get(field.path()).unwrap_or(&Vec::new()).iter().enumerate() {
+            let (name, kind) = match index {
+                0 => (format!("`{}`", field.path()), field.field_type().as_str()),
+                _ => (String::new(), ""),
+            };
+            writeln!(text, "| {name} | {kind} | {from} | {when} |").unwrap();
+        }
+    }
+    text
+}
+
+fn categories_table() -> String {
+    let mut text =
+        "| record type: operations | `event.category` | `event.type` | `event.action` becomes |\n|---|---|---|---|\n"
+            .to_owned();
+    for [when, category, types, action] in ecs::categories() {
+        writeln!(text, "| {when} | {category} | {types} | {action} |").unwrap();
+    }
+    text
+}
+
+fn families_table() -> String {
+    let mut text = "| family | record types |\n|---|---|\n".to_owned();
+    for family in ecs::families().filter(|family| !family.codes.is_empty()) {
+        let codes: Vec<_> = family.codes.iter().map(|code| format!("`{code}`")).collect();
+        writeln!(text, "| {} | {} |", family.name, codes.join(", ")).unwrap();
+    }
+    text
+}
+
+/// Puts `table` between the marks of its name.
+fn replace(text: &str, name: &str, table: &str) -> String {
+    let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("docs/fields.md has no mark {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("docs/fields.md has no mark {end}"));
+    format!("{before}{begin}\n{table}\n{end}{after}")
+}
+
+#[test]
+fn the_tables_are_those_of_the_mapping() {
+    let path = root().join("docs/fields.md");
+    let text = fs::read_to_string(&path).unwrap();
+    let mut made = replace(&text, "families", &families_table());
+    made = replace(&made, "fields", &fields_table());
+    made = replace(&made, "categories", &categories_table());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &made).unwrap();
+        return;
+    }
+    assert!(text == made, "docs/fields.md is out of date; run: UPDATE_DOCS=1 cargo test --test fields_doc");
+}
+
+/// The paths of all leaves; `o365.audit` and `o365.content` as a whole.
+fn paths(path: &str, value: &Value, found: &mut BTreeSet<String>) {
+    let known = Field::ALL.iter().any(|field| field.path() == path);
+    match value {
+        Value::Object(map) if !known && !["o365.audit", "o365.content"].contains(&path) => {
+            for (name, value) in map {
+                let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                paths(&path, value, found);
+            }
+        }
+        _ => drop(found.insert(path.to_owned())),
+    }
+}
+
+#[test]
+fn events_have_the_documented_fields_and_no_others() {
+    let normalizer = Normalizer::new(NormalizeOptions { schema: Schema::Ecs, keep_original: true, user_agents: true });
+    let (origin, now) = (Origin::outside(Some("contoso.com")), DateTime::UNIX_EPOCH);
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir(root().join("tests/records")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let text = fs::read_to_string(path).unwrap();
+        for record in serde_json::from_str::<Vec<Box<RawValue>>>(&text).unwrap() {
+            let mut members = RecordMembers::default();
+            let record = record.get().to_owned();
+            let (record, _) = JsonObject::parse_repairing(record.into(), |name, raw| members.visit(name, raw)).unwrap();
+            let (event, _) = normalizer.event(record, &members, &origin, now);
+            paths("", &serde_json::from_str(&event.to_json()).unwrap(), &mut found);
+        }
+    }
+    let rows = rows();
+    let documented: BTreeSet<String> =
+        rows.keys().map(|path| (*path).to_owned()).chain(["o365.audit".to_owned()]).collect();
+    let undocumented: Vec<_> = found.difference(&documented).collect();
+    assert!(undocumented.is_empty(), "no row says where these come from: {undocumented:?}");
+    let unseen: Vec<_> = documented.difference(&found).collect();
+    assert!(unseen.is_empty(), "no sample shows these: {unseen:?}");
+}
