@@ -3,7 +3,7 @@
 //! A tree per event costs more than everything else together on the way to a JSON sink, and it damages numbers. So an
 //! event keeps the text it came as, and whoever needs a member scans for it.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -16,8 +16,48 @@ use serde_json::value::RawValue;
 use snafu::Snafu;
 
 /// Text known to be one JSON object: valid UTF-8, valid syntax, every string decodable.
-#[derive(Clone, Eq, PartialEq)]
-pub struct JsonObject(ByteString);
+#[derive(Clone)]
+pub struct JsonObject {
+    text: ByteString,
+    /// Where the members are, found while the text was checked; `None` if that is not known.
+    members: Option<Arc<[Member]>>,
+}
+
+/// Where a member is in the text of its object.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    /// The name without its quotes; it holds no escapes.
+    name: Span,
+    value: Span,
+}
+
+/// A range of bytes.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Where `part` is in `whole`; `None` if it is a copy, or beyond 4 GiB.
+    fn of(part: &str, whole: &str) -> Option<Self> {
+        let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+        let end = start.checked_add(part.len()).filter(|end| *end <= whole.len())?;
+        Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
+    }
+
+    fn get(self, whole: &str) -> &str {
+        whole.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+impl PartialEq for JsonObject {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for JsonObject {}
 
 /// Why a record is no JSON object.
 #[derive(Debug, Snafu)]
@@ -79,9 +119,21 @@ impl JsonObject {
             Some(other) => return Err(InvalidRecord::NotAnObject { found: kind_of(*other) }),
             None => return Err(InvalidRecord::NotAnObject { found: "empty" }),
         }
-        visit_members(&text, |name, value| visit(name, value.get()))
-            .map_err(|error| InvalidRecord::Syntax { reason: error.to_string() })?;
-        Ok(Self(text))
+        // Records have some dozens of members.
+        let mut members = Some(Vec::with_capacity(32));
+        visit_members(&text, |name, value| {
+            let value = value.get();
+            let member = || Some(Member { name: Span::of(name, &text)?, value: Span::of(value, &text)? });
+            match (member(), &mut members) {
+                (Some(member), Some(members)) => members.push(member),
+                // A name with escapes is not in the text as such.
+                _ => members = None,
+            }
+            visit(name, value);
+        })
+        .map_err(|error| InvalidRecord::Syntax { reason: error.to_string() })?;
+        let members = members.map(Arc::from);
+        Ok(Self { text, members })
     }
 
     /// As [`JsonObject::parse_visiting`], but first mends what would make a strict reader refuse a record of an audit
@@ -114,23 +166,40 @@ impl JsonObject {
         let text = ByteString::try_from(text)
             .map_err(|error| InvalidRecord::Syntax { reason: format!("not UTF-8: {error:?}") })?;
         debug_assert!(visit_members(&text, |_, _| {}).is_ok(), "not an object: {text}");
-        Ok(Self(text))
+        Ok(Self { text, members: None })
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The text as shared bytes.
     pub fn as_bytes(&self) -> &Bytes {
-        self.0.as_bytes()
+        self.text.as_bytes()
+    }
+
+    /// The same, without knowing where the members are: for what is kept for long, and hardly ever asked for them.
+    #[must_use]
+    pub fn into_text_only(self) -> Self {
+        Self { members: None, ..self }
+    }
+
+    /// The members, in the order of the text: name and raw JSON value. `None` if they are not known without looking for
+    /// them.
+    pub(crate) fn members(&self) -> Option<impl Iterator<Item = (&str, &str)>> {
+        let members = self.members.as_ref()?;
+        Some(members.iter().map(|member| (member.name.get(&self.text), member.value.get(&self.text))))
     }
 
     /// Shows `visit` each top-level member: name and raw JSON value, in the order of the text.
     pub fn for_each_member<'a>(&'a self, mut visit: impl FnMut(&str, &'a str)) {
+        if let Some(members) = self.members() {
+            members.for_each(|(name, value)| visit(name, value));
+            return;
+        }
         // Cannot fail: the same walk succeeded in the constructor.
-        let _ = visit_members(&self.0, |name, value| visit(name, value.get()));
+        let _ = visit_members(&self.text, |name, value| visit(name, value.get()));
     }
 
     /// The raw JSON value of a top-level member; the last one where a name comes twice, as in `serde_json`.

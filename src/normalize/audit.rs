@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     damage::{Damage, Damages},
-    json::{Members, Node, Object, decode},
+    json::{Members, Node, Object, decode, write_pruned, write_string},
     time::parse_time,
 };
 use crate::component::JsonObject;
@@ -48,7 +48,7 @@ impl<'a> Audit<'a> {
         let mut damages = Damages::default();
         // Records have some dozens of members. For one that has thousands, looking at all of them for each is too slow.
         let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
-        for (name, raw) in Members::of(record.as_str()) {
+        let mut add = |name: Cow<'a, str>, raw: &'a str| {
             let tag = tag(&name);
             let known = if members.len() < MANY_MEMBERS {
                 members.iter().position(|member| member.tag == tag && member.name == name)
@@ -71,6 +71,10 @@ impl<'a> Audit<'a> {
                     members.push(Member { tag, name, value, moved: false });
                 }
             }
+        };
+        match record.members() {
+            Some(members) => members.for_each(|(name, raw)| add(Cow::Borrowed(name), raw)),
+            None => Members::of(record.as_str()).for_each(|(name, raw)| add(name, raw)),
         }
         let mut tags = [0; 4];
         members.iter().for_each(|member| set_bit(&mut tags, member.tag));
@@ -197,6 +201,31 @@ impl<'a> Audit<'a> {
                 set_bit(&mut self.tags, tag);
                 self.members.push(Member { tag, name: Cow::Borrowed(name), value, moved: false });
             }
+        }
+    }
+
+    /// Appends what has not moved as an object, without what is empty. Nothing, if nothing is left.
+    pub(crate) fn write_rest(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        for member in self.members.iter().filter(|member| !member.moved) {
+            let before = out.len();
+            out.push(if before == start { b'{' } else { b',' });
+            write_string(&member.name, out);
+            out.push(b':');
+            let is_written = match &member.value {
+                Value::Raw(raw) => write_pruned(raw, out),
+                Value::Parsed(Some(node)) => {
+                    node.write(out);
+                    true
+                }
+                Value::Parsed(None) => false,
+            };
+            if !is_written {
+                out.truncate(before);
+            }
+        }
+        if out.len() > start {
+            out.push(b'}');
         }
     }
 

@@ -33,7 +33,7 @@ impl RecordMembers {
 
 /// The event of a record.
 pub(super) fn event(record: JsonObject, members: &RecordMembers, origin: &Origin) -> LogEvent {
-    let event = LogEvent::from(record).with_shared(Arc::clone(&origin.shared));
+    let event = LogEvent::from(record.into_text_only()).with_shared(Arc::clone(&origin.shared));
     match members.creation_time {
         Some(time) => event.with_timestamp(CREATION_TIME, time),
         None => event,

@@ -4,8 +4,8 @@ use std::{borrow::Cow, collections::HashSet, mem};
 
 use super::fields::{Field, Written};
 use crate::normalize::{
-    audit::scalar_text,
-    json::{Node, Object, write_string},
+    audit::{Audit, scalar_text},
+    json::{Node, write_string},
 };
 
 /// Lists with more texts than this look for repetitions in a set.
@@ -14,18 +14,19 @@ const MANY: usize = 16;
 /// The values of an event's fields.
 #[derive(Debug)]
 pub(super) struct Document<'a> {
-    values: Vec<Option<Node<'a>>>,
+    values: Vec<Node<'a>>,
+    /// Where the value of each field is, plus one; 0 without a value. An event has values for a third of the fields.
+    places: [u8; Field::ALL.len()],
 }
 
 impl<'a> Document<'a> {
     pub(super) fn new() -> Self {
-        let mut values = Vec::new();
-        values.resize_with(Field::ALL.len(), || None);
-        Self { values }
+        Self { values: Vec::with_capacity(48), places: [0; Field::ALL.len()] }
     }
 
     pub(super) fn get(&self, field: Field) -> Option<&Node<'a>> {
-        self.values.get(field.position())?.as_ref()
+        let place = self.places.get(field.position())?.checked_sub(1)?;
+        self.values.get(usize::from(place))
     }
 
     pub(super) fn has(&self, field: Field) -> bool {
@@ -48,8 +49,14 @@ impl<'a> Document<'a> {
 
     /// Sets a field, whatever it had.
     pub(super) fn set(&mut self, field: Field, node: Node<'a>) {
-        if let Some(value) = self.values.get_mut(field.position()) {
-            *value = Some(node);
+        let Some(place) = self.places.get_mut(field.position()) else { return };
+        match place.checked_sub(1).and_then(|place| self.values.get_mut(usize::from(place))) {
+            Some(value) => *value = node,
+            None => {
+                self.values.push(node);
+                // There are fewer than 255 fields.
+                *place = u8::try_from(self.values.len()).unwrap_or(0);
+            }
         }
     }
 
@@ -72,16 +79,22 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Takes a value to put another in its place.
+    fn take(&mut self, field: Field) -> Option<Node<'a>> {
+        let place = self.places.get(field.position())?.checked_sub(1)?;
+        Some(mem::replace(self.values.get_mut(usize::from(place))?, Node::Bool(false)))
+    }
+
     /// Adds texts to a list, each once.
     pub(super) fn append(&mut self, field: Field, texts: impl IntoIterator<Item = impl Into<Cow<'a, str>>>) {
         let mut texts = texts.into_iter().map(Into::into).filter(|text: &Cow<'a, str>| !text.is_empty()).peekable();
         if texts.peek().is_none() {
             return;
         }
-        let mut list = match self.values.get_mut(field.position()).and_then(Option::take) {
+        let mut list = match self.take(field) {
             Some(Node::List(list)) => list,
             Some(other) => vec![other],
-            None => Vec::new(),
+            None => Vec::with_capacity(4),
         };
         // Looking through a short list costs less than a set; a list of ten thousand needs one.
         let mut many: HashSet<Cow<'a, str>> = HashSet::new();
@@ -102,7 +115,7 @@ impl<'a> Document<'a> {
     }
 
     /// Appends the document as JSON, with the rest of the record and where it came from under `o365`.
-    pub(super) fn write(&self, audit: &Object<'a>, content: &str, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, record: &Audit<'a>, content: &str, out: &mut Vec<u8>) {
         let mut writer = Writer { out, open: Vec::with_capacity(4), is_first: true };
         writer.out.push(b'{');
         let mut fields = Field::ALL.iter().filter_map(|field| Some((field.written()?, self.get(*field)?))).peekable();
@@ -110,10 +123,7 @@ impl<'a> Document<'a> {
             writer.field(field, node);
         }
         writer.enter(&[O365]);
-        if !audit.is_empty() {
-            writer.key("\"audit\":");
-            audit.write(writer.out);
-        }
+        writer.record(record);
         if !content.is_empty() {
             writer.key("\"content\":");
             writer.out.extend_from_slice(content.as_bytes());
@@ -161,6 +171,19 @@ impl Writer<'_> {
         }
     }
 
+    /// What is left of the record, if anything is.
+    fn record(&mut self, record: &Audit<'_>) {
+        const KEY: &str = "\"audit\":";
+        let (start, was_first) = (self.out.len(), self.is_first);
+        self.key(KEY);
+        let before = self.out.len();
+        record.write_rest(self.out);
+        if self.out.len() == before {
+            self.out.truncate(start);
+            self.is_first = was_first;
+        }
+    }
+
     fn key(&mut self, key: &str) {
         if !mem::replace(&mut self.is_first, false) {
             self.out.push(b',');
@@ -172,6 +195,7 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::component::JsonObject;
 
     #[test]
     fn fields_become_nested_objects() {
@@ -182,7 +206,8 @@ mod tests {
         document.set_text(Field::USER_NAME, "\"n");
         document.set_text(Field::O365_LABEL_ID, "l");
         let mut out = Vec::new();
-        document.write(&Object::new(), r#"{"id":"x"}"#, &mut out);
+        let record = JsonObject::parse("{}".into()).unwrap();
+        document.write(&Audit::new(&record), r#"{"id":"x"}"#, &mut out);
         let text = String::from_utf8(out).unwrap();
         let expected = r#"{"event":{"id":"1"},"related":{"user":["a","b"]},"user":{"name":"\"n","target":{"id":7}},"o365":{"content":{"id":"x"},"label":{"id":"l"}}}"#;
         assert_eq!(text, expected);
@@ -191,7 +216,8 @@ mod tests {
     #[test]
     fn an_empty_document_is_an_object() {
         let mut out = Vec::new();
-        Document::new().write(&Object::new(), "", &mut out);
+        let record = JsonObject::parse(r#"{"a":null}"#.into()).unwrap();
+        Document::new().write(&Audit::new(&record), "", &mut out);
         assert_eq!(out, br#"{"o365":{}}"#);
     }
 }

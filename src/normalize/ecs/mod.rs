@@ -109,9 +109,8 @@ fn finish(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>) -> N
     if context.keep_original {
         fields.set_text(F::EVENT_ORIGINAL, record.as_str().trim());
     }
-    let (rest, damages) = audit.into_rest();
-    fields.append(F::ERROR_MESSAGE, damages.sentences());
+    fields.append(F::ERROR_MESSAGE, audit.damages.sentences());
     let mut text = Vec::with_capacity(record.as_bytes().len() * 2 + 512);
-    fields.write(&rest, context.content, &mut text);
-    Normalized { text, time, damages }
+    fields.write(&audit, context.content, &mut text);
+    Normalized { text, time, damages: audit.damages }
 }

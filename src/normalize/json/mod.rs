@@ -1,7 +1,9 @@
 //! JSON on its way from a record to an event: borrowed, never decoded further than a rule needs.
 
 mod node;
+mod pruned;
 mod scan;
 
 pub(crate) use self::node::{Node, Object, Repeated, write_string};
+pub(crate) use self::pruned::write_pruned;
 pub(crate) use self::scan::{Members, decode};

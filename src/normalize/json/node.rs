@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::scan::{Scanner, decode};
 use crate::component::mend_surrogates;
 
-/// Containers nested deeper keep their text. Deeper than anything that Microsoft documents by far.
-const MAX_DEPTH: usize = 64;
+/// Containers nested deeper keep their text: no reader that builds trees goes deeper.
+pub(super) const MAX_DEPTH: usize = 128;
 
 /// Objects with more members than this look for repeated names in a map.
 const MANY_MEMBERS: usize = 24;
