@@ -156,14 +156,11 @@ impl<'a> Audit<'a> {
             }
             return;
         };
-        let (parents, last) = rest.rsplit_once('.').map_or((None, rest), |(parents, last)| (Some(parents), last));
-        let Some(node) = self.parsed_mut(name) else { return };
-        let mut object = node.as_object_mut();
-        for parent in parents.into_iter().flat_map(|parents| parents.split('.')) {
-            object = object.and_then(|object| object.get_mut(parent)).and_then(Node::as_object_mut);
-        }
-        if let Some(object) = object {
-            object.take(last);
+        if let Some(Node::Object(object)) = self.parsed_mut(name)
+            && take_path(object, rest)
+            && let Some(member) = self.find(name)
+        {
+            member.value = Value::Parsed(None);
         }
     }
 
@@ -275,6 +272,21 @@ impl<'a> Audit<'a> {
             Value::Raw(_) => None,
         }
     }
+}
+
+/// Takes a value out, and the objects that have nothing else. Returns whether `object` is empty now.
+fn take_path(object: &mut Object<'_>, path: &str) -> bool {
+    match split_path(path) {
+        (name, None) => drop(object.take(name)),
+        (name, Some(rest)) => {
+            if let Some(Node::Object(inner)) = object.get_mut(name)
+                && take_path(inner, rest)
+            {
+                object.take(name);
+            }
+        }
+    }
+    object.is_empty()
 }
 
 /// The first name of a path, and what comes after the dot.
