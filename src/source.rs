@@ -13,7 +13,7 @@ use crate::{
     activity::Origin,
     collector::{BatchLimits, Collector, CollectorError, CollectorOptions, Limits, Shared, State, Work, maintain},
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
-    config::{EventSchema, Mode, Office365Config, SecretError},
+    config::{EventSchema, Mode, NormalizeConfig, Office365Config, SecretError},
     connection::Connection,
     content::{ContentType, Feed},
     discovery::{
@@ -216,7 +216,8 @@ impl Office365Config {
             EventSchema::Ocsf => Schema::Ocsf,
             EventSchema::Raw => Schema::Raw,
         };
-        NormalizeOptions { schema, keep_original: false, user_agents: true }
+        let NormalizeConfig { keep_original, parse_user_agent, redact_detected_values, .. } = self.normalize;
+        NormalizeOptions { schema, keep_original, user_agents: parse_user_agent, redact: redact_detected_values }
     }
 
     fn collector_options(&self, cx: &SourceContext, mode: RunMode, spool_directory: PathBuf) -> CollectorOptions {

@@ -34,7 +34,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn ecs(record: &str, domain: Option<&str>) -> Value {
-    let normalizer = Normalizer::new(NormalizeOptions { schema: Schema::Ecs, keep_original: false, user_agents: true });
+    let normalizer = Normalizer::new(NormalizeOptions::new(Schema::Ecs));
     let mut members = RecordMembers::default();
     let record = JsonObject::parse_visiting(record.to_owned().into(), |name, raw| members.visit(name, raw)).unwrap();
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();

@@ -101,7 +101,7 @@ impl World {
         for line in read_lines(&self.path("events.ndjson")) {
             let event: serde_json::Value =
                 serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            let seen = times.entry(event["Id"].as_str().unwrap().to_owned()).or_default();
+            let seen = times.entry(event["event"]["id"].as_str().unwrap().to_owned()).or_default();
             *seen += 1;
             repeated += if *seen > 1 { line.len() } else { 0 };
         }

@@ -214,7 +214,7 @@ impl World {
         let mut times = BTreeMap::new();
         for line in fs::read_to_string(self.path("events.ndjson")).unwrap_or_default().lines() {
             let event: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            *times.entry(event["Id"].as_str().unwrap().to_owned()).or_default() += 1;
+            *times.entry(event["event"]["id"].as_str().unwrap().to_owned()).or_default() += 1;
         }
         times
     }

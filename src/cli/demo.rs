@@ -1,5 +1,6 @@
 //! `office365-source demo`: the main job on a simulated Microsoft 365, in one process, with nothing left behind.
 
+mod fields;
 mod report;
 mod show;
 mod webhook;
@@ -18,7 +19,7 @@ use tokio::{
     time::{Instant, interval, sleep},
 };
 
-use self::{report::Report, show::Show, webhook::Hook};
+use self::{fields::Fields, report::Report, show::Show, webhook::Hook};
 use super::{
     args::{DemoArgs, DemoMode},
     exit,
@@ -29,7 +30,7 @@ use crate::{
     Result,
     clock::Clock,
     component::{
-        EventStatus, ExtraContext, GlobalOptions, LogEvent, LogNamespace, ShutdownSignal, SourceConfig, SourceContext,
+        EventStatus, ExtraContext, GlobalOptions, LogNamespace, ShutdownSignal, SourceConfig, SourceContext,
         SourceOutput, SourceSender,
     },
     config::{Format, SourceEntry, parse},
@@ -122,8 +123,9 @@ async fn run(args: &DemoArgs) -> Result<Report> {
         tokio::spawn(async move {
             while let Some(batch) = output.recv().await {
                 for event in &batch.events {
-                    count(&mut lock(&arrived), event);
-                    show.event(event)?;
+                    let fields = Fields::of(event);
+                    count(&mut lock(&arrived), &fields);
+                    show.event(event, &fields)?;
                     event.metadata().update_status(EventStatus::Delivered);
                 }
                 show.flush()?;
@@ -166,11 +168,10 @@ async fn run(args: &DemoArgs) -> Result<Report> {
     Ok(Report::new(&simulated, &simulator, progress.totals(), &stats, lost, missing, twice))
 }
 
-fn count(arrived: &mut BTreeMap<(TenantId, String), u32>, event: &LogEvent) {
-    let record = event.record();
-    let tenant = record.string_member("OrganizationId").and_then(|tenant| tenant.parse().ok());
-    if let (Some(tenant), Some(id)) = (tenant, record.string_member("Id")) {
-        *arrived.entry((tenant, id)).or_default() += 1;
+fn count(arrived: &mut BTreeMap<(TenantId, String), u32>, event: &Fields) {
+    let id = event.text("/event/id");
+    if let (Ok(tenant), false) = (event.text("/organization/id").parse(), id.is_empty()) {
+        *arrived.entry((tenant, id.to_owned())).or_default() += 1;
     }
 }
 

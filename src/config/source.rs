@@ -10,6 +10,7 @@ use super::{
     duration::HumanDuration,
     limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig},
     network::{ProxyConfig, TlsConfig},
+    normalize::NormalizeConfig,
     secret::SecretRef,
     webhook::WebhookConfig,
 };
@@ -43,7 +44,6 @@ pub struct Office365Config {
 
     /// The form of the events.
     #[serde(default)]
-    #[schemars(example = EventSchema::Ocsf)]
     pub schema: EventSchema,
 
     /// How far back the first run of a content type begins, at most "7d": the API holds no more.
@@ -77,6 +77,10 @@ pub struct Office365Config {
     #[serde(default)]
     #[schemars(example = [TenantConfig::example()])]
     pub tenants: Vec<TenantConfig>,
+
+    /// What becomes of a record on its way to an event, apart from its schema.
+    #[serde(default)]
+    pub normalize: NormalizeConfig,
 
     /// How content is found in mode "poll".
     #[serde(default)]
@@ -234,6 +238,7 @@ impl Office365Config {
             token_path: None,
             auth,
             tenants,
+            normalize: NormalizeConfig::default(),
             poll: PollConfig::default(),
             webhook: WebhookConfig::default(),
             request: RequestConfig::default(),

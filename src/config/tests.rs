@@ -32,7 +32,7 @@ mode = "poll"
 cloud = "enterprise"
 content_types = ["Audit.AzureActiveDirectory", "audit.exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
 publisher_identifier = "c3f0a9b4-0d84-4a51-8f5c-7f6d3c1e2b90"
-schema = "raw"
+schema = "ecs"
 start_from = "24h"
 token_path = "/oauth2/v2.0/token"
 
@@ -43,6 +43,12 @@ client_secret = { env = "M365_CLIENT_SECRET" }
 [[sources.m365.tenants]]
 id = "6a98b5da-7b3c-4486-bb0b-66a048c6da62"
 domain = "contoso.com"
+
+[sources.m365.normalize]
+keep_original = false
+parse_user_agent = true
+resolve_sensitive_types = true
+redact_detected_values = true
 
 [sources.m365.poll]
 interval_secs = 60
@@ -181,6 +187,8 @@ fn what_is_left_out_has_its_documented_default() {
     let source = source(&config);
     assert_eq!((source.poll.interval_secs, source.poll.overlap_secs), (60, 3_600));
     assert_eq!(source.content_types.len(), 4);
+    assert_eq!(source.schema, EventSchema::Ecs);
+    assert!(source.normalize.redact_detected_values && !source.normalize.keep_original);
     assert_eq!(source.publisher_identifier().to_string(), TENANT);
     assert_eq!(source.effective_cloud(), Cloud::Enterprise);
     assert!(source.acknowledgements.or(config.acknowledgements).enabled());
@@ -199,11 +207,17 @@ fn a_bad_value_is_told_with_its_path_and_what_to_write() {
         (at("mode"), json!(7), "sources.m365.mode", &["Write mode = \"poll\" or mode = \"webhook\""]),
         (
             at("schema"),
-            json!("ecs"),
+            json!("esc"),
             "sources.m365.schema",
-            &["\"ecs\" is not available in this version", "Write schema = \"raw\""],
+            &["did you mean \"ecs\"?", "schema = \"ocsf\"", "schema = \"raw\""],
         ),
-        (at("schema"), json!("ocsf"), "sources.m365.schema", &["not available", "schema = \"raw\""]),
+        (
+            at("normalize"),
+            json!({ "keep_original": "no" }),
+            "sources.m365.normalize.keep_original",
+            &["true or false is expected"],
+        ),
+        (at("normalize"), json!({ "keep_orignal": true }), "sources.m365.normalize.keep_orignal", &["`keep_original`"]),
         (at("cloud"), json!("gcc-high"), "sources.m365.cloud", &["did you mean \"gcc_high\"?", "cloud = \"dod\""]),
         (at("content_types"), json!([]), "sources.m365.content_types", &["is empty"]),
         (
@@ -579,13 +593,12 @@ fn all_wrong_values_are_told_at_once() {
 fn all_broken_rules_are_told_at_once() {
     let errors = errors_of(&[
         ("/sources/m365/start_from", json!("8d")),
-        ("/sources/m365/schema", json!("ecs")),
         ("/sources/m365/poll", json!({ "interval_secs": 0, "overlap_secs": 100_000 })),
         ("/sinks/out/inputs", json!(["m365", "nobody"])),
         ("/data_dir", json!("")),
     ]);
-    assert_eq!(errors.iter().count(), 6, "{errors}");
-    assert_eq!(errors.to_string().lines().count(), 6, "{errors}");
+    assert_eq!(errors.iter().count(), 5, "{errors}");
+    assert_eq!(errors.to_string().lines().count(), 5, "{errors}");
 }
 
 #[test]
@@ -769,7 +782,7 @@ proptest! {
     }
 
     #[test]
-    fn any_value_at_any_key_is_an_answer(key in "mode|auth|tenants|poll|webhook|start_from|endpoint|proxy|content_types", value in any_json()) {
+    fn any_value_at_any_key_is_an_answer(key in "mode|auth|tenants|normalize|poll|webhook|start_from|endpoint|proxy|content_types", value in any_json()) {
         let _ = parse(&with(&[(&format!("/sources/m365/{key}"), value)]), Format::Json);
     }
 }

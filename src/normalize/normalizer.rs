@@ -25,8 +25,17 @@ pub struct NormalizeOptions {
     pub schema: Schema,
     /// Whether events carry the record's text: `event.original` in ECS, `raw_data` in OCSF.
     pub keep_original: bool,
-    /// Whether user agents are parsed. Without the feature `user-agent` they never are.
+    /// Whether the parts of user agents are told apart, in builds with the feature `user-agent`.
     pub user_agents: bool,
+    /// Whether the values that data loss prevention has detected are replaced before anything is made of a record.
+    pub redact: bool,
+}
+
+impl NormalizeOptions {
+    /// The defaults of a configuration with this schema.
+    pub const fn new(schema: Schema) -> Self {
+        Self { schema, keep_original: false, user_agents: true, redact: true }
+    }
 }
 
 /// Makes events of records.

@@ -62,8 +62,7 @@ mod tests {
         let mut members = RecordMembers::default();
         let record = JsonObject::parse_visiting(text.into(), |name, raw| members.visit(name, raw)).unwrap();
         let origin = Origin::new(&Arc::new("m365".into()), domain, &content);
-        let normalizer =
-            Normalizer::new(NormalizeOptions { schema: Schema::Raw, keep_original: false, user_agents: true });
+        let normalizer = Normalizer::new(NormalizeOptions::new(Schema::Raw));
         let (event, damages) = normalizer.event(record, &members, &origin, content.created);
         assert!(damages.is_empty());
         (event, members)

@@ -5,6 +5,7 @@ use std::{
     io::{self, BufWriter, IsTerminal, Stdout, Write},
 };
 
+use super::fields::Fields;
 use crate::{cli::args::DemoArgs, component::LogEvent};
 
 /// How many lines a workload gets.
@@ -38,24 +39,23 @@ impl Show {
         }
     }
 
-    pub(super) fn event(&mut self, event: &LogEvent) -> io::Result<()> {
+    pub(super) fn event(&mut self, event: &LogEvent, fields: &Fields) -> io::Result<()> {
         if self.json {
             self.buffer.clear();
             event.write_json(&mut self.buffer);
             self.buffer.push(b'\n');
             return self.out.write_all(&self.buffer);
         }
-        if self.in_full && event.record().string_member("Operation").as_deref() == Some("Add application.") {
+        if self.in_full && fields.text("/event/action") == "Add application." {
             self.in_full = false;
-            let tree: serde_json::Value = serde_json::from_str(&event.to_json())?;
-            self.last = format!("{tree:#}");
+            self.last = fields.in_full();
             return Ok(());
         }
-        let shown = self.shown.entry(event.record().string_member("Workload").unwrap_or_default()).or_default();
+        let shown = self.shown.entry(fields.text("/event/provider").to_owned()).or_default();
         if self.lines_left > 0 && *shown < PER_WORKLOAD {
             *shown += 1;
             self.lines_left -= 1;
-            self.line(event)?;
+            self.line(event, fields)?;
             if self.lines_left == 0 {
                 writeln!(self.out, "… (all of them with --json)\n\n{}", self.last)?;
             }
@@ -67,11 +67,9 @@ impl Show {
         self.out.flush()
     }
 
-    fn line(&mut self, event: &LogEvent) -> io::Result<()> {
-        let record = event.record();
-        let member = |name| record.string_member(name).unwrap_or_default();
+    fn line(&mut self, event: &LogEvent, fields: &Fields) -> io::Result<()> {
         let time = event.timestamp().map_or_else(String::new, |time| time.format("%H:%M:%S").to_string());
-        let failed = member("ResultStatus").eq_ignore_ascii_case("failed") || member("Operation").contains("Failed");
+        let failed = fields.text("/event/outcome") == "failure";
         let (dim, strong, end) = match (self.colours, failed) {
             (false, _) => ("", "", ""),
             (true, false) => ("\x1b[2m", "\x1b[36m", "\x1b[0m"),
@@ -80,10 +78,10 @@ impl Show {
         writeln!(
             self.out,
             "{dim}{time:8}{end} {:24} {strong}{:32}{end} {:30} {dim}{}{end}",
-            member("Workload"),
-            member("Operation"),
-            member("UserId"),
-            member("ClientIP"),
+            fields.text("/event/provider"),
+            fields.text("/event/action"),
+            fields.text("/user/id"),
+            fields.text("/client/address"),
         )
     }
 }
