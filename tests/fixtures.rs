@@ -38,7 +38,7 @@ fn ecs(record: &str, domain: Option<&str>) -> Value {
     let mut members = RecordMembers::default();
     let record = JsonObject::parse_visiting(record.to_owned().into(), |name, raw| members.visit(name, raw)).unwrap();
     let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-    let (event, _) = normalizer.event(record, &members, &Origin::outside(domain), now);
+    let event = normalizer.event(record, &members, &Origin::outside(domain), now).event;
     serde_json::from_str(&event.to_json()).unwrap()
 }
 

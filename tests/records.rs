@@ -43,8 +43,9 @@ fn event(schema: Schema, record: &str) -> (LogEvent, Damages) {
     let mut members = RecordMembers::default();
     let (record, _) =
         JsonObject::parse_repairing(record.to_owned().into(), |name, raw| members.visit(name, raw)).unwrap();
-    let normalizer = Normalizer::new(NormalizeOptions { schema, keep_original: false, user_agents: true });
-    normalizer.event(record, &members, &Origin::outside(Some("contoso.com")), now())
+    let normalizer = Normalizer::new(NormalizeOptions::new(schema));
+    let made = normalizer.event(record, &members, &Origin::outside(Some("contoso.com")), now());
+    (made.event, made.damages)
 }
 
 fn tree(event: &LogEvent) -> Value {

@@ -63,9 +63,9 @@ fuzz_target!(|data: &[u8]| {
         let Ok(record) = read_record(Bytes::copy_from_slice(data)) else { return };
         // Raw events keep what a record repeats.
         let is_strict = schema != Schema::Raw;
-        let normalizer = Normalizer::new(NormalizeOptions { schema, keep_original: true, user_agents: false });
+        let normalizer = Normalizer::new(NormalizeOptions { keep_original: true, ..NormalizeOptions::new(schema) });
         let origin = Origin::outside(Some("contoso.com"));
-        let (event, _) = normalizer.event(record.object, &record.members, &origin, DateTime::UNIX_EPOCH);
+        let event = normalizer.event(record.object, &record.members, &origin, DateTime::UNIX_EPOCH).event;
         let text = event.to_json();
         assert!(!text.contains('\n'));
         match serde_json::from_str::<Strict>(&text) {

@@ -17,7 +17,7 @@ use crate::{
     activity::{ActivityError, Failure},
     component::{BatchNotifier, LogEvent},
     ledger::{BlobKey, Claim, EventKey},
-    normalize::Origin,
+    normalize::{Made, Origin},
     telemetry,
 };
 
@@ -129,7 +129,11 @@ impl<'a> Emission<'a> {
                 Some(key) => boarded.next() == Some(true) && !delivered.contains(&key),
             };
             if is_new {
-                let (event, damages) = shared.normalizer.event(record.object, &record.members, &self.origin, now);
+                let Made { event, damages, redacted } =
+                    shared.normalizer.event(record.object, &record.members, &self.origin, now);
+                if redacted {
+                    telemetry::record_redacted(self.key);
+                }
                 if !damages.is_empty() {
                     telemetry::record_damaged(self.key, &damages);
                 }
@@ -149,10 +153,9 @@ impl<'a> Emission<'a> {
         Ok(Some(Ready { events, bytes: batch.bytes, flight }))
     }
 
-    /// How many times a record's bytes its event takes. Raw events share the body's; others are about twice as long, and
-    /// are made while the body is still there.
+    /// How many times its bytes a record takes until its event is acknowledged: events are made while the body is there.
     fn footprint(&self) -> usize {
-        if self.shared.normalizer.copies() { 3 } else { 1 }
+        self.shared.normalizer.footprint(self.key.feed.content_type)
     }
 
     async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {

@@ -9,13 +9,14 @@ mod normalizer;
 mod origin;
 mod raw;
 mod record_types;
+mod redact;
 mod time;
 mod user_agent;
 
 pub(crate) use self::normalizer::{Context, Normalized};
 pub use self::{
     damage::{Damage, Damages},
-    normalizer::{NormalizeOptions, Normalizer, Schema},
+    normalizer::{Made, NormalizeOptions, Normalizer, Schema},
     origin::{Origin, SOURCE_TYPE},
     raw::RecordMembers,
     record_types::{RECORD_TYPES, record_type_name},

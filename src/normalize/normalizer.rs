@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Damages, Origin, RecordMembers, ecs, raw, user_agent::UserAgents};
-use crate::component::{JsonObject, LogEvent};
+use super::{Damages, Origin, RecordMembers, ecs, raw, redact::redact, user_agent::UserAgents};
+use crate::{
+    component::{JsonObject, LogEvent},
+    content::ContentType,
+};
 
 /// The form of events.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,6 +39,17 @@ impl NormalizeOptions {
     pub const fn new(schema: Schema) -> Self {
         Self { schema, keep_original: false, user_agents: true, redact: true }
     }
+}
+
+/// What was made of a record.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// Its event.
+    pub event: LogEvent,
+    /// What of it could not be read.
+    pub damages: Damages,
+    /// Whether it held values that data loss prevention had detected, which were replaced.
+    pub redacted: bool,
 }
 
 /// Makes events of records.
@@ -88,25 +102,28 @@ impl Normalizer {
         Self { options, user_agents: wanted.then(|| Arc::new(UserAgents::new())) }
     }
 
-    /// Whether events have text of their own instead of sharing the record's.
-    pub fn copies(&self) -> bool {
-        self.options.schema != Schema::Raw
+    /// About how many times the bytes of a record are needed while its event is there, the record's own included. Raw events
+    /// share the record's bytes, unless something in it was redacted; others are about twice as long.
+    pub fn footprint(&self, content_type: ContentType) -> usize {
+        let NormalizeOptions { schema, keep_original, redact, .. } = self.options;
+        let redacted = usize::from(redact && content_type == ContentType::Dlp);
+        match schema {
+            Schema::Raw => 1 + redacted,
+            Schema::Ecs | Schema::Ocsf => 3 + redacted + if keep_original { 2 } else { 0 },
+        }
     }
 
-    /// The event of a record, made at `now`, and what of the record could not be read. Every record makes an event.
-    pub fn event(
-        &self,
-        record: JsonObject,
-        members: &RecordMembers,
-        origin: &Origin,
-        now: DateTime<Utc>,
-    ) -> (LogEvent, Damages) {
+    /// The event of a record, made at `now`. Every record makes an event.
+    pub fn event(&self, record: JsonObject, members: &RecordMembers, origin: &Origin, now: DateTime<Utc>) -> Made {
+        let without_values = if self.options.redact { redact(&record) } else { None };
+        let redacted = without_values.is_some();
+        let record = without_values.unwrap_or(record);
         let (mut event, damages) = match self.mapped(&record, origin, now) {
             Some((event, damages)) => (event, damages),
             None => (raw::event(record, members, origin), Damages::default()),
         };
         *event.metadata_mut() = origin.metadata.clone();
-        (event, damages)
+        Made { event, damages, redacted }
     }
 
     /// The event in a schema other than raw.

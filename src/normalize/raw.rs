@@ -48,7 +48,7 @@ mod tests {
     use super::*;
     use crate::{
         content::{ContentRef, ContentType, Feed, TenantId},
-        normalize::{NormalizeOptions, Normalizer, Schema},
+        normalize::{Made, NormalizeOptions, Normalizer, Schema},
     };
 
     fn event(text: &'static str, domain: Option<&str>) -> (LogEvent, RecordMembers) {
@@ -63,8 +63,8 @@ mod tests {
         let record = JsonObject::parse_visiting(text.into(), |name, raw| members.visit(name, raw)).unwrap();
         let origin = Origin::new(&Arc::new("m365".into()), domain, &content);
         let normalizer = Normalizer::new(NormalizeOptions::new(Schema::Raw));
-        let (event, damages) = normalizer.event(record, &members, &origin, content.created);
-        assert!(damages.is_empty());
+        let Made { event, damages, redacted } = normalizer.event(record, &members, &origin, content.created);
+        assert!(damages.is_empty() && !redacted);
         (event, members)
     }
 

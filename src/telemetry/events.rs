@@ -164,6 +164,15 @@ pub fn record_damaged(key: &BlobKey, damages: &Damages) {
     );
 }
 
+/// A record held values that data loss prevention had detected; its event does not.
+pub fn record_redacted(key: &BlobKey) {
+    counter!("office365_redacted_records_total").increment(1);
+    trace!(
+        message = "Detected values of a record were redacted.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id
+    );
+}
+
 /// Something follows the array of a blob.
 pub fn trailing_bytes(key: &BlobKey, bytes: u64) {
     counter!("office365_trailing_bytes_total").increment(bytes);

@@ -6,4 +6,4 @@ mod scan;
 
 pub(crate) use self::node::{Node, Object, Repeated, write_string};
 pub(crate) use self::pruned::write_pruned;
-pub(crate) use self::scan::{Members, decode};
+pub(crate) use self::scan::{Members, Scanner, decode};

@@ -9,18 +9,24 @@ use memchr::memchr2;
 
 /// A place in valid JSON text. On text that is not valid after all, it ends early; it never panics.
 #[derive(Clone, Debug)]
-pub(super) struct Scanner<'a> {
+pub(crate) struct Scanner<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl<'a> Scanner<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
+    /// The beginning of `text`.
+    pub(crate) const fn new(text: &'a str) -> Self {
         Self { text, at: 0 }
     }
 
+    /// How many bytes lie before this place.
+    pub(crate) const fn position(&self) -> usize {
+        self.at
+    }
+
     /// The next byte that is no white space, without consuming it.
-    pub(super) fn peek(&mut self) -> Option<u8> {
+    pub(crate) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(byte) = bytes.get(self.at) {
             match byte {
@@ -32,14 +38,14 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes the next byte if it is `expected`.
-    pub(super) fn eat(&mut self, expected: u8) -> bool {
+    pub(crate) fn eat(&mut self, expected: u8) -> bool {
         let found = self.peek() == Some(expected);
         self.at += usize::from(found);
         found
     }
 
     /// Consumes a string with its quotes.
-    pub(super) fn string(&mut self) -> &'a str {
+    pub(crate) fn string(&mut self) -> &'a str {
         self.peek();
         let start = self.at;
         self.skip_string();
@@ -47,7 +53,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Consumes any value.
-    pub(super) fn value(&mut self) -> &'a str {
+    pub(crate) fn value(&mut self) -> &'a str {
         let first = self.peek();
         let start = self.at;
         match first {

@@ -1,0 +1,250 @@
+//! Takes out of a record what data loss prevention has detected: card numbers, passwords, and the text around them.
+//!
+//! Microsoft's schema has them in clear, as `SensitiveInformationDetections.DetectedValues`: a list of `Name` (what was
+//! detected) and `Value` (its surroundings). This comes before everything else that is done with a record, so that no schema
+//! and no kept original has them. When in doubt, it takes out too much.
+
+mod token;
+
+use std::{borrow::Cow, collections::HashSet};
+
+use memchr::{memchr2_iter, memmem};
+use serde::de::IgnoredAny;
+
+use self::token::{Token, Tokens};
+use super::json::{decode, write_string};
+use crate::component::{JsonObject, mend_surrogates};
+
+/// The name of the member whose content is taken out; compared without regard to case.
+const NAME: &str = "DetectedValues";
+
+/// What stands in the place of what was taken out, as JSON.
+const REDACTED: &str = r#""[redacted]""#;
+
+/// How deep in strings within strings the name is looked for. What is escaped more often is taken out unseen: looking at it
+/// could take longer than it is worth.
+const DEEPEST: usize = 8;
+
+/// A record without what was detected; `None` if nothing was, which costs one search.
+///
+/// Within a member of the name, at any depth and also in JSON within strings, every string and every number becomes
+/// `[redacted]`. So does a string that has the name in it and is no JSON. All other bytes stay as they are.
+pub(super) fn redact(record: &JsonObject) -> Option<JsonObject> {
+    let text = record.as_str();
+    if !may_have_name(text) {
+        return None;
+    }
+    let rewritten = rewrite(text, 0)?;
+    // JSON stays JSON when strings and numbers in it are replaced by strings.
+    JsonObject::written(rewritten.into_bytes()).ok()
+}
+
+/// Whether the name may be somewhere in JSON text, at whatever depth of strings within strings.
+fn may_have_name(text: &str) -> bool {
+    has_name(text) || escapes_hide_letters(text)
+}
+
+/// Whether the name is in a text, in any case.
+fn has_name(text: &str) -> bool {
+    // `v` is the rarest of its letters.
+    const V: usize = 8;
+    let bytes = text.as_bytes();
+    memchr2_iter(b'v', b'V', bytes).any(|at| {
+        at.checked_sub(V)
+            .and_then(|start| bytes.get(start..start + NAME.len()))
+            .is_some_and(|found| found.eq_ignore_ascii_case(NAME.as_bytes()))
+    })
+}
+
+/// Whether there are escapes such as `\u0044` of which the name, or another such escape, could be made. Nobody writes those
+/// without a purpose. Escapes of other characters, such as `\u0026` and `\u003c`, are everyday.
+fn escapes_hide_letters(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memmem::find_iter(bytes, br"\u00").any(|at| {
+        let code = text.get(at + 4..at + 6).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        code.is_some_and(|code| code == b'\\' || code.is_ascii_alphanumeric())
+    })
+}
+
+/// Whether a member of this name holds what was detected. Names may have a path before them.
+fn is_name(name: &str) -> bool {
+    let name = name.trim_ascii_end().as_bytes();
+    name.len()
+        .checked_sub(NAME.len())
+        .and_then(|start| name.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(NAME.as_bytes()))
+}
+
+/// JSON text without what was detected; `None` if nothing was. It stands in so many strings within strings.
+fn rewrite(text: &str, depth: usize) -> Option<String> {
+    let pairs = pairs(text);
+    let mut out = Output { text, copied: 0, rewritten: String::new() };
+    let mut open: Vec<Container> = Vec::new();
+    let mut containers = 0;
+    // Whether the value that comes next is to be taken out.
+    let mut taken = false;
+    for (token, span) in Tokens::new(text) {
+        let within = open.last().is_some_and(|container| container.taken);
+        match token {
+            Token::Open => {
+                open.push(Container { taken: taken || within, is_pair: pairs.contains(&containers), unknown: 0 });
+                containers += 1;
+            }
+            Token::Close => drop(open.pop()),
+            Token::Name(raw) => {
+                let name = content_of(raw);
+                if let Some(container) = open.last_mut() {
+                    taken = name.as_deref().is_none_or(is_name)
+                        || (container.is_pair && name.as_deref().is_some_and(is_value));
+                    if container.taken && !name.is_some_and(|name| is_documented(&name)) {
+                        out.replace(span, &container.unknown_name());
+                    }
+                }
+                continue;
+            }
+            Token::String(_) | Token::Number if taken || within => out.replace(span, REDACTED),
+            Token::String(raw) => {
+                if let Some(rewritten) = rewrite_string(raw, depth) {
+                    out.replace(span, &rewritten);
+                }
+            }
+            Token::Number | Token::Literal => {}
+        }
+        taken = false;
+    }
+    out.finish()
+}
+
+/// An object or array that is being read.
+struct Container {
+    taken: bool,
+    /// Whether it is an object that gives the name in a member and the content in another.
+    is_pair: bool,
+    /// How many members have had a name that could be a detected value itself.
+    unknown: usize,
+}
+
+impl Container {
+    /// The next name for a member whose own name is taken out; each is another, as names are within an object.
+    fn unknown_name(&mut self) -> String {
+        self.unknown += 1;
+        if self.unknown == 1 { REDACTED.to_owned() } else { format!("\"[redacted {}]\"", self.unknown) }
+    }
+}
+
+/// The members that Microsoft documents for a detected value. Under any other name there could be anything, also in the name.
+fn is_documented(name: &str) -> bool {
+    ["Name", "Value"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether this is the member of a name and value that has the value, such as `Value` or `NewValue`.
+fn is_value(name: &str) -> bool {
+    name.len().checked_sub(5).and_then(|start| name.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case("value"))
+}
+
+/// Which objects, counted with the arrays in the order of the text, have a member `Name` that says the name.
+fn pairs(text: &str) -> HashSet<usize> {
+    let mut pairs = HashSet::new();
+    let (mut open, mut containers) = (Vec::new(), 0);
+    let mut names_it = false;
+    for (token, _) in Tokens::new(text) {
+        match token {
+            Token::Open => {
+                open.push(containers);
+                containers += 1;
+            }
+            Token::Close => drop(open.pop()),
+            Token::Name(raw) => {
+                names_it = content_of(raw).is_some_and(|name| name.eq_ignore_ascii_case("name"));
+                continue;
+            }
+            Token::String(raw) if names_it && content_of(raw).is_none_or(|name| is_name(&name)) => {
+                pairs.extend(open.last());
+            }
+            Token::String(_) | Token::Number | Token::Literal => {}
+        }
+        names_it = false;
+    }
+    pairs
+}
+
+/// The content of a string, also of one with half a surrogate pair; `None` if it cannot be read even so.
+fn content_of(raw: &str) -> Option<Cow<'_, str>> {
+    decode(raw).or_else(|| decode(&mend_surrogates(raw)).map(|name| Cow::Owned(name.into_owned())))
+}
+
+/// A string without what was detected, as JSON; `None` if nothing was.
+fn rewrite_string(raw: &str, depth: usize) -> Option<String> {
+    if !may_have_name(raw) {
+        return None;
+    }
+    let Some(content) = content_of(raw).filter(|_| depth < DEEPEST) else { return Some(REDACTED.to_owned()) };
+    if serde_json::from_str::<IgnoredAny>(&content).is_ok() {
+        let mut out = Vec::new();
+        write_string(&rewrite(&content, depth + 1)?, &mut out);
+        return String::from_utf8(out).ok();
+    }
+    may_show_name(content).then(|| REDACTED.to_owned())
+}
+
+/// Whether text that is no JSON has the name in it, however it is escaped.
+fn may_show_name(mut text: Cow<'_, str>) -> bool {
+    for _ in 0..DEEPEST {
+        if has_name(&text) {
+            return true;
+        }
+        if !escapes_hide_letters(&text) {
+            return false;
+        }
+        text = Cow::Owned(unescape_once(&text));
+    }
+    true
+}
+
+/// Replaces escapes of ASCII characters by the characters.
+fn unescape_once(text: &str) -> String {
+    let mut parts = text.split(r"\u00");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(u8::is_ascii) {
+            Some(code) => {
+                out.push(char::from(code));
+                out.push_str(part.get(2..).unwrap_or_default());
+            }
+            None => {
+                out.push_str(r"\u00");
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
+/// Text of which pieces are replaced.
+struct Output<'a> {
+    text: &'a str,
+    /// Up to here the text is in the output.
+    copied: usize,
+    rewritten: String,
+}
+
+impl Output<'_> {
+    fn replace(&mut self, span: std::ops::Range<usize>, with: &str) {
+        self.rewritten.push_str(self.text.get(self.copied..span.start).unwrap_or_default());
+        self.rewritten.push_str(with);
+        self.copied = span.end;
+    }
+
+    /// The whole text; `None` if nothing was replaced.
+    fn finish(mut self) -> Option<String> {
+        if self.copied == 0 {
+            return None;
+        }
+        self.rewritten.push_str(self.text.get(self.copied..).unwrap_or_default());
+        Some(self.rewritten)
+    }
+}
+
+#[cfg(test)]
+#[path = "redact_tests.rs"]
+mod tests;
