@@ -26,6 +26,7 @@ const CODES: &[&str] = &[
     "TargetYammerUserId",
     "YammerNetworkId",
     "ListBaseType",
+    "ErrorNumber",
 ];
 
 /// Sizes and durations that also come as strings or with a fraction of zero.
