@@ -9,6 +9,7 @@
 //! - What was changed without an old value, or is only named, stays in `o365.audit.ModifiedProperties`.
 
 mod categories;
+mod cloud_apps;
 mod common;
 mod copilot;
 mod dlp;
@@ -52,6 +53,7 @@ pub const FAMILIES: &[Family] = &[
     sharepoint::FAMILY,
     teams::FAMILY,
     security::FAMILY,
+    cloud_apps::FAMILY,
     dlp::FAMILY,
     threat_intelligence::FAMILY,
     viva_engage::FAMILY,
