@@ -148,7 +148,7 @@ fn each_leaf(value: &Value, each: &mut impl FnMut(&str)) {
     match value {
         Value::Array(list) => list.iter().for_each(|value| each_leaf(value, each)),
         Value::Object(map) => {
-            map.iter().filter(|(name, _)| *name != "Name").for_each(|(_, value)| each_leaf(value, each))
+            map.iter().filter(|(name, _)| *name != "Name").for_each(|(_, value)| each_leaf(value, each));
         }
         Value::String(text) => each(text),
         _ => {}

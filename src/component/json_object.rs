@@ -144,9 +144,10 @@ impl JsonObject {
     /// When the record is no JSON object even so.
     pub fn parse_repairing(text: Bytes, visit: impl FnMut(&str, &str)) -> Result<(Self, Repair), InvalidRecord> {
         let mut repair = Repair::default();
-        let text = ByteString::try_from(text.clone()).unwrap_or_else(|_| {
+        let bytes = text.clone();
+        let text = ByteString::try_from(text).unwrap_or_else(|_| {
             repair.invalid_utf8 = true;
-            ByteString::from(String::from_utf8_lossy(&text).into_owned())
+            ByteString::from(String::from_utf8_lossy(&bytes).into_owned())
         });
         let lone = lone_surrogates(text.as_bytes());
         repair.lone_surrogates = lone.len();

@@ -59,17 +59,14 @@ impl<'a> Audit<'a> {
                 places.get(&name).copied()
             };
             let value = Value::Raw(raw);
-            match known.and_then(|at| members.get_mut(at)) {
-                Some(known) => {
-                    damages.add(name.into_owned(), Damage::RepeatedName);
-                    known.value = value;
+            if let Some(known) = known.and_then(|at| members.get_mut(at)) {
+                damages.add(name.into_owned(), Damage::RepeatedName);
+                known.value = value;
+            } else {
+                if !places.is_empty() {
+                    places.insert(name.clone(), members.len());
                 }
-                None => {
-                    if !places.is_empty() {
-                        places.insert(name.clone(), members.len());
-                    }
-                    members.push(Member { tag, name, value, moved: false });
-                }
+                members.push(Member { tag, name, value, moved: false });
             }
         };
         match record.members() {
@@ -77,7 +74,9 @@ impl<'a> Audit<'a> {
             None => Members::of(record.as_str()).for_each(|(name, raw)| add(name, raw)),
         }
         let mut tags = [0; 4];
-        members.iter().for_each(|member| set_bit(&mut tags, member.tag));
+        for member in &members {
+            set_bit(&mut tags, member.tag);
+        }
         Self { members, tags, damages }
     }
 
@@ -191,13 +190,12 @@ impl<'a> Audit<'a> {
     /// Adds or replaces a member.
     pub(crate) fn set(&mut self, name: &'static str, node: Node<'a>) {
         let value = Value::Parsed(Some(node));
-        match self.find(name) {
-            Some(member) => (member.value, member.moved) = (value, false),
-            None => {
-                let tag = tag(name);
-                set_bit(&mut self.tags, tag);
-                self.members.push(Member { tag, name: Cow::Borrowed(name), value, moved: false });
-            }
+        if let Some(member) = self.find(name) {
+            (member.value, member.moved) = (value, false);
+        } else {
+            let tag = tag(name);
+            set_bit(&mut self.tags, tag);
+            self.members.push(Member { tag, name: Cow::Borrowed(name), value, moved: false });
         }
     }
 

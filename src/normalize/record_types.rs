@@ -3,7 +3,7 @@
 //! Source: the table `AuditLogRecordType` of the Office 365 Management Activity API schema (learn.microsoft.com/office/
 //! office-365-management-api/office-365-management-activity-api-schema), commit 8a539d33 of its repository. Four names are those that
 //! security content knows: 12 `Sway` (not in the table), 22 `Yammer` (there: Viva Engage), 44 `WorkplaceAnalytics` (there:
-//! VivaInsights), 216 without its blank.
+//! `VivaInsights`), 216 without its blank.
 
 /// The name of a record type; `None` for ids that Microsoft does not document.
 pub fn record_type_name(id: i64) -> Option<&'static str> {

@@ -50,13 +50,12 @@ impl<'a> Document<'a> {
     /// Sets a field, whatever it had.
     pub(super) fn set(&mut self, field: Field, node: Node<'a>) {
         let Some(place) = self.places.get_mut(field.position()) else { return };
-        match place.checked_sub(1).and_then(|place| self.values.get_mut(usize::from(place))) {
-            Some(value) => *value = node,
-            None => {
-                self.values.push(node);
-                // There are fewer than 255 fields.
-                *place = u8::try_from(self.values.len()).unwrap_or(0);
-            }
+        if let Some(value) = place.checked_sub(1).and_then(|place| self.values.get_mut(usize::from(place))) {
+            *value = node;
+        } else {
+            self.values.push(node);
+            // There are fewer than 255 fields.
+            *place = u8::try_from(self.values.len()).unwrap_or(0);
         }
     }
 

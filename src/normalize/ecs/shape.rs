@@ -59,7 +59,7 @@ pub(super) fn shape(mapping: &mut Mapping<'_>) {
     for name in EMBEDDED {
         record.change(name, |node, damages| embedded(node, name, Repeated::Last, damages));
     }
-    record.change("ExtendedProperties", additional_details);
+    record.change("ExtendedProperties", |node, damages| Some(additional_details(node, damages)));
     for name in ["Actor", "Target"] {
         record.change(name, |node, _| Some(each(node, |object| retype(object, "Type"))));
     }
@@ -190,7 +190,7 @@ fn embedded<'a>(node: Node<'a>, name: &'static str, repeated: Repeated, damages:
     }
 }
 
-fn additional_details<'a>(mut node: Node<'a>, damages: &mut Damages) -> Option<Node<'a>> {
+fn additional_details<'a>(mut node: Node<'a>, damages: &mut Damages) -> Node<'a> {
     const NAME: &str = "additionalDetails";
     if let Some(properties) = node.as_object_mut()
         && let Some(details) = properties.take(NAME)
@@ -198,7 +198,7 @@ fn additional_details<'a>(mut node: Node<'a>, damages: &mut Damages) -> Option<N
     {
         properties.set(NAME, details);
     }
-    Some(node)
+    node
 }
 
 /// `Data` of alerts: JSON in a string. All of it goes to `Data.flattened`; its short keys, which are the same in all alerts,
@@ -254,13 +254,13 @@ fn retime(object: &mut Object<'_>, name: &str, path: &'static str, damages: &mut
 /// A time as ECS writes times; what is none stays as it came.
 fn time<'a>(node: Node<'a>, field: &str, damages: &mut Damages) -> Node<'a> {
     let Some(text) = scalar_text(&node).filter(|text| !is_absent(text)) else { return node };
-    match parse_time(&text) {
-        Some(time) => Node::Time(time),
-        None => {
+    parse_time(&text).map_or_else(
+        || {
             damages.add(field.to_owned(), Damage::InvalidTime);
             node
-        }
-    }
+        },
+        Node::Time,
+    )
 }
 
 fn alert_links(node: Node<'_>) -> Node<'_> {

@@ -239,7 +239,7 @@ impl<'a> FromIterator<(Cow<'a, str>, Node<'a>)> for Object<'a> {
 /// Appends a JSON string.
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     // Hardly any string has something to escape, and this look at all bytes of one is cheap.
-    if text.bytes().fold(true, |plain, byte| plain & (byte >= b' ') & (byte != b'"') & (byte != b'\\')) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
         out.push(b'"');
         out.extend_from_slice(text.as_bytes());
         out.push(b'"');
