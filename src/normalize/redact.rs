@@ -206,13 +206,15 @@ fn unescape_once(text: &str) -> String {
     let mut parts = text.split(r"\u00");
     let mut out = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        if let Some(code) = part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(u8::is_ascii) {
+        let code = part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()).filter(u8::is_ascii);
+        let rest = if let Some(code) = code {
             out.push(char::from(code));
-            out.push_str(part.get(2..).unwrap_or_default());
+            part.get(2..).unwrap_or_default()
         } else {
             out.push_str(r"\u00");
-            out.push_str(part);
-        }
+            part
+        };
+        out.push_str(rest);
     }
     out
 }
