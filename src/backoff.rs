@@ -31,6 +31,9 @@ pub const UNAVAILABLE: Backoff = Backoff { first: Duration::from_secs(2), longes
 /// While a tenant or a content type waits for an administrator, or for Microsoft's 15 minutes between starts.
 pub const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
 
+/// Between attempts to read the names of sensitive information types, which only make events better.
+pub const SENSITIVE_TYPES: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(3_600) };
+
 impl Backoff {
     /// The wait after so many failures in a row: between half and all of the doubled time, so that what failed together
     /// does not come back together.

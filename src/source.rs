@@ -11,7 +11,10 @@ use tracing::{Instrument, error, info};
 use crate::{
     RunMode,
     activity::Origin,
-    collector::{BatchLimits, Collector, CollectorError, CollectorOptions, Limits, Shared, State, Work, maintain},
+    collector::{
+        BatchLimits, Collector, CollectorError, CollectorOptions, Limits, SensitiveTypesReader, Shared, State, Work,
+        maintain,
+    },
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
     config::{EventSchema, Mode, NormalizeConfig, Office365Config, SecretError},
     connection::Connection,
@@ -85,13 +88,18 @@ impl SourceConfig for Office365Config {
         });
         let options = self.collector_options(&cx, mode, directory.clone());
         let state = State::new(&options);
+        let normalizer = Normalizer::new(self.normalize_options());
+        let wants_names = self.normalize.resolve_sensitive_types && normalizer.names_sensitive_types();
+        let sensitive_types =
+            wants_names.then(|| SensitiveTypesReader::new(connection.client.clone(), tenants.clone()));
         let shared = Arc::new(Shared {
             ledger: Arc::clone(&ledger),
             client: connection.client.clone(),
             out: cx.out,
             component: Arc::new(cx.key.clone()),
             tenants: tenants.clone(),
-            normalizer: Normalizer::new(self.normalize_options()),
+            normalizer,
+            sensitive_types,
             options,
             progress: progress.clone(),
             state,

@@ -60,6 +60,9 @@ impl<'a> Emission<'a> {
 
     /// Sends everything new in a body. The inner error is about this blob: its body is no content.
     pub async fn run(mut self, body: Body) -> Result<Result<Emitted, ActivityError>, CollectorError> {
+        if let Some(types) = self.shared.sensitive_types(self.key.feed).await {
+            self.origin = self.origin.with_sensitive_types(types);
+        }
         // A body in memory stays there until its last event is acknowledged. It waits for room while it holds none.
         let held = body.held() * self.footprint();
         let whole = if held > 0 { self.shared.hold(held).await } else { None };

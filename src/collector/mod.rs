@@ -12,6 +12,7 @@ mod fetch;
 mod lanes;
 mod maintenance;
 mod run;
+mod sensitive_types;
 mod settlement;
 mod shared;
 mod split;
@@ -23,6 +24,7 @@ pub use self::{
     error::CollectorError,
     maintenance::maintain,
     run::Collector,
+    sensitive_types::SensitiveTypesReader,
     shared::{CollectorOptions, Shared, State},
     split::{Boundary, MalformedBody, Splitter},
     work::Work,

@@ -11,14 +11,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{body::Limits, decode::BatchLimits, dedupe::InFlight};
+use super::{body::Limits, decode::BatchLimits, dedupe::InFlight, sensitive_types::SensitiveTypesReader};
 use crate::{
     RunMode,
     activity::ActivityClient,
     backoff,
     component::{ComponentKey, SourceSender},
+    content::{ContentType, Feed},
     ledger::{BlobKey, Ledger},
-    normalize::Normalizer,
+    normalize::{Normalizer, SensitiveTypes},
     telemetry::Progress,
     tenants::Tenants,
 };
@@ -60,6 +61,8 @@ pub struct Shared {
     pub tenants: Tenants,
     /// What makes events of records.
     pub normalizer: Normalizer,
+    /// What names sensitive information types, unless nobody wants that.
+    pub sensitive_types: Option<SensitiveTypesReader>,
     /// Settings.
     pub options: CollectorOptions,
     /// What has been done.
@@ -95,6 +98,17 @@ impl Shared {
     /// The time by Microsoft's clock: what content's times are compared with.
     pub fn now(&self) -> DateTime<Utc> {
         self.client.clock().now()
+    }
+
+    /// The names of sensitive information types for the records of a feed. Only the first content of data loss prevention
+    /// waits for them, and not when the source shuts down.
+    pub async fn sensitive_types(&self, feed: Feed) -> Option<Arc<SensitiveTypes>> {
+        let reader = self.sensitive_types.as_ref().filter(|_| feed.content_type == ContentType::Dlp)?;
+        tokio::select! {
+            biased;
+            types = reader.of(feed.tenant) => types,
+            () = self.state.stop_fetching.cancelled() => None,
+        }
     }
 
     /// Waits until so many bytes of events may be held. More than the whole budget is let through alone.

@@ -10,6 +10,7 @@ mod origin;
 mod raw;
 mod record_types;
 mod redact;
+mod sensitive_types;
 mod time;
 mod user_agent;
 
@@ -20,5 +21,6 @@ pub use self::{
     origin::{Origin, SOURCE_TYPE},
     raw::RecordMembers,
     record_types::{RECORD_TYPES, record_type_name},
+    sensitive_types::SensitiveTypes,
     time::parse_creation_time,
 };

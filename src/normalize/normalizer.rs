@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Damages, Origin, RecordMembers, ecs, raw, redact::redact, user_agent::UserAgents};
+use super::{Damages, Origin, RecordMembers, SensitiveTypes, ecs, raw, redact::redact, user_agent::UserAgents};
 use crate::{
     component::{JsonObject, LogEvent},
     content::ContentType,
@@ -74,6 +74,8 @@ pub(crate) struct Context<'a> {
     pub(crate) keep_original: bool,
     /// What reads user agents.
     pub(crate) user_agents: Option<&'a UserAgents>,
+    /// The tenant's sensitive information types, if they are known.
+    pub(crate) sensitive_types: Option<&'a SensitiveTypes>,
 }
 
 /// A mapped record.
@@ -102,6 +104,11 @@ impl Normalizer {
         Self { options, user_agents: wanted.then(|| Arc::new(UserAgents::new())) }
     }
 
+    /// Whether events have the names of sensitive information types, if an origin has them.
+    pub fn names_sensitive_types(&self) -> bool {
+        self.options.schema != Schema::Raw
+    }
+
     /// About how many times the bytes of a record are needed while its event is there, the record's own included. Raw events
     /// share the record's bytes, unless something in it was redacted; others are about twice as long.
     pub fn footprint(&self, content_type: ContentType) -> usize {
@@ -127,7 +134,7 @@ impl Normalizer {
     }
 
     /// The event in a schema other than raw.
-    fn mapped(&self, record: &JsonObject, origin: &Origin, now: DateTime<Utc>) -> Option<(LogEvent, Damages)> {
+    fn mapped(self, record: &JsonObject, origin: &Origin, now: DateTime<Utc>) -> Option<(LogEvent, Damages)> {
         let context = Context {
             domain: origin.domain.as_deref(),
             content: &origin.content,
@@ -135,6 +142,7 @@ impl Normalizer {
             ingested: now,
             keep_original: self.options.keep_original,
             user_agents: self.user_agents.as_deref(),
+            sensitive_types: origin.sensitive_types.as_deref(),
         };
         let Normalized { text, time, damages } = match self.options.schema {
             Schema::Raw => return None,

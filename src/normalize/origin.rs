@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use vrl::value::{ObjectMap, Value};
 
+use super::SensitiveTypes;
 use crate::{
     component::{ComponentKey, EventMetadata, SharedFields},
     content::ContentRef,
@@ -23,6 +24,8 @@ pub struct Origin {
     pub(super) content: String,
     /// When the content was created.
     pub(super) created: Option<DateTime<Utc>>,
+    /// The tenant's sensitive information types, if they are known.
+    pub(super) sensitive_types: Option<Arc<SensitiveTypes>>,
 }
 
 impl Origin {
@@ -41,6 +44,7 @@ impl Origin {
             domain: domain.map(Arc::from),
             content: json,
             created: Some(content.created),
+            sensitive_types: None,
         }
     }
 
@@ -52,7 +56,15 @@ impl Origin {
             domain: domain.map(Arc::from),
             content: String::new(),
             created: None,
+            sensitive_types: None,
         }
+    }
+
+    /// With the names of the tenant's sensitive information types, for records that leave them out.
+    #[must_use]
+    pub fn with_sensitive_types(mut self, types: Arc<SensitiveTypes>) -> Self {
+        self.sensitive_types = Some(types);
+        self
     }
 }
 

@@ -1,5 +1,7 @@
 //! One function for each thing worth telling.
 
+use std::time::Duration;
+
 use metrics::counter;
 use tracing::{debug, error, info, trace, warn};
 use url::Url;
@@ -8,7 +10,7 @@ use super::{Progress, Stage};
 use crate::{
     activity::{ActivityError, TimeWindow},
     component::Repair,
-    content::Feed,
+    content::{Feed, TenantId},
     ledger::{BlobKey, DeadBlob},
     normalize::Damages,
 };
@@ -171,6 +173,30 @@ pub fn record_redacted(key: &BlobKey) {
         message = "Detected values of a record were redacted.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id
     );
+}
+
+/// The names of a tenant's sensitive information types were read; `again` after that had failed.
+pub fn sensitive_types_read(tenant: TenantId, types: usize, again: bool) {
+    if again {
+        info!(message = "The names of sensitive information types can be read again.", %tenant, count = types);
+    } else {
+        debug!(message = "Names of sensitive information types read.", %tenant, count = types);
+    }
+}
+
+/// The names of a tenant's sensitive information types could not be read; `first` for the first time in a row.
+pub fn sensitive_types_failed(error: &ActivityError, first: bool, wait: Duration) {
+    let (tenant, code, wait_secs) = (error.tenant, error.failure.code(), wait.as_secs());
+    count_error("request_failed", "receiving", code);
+    if first {
+        warn!(
+            message = "Cannot read the names of sensitive information types; events of data loss prevention have those known \
+                       before, or none. Trying again.",
+            %tenant, %error, error_code = code, error_type = "request_failed", stage = "receiving", wait_secs
+        );
+    } else {
+        debug!(message = "Still cannot read the names of sensitive information types.", %tenant, error_code = code, wait_secs);
+    }
 }
 
 /// Something follows the array of a blob.

@@ -34,7 +34,9 @@ pub use self::{
     fields::{Field, FieldType},
     rule::{Family, Line},
 };
-use super::{Context, Normalized, audit::Audit, json::Node, record_types::record_type_name};
+use super::{
+    Context, Normalized, audit::Audit, json::Node, record_types::record_type_name, sensitive_types::name_types,
+};
 use crate::component::JsonObject;
 
 /// The version of ECS that the fields are from.
@@ -87,6 +89,9 @@ pub(crate) fn document(record: &JsonObject, context: &Context<'_>) -> Normalized
         time: None,
     };
     shape::shape(&mut mapping);
+    if let Some(types) = context.sensitive_types {
+        name_types(&mut mapping.record, types);
+    }
     let steps = |family: &'static [Step], mapping: &mut Mapping<'_>| family.iter().for_each(|step| step.apply(mapping));
     steps(common::FIRST.steps, &mut mapping);
     if let Some(family) = FAMILIES.iter().find(|family| family.codes.contains(&code)) {

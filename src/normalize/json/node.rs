@@ -178,6 +178,14 @@ impl<'a> Object<'a> {
         self.0.iter().map(|(name, node)| (name.as_ref(), node))
     }
 
+    /// The members, to change.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Node<'a>)> {
+        self.0.iter_mut().map(|(name, node)| {
+            let name: &Cow<'a, str> = name;
+            (name.as_ref(), node)
+        })
+    }
+
     /// The member of this name.
     pub(crate) fn get(&self, name: &str) -> Option<&Node<'a>> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, node)| node)
