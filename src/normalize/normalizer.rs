@@ -134,7 +134,7 @@ impl Normalizer {
     }
 
     /// The event in a schema other than raw.
-    fn mapped(self, record: &JsonObject, origin: &Origin, now: DateTime<Utc>) -> Option<(LogEvent, Damages)> {
+    fn mapped(&self, record: &JsonObject, origin: &Origin, now: DateTime<Utc>) -> Option<(LogEvent, Damages)> {
         let context = Context {
             domain: origin.domain.as_deref(),
             content: &origin.content,

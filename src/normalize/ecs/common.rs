@@ -245,7 +245,7 @@ fn client(mapping: &mut Mapping<'_>) {
 }
 
 /// Name and domain of an address with exactly one `@`.
-pub(super) fn split_address<'a>(address: &Cow<'a, str>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
+pub(in crate::normalize) fn split_address<'a>(address: &Cow<'a, str>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
     let parts = |text: &str| {
         let (name, domain) = text.split_once('@')?;
         (!name.is_empty() && !domain.is_empty() && !domain.contains('@')).then_some(name.len())
@@ -306,7 +306,7 @@ pub(super) fn entities<'a>(mapping: &mut Mapping<'a>, name: &str) -> Vec<Cow<'a,
 }
 
 /// The strings of a list, or the one.
-pub(super) fn texts_of<'a>(node: &Node<'a>) -> Vec<Cow<'a, str>> {
+pub(in crate::normalize) fn texts_of<'a>(node: &Node<'a>) -> Vec<Cow<'a, str>> {
     match node {
         Node::List(list) => list.iter().filter_map(scalar_text).collect(),
         node => scalar_text(node).into_iter().collect(),

@@ -85,7 +85,7 @@ fn changed(mapping: &mut Mapping<'_>) {
 }
 
 /// Entra writes values as JSON: `"\"Sales\""`, `"[\"Sales\"]"`; the first counts.
-fn unquoted(node: &Node<'_>) -> Option<String> {
+pub(in crate::normalize) fn unquoted(node: &Node<'_>) -> Option<String> {
     let text = scalar_text(node)?;
     match Node::parse_embedded(&text, Repeated::Last) {
         Ok(parsed) => texts_of(&parsed?).into_iter().next().map(Cow::into_owned),

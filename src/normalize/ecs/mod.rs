@@ -10,12 +10,12 @@
 
 mod categories;
 mod cloud_apps;
-mod common;
+pub(super) mod common;
 mod copilot;
 mod dlp;
 mod document;
 mod email;
-mod entra;
+pub(super) mod entra;
 mod exchange;
 mod fields;
 mod labels;
@@ -23,7 +23,7 @@ mod mapping;
 mod power_bi;
 mod rule;
 mod security;
-mod shape;
+pub(super) mod shape;
 mod sharepoint;
 mod teams;
 mod threat_intelligence;
@@ -88,7 +88,7 @@ pub(crate) fn document(record: &JsonObject, context: &Context<'_>) -> Normalized
         user_agents: context.user_agents,
         time: None,
     };
-    shape::shape(&mut mapping);
+    shape::shape(&mut mapping.record, code);
     if let Some(types) = context.sensitive_types {
         name_types(&mut mapping.record, types);
     }

@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 
-use super::mapping::Mapping;
 use crate::normalize::{
     audit::{Audit, is_absent, parse_integer, scalar_text},
     client_address::is_ip,
@@ -43,9 +42,9 @@ const EMBEDDED: &[&str] = &["OperationProperties", "AdditionalInfo"];
 /// Microsoft's numbers of `Platform` (schema of Defender for Office 365 and of endpoint data loss prevention).
 const PLATFORMS: &[&str] = &["Unknown", "Windows", "MacOS", "iOS", "Android", "Web Browser"];
 
-/// Gives all members their form.
-pub(super) fn shape(mapping: &mut Mapping<'_>) {
-    let record = &mut mapping.record;
+/// Gives all members of a record of type `code` their form. It is the same in all schemas, so that what one has learnt of a
+/// record is true of the other.
+pub(in crate::normalize) fn shape(record: &mut Audit<'_>, code: &str) {
     for name in CODES {
         record.change(name, |node, _| Some(whole(node, Node::Text)));
     }
@@ -80,17 +79,17 @@ pub(super) fn shape(mapping: &mut Mapping<'_>) {
             None => node,
         })
     });
-    let repeated = if mapping.code == "AirInvestigation" { Repeated::First } else { Repeated::Last };
-    mapping.record.change("Data", |node, damages| data(node, repeated, damages));
-    if mapping.code == "AirInvestigation" {
-        mapping.record.change("Actions", |node, damages| Some(actions(node, damages)));
+    let repeated = if code == "AirInvestigation" { Repeated::First } else { Repeated::Last };
+    record.change("Data", |node, damages| data(node, repeated, damages));
+    if code == "AirInvestigation" {
+        record.change("Actions", |node, damages| Some(actions(node, damages)));
     }
-    if mapping.code == "ExchangeItemAggregated" {
-        mapping.record.rename("Messages", "ExchangeAggregatedMessages");
-        mapping.record.rename("Folders", "ExchangeAggregatedFolders");
+    if code == "ExchangeItemAggregated" {
+        record.rename("Messages", "ExchangeAggregatedMessages");
+        record.rename("Folders", "ExchangeAggregatedFolders");
     }
-    rename_object(&mut mapping.record, "Message", "MessageObject");
-    rename_object(&mut mapping.record, "Sender", "SenderEntity");
+    rename_object(record, "Message", "MessageObject");
+    rename_object(record, "Sender", "SenderEntity");
 }
 
 /// An index cannot have a field that is text in one event and an object in the next.
