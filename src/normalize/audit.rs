@@ -138,6 +138,22 @@ impl<'a> Audit<'a> {
         time
     }
 
+    /// When it happened. That a record does not say it is damage: events must have a time.
+    pub(crate) fn creation_time(&mut self) -> Option<DateTime<Utc>> {
+        const NAME: &str = "CreationTime";
+        let known = self.damages.len();
+        let time = self.time(NAME);
+        if time.is_none() && self.damages.len() == known {
+            self.damages.add(NAME, Damage::InvalidTime);
+        }
+        time
+    }
+
+    /// Whether a member holds `true`, in any case, also as a string.
+    pub(crate) fn is_true(&mut self, path: &str) -> bool {
+        self.node(path).and_then(scalar_text).is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+
     /// The strings of a member: an array's, or the one that stands there instead of an array.
     pub(crate) fn texts(&mut self, path: &str) -> Vec<Cow<'a, str>> {
         match self.node(path) {

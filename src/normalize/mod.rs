@@ -6,6 +6,7 @@ mod damage;
 pub mod ecs;
 mod json;
 mod normalizer;
+pub mod ocsf;
 mod origin;
 mod raw;
 mod record_types;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Damages, Origin, RecordMembers, SensitiveTypes, ecs, raw, redact::redact, user_agent::UserAgents};
+use super::{Damages, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact, user_agent::UserAgents};
 use crate::{
     component::{JsonObject, LogEvent},
     content::ContentType,
@@ -146,7 +146,8 @@ impl Normalizer {
         };
         let Normalized { text, time, damages } = match self.options.schema {
             Schema::Raw => return None,
-            Schema::Ecs | Schema::Ocsf => ecs::document(record, &context),
+            Schema::Ecs => ecs::document(record, &context),
+            Schema::Ocsf => ocsf::event(record, &context),
         };
         // The mappings write text of valid UTF-8 only.
         let event = LogEvent::from(JsonObject::written(text).ok()?);

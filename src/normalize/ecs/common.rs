@@ -163,10 +163,7 @@ pub(super) const LAST: Family = Family {
 };
 
 fn time(mapping: &mut Mapping<'_>) {
-    mapping.time = mapping.record.time("CreationTime");
-    if mapping.time.is_none() && mapping.record.damages.is_empty() {
-        mapping.record.damages.add("CreationTime", Damage::InvalidTime);
-    }
+    mapping.time = mapping.record.creation_time();
 }
 
 fn code(mapping: &mut Mapping<'_>) {

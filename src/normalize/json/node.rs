@@ -205,6 +205,13 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// As [`Object::set`], if there is something to set.
+    pub(crate) fn set_some(&mut self, name: impl Into<Cow<'a, str>>, node: Option<Node<'a>>) {
+        if let Some(node) = node {
+            self.set(name, node);
+        }
+    }
+
     /// Takes a member out.
     pub(crate) fn take(&mut self, name: &str) -> Option<Node<'a>> {
         let at = self.0.iter().position(|(known, _)| known == name)?;

@@ -1,0 +1,121 @@
+//! `user` objects (`objects/user.json`).
+
+use std::borrow::Cow;
+
+use super::mapping::{Mapping, is_known, set_enum};
+use crate::normalize::{
+    audit::parse_integer,
+    ecs::common::split_address,
+    json::{Node, Object},
+};
+
+/// What the workloads put before the address of a user.
+const PREFIXES: &[&str] = &["urn:spo:guest#", "i:0#.f|membership|", "i:0h.f|membership|"];
+
+/// `UserType` by Microsoft's number and name (schema, 8a539d33), and `type_id` with its caption. What OCSF has no type for is
+/// 99 Other, with Microsoft's name as caption.
+const TYPES: &[(&str, u16, &str)] = &[
+    ("Regular", 1, "User"),
+    ("Reserved", 99, "Reserved"),
+    ("Admin", 2, "Admin"),
+    ("DcAdmin", 2, "Admin"),
+    ("System", 3, "System"),
+    ("Application", 4, "Service"),
+    ("ServicePrincipal", 4, "Service"),
+    ("CustomPolicy", 99, "CustomPolicy"),
+    ("SystemPolicy", 99, "SystemPolicy"),
+    ("PartnerTechnician", 99, "PartnerTechnician"),
+    ("Guest", 99, "Guest"),
+];
+
+/// Who did it: `UserId`, `UserKey` and `UserType`. `None` if the record names nobody.
+pub(super) fn actor<'a>(mapping: &mut Mapping<'a>) -> Option<Object<'a>> {
+    let name = mapping.take_text("UserId");
+    let key = mapping.record.text("UserKey").filter(|key| is_known(key));
+    if key.is_some() {
+        mapping.record.set_moved("UserKey");
+    }
+    let mut user = named(name, key)?;
+    user.set_some("full_name", mapping.take("LogonUserDisplayName"));
+    if let Some(kind) = mapping.record.text("UserType").and_then(|kind| type_of(&kind)) {
+        set_enum(&mut user, "type_id", "type", kind);
+    }
+    Some(user)
+}
+
+/// A user of a name, an id, or both.
+pub(super) fn named<'a>(name: Option<Cow<'a, str>>, uid: Option<Cow<'a, str>>) -> Option<Object<'a>> {
+    let mut user = Object::new();
+    if let Some(name) = name {
+        if let Some(address) = address(&name) {
+            user.set_some("domain", split_address(&address).map(|(_, domain)| Node::Text(domain)));
+            user.set("email_addr", Node::Text(address));
+        }
+        user.set("name", Node::Text(name));
+    }
+    user.set_some("uid", uid.map(Node::Text));
+    (!user.is_empty()).then_some(user)
+}
+
+/// A user of whom nothing is known, where one is required.
+pub(super) fn unknown<'a>() -> Object<'a> {
+    let mut user = Object::new();
+    user.set("name", Node::text("Unknown"));
+    user
+}
+
+/// The address in a name, if it is one as OCSF defines them: with one `@` and a dot in the domain.
+pub(super) fn address<'a>(name: &Cow<'a, str>) -> Option<Cow<'a, str>> {
+    let start = PREFIXES.iter().find(|prefix| name.starts_with(**prefix)).map_or(0, |prefix| prefix.len());
+    let address = match name {
+        Cow::Borrowed(name) => Cow::Borrowed(name.get(start..)?),
+        Cow::Owned(name) => Cow::Owned(name.get(start..)?.to_owned()),
+    };
+    let (local, domain) = split_address(&address)?;
+    let is_address = domain.contains('.')
+        && !domain.starts_with('.')
+        && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
+        && local.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+,-./=?^_`{|}~".contains(&byte));
+    is_address.then_some(address)
+}
+
+/// `type_id` and `type` of a `UserType`, given by number or name.
+fn type_of(kind: &str) -> Option<(u16, &'static str)> {
+    let row = match parse_integer(kind) {
+        Some(number) => TYPES.get(usize::try_from(number).ok()?)?,
+        None => TYPES.iter().find(|(name, ..)| name.eq_ignore_ascii_case(kind))?,
+    };
+    Some((row.1, row.2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_found_behind_prefixes_and_names_are_none() {
+        for (name, expected) in [
+            ("a@b.example", Some("a@b.example")),
+            ("urn:spo:guest#a@b.example", Some("a@b.example")),
+            ("i:0#.f|membership|a@b.example", Some("a@b.example")),
+            ("app@sharepoint", None),
+            ("a@b@c.example", None),
+            ("a b@c.example", None),
+            ("[a@c.example", None),
+            ("ServicePrincipal_1", None),
+            ("a@b.ex/ample", None),
+        ] {
+            assert_eq!(address(&Cow::Borrowed(name)).as_deref(), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn types_have_numbers_and_names() {
+        assert_eq!(type_of("0"), Some((1, "User")));
+        assert_eq!(type_of("5.0"), Some((4, "Service")));
+        assert_eq!(type_of("guest"), Some((99, "Guest")));
+        for unknown in ["11", "-1", "x", ""] {
+            assert_eq!(type_of(unknown), None);
+        }
+    }
+}
