@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use chrono::{DateTime, Utc};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
@@ -34,6 +35,9 @@ pub(super) enum Command {
     /// Show, change and remove tenants while the source runs, or while it does not.
     #[command(subcommand)]
     Tenants(TenantsCommand),
+    /// Make events of audit records that are at hand, such as an export of the Purview portal or what Search-UnifiedAuditLog
+    /// returned, and print one JSON object a line. Connects to nothing.
+    Normalize(NormalizeArgs),
     /// Print the JSON Schema of the configuration.
     Schema,
     /// Collect from a simulated Microsoft 365 with its everyday troubles, without credentials. Leaves nothing behind.
@@ -213,6 +217,62 @@ pub(super) enum TenantsCommand {
     },
 }
 
+#[derive(Args, Debug)]
+#[command(after_long_help = NORMALIZE_EXAMPLES)]
+pub(super) struct NormalizeArgs {
+    /// The form of the events.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) schema: EventSchema,
+    /// The domain of the tenant that the records are of, such as contoso.com.
+    #[arg(long, value_name = "DOMAIN", value_parser = domain)]
+    pub(super) tenant_domain: Option<String>,
+    /// Have events carry the record's text, in `event.original` (ECS) or `raw_data` (OCSF). Schema raw is that text anyway.
+    #[arg(long)]
+    pub(super) keep_original: bool,
+    /// When events say that they were made, such as 2026-08-01T12:00:00Z, so that the same input gives the same output.
+    /// Default: now.
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) now: Option<DateTime<Utc>>,
+    /// Tell on the standard error which fields of a record could not be read. Its event is made all the same, and the exit
+    /// code does not depend on it.
+    #[arg(long)]
+    pub(super) show_damage: bool,
+    /// Where the records are; `-`, as well as no file, is the standard input.
+    ///
+    /// Each file may have another form, which is found out: one JSON object a line, pretty-printed objects, JSON arrays
+    /// (content blobs), pages of Microsoft Graph's audit log query, a CSV export of Purview Audit, what
+    /// Search-UnifiedAuditLog gives to ConvertTo-Json or Export-Csv; in UTF-8, or in UTF-16 as Windows PowerShell and Excel
+    /// write it.
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+}
+
+const NORMALIZE_EXAMPLES: &str = "\
+Examples:
+  office365-source normalize --tenant-domain contoso.com AuditLog_2026-08-01.csv > events.ndjson
+  office365-source normalize --schema raw < blob.json | jq .Operation
+
+What is no record is told on the standard error, with the number of its line (of its element, in an array) and never with
+its content; the rest goes on. The exit code is 0, or 1 if something was no record, or could not be read or written.";
+
+/// The form of events.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+pub(super) enum EventSchema {
+    /// The Elastic Common Schema.
+    #[default]
+    Ecs,
+    /// The Open Cybersecurity Schema Framework.
+    Ocsf,
+    /// The record as Microsoft sent it.
+    Raw,
+}
+
+fn time(text: &str) -> Result<DateTime<Utc>, String> {
+    DateTime::parse_from_rfc3339(text)
+        .map(|time| time.to_utc())
+        .map_err(|_| "not a time of RFC 3339; write one such as 2026-08-01T12:00:00Z".to_owned())
+}
+
 fn domain(text: &str) -> Result<String, String> {
     if is_domain(text) {
         Ok(text.to_owned())
@@ -300,6 +360,8 @@ mod tests {
         for bad in ["59s", "31d", "1", "soon"] {
             assert!(valid_for(bad).is_err(), "{bad}");
         }
+        assert_eq!(time("2026-08-01T14:00:00+02:00").unwrap(), time("2026-08-01T12:00:00Z").unwrap());
+        assert!(time("2026-08-01").unwrap_err().contains("2026-08-01T12:00:00Z"));
         assert_eq!(timeout("11m").unwrap_err(), "out of range; write a duration from 1s to 10m");
     }
 }

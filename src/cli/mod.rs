@@ -1,4 +1,4 @@
-//! The command line: reading arguments and printing, nothing else.
+//! The command line: reading arguments and printing, and for `normalize` reading files; nothing else.
 //!
 //! The standard output is for data (events, a schema, a summary that was asked for); everything else goes to the standard
 //! error. Exit codes: 0 all is well, 1 it is not, 2 the arguments or the configuration cannot be used, 130 a second signal
@@ -11,6 +11,7 @@ mod check;
 mod demo;
 mod exit;
 mod logging;
+mod normalize;
 mod output;
 mod register;
 mod run;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Register(args) => register::register(args),
         Command::Tenants(command) => tenants::tenants(command),
+        Command::Normalize(args) => normalize::normalize(&args),
         Command::Schema => schema::schema(),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => demo::demo(&args),

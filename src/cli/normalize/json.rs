@@ -1,0 +1,235 @@
+//! Records as JSON: one a line, pretty-printed, in arrays, in pages of Microsoft Graph, and any of these after another.
+
+use std::mem;
+
+use super::{
+    elements::{Elements, Step},
+    found::{Found, Place, Problem, Text, line_ends},
+    nesting::{Event, Nesting},
+};
+use crate::component::JsonObject;
+
+/// A resumable reader of JSON objects.
+#[derive(Debug)]
+pub(super) struct JsonReader {
+    limit: usize,
+    /// The number of the current line.
+    line: u64,
+    /// How many arrays have begun.
+    arrays: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between records and arrays.
+    Between,
+    Object {
+        /// Where it begins.
+        line: u64,
+        text: Text,
+        nesting: Nesting,
+    },
+    Array {
+        elements: Elements,
+        /// The object that the array is a member of, if its elements are records and the object is none.
+        page: Option<Nesting>,
+    },
+    /// In a page, after its records.
+    PageEnd { nesting: Nesting, length: usize },
+    /// In a line of which nothing is expected any more.
+    BadLine,
+    /// In an object over several lines of which nothing is expected any more. What it holds is indented, or else looks like
+    /// the next record.
+    BadObject { line_start: bool },
+}
+
+impl JsonReader {
+    /// A reader that takes records up to `limit` bytes.
+    pub(super) const fn new(limit: usize) -> Self {
+        Self { limit, line: 1, arrays: 0, state: State::Between }
+    }
+
+    /// Reads the next piece of input.
+    pub(super) fn feed(&mut self, mut input: &[u8], found: &mut dyn FnMut(Found)) {
+        while !input.is_empty() {
+            let consumed = self.step(input, found);
+            let (part, rest) = input.split_at_checked(consumed).unwrap_or((input, &[]));
+            self.line += line_ends(part);
+            input = rest;
+        }
+    }
+
+    /// Says what the end of the input leaves unfinished.
+    pub(super) fn finish(self, found: &mut dyn FnMut(Found)) {
+        match self.state {
+            State::Between | State::BadLine | State::BadObject { .. } => {}
+            State::Object { line, .. } => found(Found::bad(Place::Line(line), Problem::Truncated)),
+            State::Array { elements, .. } => found(elements.truncated()),
+            State::PageEnd { .. } => found(Found::bad(Place::Line(self.line), Problem::TruncatedArray)),
+        }
+    }
+
+    /// Consumes a part of the input and returns how many bytes that is: at least one, or the state is another.
+    fn step(&mut self, input: &[u8], found: &mut dyn FnMut(Found)) -> usize {
+        match &mut self.state {
+            State::Between => self.between(input, found),
+            State::Object { .. } => self.object(input, found),
+            State::Array { elements, page } => {
+                let (consumed, step) = elements.step(input);
+                match step {
+                    Step::Element(element) => found(element),
+                    Step::More => {}
+                    Step::End => {
+                        self.state = match page.take() {
+                            Some(mut nesting) => {
+                                nesting.leave_array();
+                                State::PageEnd { nesting, length: 0 }
+                            }
+                            None => State::Between,
+                        };
+                    }
+                }
+                consumed
+            }
+            State::PageEnd { .. } => self.page_end(input, found),
+            State::BadLine => match memchr::memchr(b'\n', input) {
+                Some(at) => {
+                    self.state = State::Between;
+                    at + 1
+                }
+                None => input.len(),
+            },
+            State::BadObject { line_start: true } if matches!(input.first(), Some(b'{' | b'[')) => {
+                self.state = State::Between;
+                0
+            }
+            State::BadObject { line_start } => {
+                let end = memchr::memchr(b'\n', input);
+                *line_start = end.is_some();
+                end.map_or(input.len(), |at| at + 1)
+            }
+        }
+    }
+
+    fn between(&mut self, input: &[u8], found: &mut dyn FnMut(Found)) -> usize {
+        // Files that were put together have byte order marks within, and parts of arrays commas after the records.
+        let ignored = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b',' | 0xef | 0xbb | 0xbf);
+        let (at, byte) = match input.iter().enumerate().find(|(_, byte)| !ignored(byte)) {
+            Some((at, byte)) => (at, *byte),
+            None => return input.len(),
+        };
+        let line = self.line + line_ends(input.get(..at).unwrap_or_default());
+        match byte {
+            b'{' => {
+                self.state = State::Object { line, text: Text::new(self.limit), nesting: Nesting::default() };
+                at
+            }
+            b'[' => {
+                self.state = State::Array { elements: self.elements(), page: None };
+                at + 1
+            }
+            _ => {
+                found(Found::bad(Place::Line(line), Problem::NotJson));
+                self.state = State::BadLine;
+                at
+            }
+        }
+    }
+
+    fn object(&mut self, input: &[u8], found: &mut dyn FnMut(Found)) -> usize {
+        let State::Object { line, text, nesting } = &mut self.state else { return 0 };
+        let input = text.portion(input);
+        let (consumed, event) = nesting.next(input);
+        let part = input.get(..consumed).unwrap_or(input);
+        text.push(part);
+        let place = Place::Line(*line);
+        let is_one_line = last_line(self.line, part) == *line;
+        let (problem, next) = match event {
+            Some(Event::Closed) => {
+                found(Found { place, text: text.take() });
+                self.state = State::Between;
+                return consumed;
+            }
+            Some(Event::Array) if begins_page(text.as_bytes()) => {
+                let page = Some(mem::take(nesting));
+                self.state = State::Array { elements: self.elements(), page };
+                return consumed;
+            }
+            Some(Event::Misplaced) => (Problem::Unfinished, State::Between),
+            Some(Event::BrokenString) if is_one_line => (Problem::BrokenString, State::Between),
+            Some(Event::BrokenString) => (Problem::BrokenString, State::BadObject { line_start: true }),
+            Some(Event::Array) | None if !text.is_too_large() => return consumed,
+            Some(Event::Array) | None if is_one_line && !part.ends_with(b"\n") => {
+                (Problem::TooLarge { limit: self.limit }, State::BadLine)
+            }
+            Some(Event::Array) | None => {
+                let line_start = part.ends_with(b"\n");
+                (Problem::TooLarge { limit: self.limit }, State::BadObject { line_start })
+            }
+        };
+        found(Found::bad(place, problem));
+        self.state = next;
+        consumed
+    }
+
+    fn page_end(&mut self, input: &[u8], found: &mut dyn FnMut(Found)) -> usize {
+        let State::PageEnd { nesting, length } = &mut self.state else { return 0 };
+        let room = self.limit.saturating_add(1).saturating_sub(*length);
+        let (consumed, event) = nesting.next(input.get(..room).unwrap_or(input));
+        *length += consumed;
+        let is_too_large = *length > self.limit;
+        let part = input.get(..consumed).unwrap_or(input);
+        let (problem, next) = match event {
+            Some(Event::Closed) => {
+                self.state = State::Between;
+                return consumed;
+            }
+            Some(Event::Misplaced) => (Problem::Unfinished, State::Between),
+            Some(Event::BrokenString) => (Problem::BrokenString, State::BadObject { line_start: true }),
+            Some(Event::Array) | None if is_too_large => {
+                let line_start = part.ends_with(b"\n");
+                (Problem::TooLarge { limit: self.limit }, State::BadObject { line_start })
+            }
+            Some(Event::Array) | None => return consumed,
+        };
+        found(Found::bad(Place::Line(last_line(self.line, part)), problem));
+        self.state = next;
+        consumed
+    }
+
+    fn elements(&mut self) -> Elements {
+        self.arrays += 1;
+        Elements::new(self.arrays, self.limit)
+    }
+}
+
+/// The line of the last byte of a part that begins on the line `first`.
+fn last_line(first: u64, part: &[u8]) -> u64 {
+    // A line end belongs to the line it ends.
+    first + line_ends(part.strip_suffix(b"\n").unwrap_or(part))
+}
+
+/// Whether an object that begins with `text`, up to the `[` of a member, is a page of records: `{"value":[…]}`, as
+/// Microsoft Graph and `ConvertTo-Json` write it, with `@odata.context` and the like or `Count` before. A record has other members.
+fn begins_page(text: &[u8]) -> bool {
+    let before = text.strip_suffix(b"[").unwrap_or(text);
+    let name = before.trim_ascii_end().strip_suffix(b":").unwrap_or_default().trim_ascii_end();
+    if !name.ends_with(br#""value""#) {
+        return false;
+    }
+    let (mut last, mut others) = (String::new(), true);
+    let object = JsonObject::parse_visiting([before, b"null}"].concat().into(), |name, _| {
+        others &= last.is_empty() || is_of_page(&last);
+        name.clone_into(&mut last);
+    });
+    object.is_ok() && others && last == "value"
+}
+
+fn is_of_page(name: &str) -> bool {
+    name.starts_with('@') || name.eq_ignore_ascii_case("count")
+}
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;

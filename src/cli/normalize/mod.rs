@@ -1,0 +1,98 @@
+//! `office365-source normalize`
+//!
+//! Input goes through in pieces: bytes become UTF-8 (`encoding`), the form of the input is found (`input`), records are cut
+//! out of it (`json`, `export`), each is checked (`record`), and its event is written (`output`). So memory is bounded by
+//! one record, and what a pipe has brought is out before more of it is waited for.
+
+mod elements;
+mod encoding;
+mod export;
+mod found;
+mod input;
+mod json;
+mod nesting;
+mod output;
+mod record;
+
+use std::{
+    fs::File,
+    io::{self, ErrorKind, Read},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use self::{input::Input, output::Output};
+use super::{
+    args::{EventSchema, NormalizeArgs},
+    exit,
+    output::complain,
+};
+use crate::{
+    config::MemoryConfig,
+    normalize::{NormalizeOptions, Normalizer, Origin, Schema},
+};
+
+/// How many bytes are read at once.
+const PIECE: usize = 64 << 10;
+
+/// The name of the standard input among files.
+const STDIN: &str = "-";
+
+pub(super) fn normalize(args: &NormalizeArgs) -> ExitCode {
+    let origin = Origin::outside(args.tenant_domain.as_deref());
+    let mut output = Output::stdout(Normalizer::new(options(args)), origin, args.now, args.show_damage);
+    let stdin = [PathBuf::from(STDIN)];
+    let files = if args.files.is_empty() { &stdin } else { args.files.as_slice() };
+    let mut all_read = true;
+    for path in files {
+        let name = name(path);
+        if let Err(error) = open(path).and_then(|from| read(from, &name, &mut output)) {
+            complain(&format_args!("{name}: {error}"));
+            all_read = false;
+        }
+    }
+    if output.end() && all_read { exit::OK } else { exit::FAILURE }
+}
+
+fn options(args: &NormalizeArgs) -> NormalizeOptions {
+    let schema = match args.schema {
+        EventSchema::Ecs => Schema::Ecs,
+        EventSchema::Ocsf => Schema::Ocsf,
+        EventSchema::Raw => Schema::Raw,
+    };
+    NormalizeOptions { schema, keep_original: args.keep_original }
+}
+
+fn name(path: &Path) -> String {
+    if path == Path::new(STDIN) { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(if path == Path::new(STDIN) { Box::new(io::stdin().lock()) } else { Box::new(File::open(path)?) })
+}
+
+/// Reads one input to its end, or until nobody wants its events.
+fn read<W: io::Write>(mut from: Box<dyn Read>, name: &str, output: &mut Output<W>) -> io::Result<()> {
+    let mut input = Input::new(MemoryConfig::default().max_record_bytes.as_usize());
+    let mut piece = vec![0; PIECE];
+    let mut read = Ok(());
+    while output.is_open() {
+        match from.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => {
+                input.feed(piece.get(..length).unwrap_or_default(), &mut |found| output.take(name, found));
+                output.write();
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => {
+                read = Err(error);
+                break;
+            }
+        }
+    }
+    if output.is_open() {
+        input.finish(&mut |found| output.take(name, found));
+        output.write();
+    }
+    read
+}

@@ -1,0 +1,126 @@
+//! Events on the standard output, and on the standard error what is wrong with the input.
+
+use std::{
+    io::{self, ErrorKind, StdoutLock, Write},
+    mem,
+};
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    found::{Found, Place, Problem},
+    record,
+};
+use crate::{
+    cli::output::complain,
+    collector::Record,
+    component::Repair,
+    normalize::{Damages, Normalizer, Origin},
+};
+
+/// How many bytes of events are written at once.
+const ENOUGH: usize = 256 << 10;
+
+/// Makes events of records and writes them.
+pub(super) struct Output<W> {
+    normalizer: Normalizer,
+    origin: Origin,
+    /// When all events are made; without, each is when it is.
+    now: Option<DateTime<Utc>>,
+    show_damage: bool,
+    out: W,
+    /// Events that are not written yet.
+    text: Vec<u8>,
+    written: io::Result<()>,
+    records: u64,
+    bad: u64,
+}
+
+impl Output<StdoutLock<'static>> {
+    /// Output to the standard output.
+    pub(super) fn stdout(
+        normalizer: Normalizer,
+        origin: Origin,
+        now: Option<DateTime<Utc>>,
+        show_damage: bool,
+    ) -> Self {
+        let out = io::stdout().lock();
+        Self { normalizer, origin, now, show_damage, out, text: Vec::new(), written: Ok(()), records: 0, bad: 0 }
+    }
+}
+
+impl<W: Write> Output<W> {
+    /// Takes what was found in the input of this name.
+    pub(super) fn take(&mut self, input: &str, Found { place, text }: Found) {
+        self.records += 1;
+        match text.and_then(record::read) {
+            Ok(record) => self.event(input, place, record),
+            Err(problem) => self.bad(input, place, &problem),
+        }
+        if self.text.len() >= ENOUGH {
+            self.write();
+        }
+    }
+
+    /// Writes what has gathered, before waiting for more input. After that [`Output::is_open`] knows how it went.
+    pub(super) fn write(&mut self) {
+        let text = mem::take(&mut self.text);
+        if self.written.is_ok() && !text.is_empty() {
+            self.written = self.out.write_all(&text).and_then(|()| self.out.flush());
+        }
+        // The allocation is used again.
+        self.text = text;
+        self.text.clear();
+    }
+
+    /// Whether somebody still takes events.
+    pub(super) const fn is_open(&self) -> bool {
+        self.written.is_ok()
+    }
+
+    /// Tells the total if something was bad. Returns whether nothing was. A reader that had enough (`| head`) is no failure.
+    pub(super) fn end(self) -> bool {
+        let Self { records, bad, written, .. } = self;
+        match written {
+            Ok(()) if bad > 0 => complain(&format_args!("{records} records, {bad} bad")),
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                complain(&format_args!("Cannot write to the standard output: {error}"));
+                return false;
+            }
+            _ => {}
+        }
+        bad == 0
+    }
+
+    fn event(&mut self, input: &str, place: Place, Record { object, members, repair }: Record) {
+        let now = self.now.unwrap_or_else(Utc::now);
+        let (event, damages) = self.normalizer.event(object, &members, &self.origin, now);
+        event.write_json(&mut self.text);
+        self.text.push(b'\n');
+        if self.show_damage {
+            for damage in [mended(repair), told(&damages).as_deref()].into_iter().flatten() {
+                complain(&format_args!("{input}: {place}{damage}"));
+            }
+        }
+    }
+
+    fn bad(&mut self, input: &str, place: Place, problem: &Problem) {
+        self.bad += 1;
+        complain(&format_args!("{input}: {place}{problem}"));
+    }
+}
+
+/// The damaged fields. Their names are the input's: a terminal is to show them, not to obey them.
+fn told(damages: &Damages) -> Option<String> {
+    let plain = |text: String| text.replace(char::is_control, "\u{fffd}");
+    (!damages.is_empty()).then(|| plain(damages.to_string()))
+}
+
+fn mended(Repair { invalid_utf8, lone_surrogates }: Repair) -> Option<&'static str> {
+    match (invalid_utf8, lone_surrogates > 0) {
+        (false, false) => None,
+        (true, false) => Some("bytes that are no UTF-8 were replaced by U+FFFD"),
+        (false, true) => Some("halves of surrogate pairs were replaced by U+FFFD"),
+        (true, true) => Some("bytes that are no UTF-8 and halves of surrogate pairs were replaced by U+FFFD"),
+    }
+}
