@@ -229,6 +229,10 @@ pub(super) struct NormalizeArgs {
     /// Have events carry the record's text, in `event.original` (ECS) or `raw_data` (OCSF). Schema raw is that text anyway.
     #[arg(long)]
     pub(super) keep_original: bool,
+    /// Leave the values in place that data loss prevention has detected (`DetectedValues`: card numbers and the like, in
+    /// clear)
+    #[arg(long)]
+    pub(super) keep_detected_values: bool,
     /// When events say that they were made, such as 2026-08-01T12:00:00Z, so that the same input gives the same output.
     /// Default: now.
     #[arg(long, value_name = "TIME", value_parser = time)]

@@ -60,7 +60,11 @@ fn options(args: &NormalizeArgs) -> NormalizeOptions {
         EventSchema::Ocsf => Schema::Ocsf,
         EventSchema::Raw => Schema::Raw,
     };
-    NormalizeOptions { schema, keep_original: args.keep_original }
+    NormalizeOptions {
+        keep_original: args.keep_original,
+        redact: !args.keep_detected_values,
+        ..NormalizeOptions::new(schema)
+    }
 }
 
 fn name(path: &Path) -> String {

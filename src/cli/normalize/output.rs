@@ -15,7 +15,7 @@ use crate::{
     cli::output::complain,
     collector::Record,
     component::Repair,
-    normalize::{Damages, Normalizer, Origin},
+    normalize::{Damages, Made, Normalizer, Origin},
 };
 
 /// How many bytes of events are written at once.
@@ -94,7 +94,7 @@ impl<W: Write> Output<W> {
 
     fn event(&mut self, input: &str, place: Place, Record { object, members, repair }: Record) {
         let now = self.now.unwrap_or_else(Utc::now);
-        let (event, damages) = self.normalizer.event(object, &members, &self.origin, now);
+        let Made { event, damages, .. } = self.normalizer.event(object, &members, &self.origin, now);
         event.write_json(&mut self.text);
         self.text.push(b'\n');
         if self.show_damage {
