@@ -260,6 +260,8 @@ fn metadata<'a>(mapping: &mut Mapping<'a>, workload: Option<Node<'a>>, tenant: O
     if !mapping.operation.is_empty() {
         metadata.set("event_code", Node::Text(mapping.operation.clone()));
     }
+    // The name of the record type, by which Microsoft's documentation is ordered.
+    metadata.set_some("labels", list((!mapping.code.is_empty()).then(|| Node::text(mapping.code))));
     metadata.set_some("tenant_uid", tenant.map(Node::text));
     metadata.set_some(
         "correlation_uid",

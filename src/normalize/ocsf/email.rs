@@ -62,10 +62,12 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
     mapping.set("email", Node::Object(email));
     let trace = mapping.take("NetworkMessageId");
     mapping.set_some("message_trace_uid", trace);
-    let direction = mapping.take_text("Directionality");
-    let direction = direction
-        .and_then(|name| DIRECTIONS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(&name)))
-        .map_or((0, "Unknown"), |(_, id, name)| (*id, *name));
+    let direction = mapping.record.text("Directionality");
+    let direction = direction.and_then(|name| DIRECTIONS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(&name)));
+    if direction.is_some() {
+        mapping.record.set_moved("Directionality");
+    }
+    let direction = direction.map_or((0, "Unknown"), |(_, id, name)| (*id, *name));
     mapping.set_enum("direction_id", "direction", direction);
     verdict(mapping);
     Some(())

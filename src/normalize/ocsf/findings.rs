@@ -139,7 +139,10 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
     info.set_some("types", list(mapping.take(source.kind)));
     info.set_some("desc", mapping.take(source.description));
     info.set_some("src_url", url(mapping, source.url));
-    info.set_some("created_time", mapping.take_time(&["DetectedDateTime", "ActivityStartTime", "StartTimeUtc"]));
+    info.set_some(
+        "created_time",
+        mapping.take_time(&["DetectedDateTime", "DetectionDate", "ActivityStartTime", "TimeOfClick", "StartTimeUtc"]),
+    );
     info.set_some("modified_time", mapping.take_time(&["LastUpdatedDateTime", "LastUpdatedTime", "LastUpdateTimeUtc"]));
     info.set_some("data_sources", list(mapping.take("Source")));
     mapping.set("finding_info", Node::Object(info));
@@ -209,7 +212,8 @@ fn evidences(mapping: &mut Mapping<'_>) {
     found.extend(mapping.take_text("Url").and_then(|text| evidence::of("url", Some(evidence::url(text)))));
     // Of these, the user is not the one who acts but the one to whom it happened.
     if matches!(mapping.code, "MCASAlerts" | "AadRiskDetection" | "ThreatIntelligenceUrl") {
-        found.extend(evidence::of("user", mapping.user.clone().map(Node::Object)));
+        let name = mapping.user.as_ref().and_then(|user| user.get("name")).and_then(scalar_text);
+        found.extend(name.and_then(evidence::user));
     }
     for address in mapping.record.texts("ClientIPs") {
         found.extend(evidence::address(&address));

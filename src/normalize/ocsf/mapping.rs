@@ -68,7 +68,11 @@ impl<'a> Mapping<'a> {
     /// Takes the first of some times, as milliseconds since 1970.
     pub(super) fn take_time(&mut self, paths: &[&str]) -> Option<Node<'a>> {
         paths.iter().find_map(|path| {
-            let time = self.record.time(path)?;
+            // Some have had their form already.
+            let time = match self.record.node(path)? {
+                Node::Time(time) => *time,
+                _ => self.record.time(path)?,
+            };
             self.record.set_moved(path);
             Some(Node::Integer(time.timestamp_millis()))
         })

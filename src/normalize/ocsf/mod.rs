@@ -26,6 +26,8 @@ mod user;
 mod web;
 
 #[cfg(test)]
+mod mapping_tests;
+#[cfg(test)]
 mod records_tests;
 
 use std::borrow::Cow;
