@@ -16,6 +16,7 @@ use office365_source::{
     normalize::{
         NormalizeOptions, Normalizer, Origin, RecordMembers, Schema,
         ecs::{self, Field},
+        ocsf,
     },
 };
 use serde_json::{Value, value::RawValue};
@@ -76,6 +77,20 @@ fn categories_table() -> String {
     text
 }
 
+fn classes_table() -> String {
+    let mut text = "| record type | operations | class | activity |\n|---|---|---|---|\n".to_owned();
+    for row in ocsf::classes() {
+        let (class, activity) = (row.class, row.activity);
+        writeln!(
+            text,
+            "| {} | {} | {} {} | {} {activity} |",
+            row.record_types, row.operations, class.name, class.uid, row.activity_id
+        )
+        .unwrap();
+    }
+    text
+}
+
 fn families_table() -> String {
     let mut text = "| family | record types |\n|---|---|\n".to_owned();
     for family in ecs::families().filter(|family| !family.codes.is_empty()) {
@@ -100,6 +115,7 @@ fn the_tables_are_those_of_the_mapping() {
     let mut made = replace(&text, "families", &families_table());
     made = replace(&made, "fields", &fields_table());
     made = replace(&made, "categories", &categories_table());
+    made = replace(&made, "classes", &classes_table());
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &made).unwrap();
         return;

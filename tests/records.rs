@@ -68,6 +68,14 @@ fn every_sample_becomes_the_ecs_event_of_its_snapshot() {
 }
 
 #[test]
+fn every_sample_becomes_the_ocsf_event_of_its_snapshot() {
+    for family in FAMILIES {
+        let events: Vec<Value> = records(family).iter().map(|record| tree(&event(Schema::Ocsf, record).0)).collect();
+        insta::assert_json_snapshot!(format!("ocsf_{family}"), events);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_named_and_nothing_else_is() {
     let mut told = Vec::new();
     for family in FAMILIES.into_iter().chain([HOSTILE]) {

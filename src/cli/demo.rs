@@ -71,6 +71,7 @@ fn troubled_service() -> SimulatorConfig {
     SimulatorConfig {
         live: Some(Live { every: Duration::from_secs(2), events_per_blob: 1..=8 }),
         faults: Faults {
+            spares_starts: true,
             error_rate: 0.03,
             reset_rate: 0.02,
             truncate_rate: 0.02,

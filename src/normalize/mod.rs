@@ -12,6 +12,7 @@ mod raw;
 mod record_types;
 mod redact;
 mod sensitive_types;
+mod shape;
 mod time;
 mod user_agent;
 

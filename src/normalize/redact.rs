@@ -18,6 +18,9 @@ use crate::component::{JsonObject, mend_surrogates};
 /// The name of the member whose content is taken out; compared without regard to case.
 const NAME: &str = "DetectedValues";
 
+/// Where the rarest of its letters is, a `v`.
+const V: usize = 8;
+
 /// What stands in the place of what was taken out, as JSON.
 const REDACTED: &str = r#""[redacted]""#;
 
@@ -28,7 +31,7 @@ const DEEPEST: usize = 8;
 /// A record without what was detected; `None` if nothing was, which costs one search.
 ///
 /// Within a member of the name, at any depth and also in JSON within strings, every string and every number becomes
-/// `[redacted]`. So does a string that has the name in it and is no JSON. All other bytes stay as they are.
+/// `[redacted]`. So does a string that has such a member in it and is no JSON. All other bytes stay as they are.
 pub(super) fn redact(record: &JsonObject) -> Option<JsonObject> {
     let text = record.as_str();
     if !may_have_name(text) {
@@ -46,13 +49,24 @@ fn may_have_name(text: &str) -> bool {
 
 /// Whether the name is in a text, in any case.
 fn has_name(text: &str) -> bool {
-    // `v` is the rarest of its letters.
-    const V: usize = 8;
     let bytes = text.as_bytes();
     memchr2_iter(b'v', b'V', bytes).any(|at| {
         at.checked_sub(V)
             .and_then(|start| bytes.get(start..start + NAME.len()))
             .is_some_and(|found| found.eq_ignore_ascii_case(NAME.as_bytes()))
+    })
+}
+
+/// Whether the name is in a text as that of a member: in quotes, or before a colon or the end of a tag. The word alone says
+/// nothing, and if it counted, a file that has it in its name would hide its name. No file's name has these characters.
+fn has_member(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr2_iter(b'v', b'V', bytes).any(|at| {
+        let Some(start) = at.checked_sub(V) else { return false };
+        let (name, rest) = bytes.get(start..).and_then(|rest| rest.split_at_checked(NAME.len())).unwrap_or_default();
+        let after = rest.trim_ascii_start();
+        let escapes = after.iter().take_while(|byte| **byte == b'\\').count();
+        name.eq_ignore_ascii_case(NAME.as_bytes()) && after.get(escapes).is_some_and(|byte| b"\"':>".contains(byte))
     })
 }
 
@@ -187,10 +201,10 @@ fn rewrite_string(raw: &str, depth: usize) -> Option<String> {
     may_show_name(content).then(|| REDACTED.to_owned())
 }
 
-/// Whether text that is no JSON has the name in it, however it is escaped.
+/// Whether text that is no JSON has the name in it as that of a member, however it is escaped.
 fn may_show_name(mut text: Cow<'_, str>) -> bool {
     for _ in 0..DEEPEST {
-        if has_name(&text) {
+        if has_member(&text) {
             return true;
         }
         if !escapes_hide_letters(&text) {

@@ -95,10 +95,12 @@ fn a_string_that_has_the_name_and_is_no_json_goes_as_a_whole() {
 fn a_pair_of_name_and_value_counts_like_a_member() {
     assert_redacted(
         r#"{"p":[{"Name":"DetectedValues","Value":"4111","Count":1},{"Value":["4111"],"Name":"x.DetectedValues"},{"Name":"y","Value":"z"}]}"#,
-        r#"{"p":[{"Name":"[redacted]","Value":"[redacted]","Count":1},{"Value":["[redacted]"],"Name":"[redacted]"},{"Name":"y","Value":"z"}]}"#,
+        r#"{"p":[{"Name":"DetectedValues","Value":"[redacted]","Count":1},{"Value":["[redacted]"],"Name":"x.DetectedValues"},{"Name":"y","Value":"z"}]}"#,
     );
-    // A file or an alert of that name hides nothing but the name.
-    assert_redacted(r#"{"Name":"DetectedValues","UserId":"x","n":1}"#, r#"{"Name":"[redacted]","UserId":"x","n":1}"#);
+    // A file or an alert of that name hides nothing.
+    for name in ["DetectedValues", "DetectedValues.exe", "my DetectedValues, new", "DetectedValues=1.docm"] {
+        assert_eq!(redacted(&format!(r#"{{"Name":"{name}","UserId":"x","n":1}}"#)), None, "{name}");
+    }
 }
 
 #[test]

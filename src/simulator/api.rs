@@ -137,6 +137,8 @@ impl Mishap {
         let rng = &mut state.rng;
         let latency = faults.latency.as_ref().map(|range| dice::duration(rng, range)).unwrap_or_default();
         let mut happens = |rate| dice::chance(rng, rate);
+        let is_spared = faults.spares_starts && operation == Operation::Start;
+        let mut happens = |rate| happens(rate) && !is_spared;
         let hang = happens(faults.hang_rate);
         let unauthorized = happens(faults.unauthorized_rate);
         let throttled = happens(faults.throttle_rate);

@@ -55,7 +55,7 @@ pub(super) const FAMILY: Family = Family {
             action,
             &[fills(
                 F::O365_LABEL_ACTION,
-                "`SensitivityLabelEventData.LabelEventType`, else `LabelAction`: none, upgraded, downgraded, removed, same, changed_default, extended",
+                "`SensitivityLabelEventData.LabelEventType`, else `LabelAction`: none, upgraded, downgraded, removed, changed_same_order",
                 "its number is known, or it is text",
             )],
         ),
@@ -65,7 +65,7 @@ pub(super) const FAMILY: Family = Family {
                 fills(F::EVENT_CATEGORY, "`file`", "not `AipHeartBeat`"),
                 fills(
                     F::EVENT_TYPE,
-                    "`change`; `access` for discovery, `deletion` for deleted files",
+                    "`change`; `access` for discovered and opened files, `deletion` for deleted ones",
                     "not `AipHeartBeat`",
                 ),
             ],
@@ -78,13 +78,14 @@ pub(super) const FAMILY: Family = Family {
                 fills(F::FILE_NAME, "the last part of `ObjectId`, else `ItemName`, `FileName`, `SourceFileName`", ""),
             ],
         ),
-        copied(F::PROCESS_NAME, &["ProcessName", "ApplicationName"]).step(),
+        copied(F::PROCESS_NAME, &["ProcessName", "Common.ProcessName", "ApplicationName"]).step(),
         copied(F::APPLICATION_NAME, &["ApplicationName", "Common.ApplicationName"]).step(),
+        copied(F::HOST_NAME, &["Common.DeviceName"]).step(),
     ],
 };
 
-/// Numbers of `LabelEventType` in `SensitivityLabelEventData` (Microsoft's schema, AIP records).
-const ACTIONS: &[&str] = &["none", "upgraded", "downgraded", "removed", "same", "changed_default", "extended"];
+/// Numbers of `LabelEventType` (AipSensitivityLabelAction.md beside Microsoft's schema).
+const ACTIONS: &[&str] = &["none", "upgraded", "downgraded", "removed", "changed_same_order"];
 
 fn action(mapping: &mut Mapping<'_>) {
     for from in ["SensitivityLabelEventData.LabelEventType", "LabelEventType", "LabelAction"] {
@@ -106,6 +107,7 @@ fn category(mapping: &mut Mapping<'_>) {
         "AipHeartBeat" => return,
         "AipDiscover" => "access",
         "AipFileDeleted" => "deletion",
+        _ if mapping.fields.text(F::EVENT_ACTION).is_some_and(|action| action.ends_with("Opened")) => "access",
         _ => "change",
     };
     mapping.fields.append(F::EVENT_CATEGORY, ["file"]);

@@ -23,7 +23,6 @@ mod mapping;
 mod power_bi;
 mod rule;
 mod security;
-pub(super) mod shape;
 mod sharepoint;
 mod teams;
 mod threat_intelligence;
@@ -36,6 +35,7 @@ pub use self::{
 };
 use super::{
     Context, Normalized, audit::Audit, json::Node, record_types::record_type_name, sensitive_types::name_types,
+    shape::shape,
 };
 use crate::component::JsonObject;
 
@@ -88,7 +88,7 @@ pub(crate) fn document(record: &JsonObject, context: &Context<'_>) -> Normalized
         user_agents: context.user_agents,
         time: None,
     };
-    shape::shape(&mut mapping.record, code);
+    shape(&mut mapping.record, code);
     if let Some(types) = context.sensitive_types {
         name_types(&mut mapping.record, types);
     }

@@ -193,7 +193,9 @@ fn malware(mapping: &mut Mapping<'_>) {
 
 /// What happened to who clicked.
 fn click(mapping: &mut Mapping<'_>) {
-    let Some(action) = mapping.record.text("UrlClickAction") else { return };
+    let Some(action) = ["UrlClickAction", "URLClickAction"].iter().find_map(|name| mapping.record.text(name)) else {
+        return;
+    };
     let row = CLICKS.iter().find(|(number, name, ..)| *number == action || name.eq_ignore_ascii_case(&action));
     if let Some((.., id, caption)) = row {
         mapping.set_enum("disposition_id", "disposition", (*id, caption));

@@ -12,6 +12,8 @@ fn context() -> Context<'static> {
         created: None,
         ingested: DateTime::from_timestamp_millis(1_772_442_060_000).unwrap(),
         keep_original: false,
+        user_agents: None,
+        sensitive_types: None,
     }
 }
 

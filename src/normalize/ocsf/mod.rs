@@ -37,10 +37,10 @@ use self::mapping::Mapping;
 use super::{
     Context, Normalized,
     audit::Audit,
-    ecs::shape::shape,
     json::{Node, Object},
     record_types::record_type_name,
     sensitive_types::name_types,
+    shape::shape,
 };
 use crate::component::JsonObject;
 

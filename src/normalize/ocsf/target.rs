@@ -25,7 +25,7 @@ pub(super) struct Target<'a> {
 /// Kinds of objects, as `Target` names them.
 const KINDS: &[&str] = &["User", "Group", "Role", "ServicePrincipal", "Application", "Device", "Policy", "Other"];
 
-/// `Type` of a member of `Target`: Microsoft's schema (`IdentityType`, 8a539d33).
+/// `Type` of a member of `Target`. Microsoft's schema (`IdentityType`) has the names; the numbers are those of records.
 const NAME: i64 = 1;
 const OTHER: i64 = 2;
 const PRINCIPAL: i64 = 5;

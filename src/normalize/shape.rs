@@ -1,11 +1,11 @@
-//! The form that members of a record have under `o365.audit`.
+//! The form that members of a record have under `o365.audit` in ECS and under `unmapped` in OCSF.
 //!
 //! Microsoft writes the same thing in several ways: lists of names and values, JSON within strings, numbers now as numbers and
 //! now as strings. An index needs one. This comes first, so that the mapping can look into what was a string.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
-use crate::normalize::{
+use super::{
     audit::{Audit, is_absent, parse_integer, scalar_text},
     client_address::is_ip,
     damage::{Damage, Damages},
@@ -122,54 +122,58 @@ fn whole<'a>(node: Node<'a>, form: fn(Cow<'a, str>) -> Node<'a>) -> Node<'a> {
     }
 }
 
-/// `[{"Name":n,"Value":v}]` → `{n: v}`; a string → `{"_raw": …}`.
+/// `[{"Name":n,"Value":v}]` → `{n: v}`; a string → `{"_raw": …}`. What is no name and value, and what has a name that came
+/// before, is in `_rest`.
 fn names_and_values(node: Node<'_>) -> Option<Node<'_>> {
     match node {
-        Node::List(list) => {
-            let members: Object<'_> = list
-                .into_iter()
-                .filter_map(|mut node| {
-                    let object = node.as_object_mut()?;
-                    let value = object.take("Value")?;
-                    Some((scalar_text(&object.take("Name")?)?, value))
-                })
-                .collect();
-            (!members.is_empty()).then_some(Node::Object(members))
-        }
+        Node::List(list) => by_name(list, |object| object.take("Value"), |name| name),
         object @ Node::Object(_) => Some(object),
         other => Some(object("_raw", other)),
     }
 }
 
 /// `[{"Name":n,"OldValue":o,"NewValue":v}]` → `{n: {"OldValue":o,"NewValue":v}}`; names without dots and blanks, which an index
-/// would take for objects within objects. Names alone have nothing in them. A string → `{"_raw": …}`.
+/// would take for objects within objects. A string → `{"_raw": …}`. Exchange only names what has changed: that is in `_rest`.
 fn modified_properties(node: Node<'_>) -> Option<Node<'_>> {
     match node {
-        Node::List(list) => {
-            let mut names = Vec::new();
-            let members: Object<'_> = list
-                .into_iter()
-                .filter_map(|node| match node {
-                    Node::Object(mut property) => {
-                        let name = scalar_text(&property.take("Name")?)?;
-                        (!property.is_empty()).then(|| (plain_name(name), Node::Object(property)))
-                    }
-                    name => {
-                        names.extend(scalar_text(&name).map(Node::Text));
-                        None
-                    }
-                })
-                .collect();
-            match (members.is_empty(), names.is_empty()) {
-                (false, _) => Some(Node::Object(members)),
-                // Exchange only names what has changed.
-                (true, false) => Some(object("_names", Node::List(names))),
-                (true, true) => None,
-            }
-        }
+        Node::List(list) => by_name(
+            list,
+            |object| {
+                let mut property = std::mem::take(object);
+                let name = property.take("Name");
+                object.set_some("Name", name);
+                if property.is_empty() { None } else { Some(Node::Object(property)) }
+            },
+            plain_name,
+        ),
         object @ Node::Object(_) => Some(object),
         other => Some(object("_raw", other)),
     }
+}
+
+/// An object of what the elements of a list are about, by their `Name`.
+fn by_name<'a>(
+    list: Vec<Node<'a>>,
+    take: fn(&mut Object<'a>) -> Option<Node<'a>>,
+    spell: fn(Cow<'a, str>) -> Cow<'a, str>,
+) -> Option<Node<'a>> {
+    let (mut members, mut rest) = (Vec::new(), Vec::new());
+    let mut known = HashSet::new();
+    for mut node in list {
+        let name = node.get("Name").and_then(scalar_text).map(spell);
+        match name.filter(|name| !known.contains(name)).zip(node.as_object_mut().and_then(take)) {
+            Some((name, value)) => {
+                known.insert(name.clone());
+                members.push((name, value));
+            }
+            None => rest.push(node),
+        }
+    }
+    let mut object = Object::from_unique(members);
+    if !rest.is_empty() {
+        object.set("_rest", Node::List(rest));
+    }
+    (!object.is_empty()).then_some(Node::Object(object))
 }
 
 fn plain_name(name: Cow<'_, str>) -> Cow<'_, str> {
