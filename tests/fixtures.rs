@@ -1,5 +1,6 @@
 //! Events that others have mapped, compared with ours. The files are not part of this project; without them there is nothing to
 //! compare, and the test says so. tests/records.rs has our own.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,5 @@
 //! The sample records of tests/records as events: what they become, and that whatever is wrong with a record, it becomes one.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::{fs, path::Path};
 

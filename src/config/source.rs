@@ -175,7 +175,8 @@ pub struct TenantConfig {
     /// The Directory (tenant) ID (Microsoft Entra admin center > Overview).
     #[schemars(example = &"6a98b5da-7b3c-4486-bb0b-66a048c6da62")]
     pub id: TenantId,
-    /// A name for people, such as the tenant's primary domain; lands in `meta.src.host` of every event of the tenant.
+    /// A name for people, such as the tenant's primary domain; lands in `meta.src.host` and `organization.name` (OCSF: `cloud.org.name`)
+    /// of every event of the tenant.
     /// Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"contoso.com")]

@@ -111,7 +111,9 @@ mod tests {
     fn built(text: &str) -> (bool, String) {
         let mut out = b"x".to_vec();
         let node = Node::parse(text);
-        node.iter().for_each(|node| node.write(&mut out));
+        if let Some(node) = &node {
+            node.write(&mut out);
+        }
         (node.is_some(), String::from_utf8(out).unwrap())
     }
 
