@@ -53,8 +53,7 @@ fn leaves(path: &str, value: &Value, found: &mut BTreeMap<String, Value>) {
             }
         }
         // Generation C leaves out what is empty.
-        Value::Null => {}
-        Value::Object(_) => {}
+        Value::Null | Value::Object(_) => {}
         Value::String(text) if text.is_empty() => {}
         Value::Array(list) if list.is_empty() => {}
         other => drop(found.insert(path.to_owned(), other.clone())),
