@@ -117,13 +117,13 @@ fn assert_sound(record: &str, event: &LogEvent, damages: &Damages) {
 #[test]
 fn a_hostile_record_passes_and_says_what_is_wrong_with_it() {
     let records = records(HOSTILE);
-    let mut damaged = 0;
+    let mut with_damage = 0;
     for record in &records {
         let (event, damages) = event(Schema::Ecs, record);
         assert_sound(record, &event, &damages);
-        damaged += usize::from(!damages.is_empty());
+        with_damage += usize::from(!damages.is_empty());
     }
-    assert!(damaged * 3 > records.len(), "only {damaged} of {} records have damage", records.len());
+    assert!(with_damage * 3 > records.len(), "only {with_damage} of {} records have damage", records.len());
 }
 
 #[test]
