@@ -3,7 +3,12 @@
 //! A tree per event costs more than everything else together on the way to a JSON sink, and it damages numbers. So an
 //! event keeps the text it came as, and whoever needs a member scans for it.
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -20,7 +25,7 @@ use snafu::Snafu;
 pub struct JsonObject {
     text: ByteString,
     /// Where the members are, found while the text was checked; `None` if that is not known.
-    members: Option<Arc<[Member]>>,
+    members: Option<Arc<Vec<Member>>>,
 }
 
 /// Where a member is in the text of its object.
@@ -132,7 +137,7 @@ impl JsonObject {
             visit(name, value);
         })
         .map_err(|error| InvalidRecord::Syntax { reason: error.to_string() })?;
-        let members = members.map(Arc::from);
+        let members = members.map(Arc::new);
         Ok(Self { text, members })
     }
 
@@ -278,7 +283,9 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 fn lone_surrogates(text: &[u8]) -> Vec<Range<usize>> {
     let mut lone = Vec::new();
     // Most records have no surrogate escape at all; a search for the rare pair of bytes settles that quickly.
-    if memmem::find(text, br"\ud").is_none() && memmem::find(text, br"\uD").is_none() {
+    static HALVES: LazyLock<[memmem::Finder<'static>; 2]> =
+        LazyLock::new(|| [memmem::Finder::new(r"\ud"), memmem::Finder::new(r"\uD")]);
+    if HALVES.iter().all(|half| half.find(text).is_none()) {
         return lone;
     }
     let mut at = 0;

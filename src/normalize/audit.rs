@@ -221,7 +221,15 @@ impl<'a> Audit<'a> {
         for member in self.members.iter().filter(|member| !member.moved) {
             let before = out.len();
             out.push(if before == start { b'{' } else { b',' });
-            write_string(&member.name, out);
+            match member.name {
+                // Names that needed no unescaping need no escaping; ours have nothing to escape.
+                Cow::Borrowed(name) => {
+                    out.push(b'"');
+                    out.extend_from_slice(name.as_bytes());
+                    out.push(b'"');
+                }
+                Cow::Owned(ref name) => write_string(name, out),
+            }
             out.push(b':');
             let is_written = match &member.value {
                 Value::Raw(raw) => write_pruned(raw, out),

@@ -31,6 +31,9 @@ const CODES: &[&str] = &[
 /// Sizes and durations that also come as strings or with a fraction of zero.
 const NUMBERS: &[&str] = &["RunningTime", "FileSize"];
 
+/// Lists with more names than this look for repeated ones in a set.
+const MANY_NAMES: usize = 32;
+
 const TIMES: &[&str] = &["StartTime", "StartTimeUtc", "EndTimeUtc", "LastUpdateTimeUtc", "FilteringDate"];
 
 /// Names and values that become the members of an object.
@@ -157,13 +160,23 @@ fn by_name<'a>(
     take: fn(&mut Object<'a>) -> Option<Node<'a>>,
     spell: fn(Cow<'a, str>) -> Cow<'a, str>,
 ) -> Option<Node<'a>> {
-    let (mut members, mut rest) = (Vec::new(), Vec::new());
+    let (mut members, mut rest) = (Vec::with_capacity(list.len()), Vec::new());
+    // A set costs more than it saves, unless a list is longer than any of an honest record.
     let mut known = HashSet::new();
     for mut node in list {
-        let name = node.get("Name").and_then(scalar_text).map(spell);
-        match name.filter(|name| !known.contains(name)).zip(node.as_object_mut().and_then(take)) {
+        if members.len() == MANY_NAMES && known.is_empty() {
+            known.extend(members.iter().map(|(name, _): &(Cow<'a, str>, _)| name.clone()));
+        }
+        let is_known = |name: &Cow<'a, str>| match known.is_empty() {
+            true => members.iter().any(|(known, _)| known == name),
+            false => known.contains(name),
+        };
+        let name = node.get("Name").and_then(scalar_text).map(spell).filter(|name| !is_known(name));
+        match name.zip(node.as_object_mut().and_then(take)) {
             Some((name, value)) => {
-                known.insert(name.clone());
+                if !known.is_empty() {
+                    known.insert(name.clone());
+                }
                 members.push((name, value));
             }
             None => rest.push(node),
