@@ -281,10 +281,10 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 /// The API sends them (Splunk's add-on catches "'utf-8' codec can't encode character"); `serde_json` refuses every string
 /// that holds one.
 fn lone_surrogates(text: &[u8]) -> Vec<Range<usize>> {
-    let mut lone = Vec::new();
-    // Most records have no surrogate escape at all; a search for the rare pair of bytes settles that quickly.
     static HALVES: LazyLock<[memmem::Finder<'static>; 2]> =
         LazyLock::new(|| [memmem::Finder::new(r"\ud"), memmem::Finder::new(r"\uD")]);
+    let mut lone = Vec::new();
+    // Most records have no surrogate escape at all; a search for the rare pair of bytes settles that quickly.
     if HALVES.iter().all(|half| half.find(text).is_none()) {
         return lone;
     }

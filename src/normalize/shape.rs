@@ -167,9 +167,8 @@ fn by_name<'a>(
         if members.len() == MANY_NAMES && known.is_empty() {
             known.extend(members.iter().map(|(name, _): &(Cow<'a, str>, _)| name.clone()));
         }
-        let is_known = |name: &Cow<'a, str>| match known.is_empty() {
-            true => members.iter().any(|(known, _)| known == name),
-            false => known.contains(name),
+        let is_known = |name: &Cow<'a, str>| {
+            if known.is_empty() { members.iter().any(|(known, _)| known == name) } else { known.contains(name) }
         };
         let name = node.get("Name").and_then(scalar_text).map(spell).filter(|name| !is_known(name));
         match name.zip(node.as_object_mut().and_then(take)) {
