@@ -45,15 +45,12 @@ async fn serve(args: &SimulateArgs) -> io::Result<()> {
     };
     let simulator = Simulator::new(config.clone(), Clock::system());
     let running = simulator.serve(args.listen).await?;
+    // Each simulation is another service: a ledger of an earlier one knows subscriptions and content that do not exist.
+    let data_dir = std::env::temp_dir().join(format!("office365-source-simulated-{}", std::process::id()));
+    let data_dir = data_dir.to_string_lossy();
     print(&format!(
         "# The simulator listens on {base} until Ctrl-C. This configuration collects from it:\n\n{}",
-        configuration(
-            &config,
-            &config.tenants,
-            &running.base_url(),
-            "/tmp/office365-source-simulated",
-            webhook.as_ref()
-        ),
+        configuration(&config, &config.tenants, &running.base_url(), &data_dir, webhook.as_ref()),
         base = running.base_url(),
     ));
     if let Some(webhook) = &webhook {

@@ -49,6 +49,11 @@ fn summary(topology: &TopologyConfig) -> Vec<String> {
     lines
 }
 
+fn events_summary(source: &Office365Config) -> String {
+    let values = if source.normalize.redact_detected_values { "redacted" } else { "IN CLEAR" };
+    format!("  events: schema {}, values that data loss prevention has detected are {values}", source.schema.as_str())
+}
+
 fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
     let content_types: Vec<_> = source.content_types.iter().map(|content_type| content_type.as_str()).collect();
     let mut lines = vec![
@@ -57,6 +62,7 @@ fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
         format!("  tokens: {}", source.authority()),
         format!("  app: {}, with the secret from {}", source.auth.client_id, source.auth.client_secret.place()),
         format!("  content types: {}", content_types.join(", ")),
+        events_summary(source),
     ];
     lines.extend(source.tenants.iter().map(|TenantConfig { id, domain }| match domain {
         Some(domain) => format!("  tenant: {id} ({domain})"),

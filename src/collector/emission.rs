@@ -21,9 +21,13 @@ use crate::{
     telemetry,
 };
 
+/// What an event takes beside its text, in bytes: the event itself and the allocator's share.
+const EVENT: usize = 512;
+
 /// New events that are ready to be sent together.
 struct Ready {
     events: Vec<LogEvent>,
+    /// How many bytes they take until they are acknowledged.
     bytes: usize,
     flight: Flight,
 }
@@ -63,8 +67,9 @@ impl<'a> Emission<'a> {
         if let Some(types) = self.shared.sensitive_types(self.key.feed).await {
             self.origin = self.origin.with_sensitive_types(types);
         }
-        // A body in memory stays there until its last event is acknowledged. It waits for room while it holds none.
-        let held = body.held() * self.footprint();
+        // Events that share a body in memory keep it there until the last of them is acknowledged. It waits for room while it
+        // holds none.
+        let held = if self.shared.normalizer.copies() { 0 } else { body.held() };
         let whole = if held > 0 { self.shared.hold(held).await } else { None };
         let alone = body.is_single_object();
         let mut decoder = Decoder::new(body, self.shared.options.batch);
@@ -123,6 +128,7 @@ impl<'a> Emission<'a> {
 
         let total = batch.records.len();
         let now = shared.now();
+        let mut rewritten = 0;
         let mut boarded = boarded.into_iter();
         let mut events = Vec::with_capacity(total);
         for (record, key) in batch.records.into_iter().zip(keys) {
@@ -135,6 +141,7 @@ impl<'a> Emission<'a> {
                 let Made { event, damages, redacted } =
                     shared.normalizer.event(record.object, &record.members, &self.origin, now);
                 if redacted {
+                    rewritten += event.json_size();
                     telemetry::record_redacted(self.key);
                 }
                 if !damages.is_empty() {
@@ -153,20 +160,20 @@ impl<'a> Emission<'a> {
         }
         let size: usize = events.iter().map(LogEvent::json_size).sum();
         telemetry::events_received(events.len() as u64, size as u64);
-        Ok(Some(Ready { events, bytes: batch.bytes, flight }))
-    }
-
-    /// How many times its bytes a record takes until its event is acknowledged: events are made while the body is there.
-    fn footprint(&self) -> usize {
-        self.shared.normalizer.footprint(self.key.feed.content_type)
+        let bytes = if shared.normalizer.copies() {
+            size + events.len() * EVENT
+        } else {
+            // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
+            batch.bytes + 2 * PIECE + rewritten
+        };
+        Ok(Some(Ready { events, bytes, flight }))
     }
 
     async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
         let Ready { mut events, bytes, flight } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
-            // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
-            None => self.shared.hold(bytes * self.footprint() + 2 * PIECE).await,
+            None => self.shared.hold(bytes).await,
         };
         let count = events.len() as u64;
         self.events += count;

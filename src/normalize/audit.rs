@@ -144,7 +144,7 @@ impl<'a> Audit<'a> {
         let known = self.damages.len();
         let time = self.time(NAME);
         if time.is_none() && self.damages.len() == known {
-            self.damages.add(NAME, Damage::InvalidTime);
+            self.damages.add(NAME, Damage::Missing);
         }
         time
     }
@@ -160,6 +160,16 @@ impl<'a> Audit<'a> {
             Some(Node::List(list)) => list.iter().filter_map(scalar_text).filter(|text| !is_absent(text)).collect(),
             Some(_) => self.text(path).into_iter().collect(),
             None => Vec::new(),
+        }
+    }
+
+    /// Whether a member has nothing but scalars, and so nothing but what its texts say.
+    pub(crate) fn is_plain(&mut self, path: &str) -> bool {
+        let is_scalar = |node: &Node<'_>| !matches!(node, Node::List(_) | Node::Object(_));
+        match self.node(path) {
+            Some(Node::List(list)) => list.iter().all(is_scalar),
+            Some(node) => is_scalar(node),
+            None => false,
         }
     }
 
@@ -369,13 +379,18 @@ pub(crate) fn is_absent(text: &str) -> bool {
     text.is_empty() || matches!(text, "<null>" | "null" | "undefined" | "\"undefined\"")
 }
 
+/// An `f64` is exact for so many digits; what has more, and is no plain number, is no id or size.
+const EXACT_DIGITS: usize = 15;
+
 /// Reads `7`, `7.0`, `1e3` and the like; no fraction is dropped.
 pub(crate) fn parse_integer(text: &str) -> Option<i64> {
     let text = text.trim();
     if let Ok(number) = text.parse() {
         return Some(number);
     }
-    // Exact up to 2^53; what is larger in this form is no id or size.
+    if text.bytes().filter(u8::is_ascii_digit).count() > EXACT_DIGITS {
+        return None;
+    }
     let number: f64 = text.parse().ok()?;
     #[expect(clippy::cast_possible_truncation, reason = "the number has no fraction and is small")]
     (number.fract() == 0.0 && number.abs() < 9.0e15).then_some(number as i64)
@@ -445,6 +460,7 @@ mod tests {
             (" 7 ", Some(7)),
             ("1.5", None),
             ("1e30", None),
+            ("0.99999999999999999999", None),
             ("x", None),
             ("NaN", None),
             ("", None),

@@ -19,29 +19,28 @@ impl ClientAddress {
     /// Reads `192.0.2.1`, `192.0.2.1:443`, `[2001:db8::1]:443`, `2001:db8::1`, `[192.0.2.1]`, `::ffff:192.0.2.1`, a name
     /// without blanks, and `NAME (address)` with or without brackets around it. Anything else is an address that is none.
     pub(crate) fn parse(text: &str) -> Self {
-        let text = without_mapping(text.trim());
-        let text = text.as_str();
+        let text = text.trim();
         if text.is_empty() {
             return Self::default();
         }
         if let Some((inside, port)) = text.strip_prefix('[').and_then(|rest| rest.split_once("]:"))
-            && let (true, Ok(port)) = (is_ip(inside), port.parse())
+            && let (true, Ok(port)) = (is_address(inside), port.parse())
         {
             return Self::of_ip(inside, Some(port));
         }
-        if is_ip(text) {
+        if is_address(text) {
             return Self::of_ip(text, None);
         }
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        if let Some(inside) = bare.filter(|inside| is_ip(inside)) {
+        if let Some(inside) = bare.filter(|inside| is_address(inside)) {
             return Self::of_ip(inside, None);
         }
         if let Some((address, port)) = text.split_once(':')
-            && let (true, Ok(port)) = (is_ip(address), port.parse())
+            && let (true, Ok(port)) = (is_address(address), port.parse())
         {
             return Self::of_ip(address, Some(port));
         }
-        if !text.contains(char::is_whitespace) {
+        if is_host(text) {
             return Self { domain: Some(text.to_owned()), ..Self::default() };
         }
         let Some((name, address)) = name_and_address(bare.unwrap_or(text)) else {
@@ -61,18 +60,40 @@ impl ClientAddress {
 
     fn of(address: &str) -> Self {
         // Without the zone of a link-local address: no index takes it for part of an address.
-        let ip = is_ip(address).then(|| without_zone(address).to_owned());
-        Self { address: Some(address.to_owned()), ip, ..Self::default() }
+        let bare = without_zone(address);
+        let (address, ip) = match bare.parse() {
+            // IPv4 that was mapped into IPv6 (RFC 4291, 2.5.5.2) becomes IPv4 again.
+            Ok(IpAddr::V6(ip)) => match ip.to_ipv4_mapped() {
+                Some(mapped) => (mapped.to_string(), Some(mapped.to_string())),
+                None => (address.to_owned(), Some(bare.to_owned())),
+            },
+            Ok(IpAddr::V4(_)) if bare == address => (address.to_owned(), Some(address.to_owned())),
+            _ => (address.to_owned(), None),
+        };
+        Self { address: Some(address), ip, ..Self::default() }
     }
 }
 
-/// Whether `text` is an IP address, also with an IPv6 zone.
+/// Whether `text` is an IP address and nothing else: an index refuses a whole document for a zone.
 pub(crate) fn is_ip(text: &str) -> bool {
-    without_zone(text).parse::<IpAddr>().is_ok()
+    text.parse::<IpAddr>().is_ok()
+}
+
+/// The same, but an IPv6 address may have a zone.
+fn is_address(text: &str) -> bool {
+    is_ip(text) || (text.contains('%') && without_zone(text).parse::<std::net::Ipv6Addr>().is_ok())
 }
 
 fn without_zone(text: &str) -> &str {
     text.split_once('%').map_or(text, |(address, _)| address)
+}
+
+/// Whether `text` can be the name of a host, also with brackets around it and a port. Names have letters; what has none is an
+/// address that is broken.
+fn is_host(text: &str) -> bool {
+    !text.contains(char::is_whitespace)
+        && text.contains(|c: char| c.is_alphabetic())
+        && text.contains('[') == text.contains(']')
 }
 
 /// `ipv4` or `ipv6`.
@@ -85,20 +106,6 @@ pub(crate) fn name_and_address(text: &str) -> Option<(&str, &str)> {
     let (name, address) = text.strip_suffix(')')?.split_once(" (")?;
     let is_name = !name.is_empty() && !name.contains(char::is_whitespace);
     (is_name && !address.is_empty()).then_some((name, address))
-}
-
-/// IPv4 addresses that were mapped into IPv6 (RFC 4291, 2.5.5.2) become IPv4 again, wherever they stand.
-fn without_mapping(text: &str) -> String {
-    const PREFIX: &str = "::ffff:";
-    if text.len() < PREFIX.len() || !text.contains("::") {
-        return text.to_owned();
-    }
-    match text.to_ascii_lowercase().find(PREFIX) {
-        Some(at) if text[at + PREFIX.len()..].split(']').next().is_some_and(|rest| rest.contains('.')) => {
-            format!("{}{}", &text[..at], &text[at + PREFIX.len()..])
-        }
-        _ => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -133,7 +140,7 @@ mod tests {
     #[test]
     fn names_and_nonsense_are_kept_apart() {
         let name = |name: &str| (None, None, Some(name.to_owned()), None);
-        for text in ["localhost:12345", "[cool.client.local]:12345", "unknown", "999.0.2.1"] {
+        for text in ["localhost:12345", "[cool.client.local]:12345", "unknown"] {
             assert_eq!(parts(text), name(text));
         }
         assert_eq!(
@@ -142,6 +149,9 @@ mod tests {
         );
         assert_eq!(parts("[DB1 (192.0.2.7)]"), parts("DB1 (192.0.2.7)"));
         assert_eq!(parts("DB1 (10.9000.0.1)"), (Some("10.9000.0.1".into()), None, Some("DB1".into()), None));
+        for text in ["999.0.2.1", "192.0.2.7:99999", "[2001:db8::1", "3232235777"] {
+            assert_eq!(parts(text), (Some(text.into()), None, None, None), "{text}");
+        }
         assert_eq!(parts("two words"), (Some("two words".into()), None, None, None));
         assert_eq!(parts("  "), (None, None, None, None));
         assert_eq!(parts("fe80::1%eth0"), (Some("fe80::1%eth0".into()), Some("fe80::1".into()), None, None));

@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt};
 /// What is wrong with a field.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Damage {
+    /// The record does not have it.
+    Missing,
     /// It has another JSON type than Microsoft documents.
     WrongType,
     /// It is no time.
@@ -21,6 +23,7 @@ impl Damage {
     /// A word for metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Missing => "missing",
             Self::WrongType => "wrong_type",
             Self::InvalidTime => "invalid_time",
             Self::InvalidAddress => "invalid_address",
@@ -31,7 +34,8 @@ impl Damage {
 
     const fn sentence(self) -> &'static str {
         match self {
-            Self::WrongType => "has a type that is not documented",
+            Self::Missing => "is missing",
+            Self::WrongType => "is not of the type that Microsoft documents",
             Self::InvalidTime => "is no time",
             Self::InvalidAddress => "is no IP address",
             Self::InvalidJson => "is no JSON",
@@ -62,6 +66,9 @@ impl Damages {
 
     pub(crate) fn add(&mut self, field: impl Into<Cow<'static, str>>, damage: Damage) {
         let field = field.into();
+        // Our own names, and those that look like Microsoft's. Any other could be content.
+        let is_name = field.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(&byte));
+        let field = if is_name { field } else { Cow::Borrowed("a member") };
         let field = match field.char_indices().nth(Self::MAX_NAME) {
             Some((end, _)) => Cow::Owned(field[..end].to_owned()),
             None => field,

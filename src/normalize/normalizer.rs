@@ -5,10 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::{Damages, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact, user_agent::UserAgents};
-use crate::{
-    component::{JsonObject, LogEvent},
-    content::ContentType,
-};
+use crate::component::{JsonObject, LogEvent};
 
 /// The form of events.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,15 +106,9 @@ impl Normalizer {
         self.options.schema != Schema::Raw
     }
 
-    /// About how many times the bytes of a record are needed while its event is there, the record's own included. Raw events
-    /// share the record's bytes, unless something in it was redacted; others are about twice as long.
-    pub fn footprint(&self, content_type: ContentType) -> usize {
-        let NormalizeOptions { schema, keep_original, redact, .. } = self.options;
-        let redacted = usize::from(redact && content_type == ContentType::Dlp);
-        match schema {
-            Schema::Raw => 1 + redacted,
-            Schema::Ecs | Schema::Ocsf => 3 + redacted + if keep_original { 2 } else { 0 },
-        }
+    /// Whether events have text of their own instead of sharing the record's.
+    pub fn copies(&self) -> bool {
+        self.options.schema != Schema::Raw
     }
 
     /// The event of a record, made at `now`. Every record makes an event.
@@ -150,6 +141,8 @@ impl Normalizer {
             Schema::Ocsf => ocsf::event(record, &context),
         };
         // The mappings write text of valid UTF-8 only.
+        let mut text = text;
+        text.shrink_to_fit();
         let event = LogEvent::from(JsonObject::written(text).ok()?);
         let event = match self.options.schema {
             Schema::Ocsf => event.with_time(time),

@@ -31,7 +31,7 @@ const DEEPEST: usize = 8;
 /// A record without what was detected; `None` if nothing was, which costs one search.
 ///
 /// Within a member of the name, at any depth and also in JSON within strings, every string and every number becomes
-/// `[redacted]`. So does a string that has such a member in it and is no JSON. All other bytes stay as they are.
+/// `[redacted]`. So does a string that has the name in it and is what is left of JSON or the like. All other bytes stay as they are.
 pub(super) fn redact(record: &JsonObject) -> Option<JsonObject> {
     let text = record.as_str();
     if !may_have_name(text) {
@@ -60,17 +60,14 @@ fn has_name(text: &str) -> bool {
     })
 }
 
-/// Whether the name is in a text as that of a member: in quotes, or before a colon or the end of a tag. The word alone says
-/// nothing, and if it counted, a file that has it in its name would hide its name. No file's name has these characters.
-fn has_member(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    memchr2_iter(b'v', b'V', bytes).any(|at| {
-        let Some(start) = at.checked_sub(V) else { return false };
-        let (name, rest) = bytes.get(start..).and_then(|rest| rest.split_at_checked(NAME.len())).unwrap_or_default();
-        let after = rest.trim_ascii_start();
-        let escapes = after.iter().take_while(|byte| **byte == b'\\').count();
-        name.eq_ignore_ascii_case(NAME.as_bytes()) && after.get(escapes).is_some_and(|byte| b"\"':>".contains(byte))
-    })
+/// Whether text is, or once was, something with members: JSON, XML, or a table as PowerShell writes it, also with their
+/// quotation marks escaped. Only there is the name that of a member. A file, a subject or a user agent with the word in it is
+/// not to be hidden: it begins otherwise, or lacks what no file's name has.
+fn is_structured(text: &str) -> bool {
+    let text = text.trim_ascii_start();
+    let begins = text.starts_with(['{', '[', '<', '"', '\\', '%', '&']) || text.starts_with("@{");
+    let marks = ['"', ':', '<', '>', '\\'];
+    begins && (text.contains(marks) || ["@{", "&quot;", "&lt;", "%22", "%3C"].iter().any(|mark| text.contains(mark)))
 }
 
 /// Whether there are escapes such as `\u0044` of which the name, or another such escape, could be made. Nobody writes those
@@ -83,13 +80,14 @@ fn escapes_hide_letters(text: &str) -> bool {
     })
 }
 
-/// Whether a member of this name holds what was detected. Names may have a path before them.
+/// Whether a member of this name holds what was detected. Names may have a path before them, and an index or the like after.
 fn is_name(name: &str) -> bool {
-    let name = name.trim_ascii_end().as_bytes();
-    name.len()
-        .checked_sub(NAME.len())
-        .and_then(|start| name.get(start..))
-        .is_some_and(|end| end.eq_ignore_ascii_case(NAME.as_bytes()))
+    let name = name.as_bytes();
+    let ends = |at: usize| name.get(at).is_none_or(|next| !next.is_ascii_alphanumeric());
+    (0..name.len()).any(|start| {
+        name.get(start..start + NAME.len()).is_some_and(|found| found.eq_ignore_ascii_case(NAME.as_bytes()))
+            && ends(start + NAME.len())
+    })
 }
 
 /// JSON text without what was detected; `None` if nothing was. It stands in so many strings within strings.
@@ -156,6 +154,7 @@ fn is_documented(name: &str) -> bool {
 
 /// Whether this is the member of a name and value that has the value, such as `Value` or `NewValue`.
 fn is_value(name: &str) -> bool {
+    let name = name.strip_suffix(['s', 'S']).unwrap_or(name);
     name.len().checked_sub(5).and_then(|start| name.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case("value"))
 }
 
@@ -172,7 +171,8 @@ fn pairs(text: &str) -> HashSet<usize> {
             }
             Token::Close => drop(open.pop()),
             Token::Name(raw) => {
-                names_it = content_of(raw).is_some_and(|name| name.eq_ignore_ascii_case("name"));
+                names_it = content_of(raw)
+                    .is_some_and(|name| name.eq_ignore_ascii_case("name") || name.eq_ignore_ascii_case("key"));
                 continue;
             }
             Token::String(raw) if names_it && content_of(raw).is_none_or(|name| is_name(&name)) => {
@@ -201,13 +201,13 @@ fn rewrite_string(raw: &str, depth: usize) -> Option<String> {
         write_string(&rewrite(&content, depth + 1)?, &mut out);
         return String::from_utf8(out).ok();
     }
-    may_show_name(content).then(|| REDACTED.to_owned())
+    (is_structured(&content) && may_show_name(content)).then(|| REDACTED.to_owned())
 }
 
-/// Whether text that is no JSON has the name in it as that of a member, however it is escaped.
+/// Whether text that is no JSON has the name in it, however it is escaped.
 fn may_show_name(mut text: Cow<'_, str>) -> bool {
     for _ in 0..DEEPEST {
-        if has_member(&text) {
+        if has_name(&text) {
             return true;
         }
         if !escapes_hide_letters(&text) {

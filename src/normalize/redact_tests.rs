@@ -81,7 +81,10 @@ fn json_in_strings_is_looked_into() {
 fn a_string_that_has_the_name_and_is_no_json_goes_as_a_whole() {
     for text in [
         r#"{\"DetectedValues\":[{\"Name\":\"41"#,
-        r"DetectedValues: 4111",
+        r#"{\"x\":1,\u0022DetectedValues\u0022:[{\u0022Value\u0022:\u00224111"#,
+        r"&quot;DetectedValues&quot;:4111",
+        r"%22DetectedValues%22%3A4111",
+        r"@{DetectedValues=@{Value=4111}}",
         r#"{\"DetectedValues\":[1]} and more"#,
         r"<DetectedValues>4111",
         r#"{\"D\\u0065tectedValues\":[{\"Name\":\"41"#,
@@ -98,7 +101,15 @@ fn a_pair_of_name_and_value_counts_like_a_member() {
         r#"{"p":[{"Name":"DetectedValues","Value":"[redacted]","Count":1},{"Value":["[redacted]"],"Name":"x.DetectedValues"},{"Name":"y","Value":"z"}]}"#,
     );
     // A file or an alert of that name hides nothing.
-    for name in ["DetectedValues", "DetectedValues.exe", "my DetectedValues, new", "DetectedValues=1.docm"] {
+    for name in [
+        "DetectedValues",
+        "DetectedValues.exe",
+        "my DetectedValues, new",
+        "DetectedValues=1.docm",
+        "evil DetectedValues'.exe",
+        "{DetectedValues}.exe",
+        "evil DetectedValues: x",
+    ] {
         assert_eq!(redacted(&format!(r#"{{"Name":"{name}","UserId":"x","n":1}}"#)), None, "{name}");
     }
 }

@@ -31,6 +31,9 @@ const CODES: &[&str] = &[
 /// Sizes and durations that also come as strings or with a fraction of zero.
 const NUMBERS: &[&str] = &["RunningTime", "FileSize"];
 
+/// Where what has no name of its own is.
+const REST: &str = "_rest";
+
 /// Lists with more names than this look for repeated ones in a set.
 const MANY_NAMES: usize = 32;
 
@@ -170,20 +173,26 @@ fn by_name<'a>(
         let is_known = |name: &Cow<'a, str>| {
             if known.is_empty() { members.iter().any(|(known, _)| known == name) } else { known.contains(name) }
         };
-        let name = node.get("Name").and_then(scalar_text).map(spell).filter(|name| !is_known(name));
-        match name.zip(node.as_object_mut().and_then(take)) {
+        let name = node.get("Name").and_then(scalar_text).map(spell).filter(|name| name != REST && !is_known(name));
+        // Only what has a name leaves its element, and all that is not name and value stays.
+        let value = if name.is_some() { node.as_object_mut().and_then(take) } else { None };
+        let has_more = node.as_object().is_none_or(|object| object.iter().any(|(name, _)| name != "Name"));
+        match name.zip(value) {
             Some((name, value)) => {
                 if !known.is_empty() {
                     known.insert(name.clone());
                 }
                 members.push((name, value));
+                if has_more {
+                    rest.push(node);
+                }
             }
             None => rest.push(node),
         }
     }
     let mut object = Object::from_unique(members);
     if !rest.is_empty() {
-        object.set("_rest", Node::List(rest));
+        object.set(REST, Node::List(rest));
     }
     (!object.is_empty()).then_some(Node::Object(object))
 }
@@ -223,7 +232,7 @@ fn data<'a>(node: Node<'a>, repeated: Repeated, damages: &mut Damages) -> Option
         raw @ Node::Object(_) if raw.get("_raw").is_some() => return Some(raw),
         parsed => parsed,
     };
-    let mut out = Object::new();
+    let mut out = Vec::new();
     for (name, value) in parsed.as_object().into_iter().flat_map(Object::iter).filter(|(name, _)| is_short(name)) {
         let field = format!("Data.{name}");
         let value = match name {
@@ -236,10 +245,11 @@ fn data<'a>(node: Node<'a>, repeated: Repeated, damages: &mut Damages) -> Option
             }
             _ => value.clone(),
         };
-        out.set(Cow::Owned(name.to_owned()), value);
+        out.push((Cow::Owned(name.to_owned()), value));
     }
-    out.set("flattened", parsed);
-    Some(Node::Object(out))
+    // No short name is as long as this one.
+    out.push((Cow::Borrowed("flattened"), parsed));
+    Some(Node::Object(Object::from_unique(out)))
 }
 
 /// Microsoft's keys such as `f3u`, `trc` and `imsgid`.
@@ -282,7 +292,10 @@ fn alert_links(node: Node<'_>) -> Node<'_> {
     match node {
         Node::List(list) => Node::List(
             list.into_iter()
-                .map(|mut link| link.as_object_mut().and_then(|link| link.take("AlertLinkHref")).unwrap_or(link))
+                .map(|mut link| match link.as_object_mut() {
+                    Some(members) if members.iter().count() == 1 => members.take("AlertLinkHref").unwrap_or(link),
+                    _ => link,
+                })
                 .collect(),
         ),
         other => other,

@@ -1,6 +1,6 @@
 //! The times in a record.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Timelike, Utc};
 
 /// Reads a record's `CreationTime`: UTC, written without zone (Microsoft's schema). Also seen: `Z`, an offset, fractions,
 /// and `UTC` at the end. `None` when it is none of these: an event's time is never made up.
@@ -10,13 +10,19 @@ pub fn parse_creation_time(text: &str) -> Option<DateTime<Utc>> {
     }
     let text = text.trim();
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Some(time.to_utc());
+        return Some(time.to_utc()).filter(can_be_written);
     }
     let bare = text.strip_suffix("UTC").or_else(|| text.strip_suffix('Z')).unwrap_or(text).trim_end();
     ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
         .iter()
         .find_map(|format| NaiveDateTime::parse_from_str(bare, format).ok())
         .map(|time| time.and_utc())
+        .filter(can_be_written)
+}
+
+/// Whether RFC 3339 has a form for a time: its years have four digits. Leap seconds are left to those who know them.
+fn can_be_written(time: &DateTime<Utc>) -> bool {
+    (0..=9999).contains(&time.year()) && time.nanosecond() < 1_000_000_000
 }
 
 /// Reads any time of a record: those of [`parse_creation_time`], and the American form of 12 hours that alerts hold.
@@ -63,9 +69,18 @@ mod tests {
             assert_eq!(parse_time(text), Some(expected), "{text}");
         }
         assert_eq!(parse_time("6/29/2015 8:03:19 PM"), Some(expected));
-        for text in
-            ["", "now", "2015-06-29", "2015-13-29T20:03:19", "2015-02-30T20:03:19", "2015-06-29T24:03:19", "1435608199"]
-        {
+        for text in [
+            "",
+            "now",
+            "2015-06-29",
+            "2015-13-29T20:03:19",
+            "2015-02-30T20:03:19",
+            "2015-06-29T24:03:19",
+            "+262142-12-31T23:59:59",
+            "-0001-06-29T20:03:19",
+            "2015-06-29T23:59:60",
+            "1435608199",
+        ] {
             assert_eq!(parse_time(text), None, "{text}");
         }
     }

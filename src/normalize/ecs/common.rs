@@ -65,8 +65,7 @@ pub(super) const FIRST: Family = Family {
             &[fills(F::ORGANIZATION_NAME, "the tenant's `domain` of the configuration", "the tenant has a domain")],
         ),
         copied(F::USER_ID, &["UserId"]).step(),
-        moved(F::USER_AGENT_ORIGINAL, &["UserAgent"]).step(),
-        moved(F::USER_AGENT_ORIGINAL, &["ExtendedProperties.UserAgent"]).replacing().step(),
+        moved(F::USER_AGENT_ORIGINAL, &["ExtendedProperties.UserAgent", "UserAgent"]).step(),
         copied(F::USER_AGENT_ORIGINAL, &["ExtendedProperties.additionalDetails.User-Agent"]).step(),
         function(
             user_agent,
@@ -84,7 +83,7 @@ pub(super) const FIRST: Family = Family {
                 fills(
                     F::CLIENT_ADDRESS,
                     "the first of `ClientIPAddress`, `ClientIP`, `ActorIpAddress` (moved)",
-                    "it is an address",
+                    "it is no name",
                 ),
                 fills(F::CLIENT_DOMAIN, "the same", "it is a name"),
                 fills(F::CLIENT_IP, "the same", "it is an IP address"),
@@ -220,11 +219,12 @@ fn client(mapping: &mut Mapping<'_>) {
     const FROM: [&str; 3] = ["ClientIPAddress", "ClientIP", "ActorIpAddress"];
     let found = FROM.into_iter().find_map(|from| Some((from, mapping.record.string(from)?)));
     let Some((from, text)) = found else { return };
-    mapping.record.set_moved(from);
     let client = ClientAddress::parse(&text);
-    if client.domain.as_deref().is_some_and(|name| !name.contains(|c: char| c.is_ascii_alphabetic())) {
-        // Names of hosts have letters. The field has what the record says all the same.
+    if client.ip.is_none() && client.domain.is_none() {
+        // It stays where it was as well.
         mapping.record.damages.add(from, Damage::InvalidAddress);
+    } else {
+        mapping.record.set_moved(from);
     }
     let fields = &mut mapping.fields;
     if let Some(network) = client.network_type() {

@@ -26,8 +26,8 @@ pub(super) const FAMILY: Family = Family {
         "OnPremisesSharePointScannerDlp",
     ],
     steps: &[
-        moved(F::RULE_ID, &["PolicyId"]).step(),
-        moved(F::RULE_NAME, &["PolicyName"]).step(),
+        copied(F::RULE_ID, &["PolicyId"]).step(),
+        copied(F::RULE_NAME, &["PolicyName"]).step(),
         function(
             verdict,
             &[

@@ -96,12 +96,14 @@ fn recipients(mapping: &mut Mapping<'_>) {
         let inside = text.strip_prefix('[')?.strip_suffix(']')?;
         Some(inside.split(',').map(|address| address.trim().to_owned()).collect::<Vec<_>>())
     };
+    let mut addresses = Vec::with_capacity(texts.len());
     for text in texts {
         match list(&text) {
-            Some(addresses) => mapping.fields.append(F::EMAIL_TO_ADDRESS, addresses),
-            None => mapping.fields.append(F::EMAIL_TO_ADDRESS, [text]),
+            Some(inside) => addresses.extend(inside.into_iter().map(Cow::Owned)),
+            None => addresses.push(text),
         }
     }
+    mapping.fields.append(F::EMAIL_TO_ADDRESS, addresses);
     let users = mapping.fields.texts(F::DESTINATION_USER_EMAIL);
     mapping.fields.append(F::EMAIL_TO_ADDRESS, users);
     copy(mapping, F::EMAIL_TO_ADDRESS, &["Data.trc"], "Recipient");

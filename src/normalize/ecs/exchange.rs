@@ -24,7 +24,7 @@ pub(super) const FAMILY: Family = Family {
     ],
     steps: &[
         moved(F::ORGANIZATION_NAME, &["OrganizationName"]).only(SERVERS).step(),
-        moved(F::USER_EMAIL, &["MailboxOwnerUPN"]).only(ITEM).step(),
+        super::rule::copied(F::USER_EMAIL, &["MailboxOwnerUPN"]).only(ITEM).step(),
         super::rule::copied(F::USER_ID, &["LogonUserSid"]).only(ITEM).step(),
         moved(F::USER_FULL_NAME, &["LogonUserDisplayName"]).only(ITEM).step(),
         moved(F::PROCESS_NAME, &["ClientProcessName"]).only(ITEM).step(),
@@ -38,7 +38,7 @@ pub(super) const FAMILY: Family = Family {
                 ),
                 fills(
                     F::SERVER_ADDRESS,
-                    "`OriginatingServer`, what stands in the brackets, else all of it",
+                    "`OriginatingServer`, the address in the brackets, else the name, else all of it; moved unless there is something else in the brackets",
                     "`ExchangeAdmin`, `ExchangeItem`",
                 ),
                 fills(F::SERVER_IP, "`server.address`", "it is an IP address"),
@@ -54,11 +54,18 @@ fn server(mapping: &mut Mapping<'_>) {
         return;
     }
     let Some(text) = mapping.record.text("OriginatingServer") else { return };
-    mapping.record.set_moved("OriginatingServer");
     let text = text.replace(['\r', '\n'], "");
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
     let (name, address) = name_and_address(bare).map_or((None, text), |(name, address)| (Some(name), address));
+    // Records of cmdlets have the version of the server there, `(15.20.8466.016)`.
+    let address = match name {
+        Some(name) if !is_ip(address) => name,
+        _ => {
+            mapping.record.set_moved("OriginatingServer");
+            address
+        }
+    };
     let node = |text: &str| Node::text(text.to_owned());
     mapping.fields.set_some(F::SERVER_DOMAIN, name.map(node));
     mapping.fields.set(F::SERVER_ADDRESS, node(address));

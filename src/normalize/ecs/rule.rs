@@ -54,7 +54,6 @@ enum Form {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Existing {
     Kept,
-    Replaced,
     Appended,
 }
 
@@ -122,11 +121,6 @@ impl Rule {
         Self { form: Form::Texts, existing: Existing::Appended, ..self }
     }
 
-    /// A value that the field has already is replaced.
-    pub(super) const fn replacing(self) -> Self {
-        Self { existing: Existing::Replaced, ..self }
-    }
-
     /// Only for these record types.
     pub(super) const fn only(self, only: &'static [&'static str]) -> Self {
         Self { only, ..self }
@@ -146,7 +140,8 @@ impl Rule {
         }
         for from in self.from {
             if self.take(from, mapping) {
-                if self.moves {
+                // Of a list, only texts are in the field.
+                if self.moves && (self.form != Form::Texts || mapping.record.is_plain(from)) {
                     mapping.record.set_moved(from);
                 }
                 return;
@@ -202,7 +197,6 @@ impl Step {
                 let place = if rule.moves { " (moved)" } else { "" };
                 let existing = match rule.existing {
                     Existing::Kept => "",
-                    Existing::Replaced => ", replaces an earlier value",
                     Existing::Appended => ", added to the list",
                 };
                 let when = rule.only.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");

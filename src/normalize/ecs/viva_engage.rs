@@ -9,7 +9,7 @@ pub(super) const FAMILY: Family = Family {
     name: "Viva Engage (Yammer)",
     codes: &["Yammer"],
     steps: &[
-        moved(F::USER_EMAIL, &["ActorUserId"]).step(),
+        copied(F::USER_EMAIL, &["ActorUserId"]).step(),
         copied(F::USER_ID, &["ActorYammerUserId"]).step(),
         moved(F::FILE_INODE, &["FileId"]).step(),
         moved(F::FILE_NAME, &["FileName"]).step(),

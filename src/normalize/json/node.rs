@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 use super::scan::{Scanner, decode};
 use crate::component::mend_surrogates;
 
-/// Containers nested deeper keep their text: no reader that builds trees goes deeper.
+/// Containers nested deeper become strings with their text: no reader that builds trees goes deeper, and nobody has looked
+/// whether names repeat there.
 pub(super) const MAX_DEPTH: usize = 128;
 
 /// Objects with more members than this look for repeated names in a map.
@@ -324,6 +325,7 @@ fn parse<'a>(scanner: &mut Scanner<'a>, repeated: Repeated, depth: usize) -> Opt
             scanner.eat(b']');
             (!list.is_empty()).then_some(Node::List(list))
         }
+        b'{' | b'[' => Some(Node::Text(Cow::Borrowed(scanner.value()))),
         _ => {
             let raw = scanner.value();
             (!matches!(raw, "null" | "\"\"")).then_some(Node::Json(Cow::Borrowed(raw)))
@@ -374,9 +376,11 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_keeps_its_text() {
-        let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
-        assert_eq!(written(&deep).unwrap(), deep);
+    fn deep_nesting_becomes_a_string() {
+        let nested = |depth: usize, inner: &str| format!("{}{inner}{}", "[".repeat(depth), "]".repeat(depth));
+        let inner = nested(5000, r#"{"x":1,"x":2}"#);
+        let expected = nested(MAX_DEPTH, &Value::from(inner.as_str()).to_string());
+        assert_eq!(written(&nested(MAX_DEPTH, &inner)).unwrap(), expected);
     }
 
     #[test]

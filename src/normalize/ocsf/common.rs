@@ -178,9 +178,7 @@ fn outcome(mapping: &mut Mapping<'_>) {
         let (succeeded, failed) = (is_one_of(SUCCESSES), is_one_of(FAILURES));
         let unsuccessful = mapping.record.text("IsSuccess").is_some() && !mapping.record.is_true("IsSuccess");
         status = status.or(Some(if failed || unsuccessful { 2 } else { 1 }));
-        if succeeded || failed {
-            mapping.record.set_moved("ResultStatus");
-        } else if detail.is_none() {
+        if !succeeded && !failed && detail.is_none() {
             result = mapping.take("ResultStatus");
         }
     }

@@ -1,6 +1,6 @@
 //! Email Activity: what was sent, and what Defender scanned.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::{
     endpoint, file,
@@ -109,12 +109,14 @@ fn recipients<'a>(mapping: &mut Mapping<'a>) -> Vec<Cow<'a, str>> {
 /// Takes a member whose texts are all addresses, and so all in the event; what is none stays.
 fn settle(mapping: &mut Mapping<'_>, path: &str) {
     let texts = mapping.record.texts(path);
-    let used = |event: &Object<'_>, text: &str| {
-        let is = |node: &Node<'_>| scalar_text(node).is_some_and(|known| known == text);
-        event.get("from").is_some_and(is)
-            || event.get("to").and_then(Node::as_list).is_some_and(|list| list.iter().any(is))
-    };
-    if !texts.is_empty() && mapping.is_plain(path) && texts.iter().all(|text| used(&mapping.event, text)) {
+    let event = &mapping.event;
+    let used: HashSet<_> = event
+        .get("from")
+        .into_iter()
+        .chain(event.get("to").and_then(Node::as_list).into_iter().flatten())
+        .filter_map(scalar_text)
+        .collect();
+    if !texts.is_empty() && texts.iter().all(|text| used.contains(text)) && mapping.is_plain(path) {
         mapping.record.set_moved(path);
     }
 }

@@ -4,6 +4,7 @@ use super::mapping::{Mapping, set_enum, some};
 use crate::normalize::{
     audit::scalar_text,
     client_address::{ClientAddress, is_ip, name_and_address},
+    damage::Damage,
     json::{Node, Object},
 };
 
@@ -25,8 +26,14 @@ pub(super) fn of_address<'a>(text: &str) -> Option<Node<'a>> {
 /// The endpoint that acted, if the record has one.
 pub(super) fn source<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
     ["ClientIPAddress", "ClientIP", "ActorIpAddress", "UserIp"].iter().find_map(|from| {
-        let endpoint = of_address(&mapping.record.text(from)?)?;
-        mapping.record.set_moved(from);
+        let text = mapping.record.string(from)?;
+        let endpoint = of_address(&text)?;
+        if matches!(&endpoint, Node::Object(endpoint) if endpoint.get("name").is_some()) {
+            // It stays where it was as well.
+            mapping.record.damages.add(*from, Damage::InvalidAddress);
+        } else {
+            mapping.record.set_moved(from);
+        }
         Some(endpoint)
     })
 }
@@ -40,7 +47,7 @@ pub(super) fn unknown<'a>() -> Node<'a> {
 
 /// The server that did the work: Exchange names its own, SharePoint's is in the address of the site.
 pub(super) fn destination<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
-    if let Some(server) = mapping.take_text("OriginatingServer") {
+    if let Some(server) = mapping.record.string("OriginatingServer") {
         let server = server.replace(['\r', '\n'], "");
         let server = server.trim();
         let inside = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
@@ -53,6 +60,9 @@ pub(super) fn destination<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
         }
         if is_ip(address) {
             endpoint.set("ip", Node::text(address.to_owned()));
+        }
+        if address.is_empty() || is_ip(address) {
+            mapping.record.set_moved("OriginatingServer");
         }
         return Some(Node::Object(endpoint));
     }

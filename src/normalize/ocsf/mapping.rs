@@ -89,12 +89,7 @@ impl<'a> Mapping<'a> {
 
     /// Whether a member has nothing but scalars, and so nothing but what its texts say.
     pub(super) fn is_plain(&mut self, path: &str) -> bool {
-        let is_scalar = |node: &Node<'_>| !matches!(node, Node::List(_) | Node::Object(_));
-        match self.record.node(path) {
-            Some(Node::List(list)) => list.iter().all(is_scalar),
-            Some(node) => is_scalar(node),
-            None => false,
-        }
+        self.record.is_plain(path)
     }
 
     /// Takes `ObjectId`, unless it says that there is none.

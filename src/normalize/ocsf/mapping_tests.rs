@@ -308,7 +308,7 @@ fn metadata_tells_where_the_event_came_from() {
                     "product": {"name": "Microsoft 365", "vendor_name": "Microsoft", "feature": {"name": "OneDrive"}},
                     "log_name": "Audit.SharePoint", "log_provider": "Office 365 Management Activity API",
                     "original_time": "2026-03-02T08:07:00", "logged_time": 1_772_442_000_000_i64,
-                    "processed_time": 1_772_442_060_000_i64, "debug": ["UserType has a type that is not documented"],
+                    "processed_time": 1_772_442_060_000_i64, "debug": ["UserType is not of the type that Microsoft documents"],
                 }),
             ),
             ("/cloud/org", json!({"uid": "abc", "name": "contoso.example"})),

@@ -326,7 +326,6 @@ proptest! {
     ) {
         let mut record = samples()[record.index(samples().len())].clone();
         let Some(name) = record.keys().nth(member.index(record.len().max(1))).cloned() else { return Ok(()) };
-        // Lists of names and values lose what has no name.
         let value = match form {
             0 => json!(mark),
             1 => json!([mark]),
