@@ -61,20 +61,18 @@ impl<'de> Visitor<'de> for Strict {
 fuzz_target!(|data: &[u8]| {
     for schema in [Schema::Ecs, Schema::Ocsf, Schema::Raw] {
         let Ok(record) = read_record(Bytes::copy_from_slice(data)) else { return };
-        // Raw events keep what a record repeats.
-        let is_strict = schema != Schema::Raw;
         let normalizer = Normalizer::new(NormalizeOptions { keep_original: true, ..NormalizeOptions::new(schema) });
         let origin = Origin::outside(Some("contoso.com"));
         let event = normalizer.event(record.object, &record.members, &origin, DateTime::UNIX_EPOCH).event;
         let text = event.to_json();
         assert!(!text.contains('\n'));
-        match serde_json::from_str::<Strict>(&text) {
-            Ok(_) => {}
-            // Deeper than serde_json reads; and numbers that no float holds.
-            Err(error) => assert!(
-                !is_strict || error.to_string().contains("recursion limit") || error.to_string().contains("out of range"),
-                "{error}: {text}"
-            ),
+        // Raw events keep what a record repeats.
+        if schema != Schema::Raw
+            && let Err(error) = serde_json::from_str::<Strict>(&text)
+        {
+            let error = error.to_string();
+            // Deeper than serde_json reads: its limit counts the objects that the event adds. And numbers that no float holds.
+            assert!(error.contains("recursion limit") || error.contains("out of range"), "{error}: {text}");
         }
         serde_json::from_str::<&serde_json::value::RawValue>(&text).unwrap();
         event.value();
