@@ -112,3 +112,84 @@ fn ecs_events_hold_all_that_elastics_do_but_for_the_named_deviations() {
     assert!(compared > 500, "only {compared} fields were compared");
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
+
+/// Fields that SEKOIA's dialect has in common with ours, and why some of them differ all the same. Others of its fields are
+/// its own: they are counted, not compared.
+const SEKOIA: &[(&str, &str)] = &[
+    ("@timestamp", "theirs has no milliseconds; compared as a time"),
+    ("event.action", "theirs has no dot at the end; ours is renamed for some operations, as Elastic's"),
+    (
+        "source.ip",
+        "of two addresses theirs is `ClientIP`, ours `ClientIPAddress`, as Elastic's; theirs is in lower case",
+    ),
+    ("source.port", ""),
+    ("related.ip", "as source.ip; and theirs has addresses of its own fields"),
+    ("url.original", "of alerts and investigations theirs also has the entities' links"),
+    ("file.name", "theirs is also filled from the records of threat intelligence and mail"),
+    ("file.directory", ""),
+    ("file.extension", ""),
+    ("rule.id", "of a DLP match ours are the rules, theirs is the policy"),
+    ("user_agent.original", ""),
+    ("email.to.address", "of alerts and investigations theirs also has the entities' mailboxes and reporters"),
+    ("email.subject", "theirs is one text, ours a list"),
+    ("email.message_id", "theirs is without angle brackets, and one text"),
+    ("event.outcome", "theirs takes the text of `ResultStatus` of other records as it is"),
+    ("user.id", "theirs is `UserKey`"),
+    ("user.name", "theirs is the whole address"),
+    ("user.email", "theirs has no prefix of guests"),
+    ("organization.id", "ours is in lower case"),
+    ("event.code", "theirs is the number"),
+];
+
+/// Whether a value says the same as ours, spelling aside.
+fn agrees(field: &str, expected: &Value, actual: Option<&Value>) -> bool {
+    let text = |value: &Value| value.as_str().map(str::to_lowercase);
+    match (field, actual) {
+        (_, None) => false,
+        ("@timestamp", Some(actual)) => {
+            let time = |value: &Value| DateTime::parse_from_rfc3339(value.as_str()?).ok().map(|time| time.timestamp());
+            time(expected) == time(actual)
+        }
+        ("event.action", Some(actual)) => {
+            text(expected) == text(actual).map(|action| action.trim_end_matches('.').to_owned())
+        }
+        ("organization.id" | "source.ip", Some(actual)) => text(expected) == text(actual),
+        (_, Some(Value::Array(list))) if !expected.is_array() => list.contains(expected),
+        (_, actual) => is_in(expected, actual),
+    }
+}
+
+#[test]
+fn sekoias_second_opinion_is_told() {
+    let Some(directory) = directory("sekoia") else { return };
+    let mut table: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut others = 0;
+    for path in files(&directory).into_iter().filter(|path| path.extension().is_some_and(|found| found == "json")) {
+        let file = read(&path);
+        let actual = ecs(file["input"]["message"].as_str().unwrap(), None);
+        let (mut wanted, mut have) = (BTreeMap::new(), BTreeMap::new());
+        leaves("", &file["expected"], &mut wanted);
+        leaves("", &actual, &mut have);
+        for (field, value) in wanted {
+            let Some((name, _)) = SEKOIA.iter().find(|(name, _)| *name == field) else {
+                others += 1;
+                continue;
+            };
+            let (equal, all) = table.entry(name).or_default();
+            *all += 1;
+            *equal += usize::from(agrees(&field, &value, have.get(&field)));
+        }
+    }
+    println!("{:<22} {:>5} of {:>3}   why the others differ", "field", "equal", "all");
+    for (field, reason) in SEKOIA {
+        let (equal, all) = table.get(field).copied().unwrap_or_default();
+        println!("{field:<22} {equal:>5} of {all:>3}   {reason}");
+        assert!(equal == all || !reason.is_empty(), "{field} differs without a reason");
+    }
+    println!("{others} values of fields that only SEKOIA's dialect has");
+    let equal = |field: &str| table.get(field).copied().unwrap_or_default();
+    for field in ["@timestamp", "source.port", "user_agent.original", "organization.id"] {
+        let (equal, all) = equal(field);
+        assert!(all > 0 && equal == all, "{field}: {equal} of {all}");
+    }
+}

@@ -56,7 +56,7 @@ impl SensitiveTypesReader {
     }
 
     /// The names of a tenant. Who asks first has them read, and waits for that, as does everybody who asks within
-    /// [`PATIENCE`] of that; after that the answer is what is known, which may be nothing.
+    /// some seconds of that; after that the answer is what is known, which may be nothing.
     pub async fn of(&self, tenant: TenantId) -> Option<Arc<SensitiveTypes>> {
         let (mut names, deadline) = self.book(tenant)?;
         // Also when nobody reads any more, because the tenant has left.

@@ -17,7 +17,7 @@ pub struct NormalizeConfig {
     /// schema "ecs". The names are read once a day for each tenant with "DLP.All".
     pub resolve_sensitive_types: bool,
     /// Whether what data loss prevention has found, such as the number of a credit card and the text around it, is replaced
-    /// by "[redacted]" wherever it is in a record, with every schema.
+    /// by `[redacted]` wherever it is in a record, with every schema.
     pub redact_detected_values: bool,
 }
 
