@@ -14,7 +14,7 @@ pub struct NormalizeConfig {
     /// Whether the parts of user agents are told apart, in builds with the feature `user-agent`.
     pub parse_user_agent: bool,
     /// Whether events of data loss prevention get the names of the sensitive information types that they have as GUIDs, with
-    /// schema "ecs". The names are read once a day for each tenant with "DLP.All".
+    /// schemas "ecs" and "ocsf". The names are read once a day for each tenant with "DLP.All".
     pub resolve_sensitive_types: bool,
     /// Whether what data loss prevention has found, such as the number of a credit card and the text around it, is replaced
     /// by `[redacted]` wherever it is in a record, with every schema.
