@@ -56,6 +56,8 @@ impl World {
             tenants = [{{ id = "{}", domain = "{}" }}]
             batch = {{ max_events = 25, max_bytes = "64KiB" }}
             memory = {{ spool_threshold = "64KiB", max_buffered_bytes = "{IN_FLIGHT}B" }}
+            # Compiling the patterns takes longer in a debug build than a process lives here.
+            normalize = {{ parse_user_agent = false }}
             [sinks.out]
             type = "file"
             inputs = ["m365"]
