@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     check::ConfigurationFindings,
-    config::{self, Mode, Office365Config, SinkConfig, SourceEntry, TenantConfig, TopologyConfig},
+    config::{self, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig},
 };
 
 pub(super) fn validate(args: &ConfigArgs) -> ExitCode {
@@ -38,10 +38,7 @@ fn summary(topology: &TopologyConfig) -> Vec<String> {
     }
     for (name, sink) in &topology.sinks {
         let inputs = sink.inputs().join(", ");
-        lines.push(match sink {
-            SinkConfig::Console(_) => format!("sinks.{name}: standard output, from {inputs}"),
-            SinkConfig::File(file) => format!("sinks.{name}: file {}, from {inputs}", file.path.display()),
-        });
+        lines.push(format!("sinks.{name}: {}, from {inputs}", sink.destination()));
     }
     if let Some(telemetry) = &topology.telemetry {
         lines.push(format!("telemetry: http://{} with /metrics, /health and /status", telemetry.listen));

@@ -13,8 +13,9 @@ use super::{
     error::{ConfigError, ConfigErrors},
     key_path,
     schema::{self, Node},
+    sinks::SinkConfig,
     structure,
-    topology::{SinkConfig, SourceEntry, TopologyConfig},
+    topology::{SourceEntry, TopologyConfig},
 };
 
 pub(super) fn topology(mut document: Value) -> Result<TopologyConfig, ConfigErrors> {
@@ -28,6 +29,11 @@ pub(super) fn topology(mut document: Value) -> Result<TopologyConfig, ConfigErro
     let sinks = blocks(sinks, &root, "sinks", &mut errors, |kind, block| match kind {
         "console" => Some(block.read().map(SinkConfig::Console)),
         "file" => Some(block.read().map(SinkConfig::File)),
+        "fluent" => Some(block.read().map(SinkConfig::Fluent)),
+        "http" => Some(block.read().map(SinkConfig::Http)),
+        "opentelemetry" => Some(block.read().map(SinkConfig::Opentelemetry)),
+        "splunk_hec" => Some(block.read().map(SinkConfig::SplunkHec)),
+        "vector" => Some(block.read().map(SinkConfig::Vector)),
         _ => None,
     });
     match (Block { path: String::new(), node: Some(root), value: document }).read::<TopologyConfig>() {

@@ -22,6 +22,7 @@ mod origin;
 mod redact;
 mod schema;
 mod secret;
+mod sinks;
 mod size;
 mod source;
 mod structure;
@@ -43,9 +44,15 @@ pub use network::{ProxyConfig, ProxyUrl, TlsConfig};
 pub use normalize::NormalizeConfig;
 pub use schema::{json_schema, source_json_schema};
 pub use secret::{SecretError, SecretRef, secret_hint};
+pub use sinks::{
+    Compression, ConsoleSinkConfig, DeadLetterConfig, FileSinkConfig, FluentAuthConfig, FluentSinkConfig,
+    HttpAuthConfig, HttpFraming, HttpSinkConfig, IndexerAcknowledgementsConfig, NetworkConfig, OpentelemetryProtocol,
+    OpentelemetrySinkConfig, SinkBatchConfig, SinkConfig, SinkRequestConfig, SinkTlsConfig, SplunkHecSinkConfig,
+    VectorSinkConfig,
+};
 pub use size::{ByteSize, InvalidSize};
 pub use source::{AcknowledgementsConfig, AuthConfig, EventSchema, Mode, Office365Config, TenantConfig};
-pub use topology::{ConsoleSinkConfig, FileSinkConfig, SinkConfig, SourceEntry, TelemetryConfig, TopologyConfig};
+pub use topology::{SourceEntry, TelemetryConfig, TopologyConfig};
 pub use validate::is_domain;
 pub use webhook::{
     InvalidExpiration, InvalidNetwork, InvalidSourceRule, Network, SourceRule, WebhookConfig, WebhookExpiration,

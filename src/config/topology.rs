@@ -15,6 +15,7 @@ use super::{
     key_path,
     limits::Bounds,
     network::ProxyConfig,
+    sinks::SinkConfig,
     source::{AcknowledgementsConfig, Office365Config},
     structure,
 };
@@ -65,46 +66,6 @@ pub struct TopologyConfig {
 pub enum SourceEntry {
     /// The audit logs of Microsoft 365 tenants.
     Office365(Office365Config),
-}
-
-/// A sink, by its type.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum SinkConfig {
-    /// Events go to the standard output, one JSON object per line.
-    Console(ConsoleSinkConfig),
-    /// Events go to the end of a file, one JSON object per line.
-    File(FileSinkConfig),
-}
-
-/// Events go to the standard output, one JSON object per line.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConsoleSinkConfig {
-    /// The names of the sources whose events come here.
-    #[schemars(length(min = 1), example = ["m365"])]
-    pub inputs: Vec<String>,
-}
-
-/// Events go to the end of a file, one JSON object per line.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct FileSinkConfig {
-    /// The names of the sources whose events come here.
-    #[schemars(length(min = 1), example = ["m365"])]
-    pub inputs: Vec<String>,
-    /// The file. It is made when it does not exist, and synchronised to disk before events are acknowledged.
-    #[schemars(example = &"/var/log/m365.ndjson")]
-    pub path: PathBuf,
-}
-
-impl SinkConfig {
-    /// The names of the sources whose events come here.
-    pub fn inputs(&self) -> &[String] {
-        match self {
-            Self::Console(ConsoleSinkConfig { inputs }) | Self::File(FileSinkConfig { inputs, .. }) => inputs,
-        }
-    }
 }
 
 /// Where metrics and health are served.
@@ -170,13 +131,16 @@ impl TopologyConfig {
             let path = key_path::child("sinks", name);
             check_name(problems, &path, name);
             self.check_inputs(problems, &path, sink.inputs());
-            let SinkConfig::File(file) = sink else { continue };
-            let key = key_path::join(&path, "path");
-            if file.path.as_os_str().is_empty() {
-                problems.add(&key, "is empty", "Write path = \"/var/log/m365.ndjson\".");
-            } else if let Some(other) = files.insert(&file.path, name) {
+            problems.extend(sink.check(&path));
+            let (key, file) = match (sink, sink.network()) {
+                (SinkConfig::File(file), _) => ("path", Some(&file.path)),
+                (_, Some(network)) => ("dead_letter.path", network.dead_letter.path.as_ref()),
+                _ => continue,
+            };
+            let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) else { continue };
+            if let Some(other) = files.insert(file, name) {
                 let help = "Write another path, or one sink with the inputs of both.";
-                problems.add(&key, format!("the sink {other} writes the same file"), help);
+                problems.add(&key_path::join(&path, key), format!("the sink {other} writes the same file"), help);
             }
         }
     }

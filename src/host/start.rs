@@ -40,7 +40,7 @@ pub(super) async fn start(
     check_data_dir(&topology.data_dir)?;
     let mut open_sinks = Vec::new();
     for (name, config) in &topology.sinks {
-        open_sinks.push((config.inputs(), sinks::open(name, config).await?));
+        open_sinks.push((config.inputs(), sinks::open(name, config, topology).await?));
     }
     let server = match &topology.telemetry {
         Some(telemetry) => Some(Server::bind(telemetry.listen).await?),
@@ -121,7 +121,8 @@ fn spawn_source(pipeline: &mut Pipeline, built: BuiltSource, inboxes: Vec<mpsc::
 fn spawn_sink(pipeline: &mut Pipeline, sink: OpenSink, waiting: mpsc::Receiver<Delivery>) {
     let name = sink.labels.id.clone();
     pipeline.sinks_writing.insert(name.clone());
-    spawn_guarded(&mut pipeline.sinks, sinks::drive(sink, waiting), move |result| {
+    let OpenSink { labels, sink } = sink;
+    spawn_guarded(&mut pipeline.sinks, sink.run(labels, waiting), move |result| {
         let crashed = || Err(SinkError::Crashed { key: format!("sinks.{name}") });
         let result = result.unwrap_or_else(crashed);
         (name, result)

@@ -26,13 +26,23 @@ impl SinkLabels {
         counter!(name, &labels).increment(n);
     }
 
-    fn count_error(&self, error_code: &'static str) {
+    fn count_discarded(&self, events: u64) {
+        let labels = [
+            ("component_id", self.id.clone()),
+            ("component_kind", "sink".to_owned()),
+            ("component_type", self.component_type.to_owned()),
+            ("intentional", "false".to_owned()),
+        ];
+        counter!("component_discarded_events_total", &labels).increment(events);
+    }
+
+    fn count_error(&self, error_code: &'static str, error_type: &'static str) {
         let labels = [
             ("component_id", self.id.clone()),
             ("component_kind", "sink".to_owned()),
             ("component_type", self.component_type.to_owned()),
             ("error_code", error_code.to_owned()),
-            ("error_type", "io_failed".to_owned()),
+            ("error_type", error_type.to_owned()),
             ("stage", "sending".to_owned()),
         ];
         counter!("component_errors_total", &labels).increment(1);
@@ -54,7 +64,7 @@ pub(super) fn bytes_sent(sink: &SinkLabels, byte_size: u64) {
 
 /// A sink could not write and tries the same events again.
 pub(super) fn write_retried(sink: &SinkLabels, error: &io::Error, failures: u32, wait: Duration) {
-    sink.count_error("write_failed");
+    sink.count_error("write_failed", "io_failed");
     warn!(
         message = "A sink cannot write; trying again. Nothing is acknowledged meanwhile.",
         component_id = sink.id, %error, failures, wait_secs = wait.as_secs(),
@@ -64,11 +74,48 @@ pub(super) fn write_retried(sink: &SinkLabels, error: &io::Error, failures: u32,
 
 /// A sink has given up, and with it the host.
 pub(super) fn sink_failed(sink: &SinkLabels, problem: &dyn std::error::Error) {
-    sink.count_error("sink_failed");
+    sink.count_error("sink_failed", "io_failed");
     error!(
         message = "A sink has failed. Stopping; what is not delivered is sent again after the next start.",
         component_id = sink.id, error = %problem,
         error_code = "sink_failed", error_type = "io_failed", stage = "sending"
+    );
+}
+
+/// A peer has not acknowledged a batch, which is sent again.
+pub(super) fn request_retried(sink: &SinkLabels, reason: &str, failures: u32, wait: Duration) {
+    sink.count_error("request_failed", "request_failed");
+    warn!(
+        message = "A batch was not acknowledged; sending it again. Nothing of it counts as delivered meanwhile.",
+        component_id = sink.id, error = %reason, failures, wait_secs = wait.as_secs_f32(),
+        error_code = "request_failed", error_type = "request_failed", stage = "sending"
+    );
+}
+
+/// A peer has taken a batch and has something to say about it.
+pub(super) fn peer_warned(sink: &SinkLabels, warning: &str) {
+    warn!(message = "The peer has taken a batch with a warning.", component_id = sink.id, warning);
+}
+
+/// A peer refuses events for good; they are in a file.
+pub(super) fn events_refused(sink: &SinkLabels, events: u64, reason: &str, path: &Path) {
+    sink.count_error("events_refused", "request_failed");
+    sink.count_discarded(events);
+    error!(
+        message = "The peer refuses events; they are kept as dead letters and not sent again.",
+        component_id = sink.id, count = events, error = %reason, dead_letters = %path.display(), intentional = false,
+        error_code = "events_refused", error_type = "request_failed", stage = "sending"
+    );
+}
+
+/// Refused events cannot be kept, either.
+pub(super) fn dead_letters_unwritable(sink: &SinkLabels, path: &Path, error: &io::Error, wait: Duration) {
+    sink.count_error("dead_letters_unwritable", "io_failed");
+    error!(
+        message = "Cannot write dead letters; trying again. Free some space there or give this process the right to write, \
+                   or set dead_letter.path. Nothing of the batch counts as delivered meanwhile.",
+        component_id = sink.id, path = %path.display(), %error, wait_secs = wait.as_secs_f32(),
+        error_code = "dead_letters_unwritable", error_type = "io_failed", stage = "sending"
     );
 }
 

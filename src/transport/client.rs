@@ -1,16 +1,17 @@
 //! HTTP over reqwest and rustls.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use reqwest::redirect;
-use rustls::{ClientConfig, crypto::ring, pki_types::CertificateDer};
-use rustls_pki_types::pem::PemObject;
-use rustls_platform_verifier::Verifier;
 use snafu::{ResultExt, Snafu};
 
-use super::{Request, Response, Transport, TransportError, proxy::proxies};
+use super::{
+    ClientTlsError, Request, Response, Transport, TransportError,
+    proxy::proxies,
+    tls::{ClientFiles, client_config},
+};
 use crate::config::ProxyConfig;
 
 /// How a connection is made.
@@ -29,25 +30,17 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Why no HTTP client could be made.
 #[derive(Debug, Snafu)]
 pub enum SetupError {
-    /// The CA file.
-    #[snafu(display("tls.ca_file: cannot read certificates from {}: {detail}; write the path of a PEM file", path.display()))]
-    CaFile {
-        /// Its path.
-        path: PathBuf,
-        /// What is wrong.
-        detail: String,
-    },
     /// A proxy URL.
     #[snafu(display("proxy.{key}: not a proxy URL; write for example http://proxy.example.com:3128"))]
     ProxyUrl {
         /// Which key.
         key: &'static str,
     },
-    /// TLS.
-    #[snafu(display("cannot set up TLS: {source}"))]
+    /// TLS, for example the file of authorities.
+    #[snafu(transparent)]
     Tls {
-        /// What rustls said.
-        source: rustls::Error,
+        /// Why.
+        source: ClientTlsError,
     },
     /// The client.
     #[snafu(display("cannot set up the HTTP client: {source}"))]
@@ -70,10 +63,11 @@ impl HttpTransport {
     ///
     /// When the CA file or a proxy URL cannot be used.
     pub fn new(options: &TransportOptions) -> Result<Self, SetupError> {
+        let files = ClientFiles { ca_file: options.ca_file.as_deref(), identity: None };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("office365-source/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())
-            .tls_backend_preconfigured(tls(options)?)
+            .tls_backend_preconfigured(client_config(files)?)
             .connect_timeout(options.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
             .pool_idle_timeout(Duration::from_secs(90))
             .no_proxy();
@@ -82,31 +76,6 @@ impl HttpTransport {
         }
         Ok(Self { client: builder.build().context(ClientSnafu)? })
     }
-}
-
-/// The platform's trust store, plus the extra authorities. ring, because it needs nothing but a C compiler.
-fn tls(options: &TransportOptions) -> Result<ClientConfig, SetupError> {
-    let provider = Arc::new(ring::default_provider());
-    let extra = match &options.ca_file {
-        None => Vec::new(),
-        Some(path) => {
-            let unreadable = |detail: String| SetupError::CaFile { path: path.clone(), detail };
-            let certificates = CertificateDer::pem_file_iter(path)
-                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-                .map_err(|error| unreadable(error.to_string()))?;
-            if certificates.is_empty() {
-                return Err(unreadable("it holds no certificate".into()));
-            }
-            certificates
-        }
-    };
-    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).context(TlsSnafu)?;
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .context(TlsSnafu)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth())
 }
 
 #[async_trait]

@@ -7,6 +7,7 @@ mod error;
 mod proxy;
 mod retry_after;
 mod server_clock;
+mod tls;
 
 use std::fmt;
 
@@ -16,11 +17,14 @@ use futures::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::tls::{ClientFiles, client_config};
 pub use self::{
     client::{HttpTransport, SetupError, TransportOptions},
     error::{TransportError, TransportFailure},
     retry_after::retry_after,
     server_clock::ServerClock,
+    tls::ClientTlsError,
 };
 
 /// A request, body and all.

@@ -35,7 +35,7 @@ impl ConsoleSink<Stdout> {
 impl<W: Write + Send + 'static> Sink for ConsoleSink<W> {
     async fn write(&mut self, group: &[Delivery]) -> Result<u64, WriteError> {
         let mut text = Vec::new();
-        ndjson::render(group, &mut text);
+        ndjson::render(group.iter().flat_map(Delivery::events), &mut text);
         let out = Arc::clone(&self.out);
         let written = task::spawn_blocking(move || {
             write_all(&mut *out.lock().unwrap_or_else(PoisonError::into_inner), &text).map(|()| text.len() as u64)

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{OpenSink, SinkError, WriteError};
-use crate::host::{delivery::Delivery, fan_out::INBOX, telemetry};
+use super::{Run, Sink, SinkError, WriteError};
+use crate::host::{
+    delivery::Delivery,
+    fan_out::INBOX,
+    telemetry::{self, SinkLabels},
+};
 
 /// How often the same events are tried before the host gives up: for about a minute, see [`wait_after`].
 ///
@@ -13,10 +18,18 @@ use crate::host::{delivery::Delivery, fan_out::INBOX, telemetry};
 /// Microsoft, and would repeat the events in every other sink.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// Writes what arrives until nothing more can, or until the sink has failed for good. All that waits is one group: one
-/// write, one synchronisation to disk, then its acknowledgements.
-pub(in crate::host) async fn drive(open: OpenSink, mut inbox: mpsc::Receiver<Delivery>) -> Result<(), SinkError> {
-    let OpenSink { labels, mut sink } = open;
+/// A sink that writes on this machine. All that waits is one group: one write, one synchronisation to disk, then its
+/// acknowledgements.
+pub(super) struct LocalSink<S>(pub(super) S);
+
+#[async_trait]
+impl<S: Sink> Run for LocalSink<S> {
+    async fn run(self: Box<Self>, labels: SinkLabels, inbox: mpsc::Receiver<Delivery>) -> Result<(), SinkError> {
+        drive(labels, self.0, inbox).await
+    }
+}
+
+async fn drive(labels: SinkLabels, mut sink: impl Sink, mut inbox: mpsc::Receiver<Delivery>) -> Result<(), SinkError> {
     let mut group = Vec::with_capacity(INBOX);
     while inbox.recv_many(&mut group, INBOX).await > 0 {
         let mut attempts = 0;
@@ -55,13 +68,12 @@ fn wait_after(attempts: u32) -> Duration {
 mod tests {
     use std::io;
 
-    use async_trait::async_trait;
     use tokio::time::Instant;
 
-    use super::{super::Sink, *};
+    use super::*;
     use crate::{
         component::{BatchNotifier, BatchStatus},
-        host::{telemetry::SinkLabels, tests::events},
+        host::tests::events,
     };
 
     /// Fails as often as it is told to.
@@ -86,10 +98,13 @@ mod tests {
         }
     }
 
-    fn failing(failures: u32) -> (OpenSink, mpsc::UnboundedReceiver<usize>) {
+    fn failing(failures: u32) -> (Failing, mpsc::UnboundedReceiver<usize>) {
         let (groups, seen) = mpsc::unbounded_channel();
-        let labels = SinkLabels { id: "test".to_owned(), component_type: "test" };
-        (OpenSink { labels, sink: Box::new(Failing { failures, groups }) }, seen)
+        (Failing { failures, groups }, seen)
+    }
+
+    fn labels() -> SinkLabels {
+        SinkLabels { id: "test".to_owned(), component_type: "test" }
     }
 
     #[tokio::test(start_paused = true)]
@@ -104,7 +119,7 @@ mod tests {
         }
         drop(inbox);
         let start = Instant::now();
-        drive(sink, waiting).await.unwrap();
+        drive(labels(), sink, waiting).await.unwrap();
         assert_eq!(start.elapsed(), Duration::from_secs(1 + 4 + 16 + 30));
         assert_eq!(groups.recv().await, Some(3));
         for receiver in receivers {
@@ -122,7 +137,7 @@ mod tests {
             receivers.push(BatchNotifier::apply_to(&mut batch));
             inbox.send(Delivery::new(batch)).await.unwrap();
         }
-        drive(sink, waiting).await.unwrap_err();
+        drive(labels(), sink, waiting).await.unwrap_err();
         for receiver in receivers {
             assert_eq!(receiver.await, BatchStatus::Errored);
         }

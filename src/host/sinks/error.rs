@@ -7,6 +7,8 @@ use std::{
 
 use snafu::Snafu;
 
+use crate::{config::SecretError, transport::ClientTlsError};
+
 /// Why a sink cannot be written to.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
@@ -44,6 +46,32 @@ pub enum SinkError {
         key: String,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// TLS towards a peer cannot be set up.
+    #[snafu(display("{key}.{source}"))]
+    Tls {
+        /// The sink's path.
+        key: String,
+        /// Why.
+        source: ClientTlsError,
+    },
+    /// A secret cannot be had.
+    #[snafu(transparent)]
+    Secret {
+        /// Why.
+        source: SecretError,
+    },
+    /// A secret cannot be the value of an HTTP header.
+    #[snafu(display("{key}: holds characters that no HTTP header can have. Store the value there, and nothing else."))]
+    Header {
+        /// The full path of the key.
+        key: String,
+    },
+    /// An address that HTTP cannot have.
+    #[snafu(display("{key}: has characters that need to be percent-encoded. Write them as %XX."))]
+    Address {
+        /// The full path of the key.
+        key: String,
     },
     /// A bug in the sink.
     #[snafu(display("{key}: the sink has crashed; please report this with the lines before."))]

@@ -93,20 +93,3 @@ async fn a_full_disk_may_pass_and_is_explained() {
         assert!(message.contains("Free some space"), "{message}");
     }
 }
-
-#[test]
-fn a_group_that_was_written_in_part_is_taken_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("out.ndjson");
-    fs::write(&path, "{\"a\":1}\n").unwrap();
-    let mut appender = Appender { path: path.clone(), open: None };
-    appender.open().unwrap();
-    let open = appender.open.unwrap();
-    (&open.file).write_all(b"{\"n\":0}\n{\"n\"").unwrap();
-    open.take_back(8, 12).unwrap();
-    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n");
-    // Unless somebody else has written, too: their text is not ours to cut.
-    fs::write(&path, "{\"a\":1}\n{\"n\"theirs").unwrap();
-    open.take_back(8, 4).unwrap_err();
-    assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n{\"n\"theirs");
-}

@@ -1,23 +1,32 @@
 //! Where events end.
 //!
-//! A sink is a small thing that can write; everything they have in common (taking what waits as one group, trying again,
-//! acknowledging, counting) is in `driver`.
+//! A sink on this machine is a small thing that can write; everything they have in common (taking what waits as one group,
+//! trying again, acknowledging, counting) is in `driver`. What the sinks have in common that send over the network is in
+//! `network`.
 
+mod append;
 mod console;
 mod driver;
 mod error;
 mod file;
+mod http;
+mod http_client;
 mod ndjson;
+mod network;
 mod tail;
 
 use std::io;
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 
-pub(super) use self::driver::drive;
+use self::{
+    driver::LocalSink,
+    network::{NetworkSink, Peer},
+};
 pub use self::{error::SinkError, file::check_sink};
 use super::{delivery::Delivery, telemetry::SinkLabels};
-use crate::config::SinkConfig;
+use crate::config::{SinkConfig, TopologyConfig};
 
 /// Something events can be written to.
 #[async_trait]
@@ -41,21 +50,35 @@ pub(super) enum WriteError {
     Final(io::Error),
 }
 
+/// A sink that takes what arrives until nothing more can, or until it has failed for good.
+#[async_trait]
+pub(super) trait Run: Send {
+    /// Runs until the inbox is closed and everything in it is delivered.
+    async fn run(self: Box<Self>, labels: SinkLabels, inbox: mpsc::Receiver<Delivery>) -> Result<(), SinkError>;
+}
+
 /// A sink that can be written to.
 pub(super) struct OpenSink {
     pub(super) labels: SinkLabels,
-    pub(super) sink: Box<dyn Sink>,
+    pub(super) sink: Box<dyn Run>,
 }
 
 /// Opens the sink `name`.
 ///
 /// # Errors
 ///
-/// When it cannot be written to as configured.
-pub(super) async fn open(name: &str, config: &SinkConfig) -> Result<OpenSink, SinkError> {
-    let (component_type, sink): (_, Box<dyn Sink>) = match config {
-        SinkConfig::Console(_) => ("console", Box::new(console::ConsoleSink::stdout(name))),
-        SinkConfig::File(config) => ("file", Box::new(file::FileSink::open(name, &config.path).await?)),
+/// When it cannot be written to as configured. A peer that does not answer is no error: it is waited for.
+pub(super) async fn open(name: &str, config: &SinkConfig, topology: &TopologyConfig) -> Result<OpenSink, SinkError> {
+    let sink: Box<dyn Run> = match config {
+        SinkConfig::Console(_) => Box::new(LocalSink(console::ConsoleSink::stdout(name))),
+        SinkConfig::File(config) => Box::new(LocalSink(file::FileSink::open(name, &config.path).await?)),
+        SinkConfig::Http(http) => network(http::HttpPeer::new(name, http)?, name, config, topology),
+        _ => unimplemented!(),
     };
-    Ok(OpenSink { labels: SinkLabels { id: name.to_owned(), component_type }, sink })
+    Ok(OpenSink { labels: SinkLabels { id: name.to_owned(), component_type: config.component_type() }, sink })
+}
+
+fn network<P: Peer>(peer: P, name: &str, config: &SinkConfig, topology: &TopologyConfig) -> Box<dyn Run> {
+    let Some(network) = config.network() else { unreachable!("only sinks that send over the network have peers") };
+    Box::new(NetworkSink::new(peer, name, network, &topology.data_dir))
 }

@@ -1,12 +1,11 @@
 //! One JSON object a line.
 
-use crate::host::delivery::Delivery;
+use crate::component::LogEvent;
 
-/// Appends the events of `group` to `out`, each followed by a line end.
-pub(super) fn render(group: &[Delivery], out: &mut Vec<u8>) {
-    let events = || group.iter().flat_map(Delivery::events);
-    out.reserve(events().map(|event| event.json_size() + 1).sum());
-    for event in events() {
+/// Appends `events` to `out`, each followed by a line end.
+pub(super) fn render<'e>(events: impl Iterator<Item = &'e LogEvent> + Clone, out: &mut Vec<u8>) {
+    out.reserve(events.clone().map(|event| event.json_size() + 1).sum());
+    for event in events {
         event.write_json(out);
         out.push(b'\n');
     }

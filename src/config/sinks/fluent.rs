@@ -1,0 +1,91 @@
+//! The Forward protocol of Fluentd and Fluent Bit.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig, network::check_address};
+use crate::config::{SecretRef, error::Problems};
+
+/// Events go to Fluentd or Fluent Bit over the Forward protocol, and every chunk is acknowledged.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FluentSinkConfig {
+    /// The names of the sources whose events come here.
+    #[schemars(length(min = 1), example = ["m365"])]
+    pub inputs: Vec<String>,
+    /// The servers: `tls` with TLS, `tcp` without. The first that answers gets the events; the others take over when it
+    /// fails.
+    #[schemars(length(min = 1), example = ["tcp://127.0.0.1:24224"])]
+    pub servers: Vec<Url>,
+    /// The tag of the events.
+    #[serde(default = "default_tag")]
+    pub tag: String,
+    /// How what is sent is compressed. Fluentd and Fluent Bit read gzip, only Fluent Bit reads zstd.
+    #[serde(default)]
+    pub compression: Compression,
+    /// What the server asks for before it takes events. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<FluentAuthConfig>,
+    /// How many events travel together.
+    #[serde(default)]
+    pub batch: SinkBatchConfig,
+    /// How often, how long and how many at once.
+    #[serde(default)]
+    pub request: SinkRequestConfig,
+    /// Certificates.
+    #[serde(default)]
+    pub tls: SinkTlsConfig,
+    /// Where events go that cannot be sent.
+    #[serde(default)]
+    pub dead_letter: DeadLetterConfig,
+}
+
+/// The handshake of the Forward protocol.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct FluentAuthConfig {
+    /// The key that this program shares with the server.
+    pub shared_key: SecretRef,
+    /// The name by which this program calls itself; it must differ from the server's. Default: the machine's host name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"office365-source")]
+    pub self_hostname: Option<String>,
+    /// The user, for servers with user authentication. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"office365")]
+    pub username: Option<String>,
+    /// The user's password. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretRef>,
+}
+
+fn default_tag() -> String {
+    "office365".to_owned()
+}
+
+impl FluentSinkConfig {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        if self.servers.is_empty() {
+            problems.add("servers", "is empty", "Write servers = [\"tcp://127.0.0.1:24224\"].");
+        }
+        for (index, server) in self.servers.iter().enumerate() {
+            check_address(problems, &format!("servers[{index}]"), server, ["tcp", "tls"], false, 24_224);
+        }
+        if self.tag.is_empty() || self.tag.chars().any(|c| c.is_whitespace() || c.is_control()) {
+            problems.add("tag", "is not a tag", "Write letters, digits and dots, such as tag = \"office365\".");
+        }
+        let Some(auth) = &self.auth else { return };
+        auth.shared_key.check(problems, "auth.shared_key", "FLUENT_SHARED_KEY");
+        match (&auth.username, &auth.password) {
+            (Some(_), None) => {
+                problems.add("auth.password", "is missing", "Write password = { env = \"FLUENT_PASSWORD\" }.");
+            }
+            (None, Some(_)) => problems.add("auth.username", "is missing", "Write the user's name."),
+            _ => {}
+        }
+        if let Some(password) = &auth.password {
+            password.check(problems, "auth.password", "FLUENT_PASSWORD");
+        }
+    }
+}

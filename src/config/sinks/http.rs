@@ -1,0 +1,108 @@
+//! JSON over HTTP.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    network::{check_address, check_headers, check_secret_in_clear},
+};
+use crate::config::{SecretRef, error::Problems};
+
+/// Events go to an HTTP server as JSON.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSinkConfig {
+    /// The names of the sources whose events come here.
+    #[schemars(length(min = 1), example = ["m365"])]
+    pub inputs: Vec<String>,
+    /// Where events are posted to.
+    #[schemars(example = &"https://siem.contoso.com/ingest")]
+    pub uri: Url,
+    /// How the events of a batch stand in the body.
+    #[serde(default)]
+    pub framing: HttpFraming,
+    /// How what is sent is compressed.
+    #[serde(default)]
+    pub compression: Compression,
+    /// Headers of every request; the values may be secrets.
+    #[serde(default)]
+    #[schemars(extend("writeOnly" = true))]
+    pub headers: BTreeMap<String, SecretRef>,
+    /// What the `Authorization` header says. Default: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<HttpAuthConfig>,
+    /// How many events travel together.
+    #[serde(default)]
+    pub batch: SinkBatchConfig,
+    /// How often, how long and how many at once.
+    #[serde(default)]
+    pub request: SinkRequestConfig,
+    /// Certificates.
+    #[serde(default)]
+    pub tls: SinkTlsConfig,
+    /// Where events go that the server refuses.
+    #[serde(default)]
+    pub dead_letter: DeadLetterConfig,
+}
+
+/// How the events of a batch stand in the body.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpFraming {
+    /// One JSON object a line, as `application/x-ndjson`.
+    #[default]
+    Ndjson,
+    /// One array of JSON objects, as `application/json`.
+    JsonArray,
+}
+
+/// What the `Authorization` header says: a bearer token, or a user with a password.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpAuthConfig {
+    /// A bearer token. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SecretRef>,
+    /// The user of basic authentication. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"office365")]
+    pub user: Option<String>,
+    /// The user's password. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<SecretRef>,
+}
+
+impl HttpSinkConfig {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        check_address(problems, "uri", &self.uri, ["http", "https"], true, 443);
+        check_headers(problems, &self.headers, &["content-type", "content-encoding", "content-length", "host"]);
+        if !self.headers.is_empty() {
+            check_secret_in_clear(problems, "headers", &self.uri, "https");
+        }
+        let Some(auth) = &self.auth else { return };
+        check_secret_in_clear(problems, "auth", &self.uri, "https");
+        match auth {
+            HttpAuthConfig { token: Some(token), user: None, password: None } => {
+                token.check(problems, "auth.token", "HTTP_TOKEN");
+            }
+            HttpAuthConfig { token: None, user: Some(user), password: Some(password) } => {
+                password.check(problems, "auth.password", "HTTP_PASSWORD");
+                if user.contains(':') {
+                    problems.add("auth.user", "has a colon in it", "Basic authentication has no way to send one.");
+                }
+            }
+            _ => problems.add(
+                "auth",
+                "is neither a token nor a user with a password",
+                "Write auth = { token = { env = \"HTTP_TOKEN\" } }, or user and password.",
+            ),
+        }
+        if self.headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) {
+            problems.add("headers.authorization", "is set by `auth` already", "Leave one of them out.");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Splunk's HTTP Event Collector.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    network::{check_address, check_secret_in_clear},
+};
+use crate::config::{SecretRef, error::Problems, limits::Bounds};
+
+const QUERY_INTERVAL: Bounds = Bounds { min: 1, max: 300 };
+const ACK_TIMEOUT: Bounds = Bounds { min: 5, max: 3_600 };
+
+/// Events go to the HTTP Event Collector of Splunk, and count as delivered when the indexers have them.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplunkHecSinkConfig {
+    /// The names of the sources whose events come here.
+    #[schemars(length(min = 1), example = ["m365"])]
+    pub inputs: Vec<String>,
+    /// Scheme, host and port of the collector: `https` with TLS, `http` without.
+    #[schemars(example = &"https://splunk.contoso.com:8088")]
+    pub endpoint: Url,
+    /// The token: Splunk Web > Settings > Data inputs > HTTP Event Collector.
+    pub token: SecretRef,
+    /// The index. Default: the token's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"m365")]
+    pub index: Option<String>,
+    /// The value of `host`. Default: the tenant's domain, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"contoso.com")]
+    pub host: Option<String>,
+    /// The value of `source`.
+    #[serde(default = "default_source")]
+    pub source: String,
+    /// The value of `sourcetype`. With schema "raw", Splunk's add-on for Microsoft 365 knows `o365:management:activity`.
+    #[serde(default = "default_sourcetype")]
+    pub sourcetype: String,
+    /// How what is sent is compressed. Splunk reads gzip only.
+    #[serde(default)]
+    pub compression: Compression,
+    /// Whether and how to wait for the indexers.
+    #[serde(default)]
+    pub indexer_acknowledgements: IndexerAcknowledgementsConfig,
+    /// How many events travel together.
+    #[serde(default)]
+    pub batch: SinkBatchConfig,
+    /// How often, how long and how many at once.
+    #[serde(default)]
+    pub request: SinkRequestConfig,
+    /// Certificates.
+    #[serde(default)]
+    pub tls: SinkTlsConfig,
+    /// Where events go that Splunk refuses.
+    #[serde(default)]
+    pub dead_letter: DeadLetterConfig,
+}
+
+/// Whether and how to wait for the indexers.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IndexerAcknowledgementsConfig {
+    /// `false` takes the collector's answer for delivery, as a token without indexer acknowledgement needs.
+    pub enabled: bool,
+    /// How often the indexers are asked. Unit: seconds.
+    #[schemars(range(min = QUERY_INTERVAL.min, max = QUERY_INTERVAL.max), extend("x-unit" = "seconds"))]
+    pub query_interval_secs: u64,
+    /// How long the indexers may take, before a batch is sent again. Unit: seconds.
+    #[schemars(range(min = ACK_TIMEOUT.min, max = ACK_TIMEOUT.max), extend("x-unit" = "seconds"))]
+    pub timeout_secs: u64,
+}
+
+impl Default for IndexerAcknowledgementsConfig {
+    fn default() -> Self {
+        Self { enabled: true, query_interval_secs: 2, timeout_secs: 300 }
+    }
+}
+
+impl IndexerAcknowledgementsConfig {
+    /// How often the indexers are asked.
+    pub const fn query_interval(&self) -> Duration {
+        Duration::from_secs(self.query_interval_secs)
+    }
+
+    /// How long the indexers may take.
+    pub const fn timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout_secs)
+    }
+}
+
+fn default_source() -> String {
+    "office365".to_owned()
+}
+
+fn default_sourcetype() -> String {
+    "o365:management:activity".to_owned()
+}
+
+impl SplunkHecSinkConfig {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        check_address(problems, "endpoint", &self.endpoint, ["http", "https"], false, 8_088);
+        check_secret_in_clear(problems, "token", &self.endpoint, "https");
+        self.token.check(problems, "token", "SPLUNK_HEC_TOKEN");
+        if self.compression == Compression::Zstd {
+            problems.add("compression", "\"zstd\" is not read by Splunk", "Write \"gzip\" or \"none\".");
+        }
+        let IndexerAcknowledgementsConfig { query_interval_secs, timeout_secs, .. } = self.indexer_acknowledgements;
+        QUERY_INTERVAL.check(problems, "indexer_acknowledgements.query_interval_secs", query_interval_secs);
+        ACK_TIMEOUT.check(problems, "indexer_acknowledgements.timeout_secs", timeout_secs);
+    }
+}

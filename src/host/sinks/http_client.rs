@@ -1,0 +1,220 @@
+//! HTTP requests to a peer, for every protocol that is a POST, and what their answers mean.
+
+use std::{io::Write, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use chrono::Utc;
+use flate2::write::GzEncoder;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
+};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::{
+    client::legacy::{Client, Error},
+    rt::{TokioExecutor, TokioTimer},
+};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::{
+    SinkError,
+    network::{Connector, Failure},
+};
+use crate::{
+    config::{Compression, SecretRef, SinkTlsConfig},
+    transport::retry_after,
+};
+
+/// No answer that matters is longer.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+
+/// How much of an answer goes into a message.
+const MAX_QUOTED_CHARS: usize = 300;
+
+/// Headers whose values are read anew for each request, so that a rotated secret needs no restart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Headers(Vec<(HeaderName, SecretHeader)>);
+
+#[derive(Clone, Debug)]
+struct SecretHeader {
+    /// The path of the key in the configuration.
+    key: String,
+    secret: SecretRef,
+    scheme: Scheme,
+}
+
+/// What stands before the secret.
+#[derive(Clone, Debug)]
+pub(super) enum Scheme {
+    /// Nothing.
+    Plain,
+    /// A word and a space, as in `Bearer …`.
+    Word(&'static str),
+    /// The secret is the password of this user.
+    Basic(String),
+}
+
+impl Headers {
+    /// Adds a header by a name that validation has accepted.
+    pub(super) fn add(&mut self, name: &str, key: String, secret: &SecretRef, scheme: Scheme) {
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            self.0.push((name, SecretHeader { key, secret: secret.clone(), scheme }));
+        }
+    }
+
+    /// Adds `Authorization`.
+    pub(super) fn authorize(&mut self, key: String, secret: &SecretRef, scheme: Scheme) {
+        self.add(AUTHORIZATION.as_str(), key, secret, scheme);
+    }
+
+    /// Reads every value.
+    ///
+    /// # Errors
+    ///
+    /// When a secret cannot be had now.
+    pub(super) fn read(&self) -> Result<HeaderMap, SinkError> {
+        self.0.iter().map(|(name, header)| Ok((name.clone(), header.value()?))).collect()
+    }
+}
+
+impl SecretHeader {
+    fn value(&self) -> Result<HeaderValue, SinkError> {
+        let secret = self.secret.resolve(&self.key)?;
+        let secret = secret.expose_secret();
+        let text = match &self.scheme {
+            Scheme::Plain => secret.to_owned(),
+            Scheme::Word(word) => format!("{word} {secret}"),
+            Scheme::Basic(user) => format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{secret}"))),
+        };
+        let mut value = HeaderValue::from_str(&text).map_err(|_| SinkError::Header { key: self.key.clone() })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+/// A pool of connections to one peer.
+#[derive(Clone)]
+pub(super) struct HttpClient {
+    client: Client<Connector, Full<Bytes>>,
+    headers: Headers,
+}
+
+impl HttpClient {
+    /// A client of the sink `name` that adds `headers` to every request.
+    ///
+    /// # Errors
+    ///
+    /// When a file of certificates cannot be used, or a secret cannot be had.
+    pub(super) fn new(name: &str, tls: &SinkTlsConfig, headers: Headers) -> Result<Self, SinkError> {
+        // A secret that is missing at the start is a mistake; one that is missing later may be on its way.
+        headers.read()?;
+        let connector = Connector::new(name, tls, &[b"http/1.1"])?;
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .build(connector);
+        Ok(Self { client, headers })
+    }
+
+    /// Posts `body` and returns the answer of a success.
+    ///
+    /// # Errors
+    ///
+    /// A [`Failure`] by the kind of the status, or without one.
+    pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Failure> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = uri.clone();
+        let secrets = self.headers.read().map_err(|error| Failure::may_pass(error.to_string()))?;
+        request.headers_mut().extend(secrets);
+        request.headers_mut().extend(headers.clone());
+        let agent = HeaderValue::from_static(concat!("office365-source/", env!("CARGO_PKG_VERSION")));
+        request.headers_mut().entry(USER_AGENT).or_insert(agent);
+        let response = self.client.request(request).await.map_err(|error| unreachable(uri, &error))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let answer = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+        if status.is_success() {
+            // The peer has taken the body; whoever needs its answer asks again for one that is cut off.
+            return answer.map(http_body_util::Collected::to_bytes).map_err(|error| {
+                Failure::may_pass(format!("{uri} has answered {status}, but not to its end: {error}"))
+            });
+        }
+        let answer = answer.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        Err(refusal(uri, status, &headers, &answer))
+    }
+}
+
+fn unreachable(uri: &Uri, error: &Error) -> Failure {
+    let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    let causes: Vec<_> = causes.map(ToString::to_string).collect();
+    let what = if error.is_connect() { "cannot connect to" } else { "no answer from" };
+    Failure::may_pass(format!("{what} {}: {}", origin(uri), causes.join(": ")))
+}
+
+/// The URI without path and query, which may hold a token.
+fn origin(uri: &Uri) -> String {
+    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+    format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
+}
+
+/// What a status that is no success means.
+///
+/// Only what is said of the body itself refuses the events. What is said of the sink's settings (a token, a path) may pass:
+/// somebody can put it right, and thousands of events in a file of dead letters would not help.
+fn refusal(uri: &Uri, status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> Failure {
+    let quoted: String = String::from_utf8_lossy(answer).chars().take(MAX_QUOTED_CHARS).collect();
+    let quoted = quoted.trim().replace(char::is_control, " ");
+    let colon = if quoted.is_empty() { "" } else { ": " };
+    let reason = format!("{} has answered {status}{colon}{quoted}", origin(uri));
+    match status {
+        StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge { reason },
+        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Failure::Refused { reason },
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            Failure::may_pass(format!("{reason} (see to the token or password in the sink's configuration)"))
+        }
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            Failure::may_pass(format!("{reason} (see to the address in the sink's configuration)"))
+        }
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+            Failure::may_pass(format!("{reason} (write another compression or framing in the sink's configuration)"))
+        }
+        _ => Failure::MayPass { reason, after: retry_after(headers, Utc::now()) },
+    }
+}
+
+/// The URI of a URL.
+///
+/// # Errors
+///
+/// When it has characters that a URL may have and a URI may not.
+pub(super) fn uri(url: &Url, key: &str) -> Result<Uri, SinkError> {
+    Uri::try_from(url.as_str()).map_err(|_| SinkError::Address { key: key.to_owned() })
+}
+
+/// The headers of a body.
+pub(super) fn body_headers(content_type: &'static str, compression: Compression) -> HeaderMap {
+    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+    if let Some(encoding) = compression.content_encoding() {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    headers
+}
+
+/// Compresses a body.
+///
+/// # Errors
+///
+/// Never in practice: it is written to memory.
+pub(super) fn compress(body: Vec<u8>, compression: Compression) -> Result<Vec<u8>, String> {
+    let compressed = match compression {
+        Compression::None => Ok(body),
+        Compression::Gzip => {
+            let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::default());
+            encoder.write_all(&body).and_then(|()| encoder.finish())
+        }
+        Compression::Zstd => zstd::bulk::compress(&body, zstd::DEFAULT_COMPRESSION_LEVEL),
+    };
+    compressed.map_err(|error| format!("cannot compress: {error}"))
+}

@@ -1,0 +1,104 @@
+//! Sinks that send over the network to a peer that acknowledges.
+//!
+//! ```text
+//! inbox ──► batcher ──► encode ──► send ──► acknowledged ──► delivered        `request.concurrency` batches at once
+//!                         ▲         │ may pass: wait, send again, for as long as it takes
+//!                         └─────────┤ too large: two halves
+//!                                   └ refused: dead letter, on disk ──► delivered
+//! ```
+//!
+//! A protocol is a [`Peer`]: how a batch becomes a request, and how a request is sent and acknowledged. Everything else
+//! is here, the same for all: what is not acknowledged is not delivered, nothing is given up for a peer that is away, and
+//! no request that a peer will never take is sent for ever. While all batches are on their way nothing is received, the
+//! inbox fills, and the sources wait.
+
+mod batch;
+mod connect;
+mod dead_letter;
+mod deliver;
+mod drive;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub(super) use self::{
+    batch::Batch,
+    connect::Connector,
+    dead_letter::DeadLetters,
+    drive::NetworkSink,
+};
+
+/// The other end: a protocol, and an address where it is spoken.
+#[async_trait]
+pub(super) trait Peer: Send + Sync + 'static {
+    /// A batch in the form in which it is sent.
+    type Request: Send + Sync + 'static;
+
+    /// Makes the request of a batch: once, however often it is sent.
+    ///
+    /// # Errors
+    ///
+    /// Why these events cannot be sent to this peer at all; they become dead letters.
+    fn encode(&self, batch: &Batch) -> Result<Self::Request, String>;
+
+    /// Sends a request and waits until the peer has acknowledged it.
+    ///
+    /// The future is dropped when it takes longer than [`Peer::timeout`]: whatever it uses (a connection in the middle of
+    /// a message) must not be used again then.
+    async fn send(&self, request: &Self::Request) -> Result<Accepted, Failure>;
+
+    /// How long [`Peer::send`] may take. `request` is what the configuration allows.
+    fn timeout(&self, request: Duration) -> Duration {
+        request
+    }
+}
+
+/// What a peer has acknowledged.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Accepted {
+    /// Bytes sent, as they went over the wire, without the transport's framing.
+    pub(super) byte_size: u64,
+    /// Events of the batch that the peer has thrown away, if it says so without saying which.
+    pub(super) rejected: Option<Rejected>,
+}
+
+/// Events that a peer has thrown away out of a batch that it has taken.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Rejected {
+    /// How many.
+    pub(super) count: u64,
+    /// What the peer says.
+    pub(super) reason: String,
+}
+
+/// Why a request was not acknowledged. Reasons are sentences without a full stop; none holds a secret.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Failure {
+    /// It may be, later: no connection, no answer, a peer that is overloaded, or whose settings are wrong.
+    MayPass {
+        /// What happened, and what to do about it if anything can be done.
+        reason: String,
+        /// How long the peer wants to be left alone.
+        after: Option<Duration>,
+    },
+    /// The peer does not take as much at once.
+    TooLarge {
+        /// What the peer says.
+        reason: String,
+    },
+    /// The peer does not take these events, however often they are sent.
+    Refused {
+        /// What the peer says.
+        reason: String,
+    },
+}
+
+impl Failure {
+    /// A failure that may pass, by itself or when somebody has seen to it.
+    pub(super) fn may_pass(reason: impl Into<String>) -> Self {
+        Self::MayPass { reason: reason.into(), after: None }
+    }
+}

@@ -1,0 +1,88 @@
+//! TLS as a client: whom to believe, and what to show.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{ClientConfig, crypto::ring};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
+};
+use rustls_platform_verifier::Verifier;
+use snafu::{ResultExt, Snafu};
+
+/// Why TLS cannot be set up.
+#[derive(Debug, Snafu)]
+pub enum ClientTlsError {
+    /// A file does not hold what it should, or cannot be read.
+    #[snafu(display("tls.{key}: cannot read {what} from {}: {detail}; write the path of a PEM file", path.display()))]
+    File {
+        /// Which key.
+        key: &'static str,
+        /// What was looked for.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The key is not the certificate's.
+    #[snafu(display(
+        "tls.crt_file: {source}; write the two files of one certificate, the client's own certificate first"
+    ))]
+    Identity {
+        /// What rustls said.
+        source: rustls::Error,
+    },
+    /// Anything else.
+    #[snafu(display("cannot set up TLS: {source}"))]
+    Rustls {
+        /// What rustls said.
+        source: rustls::Error,
+    },
+}
+
+/// The files that make a client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ClientFiles<'a> {
+    /// Certificate authorities to trust beside the system's.
+    pub(crate) ca_file: Option<&'a Path>,
+    /// The certificate to show, and its key.
+    pub(crate) identity: Option<(&'a Path, &'a Path)>,
+}
+
+/// The platform's trust store, plus the extra authorities. ring, because it needs nothing but a C compiler.
+pub(crate) fn client_config(files: ClientFiles<'_>) -> Result<ClientConfig, ClientTlsError> {
+    let provider = Arc::new(ring::default_provider());
+    let extra = files.ca_file.map_or_else(|| Ok(Vec::new()), |path| certificates("ca_file", path))?;
+    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).context(RustlsSnafu)?;
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .context(RustlsSnafu)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier));
+    let Some((certificate, key)) = files.identity else { return Ok(builder.with_no_client_auth()) };
+    let chain = certificates("crt_file", certificate)?;
+    let key =
+        PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("key_file", "a private key", key, &error))?;
+    builder.with_client_auth_cert(chain, key).context(IdentitySnafu)
+}
+
+fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientTlsError> {
+    let certificates = CertificateDer::pem_file_iter(path)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) });
+    certificates.map_err(|error| unreadable(key, "certificates", path, &error))
+}
+
+fn unreadable(key: &'static str, what: &'static str, path: &Path, error: &pem::Error) -> ClientTlsError {
+    let detail = match error {
+        pem::Error::NoItemsFound => "it holds none".to_owned(),
+        // The others' texts may quote the file.
+        pem::Error::Io(error) => error.to_string(),
+        _ => "it is no PEM file".to_owned(),
+    };
+    ClientTlsError::File { key, what, path: path.to_owned(), detail }
+}
