@@ -13,6 +13,7 @@ use super::{
 use crate::config::{SecretRef, error::Problems, limits::Bounds};
 
 const QUERY_INTERVAL: Bounds = Bounds { min: 1, max: 300 };
+const MAX_PENDING: Bounds = Bounds { min: 1, max: 1_024 };
 const ACK_TIMEOUT: Bounds = Bounds { min: 5, max: 3_600 };
 
 /// Events go to the HTTP Event Collector of Splunk, and count as delivered when the indexers have them.
@@ -31,16 +32,18 @@ pub struct SplunkHecSinkConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"m365")]
     pub index: Option<String>,
-    /// The value of `host`. Default: the tenant's domain, if it has one.
+    /// The value of `host`. Default: what Splunk makes of the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"contoso.com")]
     pub host: Option<String>,
     /// The value of `source`.
     #[serde(default = "default_source")]
     pub source: String,
-    /// The value of `sourcetype`. With schema "raw", Splunk's add-on for Microsoft 365 knows `o365:management:activity`.
-    #[serde(default = "default_sourcetype")]
-    pub sourcetype: String,
+    /// The value of `sourcetype`. Splunk's add-on for Microsoft 365 knows events of schema "raw" as
+    /// `o365:management:activity`. Default: the token's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"o365:management:activity")]
+    pub sourcetype: Option<String>,
     /// How what is sent is compressed. Splunk reads gzip only.
     #[serde(default)]
     pub compression: Compression,
@@ -70,6 +73,10 @@ pub struct IndexerAcknowledgementsConfig {
     /// How often the indexers are asked. Unit: seconds.
     #[schemars(range(min = QUERY_INTERVAL.min, max = QUERY_INTERVAL.max), extend("x-unit" = "seconds"))]
     pub query_interval_secs: u64,
+    /// How many batches wait for the indexers at once. Each is kept until then, in order to be sent again.
+    /// Unit: batches.
+    #[schemars(range(min = MAX_PENDING.min, max = MAX_PENDING.max), extend("x-unit" = "batches"))]
+    pub max_pending_acks: u64,
     /// How long the indexers may take, before a batch is sent again. Unit: seconds.
     #[schemars(range(min = ACK_TIMEOUT.min, max = ACK_TIMEOUT.max), extend("x-unit" = "seconds"))]
     pub timeout_secs: u64,
@@ -77,7 +84,7 @@ pub struct IndexerAcknowledgementsConfig {
 
 impl Default for IndexerAcknowledgementsConfig {
     fn default() -> Self {
-        Self { enabled: true, query_interval_secs: 2, timeout_secs: 300 }
+        Self { enabled: true, query_interval_secs: 2, max_pending_acks: 64, timeout_secs: 300 }
     }
 }
 
@@ -97,10 +104,6 @@ fn default_source() -> String {
     "office365".to_owned()
 }
 
-fn default_sourcetype() -> String {
-    "o365:management:activity".to_owned()
-}
-
 impl SplunkHecSinkConfig {
     pub(super) fn check(&self, problems: &mut Problems) {
         check_address(problems, "endpoint", &self.endpoint, ["http", "https"], false, 8_088);
@@ -109,8 +112,10 @@ impl SplunkHecSinkConfig {
         if self.compression == Compression::Zstd {
             problems.add("compression", "\"zstd\" is not read by Splunk", "Write \"gzip\" or \"none\".");
         }
-        let IndexerAcknowledgementsConfig { query_interval_secs, timeout_secs, .. } = self.indexer_acknowledgements;
+        let IndexerAcknowledgementsConfig { query_interval_secs, max_pending_acks, timeout_secs, .. } =
+            self.indexer_acknowledgements;
         QUERY_INTERVAL.check(problems, "indexer_acknowledgements.query_interval_secs", query_interval_secs);
+        MAX_PENDING.check(problems, "indexer_acknowledgements.max_pending_acks", max_pending_acks);
         ACK_TIMEOUT.check(problems, "indexer_acknowledgements.timeout_secs", timeout_secs);
     }
 }

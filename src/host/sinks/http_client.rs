@@ -10,7 +10,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
 };
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_util::{
     client::legacy::{Client, Error},
     rt::{TokioExecutor, TokioTimer},
@@ -124,6 +124,15 @@ impl HttpClient {
     ///
     /// A [`Failure`] by the kind of the status, or without one.
     pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Failure> {
+        self.try_post(uri, headers, body).await.map_err(Failure::from)
+    }
+
+    /// As [`HttpClient::post`], for a protocol that knows more of an answer than its status.
+    ///
+    /// # Errors
+    ///
+    /// What has been answered.
+    pub(super) async fn try_post(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri.clone();
@@ -134,15 +143,49 @@ impl HttpClient {
         request.headers_mut().entry(USER_AGENT).or_insert(agent);
         let response = self.client.request(request).await.map_err(|error| unreachable(uri, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let answer = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await;
+        let answer = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await.map(Collected::to_bytes);
         if status.is_success() {
             // The peer has taken the body; whoever needs its answer asks again for one that is cut off.
-            return answer.map(http_body_util::Collected::to_bytes).map_err(|error| {
-                Failure::may_pass(format!("{uri} has answered {status}, but not to its end: {error}"))
+            return answer.map_err(|error| {
+                let reason = format!("{} has answered {status}, but not to its end: {error}", origin(uri));
+                Failure::may_pass(reason).into()
             });
         }
-        let answer = answer.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-        Err(refusal(uri, status, &headers, &answer))
+        let answer = answer.unwrap_or_default();
+        Err(Refusal { failure: refusal(uri, status, &headers, &answer), answer })
+    }
+}
+
+/// An answer that is no success.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    failure: Failure,
+    answer: Bytes,
+}
+
+impl Refusal {
+    /// The answer's body; empty when there was no answer.
+    pub(super) fn answer(&self) -> &[u8] {
+        &self.answer
+    }
+
+    /// The failure when the sink's settings are wrong: it passes when somebody does what `advice` says.
+    pub(super) fn settings(self, advice: &str) -> Failure {
+        let (Failure::MayPass { reason, .. } | Failure::TooLarge { reason } | Failure::Refused { reason }) =
+            self.failure;
+        Failure::may_pass(format!("{reason} ({advice})"))
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self { failure, answer: Bytes::new() }
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        refusal.failure
     }
 }
 

@@ -13,6 +13,7 @@ mod http;
 mod http_client;
 mod ndjson;
 mod network;
+mod splunk_hec;
 mod tail;
 
 use std::io;
@@ -73,6 +74,7 @@ pub(super) async fn open(name: &str, config: &SinkConfig, topology: &TopologyCon
         SinkConfig::Console(_) => Box::new(LocalSink(console::ConsoleSink::stdout(name))),
         SinkConfig::File(config) => Box::new(LocalSink(file::FileSink::open(name, &config.path).await?)),
         SinkConfig::Http(http) => network(http::HttpPeer::new(name, http)?, name, config, topology),
+        SinkConfig::SplunkHec(splunk) => network(splunk_hec::SplunkHecPeer::new(name, splunk)?, name, config, topology),
         _ => unimplemented!(),
     };
     Ok(OpenSink { labels: SinkLabels { id: name.to_owned(), component_type: config.component_type() }, sink })

@@ -24,12 +24,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub(super) use self::{
-    batch::Batch,
-    connect::Connector,
-    dead_letter::DeadLetters,
-    drive::NetworkSink,
-};
+pub(super) use self::{batch::Batch, connect::Connector, dead_letter::DeadLetters, drive::NetworkSink};
 
 /// The other end: a protocol, and an address where it is spoken.
 #[async_trait]
@@ -49,6 +44,11 @@ pub(super) trait Peer: Send + Sync + 'static {
     /// The future is dropped when it takes longer than [`Peer::timeout`]: whatever it uses (a connection in the middle of
     /// a message) must not be used again then.
     async fn send(&self, request: &Self::Request) -> Result<Accepted, Failure>;
+
+    /// How many batches may be on their way at once. `request` is what the configuration allows.
+    fn concurrency(&self, request: usize) -> usize {
+        request
+    }
 
     /// How long [`Peer::send`] may take. `request` is what the configuration allows.
     fn timeout(&self, request: Duration) -> Duration {

@@ -45,19 +45,19 @@ impl<P: Peer> NetworkSink<P> {
         let NetworkConfig { batch, request, dead_letter, .. } = config;
         let default = || data_dir.join("dead-letters").join(format!("{name}.ndjson"));
         Self {
-            peer,
             limits: BatchLimits {
                 events: usize::try_from(batch.max_events).unwrap_or(usize::MAX),
                 bytes: batch.max_bytes.as_usize(),
                 age: Duration::from_secs(batch.timeout_secs),
             },
-            concurrency: usize::try_from(request.concurrency).unwrap_or(usize::MAX),
+            concurrency: peer.concurrency(usize::try_from(request.concurrency).unwrap_or(usize::MAX)),
             timeout: request.timeout(),
             backoff: Backoff {
                 first: Duration::from_secs(request.retry_initial_backoff_secs),
                 longest: Duration::from_secs(request.retry_max_duration_secs),
             },
             dead_letters: dead_letter.path.clone().unwrap_or_else(default),
+            peer,
         }
     }
 }

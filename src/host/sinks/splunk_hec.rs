@@ -1,0 +1,212 @@
+//! Splunk's HTTP Event Collector.
+//!
+//! A batch is a POST of events one after the other to `/services/collector/event`. With indexer acknowledgement its answer
+//! has an `ackId` only, and the batch counts as delivered when `/services/collector/ack` says that the indexers have it:
+//! see `acknowledgements`. Source: Splunk Enterprise, Getting Data In, "Format events for HTTP Event Collector", "About HTTP
+//! Event Collector Indexer Acknowledgment" and "Troubleshoot HTTP Event Collector".
+
+mod acknowledgements;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Uri};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use tokio::{sync::Semaphore, time::timeout};
+
+use self::acknowledgements::{Acknowledgements, Queries};
+use super::{
+    SinkError,
+    http_client::{Headers, HttpClient, Refusal, Scheme, body_headers, compress, uri},
+    network::{Accepted, Batch, Failure, Peer, Rejected},
+};
+use crate::{
+    component::LogEvent,
+    config::{Compression, SplunkHecSinkConfig},
+};
+
+/// Splunk.
+pub(super) struct SplunkHecPeer {
+    client: HttpClient,
+    uri: Uri,
+    headers: HeaderMap,
+    compression: Compression,
+    /// What stands before and after the event of each envelope.
+    envelope: Envelope,
+    acknowledgements: Option<Acknowledgements>,
+    /// How many requests are open at once; more batches than these may wait for the indexers.
+    requests: Semaphore,
+    /// How long a request may take.
+    timeout: Duration,
+    has_warned: AtomicBool,
+}
+
+struct Envelope {
+    /// Members that are the same for all events, each with a comma behind.
+    members: String,
+}
+
+/// What the collector answers.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    #[serde(rename = "ackId")]
+    ack_id: Option<u64>,
+}
+
+impl SplunkHecPeer {
+    pub(super) fn new(name: &str, config: &SplunkHecSinkConfig) -> Result<Self, SinkError> {
+        let mut headers = Headers::default();
+        headers.authorize(format!("sinks.{name}.token"), &config.token, Scheme::Word("Splunk"));
+        let client = HttpClient::new(name, &config.tls, headers)?;
+        let below = |path: &str| {
+            let mut url = config.endpoint.clone();
+            url.set_path(path);
+            uri(&url, &format!("sinks.{name}.endpoint"))
+        };
+        let timeout = config.request.timeout();
+        let acknowledgements = &config.indexer_acknowledgements;
+        let acknowledgements = if acknowledgements.enabled {
+            let queries = Queries { client: client.clone(), uri: below("/services/collector/ack")?, timeout };
+            Some(Acknowledgements::new(queries, acknowledgements))
+        } else {
+            None
+        };
+        Ok(Self {
+            client,
+            uri: below("/services/collector/event")?,
+            headers: body_headers("application/json", config.compression),
+            compression: config.compression,
+            envelope: Envelope::new(config),
+            acknowledgements,
+            requests: Semaphore::new(usize::try_from(config.request.concurrency).unwrap_or(Semaphore::MAX_PERMITS)),
+            timeout,
+            has_warned: AtomicBool::new(false),
+        })
+    }
+
+    /// Posts a body, on the channel if there is one.
+    async fn post(&self, body: Bytes, channel: Option<&str>) -> Result<Answer, Failure> {
+        let mut headers = self.headers.clone();
+        if let Some(channel) = channel {
+            acknowledgements::add_channel(&mut headers, channel);
+        }
+        // Never closed.
+        let _turn = self.requests.acquire().await;
+        let posted = timeout(self.timeout, self.client.try_post(&self.uri, &headers, body)).await;
+        let answer = posted
+            .unwrap_or_else(|_| Err(Failure::may_pass("Splunk has not answered in time").into()))
+            .map_err(explain)?;
+        // A proxy's idea of success is not Splunk's.
+        serde_json::from_slice(&answer).map_err(|_| {
+            Failure::may_pass(format!(
+                "{} has answered with a success that is not Splunk's; see to `endpoint`",
+                self.uri
+            ))
+        })
+    }
+
+    fn warn_once(&self) -> Option<Rejected> {
+        let is_first = !self.has_warned.swap(true, Ordering::Relaxed);
+        is_first.then(|| Rejected {
+            count: 0,
+            reason: "the token has no indexer acknowledgement: what the indexers lose is lost. Switch it on in Splunk Web > \
+                     Settings > Data inputs > HTTP Event Collector > Edit > Enable indexer acknowledgement, or write \
+                     indexer_acknowledgements.enabled = false"
+                .to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl Peer for SplunkHecPeer {
+    type Request = Bytes;
+
+    fn encode(&self, batch: &Batch) -> Result<Bytes, String> {
+        let mut body = Vec::with_capacity(batch.json_size() + batch.len() * (self.envelope.members.len() + 40));
+        for event in batch.events() {
+            self.envelope.write(event, &mut body);
+        }
+        compress(body, self.compression).map(Bytes::from)
+    }
+
+    async fn send(&self, body: &Bytes) -> Result<Accepted, Failure> {
+        let byte_size = body.len() as u64;
+        let Some(acknowledgements) = &self.acknowledgements else {
+            self.post(body.clone(), None).await?;
+            return Ok(Accepted { byte_size, rejected: None });
+        };
+        let channel = acknowledgements.channel();
+        match self.post(body.clone(), Some(&channel)).await?.ack_id {
+            Some(id) => acknowledgements.wait(&channel, id).await.map(|()| Accepted { byte_size, rejected: None }),
+            // Taken all the same: sending it again would double it.
+            None => Ok(Accepted { byte_size, rejected: self.warn_once() }),
+        }
+    }
+
+    fn concurrency(&self, request: usize) -> usize {
+        self.acknowledgements.as_ref().map_or(request, Acknowledgements::limit).max(request)
+    }
+
+    fn timeout(&self, request: Duration) -> Duration {
+        // A turn, an answer, and the indexers, which have a limit of their own.
+        request * 4 + self.acknowledgements.as_ref().map_or(Duration::ZERO, Acknowledgements::timeout)
+    }
+}
+
+impl Envelope {
+    fn new(config: &SplunkHecSinkConfig) -> Self {
+        let members = [
+            ("host", config.host.as_deref()),
+            ("source", Some(config.source.as_str())),
+            ("sourcetype", config.sourcetype.as_deref()),
+            ("index", config.index.as_deref()),
+        ];
+        let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))));
+        let object = Value::Object(members.collect::<Map<_, _>>()).to_string();
+        Self { members: object.trim_start_matches('{').replace('}', ",") }
+    }
+
+    fn write(&self, event: &LogEvent, out: &mut Vec<u8>) {
+        out.push(b'{');
+        if let Some(time) = event.timestamp() {
+            let (seconds, millis) = (time.timestamp(), time.timestamp_subsec_millis());
+            out.extend_from_slice(format!("\"time\":{seconds}.{millis:03},").as_bytes());
+        }
+        out.extend_from_slice(self.members.as_bytes());
+        out.extend_from_slice(b"\"event\":");
+        event.write_json(out);
+        out.push(b'}');
+    }
+}
+
+/// What Splunk's own codes say beyond the status.
+fn explain(refused: Refusal) -> Failure {
+    #[derive(Deserialize)]
+    struct Code {
+        code: u32,
+    }
+    let code = serde_json::from_slice::<Code>(refused.answer()).map_or(0, |Code { code }| code);
+    let advice = match code {
+        1 => "the token is disabled: Splunk Web > Settings > Data inputs > HTTP Event Collector > Enable",
+        2..=4 => "write the token as Splunk Web > Settings > Data inputs > HTTP Event Collector shows it",
+        7 => {
+            "write an index that exists and that the token allows: Splunk Web > Settings > Data inputs > HTTP Event \
+              Collector > Edit > Select allowed indexes"
+        }
+        10 | 11 => "the token wants indexer acknowledgement: write indexer_acknowledgements.enabled = true",
+        14 => {
+            "the token has no indexer acknowledgement: switch it on in Splunk Web > Settings > Data inputs > HTTP Event \
+               Collector > Edit, or write indexer_acknowledgements.enabled = false"
+        }
+        _ => return refused.into(),
+    };
+    // Wrong settings, not wrong events, although Splunk answers 400 to some of them.
+    refused.settings(advice)
+}
