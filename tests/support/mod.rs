@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+pub mod feeder;
+pub mod http_peer;
 pub mod https;
 pub mod lab;
 pub mod pki;

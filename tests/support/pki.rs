@@ -39,6 +39,11 @@ impl Authority {
         self.issue(&["localhost", "127.0.0.1", "::1"], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
+    /// For a server of that name, whatever its address.
+    pub fn named_server(&self, name: &str) -> Identity {
+        self.issue(&[name], ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
     /// For whoever connects to it.
     pub fn client(&self, name: &str) -> Identity {
         self.issue(&[name], ExtendedKeyUsagePurpose::ClientAuth)

@@ -58,7 +58,11 @@ impl Peer for Scripted {
     type Request = Vec<String>;
 
     fn encode(&self, batch: &Batch) -> Result<Vec<String>, String> {
-        if self.unencodable { Err("no words for it".to_owned()) } else { Ok(batch.events().map(LogEvent::to_json).collect()) }
+        if self.unencodable {
+            Err("no words for it".to_owned())
+        } else {
+            Ok(batch.events().map(LogEvent::to_json).collect())
+        }
     }
 
     async fn send(&self, request: &Vec<String>) -> Result<Accepted, Failure> {
@@ -99,7 +103,11 @@ struct Lab {
 
 impl Lab {
     fn new(script: impl IntoIterator<Item = Answer>, batch: SinkBatchConfig, request: SinkRequestConfig) -> Self {
-        Self::of(Scripted { script: Arc::new(Mutex::new(script.into_iter().collect())), ..Scripted::default() }, batch, request)
+        Self::of(
+            Scripted { script: Arc::new(Mutex::new(script.into_iter().collect())), ..Scripted::default() },
+            batch,
+            request,
+        )
     }
 
     fn of(mut peer: Scripted, batch: SinkBatchConfig, request: SinkRequestConfig) -> Self {
