@@ -25,6 +25,8 @@ use super::pki::{Authority, Identity};
 pub enum Reply {
     /// A status and a body.
     Status(u16, &'static str),
+    /// A success with a body made on the spot.
+    Body(String),
     /// With headers, each with its line end.
     With(u16, &'static str, &'static str),
     /// The same, after a while.
@@ -158,6 +160,7 @@ async fn converse(
         };
         match reply {
             Reply::Status(status, body) => stream.write_all(text(status, "", body).as_bytes()).await?,
+            Reply::Body(body) => stream.write_all(text(200, "", &body).as_bytes()).await?,
             Reply::With(status, headers, body) => stream.write_all(text(status, headers, body).as_bytes()).await?,
             Reply::Late(wait, status) => {
                 sleep(wait).await;

@@ -6,8 +6,6 @@
 //! Event Collector Indexer Acknowledgment" and "Troubleshoot HTTP Event Collector".
 
 mod acknowledgements;
-#[cfg(test)]
-mod tests;
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
