@@ -59,7 +59,12 @@ fn collect(value: &Value, secret: bool, secrets: &mut Vec<String>) {
                 if secret && nearest(key, ["env", "file"]).is_none() {
                     secrets.push(key.clone());
                 }
-                collect(value, (secret && !reference) || schema::is_secret_key(key), secrets);
+                match value {
+                    Value::Object(values) if !secret && schema::is_secret_table(key) => {
+                        values.values().for_each(|value| collect(value, true, secrets));
+                    }
+                    _ => collect(value, (secret && !reference) || schema::is_secret_key(key), secrets),
+                }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}

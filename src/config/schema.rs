@@ -26,6 +26,19 @@ static SECRET_KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     keys
 });
 
+static SECRET_TABLES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let mut keys = BTreeSet::new();
+    let holds_secrets = |schema: &Value| {
+        let node = Node { root: &FILE, parts: Vec::new() }.with(schema);
+        node.parts.iter().any(|part| {
+            part.get("additionalProperties")
+                .is_some_and(|values| Node { root: &FILE, parts: Vec::new() }.with(values).is_secret())
+        })
+    };
+    collect_keys(&FILE, &holds_secrets, &mut keys);
+    keys
+});
+
 /// The JSON Schema (draft 2020-12) of the standalone host's configuration file.
 pub fn json_schema() -> Value {
     FILE.clone()
@@ -50,6 +63,11 @@ pub(super) fn has_key(name: &str) -> bool {
 /// Whether what some table of the file has below a key of this name may not be shown.
 pub(super) fn is_secret_key(name: &str) -> bool {
     SECRET_KEYS.contains(name)
+}
+
+/// Whether some table of the file has a table of this name below which every key is the user's, and every value a secret.
+pub(super) fn is_secret_table(name: &str) -> bool {
+    SECRET_TABLES.contains(name)
 }
 
 fn generate<T: JsonSchema>() -> Value {

@@ -5,6 +5,8 @@ mod http;
 mod network;
 mod opentelemetry;
 mod splunk_hec;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 use std::path::PathBuf;

@@ -30,7 +30,6 @@ pub struct HttpSinkConfig {
     pub compression: Compression,
     /// Headers of every request; the values may be secrets.
     #[serde(default)]
-    #[schemars(extend("writeOnly" = true))]
     pub headers: BTreeMap<String, SecretRef>,
     /// What the `Authorization` header says. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]

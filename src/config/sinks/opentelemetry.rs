@@ -31,7 +31,6 @@ pub struct OpentelemetrySinkConfig {
     pub compression: Compression,
     /// Headers (with gRPC: metadata) of every request; the values may be secrets.
     #[serde(default)]
-    #[schemars(extend("writeOnly" = true))]
     pub headers: BTreeMap<String, SecretRef>,
     /// Attributes of the resource, besides `service.name` and the like, which they may replace.
     #[serde(default)]
