@@ -187,8 +187,8 @@ mod tests {
         assert_eq!(texts("RecordId,AuditData,UserId\r", "1,\"{\"\"a\"\":\"\"x, y; z\"\"}\",u\r\n"), wanted);
         assert_eq!(texts("\"UserId\";\"auditdata\"", "u;\"{\"\"a\"\":\"\"x, y; z\"\"}\""), wanted);
         assert_eq!(texts(" AUDITDATA \tUserId", "\"{\"\"a\"\":\"\"x, y; z\"\"}\"\tu\n"), wanted);
-        for header in ["RecordId,Audit,UserId", "", "AuditData2", "\"AuditData"] {
-            assert!(ExportReader::with_header(header.as_bytes(), 2, 100).is_none() || header.starts_with('"'));
+        for header in ["RecordId,Audit,UserId", "", "AuditData2", "\"AuditData,UserId"] {
+            assert!(ExportReader::with_header(header.as_bytes(), 2, 100).is_none(), "{header}");
         }
     }
 
