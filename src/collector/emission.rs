@@ -4,6 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use snafu::ResultExt;
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::{
     body::{Body, PIECE},
@@ -91,7 +92,9 @@ impl<'a> Emission<'a> {
                 && let Some(previous) = pending.replace(ready)
             {
                 let sent = self.send(previous, &whole).await?;
-                self.confirmations.spawn(confirm(Arc::clone(self.shared), self.key.clone(), sent));
+                let confirmed = confirm(Arc::clone(self.shared), self.key.clone(), sent);
+                // What it tells is told of this component.
+                self.confirmations.spawn(confirmed.in_current_span());
             }
         }
         if is_empty && !self.accepts_nothing {

@@ -88,6 +88,16 @@ impl From<EventStatus> for BatchStatus {
     }
 }
 
+impl From<BatchStatus> for EventStatus {
+    fn from(status: BatchStatus) -> Self {
+        match status {
+            BatchStatus::Delivered => Self::Delivered,
+            BatchStatus::Errored => Self::Errored,
+            BatchStatus::Rejected => Self::Rejected,
+        }
+    }
+}
+
 /// Tracks one event (and all its copies) for one batch; passes the event's status on when it is dropped.
 #[derive(Debug)]
 pub struct EventFinalizer {
@@ -165,6 +175,33 @@ impl EventFinalizers {
         for finalizer in mem::take(&mut self.0) {
             finalizer.update_batch();
         }
+    }
+}
+
+/// What a host keeps of events while another pipeline has them, until that one says what became of them.
+///
+/// Dropped before [`Handover::settle`], as when the host is forced to stop, the events are errored and sent again. Finalizers
+/// that are dropped without a word would count as delivered.
+#[derive(Debug)]
+#[must_use = "dropped, it says that the events met an error"]
+pub struct Handover(EventFinalizers);
+
+impl Handover {
+    /// Takes the finalizers off events that are about to leave this pipeline.
+    pub fn of(events: &mut impl Finalizable) -> Self {
+        Self(events.take_finalizers())
+    }
+
+    /// Tells the source what became of the events.
+    pub fn settle(mut self, status: BatchStatus) {
+        self.0.update_status(status.into());
+        self.0.update_sources();
+    }
+}
+
+impl Drop for Handover {
+    fn drop(&mut self) {
+        self.0.update_status(EventStatus::Errored);
     }
 }
 
@@ -311,6 +348,29 @@ mod tests {
         }
         drop((event, copy));
         assert_eq!(receiver.now_or_never(), Some(BatchStatus::Delivered));
+    }
+
+    impl Finalizable for Event {
+        fn take_finalizers(&mut self) -> EventFinalizers {
+            self.0.take_finalizers()
+        }
+    }
+
+    #[test]
+    fn what_another_pipeline_has_is_delivered_only_when_it_says_so() {
+        for status in [BatchStatus::Delivered, BatchStatus::Errored, BatchStatus::Rejected] {
+            let mut events = vec![Event::default(), Event::default()];
+            let mut receiver = BatchNotifier::apply_to(&mut events);
+            let handover = Handover::of(&mut events);
+            drop(events);
+            assert!((&mut receiver).now_or_never().is_none());
+            handover.settle(status);
+            assert_eq!(receiver.now_or_never(), Some(status));
+        }
+        let mut events = vec![Event::default()];
+        let receiver = BatchNotifier::apply_to(&mut events);
+        drop(Handover::of(&mut events));
+        assert_eq!(receiver.now_or_never(), Some(BatchStatus::Errored));
     }
 
     proptest! {

@@ -66,10 +66,12 @@ pub use self::{
     extra_context::ExtraContext,
     finalization::{
         AddBatchNotifier, BatchNotifier, BatchStatus, BatchStatusReceiver, EventFinalizer, EventFinalizers,
-        EventStatus, Finalizable,
+        EventStatus, Finalizable, Handover,
     },
     json_object::{InvalidRecord, JsonObject, Repair},
     sender::{Builder, SendError, SourceReceiver, SourceSender, SourceSenderItem},
     shutdown::{ShutdownDone, ShutdownSignal, ShutdownSignalToken, ShutdownTrigger},
     source::{DataType, LogNamespace, Resource, Source, SourceConfig, SourceOutput},
 };
+/// The tree of an event, as [`LogEvent::value`] builds it. Named here for hosts whose own `vrl` is of another version.
+pub use vrl::value::{KeyString, ObjectMap, Value};

@@ -14,6 +14,7 @@ use super::{
     key_path,
     schema::{self, Node},
     sinks::SinkConfig,
+    source::Office365Config,
     structure,
     topology::{SourceEntry, TopologyConfig},
 };
@@ -40,6 +41,11 @@ pub(super) fn topology(mut document: Value) -> Result<TopologyConfig, ConfigErro
         Ok(top) => ConfigErrors::check(errors).map(|()| TopologyConfig { sources, sinks, ..top }),
         Err(own) => Err(own.then(errors)),
     }
+}
+
+/// Reads one source block without its `type`, which stands at `path`.
+pub(super) fn source(block: Value, path: &str) -> Result<Office365Config, ConfigErrors> {
+    Block { path: path.to_owned(), node: Some(Node::root(schema::source())), value: block }.read()
 }
 
 /// Takes a table's content out and leaves it empty. What is no table stays, to be complained about.

@@ -3,11 +3,14 @@
 
 use std::{fs, path::Path};
 
+use serde_json::{Map, Value};
+
 use super::{
     decode,
     document::{self, Format},
     error::{ConfigError, ConfigErrors},
     redact::Redactor,
+    source::Office365Config,
     structure,
     topology::TopologyConfig,
 };
@@ -29,6 +32,15 @@ pub fn load(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
 /// Reads and checks a configuration text.
 pub fn parse(text: &str, format: Format) -> Result<TopologyConfig, ConfigErrors> {
     parse_named(text, format, "")
+}
+
+/// Reads and checks the block of one source, without its `type`, for hosts with a configuration file of their own. `path`
+/// is where the block is, such as `sources.m365`; empty when the host says that itself.
+pub fn parse_source(block: Map<String, Value>, path: &str) -> Result<Office365Config, ConfigErrors> {
+    let block = Value::Object(block);
+    let redactor = Redactor::of(&block);
+    let config = structure::check_source(&block, path).and_then(|()| decode::source(block, path));
+    config.and_then(|config| config.validate(path).map(|()| config)).map_err(|errors| redactor.clean(errors))
 }
 
 fn parse_named(text: &str, format: Format, name: &str) -> Result<TopologyConfig, ConfigErrors> {

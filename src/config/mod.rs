@@ -39,10 +39,10 @@ pub use document::Format;
 pub use duration::{HumanDuration, InvalidDuration};
 pub use error::{ConfigError, ConfigErrors};
 pub use limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig};
-pub use load::{load, parse};
+pub use load::{load, parse, parse_source};
 pub use network::{ProxyConfig, ProxyUrl, TlsConfig};
 pub use normalize::NormalizeConfig;
-pub use schema::{json_schema, source_json_schema};
+pub use schema::{embedded_source_json_schema, json_schema, source_json_schema};
 pub use secret::{SecretError, SecretRef, secret_hint};
 pub use sinks::{
     Compression, ConsoleSinkConfig, DeadLetterConfig, FileSinkConfig, FluentAuthConfig, FluentSinkConfig,

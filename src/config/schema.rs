@@ -14,6 +14,12 @@ static FILE: LazyLock<Value> = LazyLock::new(|| {
     schema
 });
 
+static SOURCE: LazyLock<Value> = LazyLock::new(|| {
+    let mut schema = generate::<Office365Config>();
+    entitle(&mut schema, "office365 source");
+    schema
+});
+
 static KEYS: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let mut keys = BTreeSet::new();
     collect_keys(&FILE, &|_| true, &mut keys);
@@ -46,13 +52,29 @@ pub fn json_schema() -> Value {
 
 /// The JSON Schema (draft 2020-12) of one source block, without its `type`.
 pub fn source_json_schema() -> Value {
-    let mut schema = generate::<Office365Config>();
-    entitle(&mut schema, "office365 source");
+    SOURCE.clone()
+}
+
+/// The JSON Schema of one source block without references, for hosts that put it into a schema of their own. Whether keys
+/// beside those of the block are allowed is the host's to say, as it may have some.
+pub fn embedded_source_json_schema() -> Value {
+    let mut settings = SchemaSettings::draft2020_12();
+    settings.inline_subschemas = true;
+    settings.meta_schema = None;
+    let mut schema = settings.into_generator().into_root_schema_for::<Office365Config>().to_value();
+    join_lines(&mut schema);
+    if let Value::Object(map) = &mut schema {
+        map.remove("additionalProperties");
+    }
     schema
 }
 
 pub(super) fn file() -> &'static Value {
     &FILE
+}
+
+pub(super) fn source() -> &'static Value {
+    &SOURCE
 }
 
 /// Whether some table of the file has a key of this name.

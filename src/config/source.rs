@@ -152,6 +152,15 @@ impl EventSchema {
             Self::Ocsf => "ocsf",
         }
     }
+
+    /// The top-level field that holds the event's own time as a timestamp. OCSF has it as a number.
+    pub const fn timestamp_field(self) -> Option<&'static str> {
+        match self {
+            Self::Raw => Some("CreationTime"),
+            Self::Ecs => Some("@timestamp"),
+            Self::Ocsf => None,
+        }
+    }
 }
 
 /// The app registration that reads the audit logs.

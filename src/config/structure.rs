@@ -19,6 +19,13 @@ pub(super) fn check(document: &Value) -> Result<(), ConfigErrors> {
     ConfigErrors::check(walk.errors)
 }
 
+/// The same for one source block without its `type`, which stands at `path`.
+pub(super) fn check_source(block: &Value, path: &str) -> Result<(), ConfigErrors> {
+    let mut walk = Walk { errors: Vec::new() };
+    walk.value(&Place { path: path.to_owned(), node: Node::root(schema::source()), outer: None }, block);
+    ConfigErrors::check(walk.errors)
+}
+
 /// A value's place in the file and in the schema.
 struct Place<'a, 's> {
     path: String,

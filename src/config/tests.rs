@@ -659,6 +659,46 @@ fn a_secret_in_a_wrong_place_is_not_shown_either() {
     assert!(!errors.to_string().contains("s3cretpass"), "{errors}");
 }
 
+/// The source block of the full file, as a host with a file of its own has it.
+fn block() -> serde_json::Map<String, Value> {
+    let file: Value = toml::from_str(FULL).unwrap();
+    let mut block = file["sources"]["m365"].as_object().unwrap().clone();
+    block.remove("type");
+    block
+}
+
+#[test]
+fn a_block_of_another_host_s_file_is_read_as_strictly() {
+    let SourceEntry::Office365(expected) = parse(FULL, Format::Toml).unwrap().sources["m365"].clone();
+    assert_eq!(parse_source(block(), "sources.m365").unwrap(), expected);
+    assert_eq!(parse_source(block(), "").unwrap(), expected);
+
+    let mut wrong = block();
+    wrong.insert("intervall".to_owned(), json!(1));
+    wrong.insert("auth".to_owned(), json!({ "clientid": "x", "client_secret": SECRET }));
+    let errors = parse_source(wrong, "").unwrap_err();
+    let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
+    assert_eq!(paths, ["auth.clientid", "intervall"], "{errors}");
+
+    let mut wrong = block();
+    wrong.insert("start_from".to_owned(), json!("8d"));
+    assert!(parse_source(wrong.clone(), "").unwrap_err().to_string().starts_with("start_from: 8d is out of range"));
+    wrong.insert("start_from".to_owned(), json!(SECRET));
+    let errors = parse_source(wrong, "sources.x").unwrap_err().to_string();
+    assert!(errors.starts_with("sources.x.start_from: ") && !errors.contains(SECRET), "{errors}");
+}
+
+#[test]
+fn the_embedded_schema_refers_to_nothing_and_has_every_key() {
+    let schema = embedded_source_json_schema();
+    let text = schema.to_string();
+    assert!(!text.contains("$ref") && !text.contains("$defs") && !text.contains("$schema"), "{text}");
+    let keys = |schema: &Value| schema["properties"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    assert_eq!(keys(&schema), keys(&source_json_schema()));
+    assert!(schema["properties"]["webhook"]["properties"]["tls"]["properties"].is_object(), "{text}");
+    assert_eq!(schema.get("additionalProperties"), None);
+}
+
 #[test]
 fn an_inline_secret_is_in_no_output() {
     let config = parse(&minimal().to_string(), Format::Json).unwrap();
