@@ -34,7 +34,7 @@ use redb::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
-use tracing::info;
+use tracing::{Span, info};
 
 use super::{
     BlobKey, Claim, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Ledger, LedgerError, Promoted, Pruned, Retry,
@@ -105,7 +105,8 @@ impl RedbLedger {
         let mut attempt = 0;
         let database = loop {
             let file = Arc::clone(&path);
-            let opened = tokio::task::spawn_blocking(move || open_or_create(&file)).await;
+            let span = Span::current();
+            let opened = tokio::task::spawn_blocking(move || span.in_scope(|| open_or_create(&file))).await;
             match opened.unwrap_or_else(|join| Err(writer::from_panic(&path, join))) {
                 // The source that had it in this very process may just be letting go of it, when a pipeline reloads.
                 Err(LedgerError::InUse { .. }) if attempt < REOPEN_ATTEMPTS => {
