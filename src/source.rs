@@ -28,7 +28,7 @@ use crate::{
     },
     ledger::{Ledger, LedgerError, RedbLedger},
     normalize::{NormalizeOptions, Normalizer, Schema},
-    telemetry::{Progress, Totals},
+    telemetry::{self, Progress, Totals},
     tenancy::{self, Registrar, Tenancy, Turns},
     tenants::Tenants,
 };
@@ -360,11 +360,7 @@ impl Running {
             () = control.run() => Ok(()),
         };
         if let Err(error) = outcome {
-            error!(
-                message = "Source stops.",
-                component_id = %shared.component, %error, error_code = error.code(),
-                error_type = "component_failed", stage = "processing"
-            );
+            telemetry::source_failed(&shared.component, &error);
             return Err(());
         }
         if mode == RunMode::Once {

@@ -48,4 +48,12 @@ impl CollectorError {
             Self::Defect { .. } => "defect",
         }
     }
+    /// What kind of error it is, in the words of Vector's specification of components.
+    pub const fn error_type(&self) -> &'static str {
+        match self {
+            Self::Ledger { .. } | Self::Spool { .. } => "io_failed",
+            Self::PipelineClosed => "writer_failed",
+            Self::Defect { .. } => "condition_failed",
+        }
+    }
 }

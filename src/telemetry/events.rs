@@ -9,7 +9,8 @@ use url::Url;
 use super::{Progress, Stage};
 use crate::{
     activity::{ActivityError, TimeWindow},
-    component::Repair,
+    collector::CollectorError,
+    component::{ComponentKey, Repair},
     content::{Feed, TenantId},
     ledger::{BlobKey, DeadBlob},
     normalize::Damages,
@@ -121,6 +122,16 @@ pub fn events_duplicate(progress: &Progress, feed: Feed, events: u64) {
     trace!(message = "Duplicates dropped.", tenant = %feed.tenant, content_type = %feed.content_type, count = events);
 }
 
+/// Collecting cannot go on.
+pub fn source_failed(component: &ComponentKey, error: &CollectorError) {
+    let (error_type, code) = (error.error_type(), error.code());
+    count_error(error_type, "processing", code);
+    error!(
+        message = "Source stops.",
+        component_id = %component, %error, error_code = code, error_type, stage = "processing"
+    );
+}
+
 /// Elements of a blob are no events; `reason` is the first one's.
 pub fn events_discarded(progress: &Progress, key: &BlobKey, events: u64, reason: &str) {
     counter!("component_discarded_events_total", "intentional" => "false").increment(events);
@@ -133,9 +144,8 @@ pub fn events_discarded(progress: &Progress, key: &BlobKey, events: u64, reason:
     );
 }
 
-/// The pipeline refused events for good.
+/// The pipeline refused events for good. Whichever of its components did so has counted them as discarded.
 pub fn events_rejected(key: &BlobKey, events: u64) {
-    counter!("component_discarded_events_total", "intentional" => "false").increment(events);
     count_error("request_failed", "sending", "rejected");
     error!(
         message = "The pipeline rejected events for good.",

@@ -14,7 +14,7 @@ pub use self::{
         FoundBy, bytes_received, content_dead, content_delivered, content_found, content_retried, events_discarded,
         events_duplicate, events_received, events_rejected, feed_failed, feed_recovered, fetch_failed, gap,
         other_content_type, record_damaged, record_redacted, record_repaired, sensitive_types_failed,
-        sensitive_types_read, subscription_started, throttled, trailing_bytes, unusable_entry,
+        sensitive_types_read, source_failed, subscription_started, throttled, trailing_bytes, unusable_entry,
     },
     progress::{FeedProgress, Progress, Stage, Totals, WebhookProgress},
     refusals::Refusals,
