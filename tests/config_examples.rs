@@ -1,5 +1,6 @@
-//! Every example that users copy is one that works: configurations of ours load, and detections for Vector are complete.
-//! What the detections find is tried by the tests that they bring along, with `vector test`.
+//! Every example that users copy is one that works: configurations of ours load, blocks of ours in files of Vector are read as
+//! strictly, and detections for Vector are complete. What the detections find is tried by the tests that they bring along, with
+//! `vector test`.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
@@ -8,8 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use office365_source::config::{self, TopologyConfig};
+use office365_source::config::{self, ConfigErrors, Office365Config, TopologyConfig};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 fn examples() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config-examples")
@@ -43,6 +45,115 @@ fn every_example_loads() {
 #[test]
 fn yaml_and_toml_say_the_same() {
     assert_eq!(load("poll.yaml"), load("poll.toml"));
+}
+
+/// A configuration of Vector's with a source of ours in it. What is not ours is Vector's to check, but for how it hangs
+/// together.
+#[derive(Debug, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+struct Pipeline {
+    data_dir: PathBuf,
+    #[serde(default)]
+    secret: BTreeMap<String, Value>,
+    sources: BTreeMap<String, Component>,
+    #[serde(default)]
+    transforms: BTreeMap<String, Component>,
+    sinks: BTreeMap<String, Component>,
+}
+
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+struct Component {
+    r#type: String,
+    #[serde(default)]
+    inputs: Vec<String>,
+    #[serde(flatten)]
+    keys: Map<String, Value>,
+}
+
+impl Component {
+    /// Reads a block of ours.
+    fn office365(&self, name: &str) -> Result<Office365Config, ConfigErrors> {
+        let mut block = self.keys.clone();
+        // Vector's own keys in every block of a source, and the one that the component adds.
+        for key in ["graph", "log_namespace", "proxy"] {
+            block.remove(key);
+        }
+        config::parse_source(block, &format!("sources.{name}"))
+    }
+}
+
+fn pipeline(name: &str) -> Pipeline {
+    let path = examples().join("vector").join(name);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.starts_with("# "), "{name} does not say what it is for");
+    let pipeline: Result<Pipeline, String> = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("toml") => toml::from_str(&text).map_err(|error| error.to_string()),
+        Some("yaml") => serde_yaml_ng::from_str(&text).map_err(|error| error.to_string()),
+        _ => Err("is neither TOML nor YAML".to_owned()),
+    };
+    pipeline.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The examples for a Vector that has the component, by name.
+fn pipelines() -> BTreeMap<String, Pipeline> {
+    let names = files(&examples().join("vector")).into_iter().filter(|name| name != "exec.toml");
+    names.map(|name| (name.clone(), pipeline(&name))).collect()
+}
+
+#[test]
+fn every_block_of_ours_in_a_file_of_vector_s_is_one_that_vector_takes() {
+    let pipelines = pipelines();
+    for subject in ["console", "file", "http", "elasticsearch", "splunk-hec", "s3", "kafka", "loki", "remap"] {
+        let (toml, yaml) = (&pipelines[&format!("{subject}.toml")], &pipelines[&format!("{subject}.yaml")]);
+        assert_eq!(toml, yaml, "{subject}: TOML and YAML do not say the same");
+    }
+    for (file, pipeline) in &pipelines {
+        for (name, source) in &pipeline.sources {
+            assert_eq!(source.r#type, "office365", "{file}");
+            source.office365(name).unwrap_or_else(|errors| panic!("{file}:\n{errors}"));
+
+            let mut misspelt = source.clone();
+            misspelt.keys.insert("conten_types".to_owned(), Value::from("Audit.General"));
+            let errors = misspelt.office365(name).unwrap_err().to_string();
+            assert!(errors.starts_with(&format!("sources.{name}.conten_types: unknown key")), "{file}: {errors}");
+        }
+        for (name, sink) in &pipeline.sinks {
+            let acknowledged = &sink.keys["acknowledgements"]["enabled"];
+            assert_eq!(acknowledged, &Value::Bool(true), "{file}: {name} would have the source forget too early");
+        }
+    }
+}
+
+#[test]
+fn a_file_of_vector_s_hangs_together() {
+    for (file, pipeline) in pipelines().into_iter().chain([("exec.toml".to_owned(), pipeline("exec.toml"))]) {
+        let Pipeline { secret, sources, transforms, sinks, .. } = &pipeline;
+        let outputs: BTreeSet<_> = sources.keys().chain(transforms.keys()).collect();
+        let inputs: BTreeSet<_> =
+            transforms.values().chain(sinks.values()).flat_map(|component| &component.inputs).collect();
+        assert_eq!(inputs, outputs, "{file}: something leads nowhere, or comes from nowhere");
+        let text = serde_json::to_string(&sinks.values().map(|sink| &sink.keys).collect::<Vec<_>>()).unwrap();
+        for backend in text.split("SECRET[").skip(1).filter_map(|rest| rest.split('.').next()) {
+            assert!(secret.contains_key(backend), "{file}: there is no secrets backend {backend}");
+        }
+    }
+}
+
+#[test]
+fn the_exec_source_runs_a_command_that_exists() {
+    let Pipeline { sources, .. } = pipeline("exec.toml");
+    let source = &sources["m365"];
+    assert_eq!((source.r#type.as_str(), &source.keys["mode"]), ("exec", &Value::from("streaming")));
+    assert_eq!(source.keys["decoding"]["codec"], "json");
+    assert_eq!(source.keys["include_stderr"], false, "the log would become events");
+    let command = source.keys["command"][2].as_str().unwrap();
+    assert!(command.starts_with("exec office365-source run --config "), "{command}");
+    let longest = source.keys["maximum_buffer_size_bytes"].as_u64().unwrap();
+    let largest_record = load("poll.toml")
+        .sources
+        .into_values()
+        .map(|config::SourceEntry::Office365(source)| source.memory.max_record_bytes.as_u64());
+    assert!(largest_record.max() < Some(longest), "a long line would be cut");
 }
 
 /// A Vector configuration, as far as we look at it.
