@@ -14,6 +14,7 @@ pub mod config;
 pub mod connection;
 pub mod content;
 pub mod discovery;
+pub mod encoding;
 pub mod entra;
 #[cfg(feature = "cli")]
 pub mod host;

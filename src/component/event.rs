@@ -29,7 +29,10 @@ pub struct LogEvent {
 #[derive(Debug)]
 pub struct SharedFields {
     fields: ObjectMap,
+    /// The same, without the outer braces.
     json: String,
+    /// The same, each with its own JSON value, in the order of the names.
+    members: Vec<(KeyString, String)>,
 }
 
 /// What an event carries beside its fields.
@@ -43,10 +46,11 @@ pub struct EventMetadata {
 impl SharedFields {
     /// Fields to add to events.
     pub fn new(fields: ObjectMap) -> Arc<Self> {
-        // `ObjectMap` has string keys and no floats that are no numbers; such a map always serialises.
-        let object = serde_json::to_string(&fields).unwrap_or_default();
-        let json = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default().to_owned();
-        Arc::new(Self { fields, json })
+        // `ObjectMap` has string keys and no floats that are no numbers; such values always serialise.
+        let json = |value: &Value| serde_json::to_string(value).unwrap_or_default();
+        let members: Vec<_> = fields.iter().map(|(name, value)| (name.clone(), json(value))).collect();
+        let texts = members.iter().map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name.as_str())));
+        Arc::new(Self { json: texts.collect::<Vec<_>>().join(","), fields, members })
     }
 }
 
@@ -149,6 +153,28 @@ impl LogEvent {
             object.extend(shared.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
         }
         Value::Object(object)
+    }
+
+    /// Shows `visit` each top-level member of [`LogEvent::to_json`], in its order: name and raw JSON value.
+    pub(crate) fn for_each_member(&self, mut visit: impl FnMut(&str, &str)) {
+        self.record.for_each_member(|name, value| {
+            if !self.shared.as_ref().is_some_and(|shared| shared.fields.contains_key(name)) {
+                visit(name, value);
+            }
+        });
+        self.for_each_shared_member(visit);
+    }
+
+    /// Shows `visit` each member that was added to the record: name and raw JSON value.
+    pub(crate) fn for_each_shared_member(&self, mut visit: impl FnMut(&str, &str)) {
+        for (name, value) in self.shared.iter().flat_map(|shared| &shared.members) {
+            visit(name.as_str(), value);
+        }
+    }
+
+    /// Whether all members of the record are members of the event.
+    pub(crate) fn overrides_nothing(&self) -> bool {
+        !self.shared.as_ref().is_some_and(|shared| self.overrides_a_member(shared))
     }
 
     fn overrides_a_member(&self, shared: &SharedFields) -> bool {

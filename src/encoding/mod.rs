@@ -1,0 +1,3 @@
+//! Events as bytes of formats other than JSON, for the hosts that need them.
+
+pub mod msgpack;
