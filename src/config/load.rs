@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     decode,
@@ -17,6 +17,23 @@ use super::{
 
 /// Reads and checks a configuration file: TOML, or YAML or JSON by its extension.
 pub fn load(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
+    let (text, format, name) = read(path)?;
+    parse_named(&text, format, &name, |_| {})
+}
+
+/// Reads and checks a configuration file for a host that is itself where events go, so that the file may have no `sinks`.
+pub fn load_sources(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
+    let (text, format, name) = read(path)?;
+    parse_named(&text, format, &name, |document| {
+        let sources = document.get("sources").and_then(Value::as_object);
+        let names: Vec<_> = sources.into_iter().flat_map(|sources| sources.keys().cloned()).collect();
+        if let Some(table) = document.as_object_mut().filter(|_| !names.is_empty()) {
+            table.entry("sinks").or_insert_with(|| json!({ "host": { "type": "console", "inputs": names } }));
+        }
+    })
+}
+
+fn read(path: &Path) -> Result<(String, Format, String), ConfigErrors> {
     let name = path.display().to_string();
     let format = Format::of(path).ok_or_else(|| {
         let help = "Name it with .toml, or with .yaml, .yml or .json for a file in one of these formats.";
@@ -26,12 +43,12 @@ pub fn load(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
         let help = "Write the path of a UTF-8 text file that this process may read.";
         ConfigError::new(&name, format!("cannot be read: {error}"), help)
     })?;
-    parse_named(&text, format, &name)
+    Ok((text, format, name))
 }
 
 /// Reads and checks a configuration text.
 pub fn parse(text: &str, format: Format) -> Result<TopologyConfig, ConfigErrors> {
-    parse_named(text, format, "")
+    parse_named(text, format, "", |_| {})
 }
 
 /// Reads and checks the block of one source, without its `type`, for hosts with a configuration file of their own. `path`
@@ -43,8 +60,13 @@ pub fn parse_source(block: Map<String, Value>, path: &str) -> Result<Office365Co
     config.and_then(|config| config.validate(path).map(|()| config)).map_err(|errors| redactor.clean(errors))
 }
 
-fn parse_named(text: &str, format: Format, name: &str) -> Result<TopologyConfig, ConfigErrors> {
-    let document = document::read(text, format).map_err(|error| {
+fn parse_named(
+    text: &str,
+    format: Format,
+    name: &str,
+    complete: impl FnOnce(&mut Value),
+) -> Result<TopologyConfig, ConfigErrors> {
+    let mut document = document::read(text, format).map_err(|error| {
         let place = match (name, error.place().as_str()) {
             (name, "") => name.to_owned(),
             ("", place) => place.to_owned(),
@@ -52,6 +74,7 @@ fn parse_named(text: &str, format: Format, name: &str) -> Result<TopologyConfig,
         };
         ConfigError::new(place, error.message, "")
     })?;
+    complete(&mut document);
     let redactor = Redactor::of(&document);
     let config = structure::check(&document).and_then(|()| decode::topology(document));
     config.and_then(|config| config.validate().map(|()| config)).map_err(|errors| redactor.clean(errors))

@@ -39,7 +39,7 @@ pub use document::Format;
 pub use duration::{HumanDuration, InvalidDuration};
 pub use error::{ConfigError, ConfigErrors};
 pub use limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig};
-pub use load::{load, parse, parse_source};
+pub use load::{load, load_sources, parse, parse_source};
 pub use network::{ProxyConfig, ProxyUrl, TlsConfig};
 pub use normalize::NormalizeConfig;
 pub use schema::{embedded_source_json_schema, json_schema, source_json_schema};

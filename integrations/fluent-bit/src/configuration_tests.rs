@@ -1,0 +1,179 @@
+//! Properties as users write them.
+
+use std::fs;
+
+use office365_source::{
+    config::{EventSchema, Mode},
+    content::ContentType,
+};
+
+use super::*;
+use crate::properties;
+
+const TENANT: &str = "6a98b5da-7b3c-4486-bb0b-66a048c6da62";
+const CLIENT: &str = "11111111-2222-4333-8444-555555555555";
+
+fn read_all(given: &[(&str, &str)]) -> Result<Configuration, String> {
+    let property = |name: &str| given.iter().find(|(key, _)| *key == name).map(|(_, text)| (*text).to_owned());
+    read(property).map_err(|error| error.to_string())
+}
+
+/// What is needed, and what a test adds or replaces; an empty text takes away.
+fn with(changes: &[(&str, &str)]) -> Result<Configuration, String> {
+    let mut given = vec![("tenant_id", TENANT), ("client_id", CLIENT), ("client_secret", "hunter2hunter2")];
+    for (name, text) in changes {
+        given.retain(|(known, _)| known != name);
+        if !text.is_empty() {
+            given.push((name, text));
+        }
+    }
+    read_all(&given)
+}
+
+fn refusal(changes: &[(&str, &str)]) -> String {
+    with(changes).unwrap_err()
+}
+
+#[test]
+fn three_properties_are_enough() {
+    let configuration = with(&[]).unwrap();
+    assert_eq!(configuration.name, "office365");
+    assert_eq!(configuration.chunk_bytes, 2_000_000);
+    assert_eq!(configuration.shutdown_timeout, Duration::from_secs(5));
+    assert_eq!(configuration.data_dir.to_str(), Some("/var/lib/office365-source"));
+    let source = configuration.source;
+    assert_eq!(source.tenants[0].id.to_string(), TENANT);
+    assert_eq!(source.auth.client_id.to_string(), CLIENT);
+    assert_eq!((source.mode, source.schema), (Mode::Poll, EventSchema::Ecs));
+}
+
+#[test]
+fn texts_become_what_the_keys_want() {
+    let configuration = with(&[
+        ("content_types", "Audit.Exchange,  dlp.all"),
+        ("schema", "raw"),
+        ("poll_interval_secs", "7"),
+        ("keep_original", "On"),
+        ("parse_user_agent", "no"),
+        ("start_from", "2h"),
+        ("max_blob_bytes", "5000000"),
+        ("max_record_bytes", "2 MiB"),
+        ("tenant_domain", "contoso.com"),
+        ("no_proxy", "localhost 10.0.0.0/8"),
+        ("chunk_bytes", "100KiB"),
+        ("data_dir", "/tmp/x"),
+        ("source", "m365-a"),
+    ])
+    .unwrap();
+    assert_eq!((configuration.name.as_str(), configuration.chunk_bytes), ("m365-a", 102_400));
+    assert_eq!(configuration.data_dir.to_str(), Some("/tmp/x"));
+    let source = configuration.source;
+    assert_eq!(source.content_types, [ContentType::Exchange, ContentType::Dlp]);
+    assert_eq!((source.schema, source.poll.interval_secs), (EventSchema::Raw, 7));
+    assert!(source.normalize.keep_original && !source.normalize.parse_user_agent);
+    assert_eq!(source.request.max_blob_bytes.as_u64(), 5_000_000);
+    assert_eq!(source.tenants[0].domain.as_deref(), Some("contoso.com"));
+    assert_eq!(source.proxy.no_proxy, ["localhost", "10.0.0.0/8"]);
+}
+
+#[test]
+fn several_tenants_are_a_list() {
+    let other = "0f4b81ca-52b6-4d19-a6e2-fab21ca00002";
+    let list = format!("{TENANT}=contoso.com, {other}");
+    let source =
+        with(&[("tenant_id", ""), ("tenants", &list), ("publisher_identifier", TENANT)]).unwrap().source;
+    assert_eq!(source.tenants.len(), 2);
+    assert_eq!(source.tenants[0].domain.as_deref(), Some("contoso.com"));
+    assert_eq!(source.tenants[1].id.to_string(), other);
+    assert!(refusal(&[("tenants", &list)]).contains("stands beside"));
+}
+
+#[test]
+fn every_example_is_accepted_where_it_stands() {
+    for property in properties::ALL {
+        let text = property.example.replace("${", "").replace('}', "");
+        let mut changes = vec![(property.name, text.as_str())];
+        match property.name {
+            "config_file" => continue,
+            "tenants" => changes.push(("tenant_id", "")),
+            "client_secret_file" | "client_secret_env" => changes.push(("client_secret", "")),
+            "webhook_client_ca_file" | "webhook_client_names" => {}
+            _ => {}
+        }
+        if let Err(error) = with(&changes) {
+            panic!("{}: {error}", property.name);
+        }
+    }
+}
+
+#[test]
+fn complaints_name_the_property_and_say_what_to_write() {
+    for (changes, starts, has) in [
+        (&[("client_id", "")][..], "client_id: is missing.", "For instance: client_id 11111111"),
+        (&[("client_id", "abc")], "client_id: is not a GUID.", "Application (client) ID"),
+        (&[("client_secret", "")], "client_secret: is missing.", "For instance: client_secret ${M365"),
+        (&[("tenant_id", "")], "tenant_id: is missing", "For instance: tenant_id 6a98"),
+        (&[("tenant_id", "x")], "tenant_id: ", "is not a tenant id"),
+        (&[("mode", "pol")], "mode: \"pol\" is not known here; did you mean \"poll\"?", "For instance: mode poll"),
+        (&[("mode", "webhook")], "webhook_public_url: is missing", "For instance: webhook_public_url https://"),
+        (&[("poll_interval_secs", "0")], "poll_interval_secs: 0 is out of range.", "from 1 to 86400."),
+        (&[("poll_interval_secs", "soon")], "poll_interval_secs: is a text where a whole number is expected.", "60"),
+        (&[("content_types", "Audit.Exchange,Audit.Nothing")], "content_types (value 2): ", "Audit.Nothing"),
+        (&[("keep_original", "maybe")], "keep_original: is not on or off.", "keep_original off"),
+        (&[("chunk_bytes", "1GiB")], "chunk_bytes: 1GiB is out of range.", "64MiB"),
+        (&[("chunk_bytes", "much")], "chunk_bytes: ", "is not a size"),
+        (&[("source", "../x")], "source: is not a usable name.", ""),
+        (&[("client_secret_file", "/x")], "client_secret_file: stands beside client_secret.", "one of the two"),
+        (&[("batch_max_bytes", "60MiB")], "max_buffered_bytes: 64MiB is less than four times batch_max_bytes", ""),
+        (&[("endpoint", "http://manage.office.com")], "endpoint: plain http", ""),
+    ] {
+        let text = refusal(changes);
+        assert!(text.starts_with(starts) && text.contains(has), "{changes:?}: {text}");
+        assert!(!text.contains("sources.") && !text.contains("hunter2"), "{text}");
+        assert!(!text.contains(" = "), "{text}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once_and_no_secret() {
+    let text = refusal(&[("client_id", "abc"), ("poll_interval_secs", "x"), ("schema", "hunter2hunter2")]);
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_file_is_taken_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m365.toml");
+    let source = |name: &str| {
+        format!(
+            "[sources.{name}]\ntype = \"office365\"\nauth = {{ client_id = \"{CLIENT}\", client_secret = \"s3cret\" }}\n\
+             tenants = [{{ id = \"{TENANT}\" }}]\n"
+        )
+    };
+    let read_file = |text: &str, more: &[(&str, &str)]| {
+        fs::write(&path, text).unwrap();
+        let mut given = vec![("config_file", path.to_str().unwrap())];
+        given.extend_from_slice(more);
+        read_all(&given)
+    };
+    let head = "data_dir = \"/tmp/y\"\nshutdown_timeout_secs = 9\n";
+    let configuration = read_file(&format!("{head}{}", source("a")), &[("chunk_bytes", "1MB")]).unwrap();
+    assert_eq!((configuration.name.as_str(), configuration.chunk_bytes), ("a", 1_000_000));
+    assert_eq!(configuration.data_dir.to_str(), Some("/tmp/y"));
+    assert_eq!(configuration.shutdown_timeout, Duration::from_secs(9));
+    assert_eq!(configuration.words.text("sources.a.auth.client_secret"), "sources.a.auth.client_secret");
+
+    let two = format!("{}{}", source("a"), source("b"));
+    assert_eq!(read_file(&two, &[("source", "b")]).unwrap().name, "b");
+    assert!(read_file(&two, &[]).unwrap_err().contains("source: is missing, and the file has several sources"));
+    assert!(read_file(&two, &[("source", "c")]).unwrap_err().contains("a, b"));
+    let with_sink = format!("{}[sinks.out]\ntype = \"console\"\ninputs = [\"a\"]\n", source("a"));
+    assert_eq!(read_file(&with_sink, &[]).unwrap().name, "a");
+    let beside = read_file(&with_sink, &[("client_id", CLIENT)]).unwrap_err();
+    assert!(beside.starts_with("client_id: stands beside config_file"), "{beside}");
+    let wrong = read_file(&source("a").replace("tenants", "tenant"), &[]).unwrap_err();
+    assert!(wrong.starts_with("config_file: sources.a.tenant: unknown key; did you mean `tenants`?"), "{wrong}");
+    fs::remove_file(&path).unwrap();
+    assert!(read_all(&[("config_file", path.to_str().unwrap())]).unwrap_err().contains("cannot be read"));
+}
