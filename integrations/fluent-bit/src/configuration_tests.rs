@@ -80,8 +80,7 @@ fn texts_become_what_the_keys_want() {
 fn several_tenants_are_a_list() {
     let other = "0f4b81ca-52b6-4d19-a6e2-fab21ca00002";
     let list = format!("{TENANT}=contoso.com, {other}");
-    let source =
-        with(&[("tenant_id", ""), ("tenants", &list), ("publisher_identifier", TENANT)]).unwrap().source;
+    let source = with(&[("tenant_id", ""), ("tenants", &list), ("publisher_identifier", TENANT)]).unwrap().source;
     assert_eq!(source.tenants.len(), 2);
     assert_eq!(source.tenants[0].domain.as_deref(), Some("contoso.com"));
     assert_eq!(source.tenants[1].id.to_string(), other);
@@ -176,4 +175,83 @@ fn a_file_is_taken_whole() {
     assert!(wrong.starts_with("config_file: sources.a.tenant: unknown key; did you mean `tenants`?"), "{wrong}");
     fs::remove_file(&path).unwrap();
     assert!(read_all(&[("config_file", path.to_str().unwrap())]).unwrap_err().contains("cannot be read"));
+}
+
+/// The files of our examples and this plugin's README.
+fn documents() -> Vec<(String, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let examples = fs::read_dir(root.join("../../config-examples/fluent-bit")).unwrap();
+    let paths = examples.map(|entry| entry.unwrap().path()).chain([root.join("README.md")]);
+    paths.map(|path| (path.display().to_string(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// Whether Fluent Bit keeps a property for itself.
+fn is_fluent_bit_s(name: &str) -> bool {
+    matches!(name, "name" | "tag" | "alias" | "mem_buf_limit" | "threaded" | "log_level")
+        || name.starts_with("storage.")
+}
+
+/// The properties of each input with our name, in either of Fluent Bit's formats.
+fn inputs(text: &str) -> Vec<Vec<(String, String)>> {
+    let mut inputs: Vec<Vec<(String, String)>> = Vec::new();
+    let mut in_one = false;
+    for line in text.lines().map(str::trim) {
+        if line.starts_with('[') || line.starts_with("```") || line.is_empty() {
+            in_one = line == "[INPUT]";
+            if in_one {
+                inputs.push(Vec::new());
+            }
+            continue;
+        }
+        if line.starts_with("- name: office365") {
+            in_one = true;
+            inputs.push(Vec::new());
+        }
+        if in_one && !line.starts_with('#') {
+            let line = line.trim_start_matches("- ");
+            let (name, text) = line.split_once(char::is_whitespace).unwrap();
+            let name = name.trim_end_matches(':').to_lowercase();
+            inputs.last_mut().unwrap().push((name, text.trim().to_owned()));
+        }
+    }
+    inputs.retain(|input| input.contains(&("name".to_owned(), "office365".to_owned())));
+    inputs
+}
+
+#[test]
+fn every_example_is_valid() {
+    let mut count = 0;
+    for (file, text) in documents() {
+        for input in inputs(&text) {
+            count += 1;
+            let own: Vec<_> = input.iter().filter(|(name, _)| !is_fluent_bit_s(name)).collect();
+            for (name, _) in &own {
+                assert!(properties::ALL.iter().any(|property| property.name == name), "{file}: {name}");
+            }
+            let given: Vec<_> = own.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            if given.iter().any(|(name, _)| *name == "config_file") {
+                continue;
+            }
+            // Fluent Bit replaces variables before the plugin sees them.
+            let given: Vec<_> = given.iter().map(|(name, text)| (*name, text.trim_start_matches("${"))).collect();
+            read_all(&given).unwrap_or_else(|error| panic!("{file}: {error}"));
+        }
+    }
+    assert!(count >= 5, "{count} inputs found");
+}
+
+#[test]
+fn the_readme_has_every_property_with_its_key_and_its_example() {
+    let (_, text) = documents().pop().unwrap();
+    for property in properties::ALL {
+        let row = text.lines().find(|line| line.starts_with(&format!("| `{}` |", property.name)));
+        let row = row.unwrap_or_else(|| panic!("{} has no row", property.name));
+        assert!(row.ends_with(&format!("| `{}` |", property.example)), "{row}");
+        if let Key::Source(key) | Key::Top(key) = property.key {
+            let written = key.replace("tenants.", "tenants[0].");
+            assert!(row.contains(&format!("`{written}`")), "{row}");
+        }
+    }
+    let rows = text.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, properties::ALL.len());
 }

@@ -75,7 +75,8 @@ pub unsafe extern "C" fn FLBPluginInit(plugin: *mut Plugin) -> c_int {
 
 fn start(host: Host) -> Option<Instance> {
     for (given, meant) in near_misses(|name| host.property(name).is_some()) {
-        let text = format!("[office365] {given}: is not a property of this plugin and has no effect; did you mean {meant}?");
+        let text =
+            format!("[office365] {given}: is not a property of this plugin and has no effect; did you mean {meant}?");
         host.log(Level::Warn, &text);
     }
     let refuse = |host: &Host, text: &str| {

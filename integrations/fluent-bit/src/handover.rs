@@ -81,7 +81,11 @@ impl Handover {
                 self.next = Some(piece);
                 break;
             }
-            if bytes.is_empty() { bytes = piece.bytes } else { bytes.append(&mut piece.bytes) }
+            if bytes.is_empty() {
+                bytes = piece.bytes
+            } else {
+                bytes.append(&mut piece.bytes)
+            }
             self.given.push((now, piece.events));
         }
         if bytes.is_empty() { None } else { Some(bytes) }
@@ -100,8 +104,8 @@ impl Handover {
 
 #[cfg(test)]
 mod tests {
-    use office365_source::component::{BatchNotifier, BatchStatus, EventFinalizer};
     use super::*;
+    use office365_source::component::{BatchNotifier, BatchStatus, EventFinalizer};
 
     /// A piece of `size` bytes; the future tells what became of it.
     fn piece(size: usize) -> (Piece, impl Future<Output = BatchStatus> + Unpin) {
@@ -159,7 +163,10 @@ mod tests {
         assert_eq!(world.collect(1_200), 5);
         assert_eq!(settled(&mut one), None, "too soon");
         assert_eq!(world.collect(1_900), 0);
-        assert_eq!((settled(&mut one), settled(&mut two)), (Some(BatchStatus::Delivered), Some(BatchStatus::Delivered)));
+        assert_eq!(
+            (settled(&mut one), settled(&mut two)),
+            (Some(BatchStatus::Delivered), Some(BatchStatus::Delivered))
+        );
         assert_eq!(settled(&mut three), None);
         world.collect(2_900);
         assert_eq!(settled(&mut three), Some(BatchStatus::Delivered));
@@ -190,7 +197,10 @@ mod tests {
         assert_eq!(world.collect(9_100), 10);
         assert_eq!(settled(&mut given), None, "it was in the ring buffer when the pause ended");
         world.collect(10_100);
-        assert_eq!((settled(&mut given), settled(&mut waiting)), (Some(BatchStatus::Delivered), Some(BatchStatus::Delivered)));
+        assert_eq!(
+            (settled(&mut given), settled(&mut waiting)),
+            (Some(BatchStatus::Delivered), Some(BatchStatus::Delivered))
+        );
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::{
 
 use office365_source::{
     component::{
-        ComponentKey, GlobalOptions, LogNamespace, ShutdownSignal, ShutdownTrigger, Source, SourceConfig, SourceContext,
-        SourceOutput, SourceReceiver, SourceSender,
+        ComponentKey, GlobalOptions, LogNamespace, ShutdownSignal, ShutdownTrigger, Source, SourceConfig,
+        SourceContext, SourceOutput, SourceReceiver, SourceSender,
     },
     config::{AcknowledgementsConfig, ProxyConfig},
 };
@@ -219,7 +219,8 @@ impl Supervisor {
                 }
                 error!(
                     message = "The source has stopped; starting it again.",
-                    wait_secs = wait.as_secs(), panicked = ended.is_err(),
+                    wait_secs = wait.as_secs(),
+                    panicked = ended.is_err(),
                 );
             }
             tokio::select! {

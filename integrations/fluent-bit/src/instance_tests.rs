@@ -160,6 +160,10 @@ fn a_source_that_does_not_end_is_stopped() {
     let mut world = start(Then::Hang).unwrap();
     world.collect();
     world.instance.stop();
-    assert!(world.printed.lines().iter().any(|line| line.contains("has not ended within")), "{:?}", world.printed.lines());
+    assert!(
+        world.printed.lines().iter().any(|line| line.contains("has not ended within")),
+        "{:?}",
+        world.printed.lines()
+    );
     assert!(world.statuses.blocking_recv().is_none(), "its task is gone");
 }

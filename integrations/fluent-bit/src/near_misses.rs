@@ -106,8 +106,20 @@ mod tests {
         assert_eq!(found(&known), []);
         assert_eq!(
             found(&[
-                "name", "tag", "alias", "host", "port", "listen", "log_level", "mem_buf_limit", "storage.type", "threaded", "tls",
-                "rate_gate", "routable", "match"
+                "name",
+                "tag",
+                "alias",
+                "host",
+                "port",
+                "listen",
+                "log_level",
+                "mem_buf_limit",
+                "storage.type",
+                "threaded",
+                "tls",
+                "rate_gate",
+                "routable",
+                "match"
             ]),
             []
         );

@@ -148,8 +148,20 @@ mod tests {
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
             assert!(!name.starts_with("oauth2") && !name.starts_with("rate_"), "{name}");
             let reserved = [
-                "tag", "alias", "host", "listen", "port", "ipv6", "log_level", "log_suppress_interval", "routable",
-                "mem_buf_limit", "threaded", "tls", "name", "match",
+                "tag",
+                "alias",
+                "host",
+                "listen",
+                "port",
+                "ipv6",
+                "log_level",
+                "log_suppress_interval",
+                "routable",
+                "mem_buf_limit",
+                "threaded",
+                "tls",
+                "name",
+                "match",
             ];
             assert!(!reserved.contains(&name), "{name}");
         }
@@ -171,9 +183,11 @@ mod tests {
             .collect();
         let missing: Vec<_> = keys.difference(&known).collect();
         assert!(missing.is_empty(), "{missing:?}");
-        let forms = ["auth.client_secret.env", "auth.client_secret.file", "webhook.auth_id.env", "webhook.auth_id.file"];
+        let forms =
+            ["auth.client_secret.env", "auth.client_secret.file", "webhook.auth_id.env", "webhook.auth_id.file"];
         let forms = forms.iter().chain(&["tenants.id", "tenants.domain"]).map(|key| (*key).to_owned()).collect();
-        let unknown: Vec<_> = known.difference(&keys).cloned().collect::<BTreeSet<_>>().difference(&forms).cloned().collect();
+        let unknown: Vec<_> =
+            known.difference(&keys).cloned().collect::<BTreeSet<_>>().difference(&forms).cloned().collect();
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 

@@ -57,7 +57,10 @@ fn value(property: &Property, text: &str) -> Result<Value, Refused> {
             Some(on) => Value::from(on),
             None => {
                 let name = property.name;
-                return Err(Refused::from(format!("{name}: is not on or off. For instance: {name} {}", property.example)));
+                return Err(Refused::from(format!(
+                    "{name}: is not on or off. For instance: {name} {}",
+                    property.example
+                )));
             }
         },
         Kind::List => words(text).collect(),
