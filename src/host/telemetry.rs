@@ -92,6 +92,26 @@ pub(super) fn request_retried(sink: &SinkLabels, reason: &str, failures: u32, wa
     );
 }
 
+/// One of several servers does not work, and is left alone for a while.
+pub(super) fn server_rests(sink: &SinkLabels, server: &str, reason: &str, wait: Duration) {
+    sink.count_error("server_unavailable", "request_failed");
+    warn!(
+        message = "A server has failed; the others take over until it works again.",
+        component_id = sink.id, server, error = %reason, wait_secs = wait.as_secs_f32(),
+        error_code = "server_unavailable", error_type = "request_failed", stage = "sending"
+    );
+}
+
+/// One of several servers works again.
+pub(super) fn server_returns(sink: &SinkLabels, server: &str) {
+    info!(message = "A server that had failed works again.", component_id = sink.id, server);
+}
+
+/// A server has closed a connection that was kept for the next batch.
+pub(super) fn kept_connection_closed(server: &str) {
+    debug!(message = "The server has closed a connection that was not in use; connecting again.", server);
+}
+
 /// A peer has taken a batch and has something to say about it.
 pub(super) fn peer_warned(sink: &SinkLabels, warning: &str) {
     warn!(message = "The peer has taken a batch with a warning.", component_id = sink.id, warning);

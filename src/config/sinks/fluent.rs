@@ -1,11 +1,16 @@
 //! The Forward protocol of Fluentd and Fluent Bit.
 
+use std::ops::RangeInclusive;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig, network::check_address};
 use crate::config::{SecretRef, error::Problems};
+
+/// Two of them fit into the 1,023 bytes in which Fluent Bit takes what a client says about itself.
+const NAME_BYTES: RangeInclusive<usize> = 1..=255;
 
 /// Events go to Fluentd or Fluent Bit over the Forward protocol, and every chunk is acknowledged.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -47,10 +52,10 @@ pub struct FluentSinkConfig {
 pub struct FluentAuthConfig {
     /// The key that this program shares with the server.
     pub shared_key: SecretRef,
-    /// The name by which this program calls itself; it must differ from the server's. Default: the machine's host name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = &"office365-source")]
-    pub self_hostname: Option<String>,
+    /// The name by which this program calls itself. It must differ from the server's `self_hostname`: were they the same,
+    /// a server that does not know the key could repeat this program's proof.
+    #[serde(default = "default_self_hostname")]
+    pub self_hostname: String,
     /// The user, for servers with user authentication. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"office365")]
@@ -62,6 +67,10 @@ pub struct FluentAuthConfig {
 
 fn default_tag() -> String {
     "office365".to_owned()
+}
+
+fn default_self_hostname() -> String {
+    "office365-source".to_owned()
 }
 
 impl FluentSinkConfig {
@@ -77,6 +86,15 @@ impl FluentSinkConfig {
         }
         let Some(auth) = &self.auth else { return };
         auth.shared_key.check(problems, "auth.shared_key", "FLUENT_SHARED_KEY");
+        for (key, name) in [("self_hostname", Some(&auth.self_hostname)), ("username", auth.username.as_ref())] {
+            if name.is_some_and(|name| !NAME_BYTES.contains(&name.len()) || name.contains(char::is_control)) {
+                problems.add(
+                    &format!("auth.{key}"),
+                    "is not a name",
+                    format!("Write {} to {} letters, digits and dots.", NAME_BYTES.start(), NAME_BYTES.end()),
+                );
+            }
+        }
         match (&auth.username, &auth.password) {
             (Some(_), None) => {
                 problems.add("auth.password", "is missing", "Write password = { env = \"FLUENT_PASSWORD\" }.");

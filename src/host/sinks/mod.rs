@@ -9,6 +9,7 @@ mod console;
 mod driver;
 mod error;
 mod file;
+mod fluent;
 mod http;
 mod http_client;
 mod ndjson;
@@ -73,6 +74,7 @@ pub(super) async fn open(name: &str, config: &SinkConfig, topology: &TopologyCon
     let sink: Box<dyn Run> = match config {
         SinkConfig::Console(_) => Box::new(LocalSink(console::ConsoleSink::stdout(name))),
         SinkConfig::File(config) => Box::new(LocalSink(file::FileSink::open(name, &config.path).await?)),
+        SinkConfig::Fluent(fluent) => network(fluent::FluentPeer::new(name, fluent)?, name, config, topology),
         SinkConfig::Http(http) => network(http::HttpPeer::new(name, http)?, name, config, topology),
         SinkConfig::SplunkHec(splunk) => network(splunk_hec::SplunkHecPeer::new(name, splunk)?, name, config, topology),
         _ => unimplemented!(),

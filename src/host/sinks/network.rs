@@ -24,7 +24,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-pub(super) use self::{batch::Batch, connect::Connector, dead_letter::DeadLetters, drive::NetworkSink};
+pub(super) use self::{
+    batch::Batch,
+    connect::{Connection, Connector},
+    dead_letter::DeadLetters,
+    drive::NetworkSink,
+};
 
 /// The other end: a protocol, and an address where it is spoken.
 #[async_trait]
