@@ -26,7 +26,7 @@ pub struct FluentSinkConfig {
     /// The tag of the events.
     #[serde(default = "default_tag")]
     pub tag: String,
-    /// How what is sent is compressed. Fluentd and Fluent Bit read gzip, only Fluent Bit reads zstd.
+    /// How what is sent is compressed. Every server reads gzip; zstd is read by Fluent Bit, and by Fluentd from 1.19.
     #[serde(default)]
     pub compression: Compression,
     /// What the server asks for before it takes events. Default: nothing.

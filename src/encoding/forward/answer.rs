@@ -37,6 +37,9 @@ pub enum Answer {
     },
     /// It has the events of the chunk of this name.
     Ack(Vec<u8>),
+    /// It has not taken the events: an acknowledgement without a name. Not in the specification; Vector says so of events
+    /// that were lost behind it.
+    Nack,
 }
 
 /// Something that the protocol does not know.
@@ -48,7 +51,7 @@ pub struct Unintelligible;
 ///
 /// # Errors
 ///
-/// When whatever comes will not make it an answer, or is longer than [`MAX_ANSWER_BYTES`].
+/// When whatever comes will not make it an answer, and when [`MAX_ANSWER_BYTES`] have come without its end.
 pub fn parse_answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, Unintelligible> {
     // Each answer is an array or a map of a few entries. Looking at the first byte ends the wait for what would never
     // come, such as the rest of a TLS alert.
@@ -70,7 +73,11 @@ fn read(value: &ValueRef<'_>) -> Option<Answer> {
     if let Some(chunk) = member(value, "ack") {
         return Some(Answer::Ack(bytes(chunk)?.to_vec()));
     }
-    let ValueRef::Array(items) = value else { return None };
+    let items = match value {
+        ValueRef::Map(members) if members.is_empty() => return Some(Answer::Nack),
+        ValueRef::Array(items) => items,
+        _ => return None,
+    };
     match (bytes(items.first()?)?, items.get(1..)?) {
         (b"HELO", [options, ..]) => {
             let option = |name| member(options, name).and_then(bytes).unwrap_or_default().to_vec();

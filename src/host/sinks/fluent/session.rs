@@ -54,6 +54,8 @@ pub(super) enum SessionError {
     Unexpected { what: &'static str },
     #[snafu(display("has acknowledged another chunk than the one that was sent"))]
     WrongChunk,
+    #[snafu(display("has not taken the events; its log may say why"))]
+    NotTaken,
     #[snafu(display("asks for a shared key (write {key} = {{ env = \"FLUENT_SHARED_KEY\" }})"))]
     KeyWanted { key: String },
     #[snafu(display(
@@ -156,6 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 // Said again, which does no harm.
                 Answer::Ack(chunk) if self.acknowledged.as_ref().is_some_and(|last| chunk == last.as_bytes()) => {}
                 Answer::Ack(_) => return WrongChunkSnafu.fail(),
+                Answer::Nack => return NotTakenSnafu.fail(),
                 Answer::Helo { .. } => return KeyWantedSnafu { key: credentials.key("auth.shared_key") }.fail(),
                 answer @ Answer::Pong { .. } => return Err(unexpected(&answer)),
             }
@@ -220,7 +223,7 @@ fn unexpected(answer: &Answer) -> SessionError {
     let what = match answer {
         Answer::Helo { .. } => "HELO",
         Answer::Pong { .. } => "PONG",
-        Answer::Ack(_) => "an acknowledgement",
+        Answer::Ack(_) | Answer::Nack => "an acknowledgement",
     };
     SessionError::Unexpected { what }
 }

@@ -1,0 +1,59 @@
+//! Several servers.
+
+use super::*;
+
+const REST: Duration = Duration::from_millis(200);
+
+/// A peer whose servers rest for a short time only.
+fn restless(servers: &[&TestServer]) -> FluentPeer {
+    let mut peer = peer_with(servers, "");
+    let backoff = Backoff { first: REST, longest: REST };
+    peer.servers = config(servers, "").servers.iter().map(|url| Server::new(url, backoff)).collect();
+    peer
+}
+
+#[tokio::test]
+async fn the_second_takes_over_until_the_first_is_back() {
+    let (mut first, second) = (TestServer::start([]).await, TestServer::start([]).await);
+    let peer = restless(&[&first, &second]);
+    accepted(&peer, &message(&peer, 0..1)).await;
+    first.stop();
+    // The first that comes after the end finds it out, without failing; the others do not try.
+    for n in 1..4 {
+        accepted(&peer, &message(&peer, n..n + 1)).await;
+    }
+    assert_eq!((numbers(&first), numbers(&second)), (vec![0], vec![1, 2, 3]));
+    first.start_again().await;
+    tokio::time::sleep(2 * REST).await;
+    for n in 4..6 {
+        accepted(&peer, &message(&peer, n..n + 1)).await;
+    }
+    assert_eq!((numbers(&first), numbers(&second)), (vec![0, 4, 5], vec![1, 2, 3]));
+}
+
+#[tokio::test]
+async fn a_server_that_is_silent_does_not_keep_events_from_the_next() {
+    let (first, second) = (TestServer::start([Act::Silence, Act::Silence]).await, TestServer::start([]).await);
+    let mut peer = peer_with(&[&first, &second], "");
+    peer.timeout = Duration::from_millis(300);
+    // What the host allows has room for both.
+    assert!(peer.timeout(peer.timeout) > 2 * peer.timeout);
+    accepted(&peer, &message(&peer, 0..1)).await;
+    assert_eq!((numbers(&first), numbers(&second)), (vec![0], vec![0]), "sent to both, acknowledged by one");
+    accepted(&peer, &message(&peer, 1..2)).await;
+    assert_eq!(numbers(&first), [0], "left alone");
+}
+
+#[tokio::test]
+async fn when_all_fail_each_says_why_and_all_are_tried_again() {
+    let (first, second) = (TestServer::start([Act::WrongChunk]).await, TestServer::start([]).await);
+    second.stop();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let peer = peer_with(&[&first, &second], "");
+    let message = message(&peer, 0..1);
+    let reason = failure(&peer, &message).await;
+    assert!(reason.contains("another chunk") && reason.contains("; ") && reason.contains("cannot connect"), "{reason}");
+    // Both rest; there is nobody else.
+    accepted(&peer, &message).await;
+    assert_eq!(numbers(&first), [0, 0]);
+}
