@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 pub mod feeder;
+pub mod grpc_peer;
 pub mod http_peer;
 pub mod https;
 pub mod lab;

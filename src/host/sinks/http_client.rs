@@ -197,9 +197,15 @@ fn unreachable(uri: &Uri, error: &Error) -> Failure {
 }
 
 /// The URI without path and query, which may hold a token.
-fn origin(uri: &Uri) -> String {
+pub(super) fn origin(uri: &Uri) -> String {
     let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
     format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
+}
+
+/// The beginning of what a peer says, on one line.
+pub(super) fn quote(text: &str) -> String {
+    let beginning: String = text.chars().take(MAX_QUOTED_CHARS).collect();
+    beginning.trim().replace(char::is_control, " ")
 }
 
 /// What a status that is no success means.
@@ -207,8 +213,7 @@ fn origin(uri: &Uri) -> String {
 /// Only what is said of the body itself refuses the events. What is said of the sink's settings (a token, a path) may pass:
 /// somebody can put it right, and thousands of events in a file of dead letters would not help.
 fn refusal(uri: &Uri, status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> Failure {
-    let quoted: String = String::from_utf8_lossy(answer).chars().take(MAX_QUOTED_CHARS).collect();
-    let quoted = quoted.trim().replace(char::is_control, " ");
+    let quoted = quote(&String::from_utf8_lossy(answer));
     let colon = if quoted.is_empty() { "" } else { ": " };
     let reason = format!("{} has answered {status}{colon}{quoted}", origin(uri));
     match status {

@@ -10,12 +10,16 @@ mod driver;
 mod error;
 mod file;
 mod fluent;
+mod grpc;
 mod http;
 mod http_client;
+mod json_value;
 mod ndjson;
 mod network;
+mod protobuf;
 mod splunk_hec;
 mod tail;
+mod vector;
 
 use std::io;
 
@@ -77,6 +81,7 @@ pub(super) async fn open(name: &str, config: &SinkConfig, topology: &TopologyCon
         SinkConfig::Fluent(fluent) => network(fluent::FluentPeer::new(name, fluent)?, name, config, topology),
         SinkConfig::Http(http) => network(http::HttpPeer::new(name, http)?, name, config, topology),
         SinkConfig::SplunkHec(splunk) => network(splunk_hec::SplunkHecPeer::new(name, splunk)?, name, config, topology),
+        SinkConfig::Vector(vector) => network(vector::VectorPeer::new(name, vector)?, name, config, topology),
         _ => unimplemented!(),
     };
     Ok(OpenSink { labels: SinkLabels { id: name.to_owned(), component_type: config.component_type() }, sink })
