@@ -152,7 +152,7 @@ impl HttpClient {
             });
         }
         let answer = answer.unwrap_or_default();
-        Err(Refusal { failure: refusal(uri, status, &headers, &answer), answer })
+        Err(Refusal { failure: refusal(uri, status, &headers, &answer), status: Some(status), answer })
     }
 }
 
@@ -160,10 +160,16 @@ impl HttpClient {
 #[derive(Debug)]
 pub(super) struct Refusal {
     failure: Failure,
+    status: Option<StatusCode>,
     answer: Bytes,
 }
 
 impl Refusal {
+    /// The answer's status; `None` when there was no answer.
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        self.status
+    }
+
     /// The answer's body; empty when there was no answer.
     pub(super) fn answer(&self) -> &[u8] {
         &self.answer
@@ -179,7 +185,7 @@ impl Refusal {
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        Self { failure, answer: Bytes::new() }
+        Self { failure, status: None, answer: Bytes::new() }
     }
 }
 

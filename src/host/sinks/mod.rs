@@ -16,6 +16,7 @@ mod http_client;
 mod json_value;
 mod ndjson;
 mod network;
+mod opentelemetry;
 mod protobuf;
 mod splunk_hec;
 mod tail;
@@ -80,6 +81,9 @@ pub(super) async fn open(name: &str, config: &SinkConfig, topology: &TopologyCon
         SinkConfig::File(config) => Box::new(LocalSink(file::FileSink::open(name, &config.path).await?)),
         SinkConfig::Fluent(fluent) => network(fluent::FluentPeer::new(name, fluent)?, name, config, topology),
         SinkConfig::Http(http) => network(http::HttpPeer::new(name, http)?, name, config, topology),
+        SinkConfig::Opentelemetry(otlp) => {
+            network(opentelemetry::OpentelemetryPeer::new(name, otlp)?, name, config, topology)
+        }
         SinkConfig::SplunkHec(splunk) => network(splunk_hec::SplunkHecPeer::new(name, splunk)?, name, config, topology),
         SinkConfig::Vector(vector) => network(vector::VectorPeer::new(name, vector)?, name, config, topology),
         _ => unimplemented!(),

@@ -1,0 +1,145 @@
+//! OTLP logs, over gRPC or HTTP: a batch is an export request, and the answer says what the collector has taken.
+
+mod answer;
+mod record;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::Utc;
+use http::{HeaderMap, Uri};
+use opentelemetry_proto::tonic::{
+    common::v1::{AnyValue, InstrumentationScope, KeyValue, any_value},
+    logs::v1::{ResourceLogs, ScopeLogs},
+    resource::v1::Resource,
+};
+use prost::Message;
+
+use super::{
+    SinkError,
+    grpc::{Fault, GrpcClient},
+    http_client::{Headers, HttpClient, Scheme, body_headers, compress, origin, uri},
+    network::{Accepted, Batch, Failure, Peer},
+    protobuf,
+};
+use crate::config::{Compression, OpentelemetryProtocol, OpentelemetrySinkConfig};
+
+/// Service and method, from opentelemetry/proto/collector/logs/v1/logs_service.proto.
+const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
+
+/// Where a collector takes logs over HTTP, by the OTLP specification.
+const LOGS_PATH: &str = "/v1/logs";
+
+/// `repeated ResourceLogs resource_logs` of `ExportLogsServiceRequest`, from the same file.
+const RESOURCE_LOGS: u32 = 1;
+/// `repeated ScopeLogs scope_logs` of `ResourceLogs`, from opentelemetry/proto/logs/v1/logs.proto.
+const SCOPE_LOGS: u32 = 2;
+/// `repeated LogRecord log_records` of `ScopeLogs`, from the same file.
+const LOG_RECORDS: u32 = 2;
+
+/// A collector.
+pub(super) struct OpentelemetryPeer {
+    transport: Transport,
+    /// The messages around the records, without the records.
+    resource: Vec<u8>,
+    scope: Vec<u8>,
+}
+
+enum Transport {
+    Grpc(GrpcClient),
+    Http { client: HttpClient, uri: Uri, headers: HeaderMap, compression: Compression },
+}
+
+impl OpentelemetryPeer {
+    pub(super) fn new(name: &str, config: &OpentelemetrySinkConfig) -> Result<Self, SinkError> {
+        let OpentelemetrySinkConfig { protocol, endpoint, compression, tls, .. } = config;
+        let key = format!("sinks.{name}.endpoint");
+        let mut headers = Headers::default();
+        for (header, secret) in &config.headers {
+            headers.add(header, format!("sinks.{name}.headers.{header}"), secret, Scheme::Plain);
+        }
+        let transport = match protocol {
+            OpentelemetryProtocol::Grpc => {
+                Transport::Grpc(GrpcClient::new(name, (endpoint, &key), tls, EXPORT, *compression, headers)?)
+            }
+            OpentelemetryProtocol::Http => {
+                let mut endpoint = endpoint.clone();
+                if endpoint.path() == "/" {
+                    endpoint.set_path(LOGS_PATH);
+                }
+                Transport::Http {
+                    client: HttpClient::new(name, tls, headers)?,
+                    uri: uri(&endpoint, &key)?,
+                    headers: body_headers("application/x-protobuf", *compression),
+                    compression: *compression,
+                }
+            }
+        };
+        Ok(Self { transport, resource: resource(&config.resource), scope: scope() })
+    }
+}
+
+/// Who the records are from: the service is Microsoft's, the scope is this program.
+fn resource(configured: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut attributes = BTreeMap::from([("service.name", "office365")]);
+    attributes.extend(configured.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    let attributes = attributes.into_iter().map(|(name, value)| {
+        let value = AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) };
+        KeyValue { key: name.to_owned(), value: Some(value), ..KeyValue::default() }
+    });
+    let resource = Resource { attributes: attributes.collect(), ..Resource::default() };
+    ResourceLogs { resource: Some(resource), ..ResourceLogs::default() }.encode_to_vec()
+}
+
+fn scope() -> Vec<u8> {
+    let scope = InstrumentationScope {
+        name: env!("CARGO_PKG_NAME").to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    };
+    ScopeLogs { scope: Some(scope), ..ScopeLogs::default() }.encode_to_vec()
+}
+
+#[async_trait]
+impl Peer for OpentelemetryPeer {
+    type Request = Bytes;
+
+    fn encode(&self, batch: &Batch) -> Result<Bytes, String> {
+        let mut out = Vec::with_capacity(batch.json_size() + batch.json_size() / 2);
+        let observed = Utc::now();
+        let resource_logs = protobuf::open(&mut out, RESOURCE_LOGS);
+        out.extend_from_slice(&self.resource);
+        let scope_logs = protobuf::open(&mut out, SCOPE_LOGS);
+        out.extend_from_slice(&self.scope);
+        for event in batch.events() {
+            let log_record = protobuf::open(&mut out, LOG_RECORDS);
+            record::write(&mut out, event, observed);
+            protobuf::close(&mut out, log_record);
+        }
+        protobuf::close(&mut out, scope_logs);
+        protobuf::close(&mut out, resource_logs);
+        match &self.transport {
+            Transport::Grpc(_) => Ok(out.into()),
+            Transport::Http { compression, .. } => compress(out, *compression).map(Bytes::from),
+        }
+    }
+
+    async fn send(&self, request: &Bytes) -> Result<Accepted, Failure> {
+        match &self.transport {
+            Transport::Grpc(client) => match client.call(request.clone()).await {
+                Ok(reply) => answer::accepted(&client.origin(), &reply.message, reply.byte_size),
+                Err(Fault::Failure(failure)) => Err(failure),
+                Err(Fault::Status(status)) => Err(answer::grpc_refusal(&status, client.describe(&status))),
+            },
+            Transport::Http { client, uri, headers, .. } => {
+                match client.try_post(uri, headers, request.clone()).await {
+                    Ok(message) => answer::accepted(&origin(uri), &message, request.len() as u64),
+                    Err(refusal) => Err(answer::http_refusal(&origin(uri), refusal)),
+                }
+            }
+        }
+    }
+}
