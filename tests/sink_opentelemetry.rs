@@ -157,7 +157,8 @@ async fn over_grpc_what_may_pass_comes_again() {
 
 #[tokio::test]
 async fn over_grpc_what_must_not_be_sent_again_is_kept() {
-    let refusals = [(2, "unknown"), (3, "invalid"), (6, "exists"), (9, "precondition"), (13, "internal"), (15, "Delivery failed")];
+    let refusals =
+        [(2, "unknown"), (3, "invalid"), (6, "exists"), (9, "precondition"), (13, "internal"), (15, "Delivery failed")];
     for (code, message) in refusals {
         let peer = GrpcPeer::start([grpc_peer::Reply::Status(code, message)]).await;
         let finished = Pipeline::start(vec![numbered(0..2)], &grpc(&peer, "")).finish().await;
@@ -252,17 +253,15 @@ async fn what_is_too_large_is_halved() {
         grpc_peer::Reply::Status(8, "grpc: received message larger than max (9 vs. 4)"),
         grpc_peer::Reply::Status(11, "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes"),
     ] {
-        let peer =
-            GrpcPeer::answering(move |call| if of_call(call).len() > 2 { reply.clone() } else { EMPTY }).await;
+        let peer = GrpcPeer::answering(move |call| if of_call(call).len() > 2 { reply.clone() } else { EMPTY }).await;
         let finished = Pipeline::start(vec![numbered(0..7)], &grpc(&peer, "request.concurrency = 1")).finish().await;
         assert_eq!(finished.dead_letters(), [] as [Value; 0]);
         let taken: Vec<_> = peer.calls().iter().map(of_call).filter(|events| events.len() <= 2).flatten().collect();
         assert_eq!(taken, numbered(0..7));
     }
-    let peer = HttpPeer::answering(|request| {
-        http_peer::Reply::Status(if of_post(request).len() > 2 { 413 } else { 200 }, "")
-    })
-    .await;
+    let peer =
+        HttpPeer::answering(|request| http_peer::Reply::Status(if of_post(request).len() > 2 { 413 } else { 200 }, ""))
+            .await;
     let finished = Pipeline::start(vec![numbered(0..7)], &http(&peer, "request.concurrency = 1")).finish().await;
     assert_eq!(finished.dead_letters(), [] as [Value; 0]);
     let taken: Vec<_> = peer.received().iter().map(of_post).filter(|events| events.len() <= 2).flatten().collect();
@@ -303,7 +302,8 @@ async fn certificates_are_shown_and_checked_over_both_protocols() {
     };
     let over_grpc = GrpcPeer::with_tls(&server, &ours).await;
     let over_http = HttpPeer::with_tls(&server, Some(&ours)).await;
-    let configs = |tls: &str| [grpc(&over_grpc, tls), http(&over_http, tls)].map(|text| text.replace("http:", "https:"));
+    let configs =
+        |tls: &str| [grpc(&over_grpc, tls), http(&over_http, tls)].map(|text| text.replace("http:", "https:"));
     for config in configs(&tls(&wrong_ca)) {
         let pipeline = Pipeline::start(vec![numbered(0..1)], &config);
         tokio::time::sleep(Duration::from_millis(300)).await;

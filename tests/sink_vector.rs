@@ -126,9 +126,11 @@ async fn what_is_too_large_is_halved() {
         Reply::Status(8, "grpc: received message larger than max (9 vs. 4)"),
         Reply::Http(413),
     ] {
-        let peer = GrpcPeer::answering(move |call| {
-            if events(call).len() > 2 { reply.clone() } else { Reply::Message(Vec::new()) }
-        })
+        let peer = GrpcPeer::answering(
+            move |call| {
+                if events(call).len() > 2 { reply.clone() } else { Reply::Message(Vec::new()) }
+            },
+        )
         .await;
         let finished = Pipeline::start(vec![numbered(0..7)], &sink(&peer, "request.concurrency = 1")).finish().await;
         assert_eq!(finished.dead_letters(), [] as [Value; 0]);

@@ -140,11 +140,10 @@ impl SinkConfig {
             network.check(&mut problems);
         }
         match self {
-            Self::Console(_) => {}
             Self::File(file) if file.path.as_os_str().is_empty() => {
                 problems.add("path", "is empty", "Write path = \"/var/log/m365.ndjson\".");
             }
-            Self::File(_) => {}
+            Self::Console(_) | Self::File(_) => {}
             Self::Fluent(sink) => sink.check(&mut problems),
             Self::Http(sink) => sink.check(&mut problems),
             Self::Opentelemetry(sink) => sink.check(&mut problems),

@@ -187,7 +187,11 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, 
     }
 }
 
-async fn respond(request: Request<Incoming>, shared: Arc<Shared>, close: Arc<Notify>) -> Result<Response<Body>, Infallible> {
+async fn respond(
+    request: Request<Incoming>,
+    shared: Arc<Shared>,
+    close: Arc<Notify>,
+) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let Ok(body) = body.collect().await else { std::future::pending().await };
     assert_eq!(head.method, "POST");

@@ -146,7 +146,8 @@ impl GrpcClient {
         let reason = match http_status {
             // What tonic says of the causes stands in them, too.
             None => {
-                let causes = std::iter::successors(status.source(), |error| (**error).source()).map(ToString::to_string);
+                let causes =
+                    std::iter::successors(status.source(), |error| (**error).source()).map(ToString::to_string);
                 let mut causes: Vec<_> = causes.collect();
                 causes.dedup();
                 format!("no answer from {}: {}", self.origin(), causes.join(": "))
@@ -176,7 +177,9 @@ impl From<Failure> for Fault {
 /// RESOURCE_EXHAUSTED.
 pub(super) fn is_about_size(status: &Status) -> bool {
     let message = status.message().to_ascii_lowercase();
-    ["too large", "too big", "larger than", "exceeds the maximum", "exceeds maximum"].iter().any(|part| message.contains(part))
+    ["too large", "too big", "larger than", "exceeds the maximum", "exceeds maximum"]
+        .iter()
+        .any(|part| message.contains(part))
 }
 
 /// A call that is given up while it waits leaves a connection behind on which perhaps nothing arrives any more, and which

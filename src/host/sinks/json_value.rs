@@ -53,18 +53,20 @@ impl Dialect {
         if (&mut json).deserialize_map(whole).is_err() {
             // A number beyond all floats, somewhere. It costs its member the structure, and nobody else.
             out.truncate(start);
-            let visitor = Members { visit: |name: &str, raw: &'a RawValue| {
-                if !skip(name) {
-                    self.entry(out, name, |out| {
-                        let start = out.len();
-                        let value = Item { dialect: self, out, depth: OBJECT_DEPTH };
-                        if value.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).is_err() {
-                            out.truncate(start);
-                            bytes(out, self.text, raw.get().as_bytes());
-                        }
-                    });
-                }
-            } };
+            let visitor = Members {
+                visit: |name: &str, raw: &'a RawValue| {
+                    if !skip(name) {
+                        self.entry(out, name, |out| {
+                            let start = out.len();
+                            let value = Item { dialect: self, out, depth: OBJECT_DEPTH };
+                            if value.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).is_err() {
+                                out.truncate(start);
+                                bytes(out, self.text, raw.get().as_bytes());
+                            }
+                        });
+                    }
+                },
+            };
             // Cannot fail: the text is known to be an object.
             let _ = serde_json::Deserializer::from_str(object).deserialize_map(visitor);
         }

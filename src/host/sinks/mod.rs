@@ -86,7 +86,6 @@ pub(super) async fn open(name: &str, config: &SinkConfig, topology: &TopologyCon
         }
         SinkConfig::SplunkHec(splunk) => network(splunk_hec::SplunkHecPeer::new(name, splunk)?, name, config, topology),
         SinkConfig::Vector(vector) => network(vector::VectorPeer::new(name, vector)?, name, config, topology),
-        _ => unimplemented!(),
     };
     Ok(OpenSink { labels: SinkLabels { id: name.to_owned(), component_type: config.component_type() }, sink })
 }

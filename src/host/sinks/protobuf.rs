@@ -124,7 +124,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_at_every_length_of_a_length() {
         for size in [0, 1, 90, 100, 127, 128, 129, 16_300, 16_383, 16_384, 2_097_151, 2_097_152] {
-            let mut sample = Sample { bytes: vec![7; size], int: -1, uint: u64::MAX, double: -0.5, fixed: 1, inner: None };
+            let mut sample =
+                Sample { bytes: vec![7; size], int: -1, uint: u64::MAX, double: -0.5, fixed: 1, inner: None };
             for depth in 0..3 {
                 let mut out = Vec::new();
                 write(&mut out, &sample);

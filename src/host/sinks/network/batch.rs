@@ -230,10 +230,10 @@ mod tests {
     async fn a_delivery_is_not_delivered_before_its_last_part_is() {
         let mut batcher = Batcher::new(limits(2, 1_000));
         let (delivery, mut status) = delivery(0..4);
-        let mut batches = batcher.add(delivery);
-        batches.remove(1).delivered();
+        let mut parts = batcher.add(delivery);
+        parts.remove(1).delivered();
         assert_eq!((&mut status).now_or_never(), None);
-        batches.remove(0).delivered();
+        parts.remove(0).delivered();
         assert_eq!(status.await, BatchStatus::Delivered);
     }
 }

@@ -31,10 +31,9 @@ fn message(value: Value) -> proto::Value {
         Value::Integer(value) => Kind::Integer(value),
         Value::Float(value) => Kind::Float(value.into_inner()),
         Value::Boolean(value) => Kind::Boolean(value),
-        Value::Timestamp(time) => Kind::Timestamp(Timestamp {
-            seconds: time.timestamp(),
-            nanos: time.timestamp_subsec_nanos().cast_signed(),
-        }),
+        Value::Timestamp(time) => {
+            Kind::Timestamp(Timestamp { seconds: time.timestamp(), nanos: time.timestamp_subsec_nanos().cast_signed() })
+        }
         Value::Object(object) => Kind::Map(ValueMap { fields: fields(object) }),
         Value::Array(values) => Kind::Array(ValueArray { items: values.into_iter().map(message).collect() }),
         Value::Null => Kind::Null(ValueNull::NullValue as i32),
