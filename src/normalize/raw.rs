@@ -47,6 +47,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        config::EventSchema,
         content::{ContentRef, ContentType, Feed, TenantId},
         normalize::{Made, NormalizeOptions, Normalizer, Schema},
     };
@@ -77,7 +78,8 @@ mod tests {
         );
         assert_eq!(members.id.as_deref(), Some("x"));
         let value = event.value();
-        assert_eq!(value.as_object().unwrap()["CreationTime"], Value::Timestamp(members.creation_time.unwrap()));
+        let time = EventSchema::Raw.timestamp_field().unwrap();
+        assert_eq!(value.as_object().unwrap()[time], Value::Timestamp(members.creation_time.unwrap()));
         assert_eq!(event.metadata().source_type(), Some("office365"));
     }
 
