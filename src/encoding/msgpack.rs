@@ -35,7 +35,7 @@ pub fn write_event(event: &LogEvent, out: &mut Vec<u8>) {
         encoder.reset(&map);
         event.for_each_member(|name, json| encoder.member(name, json));
     }
-    encoder.close_map(map);
+    encoder.close_map(&map);
     *out = encoder.out.into_vec();
 }
 
@@ -126,29 +126,34 @@ impl Encoder {
         self.header(open, items, 0x90, [0xdc, 0xdd]);
     }
 
-    fn close_map(&mut self, open: Open) {
+    fn close_map(&mut self, open: &Open) {
         self.drop_repeated(open.outer_keys);
         let members = self.keys.len() - open.outer_keys;
         self.keys.truncate(open.outer_keys);
-        self.header(&open, members, 0x80, [0xde, 0xdf]);
+        self.header(open, members, 0x80, [0xde, 0xdf]);
     }
 
     /// Puts in the header of a map or array with `n` entries: the one of up to 15, of 16 bits, or of 32 bits.
     fn header(&mut self, open: &Open, n: usize, short: u8, [middle, long]: [u8; 2]) {
-        let out = self.out.as_mut_vec();
-        let at = open.header..=open.header;
-        match (u8::try_from(n), u16::try_from(n)) {
-            (Ok(n @ 0..=15), _) => drop(out.splice(at, [short | n])),
+        let mut header = [0; 5];
+        let header = match (u8::try_from(n), u16::try_from(n)) {
+            (Ok(n @ 0..=15), _) => {
+                header[0] = short | n;
+                &header[..1]
+            }
             (_, Ok(n)) => {
-                let [high, low] = n.to_be_bytes();
-                out.splice(at, [middle, high, low]);
+                header[0] = middle;
+                header[1..3].copy_from_slice(&n.to_be_bytes());
+                &header[..3]
             }
             // Each entry takes a byte at least, and a record is far smaller than 4 GiB.
             _ => {
-                let [a, b, c, d] = u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes();
-                out.splice(at, [long, a, b, c, d]);
+                header[0] = long;
+                header[1..].copy_from_slice(&u32::try_from(n).unwrap_or(u32::MAX).to_be_bytes());
+                &header[..]
             }
-        }
+        };
+        self.out.as_mut_vec().splice(open.header..=open.header, header.iter().copied());
     }
 
     /// Leaves of each name of the innermost map only the last: Fluent Bit would write both, and readers of JSON differ
@@ -245,7 +250,7 @@ impl<'de> Visitor<'de> for Json<'_> {
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
         let open = self.0.open();
         Members(self.0).visit_map(map)?;
-        self.0.close_map(open);
+        self.0.close_map(&open);
         Ok(())
     }
 }

@@ -96,7 +96,6 @@ fn every_example_is_accepted_where_it_stands() {
             "config_file" => continue,
             "tenants" => changes.push(("tenant_id", "")),
             "client_secret_file" | "client_secret_env" => changes.push(("client_secret", "")),
-            "webhook_client_ca_file" | "webhook_client_names" => {}
             _ => {}
         }
         if let Err(error) = with(&changes) {

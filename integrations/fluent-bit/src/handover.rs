@@ -82,9 +82,9 @@ impl Handover {
                 break;
             }
             if bytes.is_empty() {
-                bytes = piece.bytes
+                bytes = piece.bytes;
             } else {
-                bytes.append(&mut piece.bytes)
+                bytes.append(&mut piece.bytes);
             }
             self.given.push((now, piece.events));
         }

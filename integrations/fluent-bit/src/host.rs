@@ -123,7 +123,7 @@ pub(crate) mod fake {
 
     impl FakeHost {
         /// A host that logs everything down to level info.
-        pub(crate) fn new(properties: &[(&str, &str)]) -> (Host, Printed) {
+        pub(crate) fn with(properties: &[(&str, &str)]) -> (Host, Printed) {
             let properties =
                 properties.iter().map(|(name, text)| ((*name).to_owned(), CString::new(*text).unwrap())).collect();
             let fake = Arc::new(Self { properties, lines: Mutex::default() });
@@ -174,7 +174,7 @@ pub(crate) mod fake {
 
     #[test]
     fn properties_and_lines_pass() {
-        let (host, printed) = FakeHost::new(&[("mode", "poll")]);
+        let (host, printed) = FakeHost::with(&[("mode", "poll")]);
         assert_eq!(host.property("Mode").as_deref(), Some("poll"));
         assert_eq!(host.property("schema"), None);
         assert_eq!(host.property("zero\0byte"), None);

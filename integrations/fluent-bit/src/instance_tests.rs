@@ -79,7 +79,7 @@ fn start(then: Then) -> Result<World, (String, Printed)> {
     let (sender, statuses) = mpsc::unbounded_channel();
     let builds = Arc::new(AtomicUsize::new(0));
     let source = TestSource { then, builds: Arc::clone(&builds), statuses: sender };
-    let (host, printed) = FakeHost::new(&[]);
+    let (host, printed) = FakeHost::with(&[]);
     let settings = Settings {
         name: "test".to_owned(),
         data_dir: PathBuf::from("/nowhere"),

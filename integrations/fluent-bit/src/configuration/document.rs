@@ -53,16 +53,7 @@ fn value(property: &Property, text: &str) -> Result<Value, Refused> {
     Ok(match property.kind {
         Kind::Text => Value::from(text),
         Kind::Number => number(text),
-        Kind::Switch => match switch(text) {
-            Some(on) => Value::from(on),
-            None => {
-                let name = property.name;
-                return Err(Refused::from(format!(
-                    "{name}: is not on or off. For instance: {name} {}",
-                    property.example
-                )));
-            }
-        },
+        Kind::Switch => Value::from(switch(text).ok_or_else(|| not_a_switch(property))?),
         Kind::List => words(text).collect(),
         Kind::Tenants => words(text)
             .map(|tenant| match tenant.split_once('=') {
@@ -71,6 +62,11 @@ fn value(property: &Property, text: &str) -> Result<Value, Refused> {
             })
             .collect(),
     })
+}
+
+fn not_a_switch(property: &Property) -> Refused {
+    let Property { name, example, .. } = property;
+    Refused::from(format!("{name}: is not on or off. For instance: {name} {example}"))
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {

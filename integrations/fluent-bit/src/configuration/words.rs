@@ -34,15 +34,20 @@ impl Words {
             _ => String::new(),
         };
         let stop = if problem.ends_with(['.', '?']) { "" } else { "." };
-        let help: String = sentences(&self.text(&error.help)).map(|sentence| format!(" {sentence}")).collect();
+        let help: Vec<_> = sentences(&self.text(&error.help)).collect();
+        let help = help.join(" ");
+        let gap = if help.is_empty() { "" } else { " " };
         let Property { name, example, .. } = property;
-        format!("{name}{place}: {problem}{stop}{help} For instance: {name} {example}")
+        format!("{name}{place}: {problem}{stop}{gap}{help} For instance: {name} {example}")
     }
 
     /// A text with keys in it.
     pub(crate) fn text(&self, text: &str) -> String {
         let Some(base) = &self.base else { return text.to_owned() };
-        let mut text = text.replace(base.as_str(), "").replace("enabled = false", "webhook_tls off");
+        let mut text = text
+            .replace(base.as_str(), "")
+            .replace("enabled = false", "webhook_tls off")
+            .replace("write { file = \"…\" }", "use the property that ends with _file");
         let mut keys: Vec<_> = ALL
             .iter()
             .filter_map(|property| match property.key {
