@@ -79,3 +79,28 @@ fn parse_named(
     let config = structure::check(&document).and_then(|()| decode::topology(document));
     config.and_then(|config| config.validate().map(|()| config)).map_err(|errors| redactor.clean(errors))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_that_takes_the_events_itself_needs_no_sinks() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("m365.toml");
+        let source = r#"
+            [sources.m365]
+            type = "office365"
+            auth = { client_id = "11111111-2222-4333-8444-555555555555", client_secret = "hunter2" }
+            tenants = [{ id = "6a98b5da-7b3c-4486-bb0b-66a048c6da62" }]
+        "#;
+        fs::write(&path, source).unwrap();
+        assert!(load(&path).unwrap_err().to_string().starts_with("sinks: is missing"));
+        assert_eq!(load_sources(&path).unwrap().sources.len(), 1);
+        // What is written is checked all the same.
+        fs::write(&path, format!("{source}\n[sinks.out]\ntype = \"console\"\ninputs = [\"other\"]")).unwrap();
+        assert!(load_sources(&path).unwrap_err().to_string().contains("there is no source \"other\""));
+        fs::write(&path, "").unwrap();
+        assert!(load_sources(&path).unwrap_err().to_string().contains("sources: is missing"));
+    }
+}

@@ -11,6 +11,9 @@ use tokio::sync::{Semaphore, mpsc};
 
 use crate::handover::Piece;
 
+/// So many pieces make what a callback gives: the more, the less of it stays empty.
+const PIECES: usize = 8;
+
 /// The source's end of the queue of pieces: bounded in bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue {
@@ -21,12 +24,12 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    /// A queue that holds what two callbacks give, with pieces for no more than one of them.
+    /// A queue that holds what two callbacks give.
     pub(crate) fn new(per_callback: usize) -> (Self, mpsc::UnboundedReceiver<Piece>) {
         let most = u32::try_from(per_callback.saturating_mul(2)).unwrap_or(u32::MAX);
         let (pieces, receiver) = mpsc::unbounded_channel();
         let room = Arc::new(Semaphore::new(most as usize));
-        (Self { pieces, room, most, piece: per_callback }, receiver)
+        (Self { pieces, room, most, piece: per_callback.div_ceil(PIECES) }, receiver)
     }
 
     /// Nothing enters any more; what would is errored.
