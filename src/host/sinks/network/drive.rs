@@ -86,12 +86,11 @@ impl<P: Peer> Run for NetworkSink<P> {
                     return Err(SinkError::Crashed { key: format!("sinks.{}", courier.labels.id) });
                 },
                 // What is ready has to leave before more is taken.
-                delivery = inbox.recv(), if is_open && ready.is_empty() => match delivery {
-                    Some(delivery) => ready.extend(batcher.add(delivery)),
-                    None => {
-                        is_open = false;
-                        ready.extend(batcher.flush());
-                    }
+                delivery = inbox.recv(), if is_open && ready.is_empty() => if let Some(delivery) = delivery {
+                    ready.extend(batcher.add(delivery));
+                } else {
+                    is_open = false;
+                    ready.extend(batcher.flush());
                 },
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {
                     ready.extend(batcher.flush());
