@@ -88,7 +88,7 @@ impl FluentPeer {
         Ok(Self {
             labels: SinkLabels { id: name.to_owned(), component_type: "fluent" },
             servers: config.servers.iter().map(|url| Server::new(url, backoff)).collect(),
-            connector: Connector::new(name, &config.tls, &[])?,
+            connector: Connector::new(name, &config.tls, &[])?.without_resumption(),
             credentials,
             tag: config.tag.clone(),
             compression: config.compression,

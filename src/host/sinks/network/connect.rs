@@ -17,6 +17,7 @@ use hyper_util::{
     client::legacy::connect::{Connected, Connection as HyperConnection},
     rt::TokioIo,
 };
+use rustls::{ClientConfig, client::Resumption};
 use rustls_pki_types::ServerName;
 use snafu::ResultExt;
 use tokio::{
@@ -59,6 +60,16 @@ impl Connector {
         // Validation has seen that it is one.
         let server_name = config.server_name.clone().and_then(|name| ServerName::try_from(name).ok());
         Ok(Self { tls: TlsConnector::from(Arc::new(client)), server_name })
+    }
+
+    /// Greets a server anew on each connection, rather than resume what was agreed on before.
+    ///
+    /// Fluentd refuses to resume: its OpenSSL says "session id context uninitialized", so that only the first connection
+    /// of a client would ever come about.
+    pub(in crate::host::sinks) fn without_resumption(self) -> Self {
+        let mut client = ClientConfig::clone(self.tls.config());
+        client.resumption = Resumption::disabled();
+        Self { tls: TlsConnector::from(Arc::new(client)), ..self }
     }
 
     /// Connects to `host` and `port`, and speaks TLS first if `is_tls`.

@@ -13,6 +13,7 @@ use std::{
 
 use ring::digest::{SHA512, digest};
 use rmpv::{Value, decode::read_value, encode::write_value};
+use rustls::HandshakeKind;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
@@ -181,6 +182,8 @@ impl TestServer {
                     match &server.tls {
                         None => server.converse(stream).await,
                         Some(tls) => match tls.accept(stream).await {
+                            // As Fluentd, which refuses to resume a session.
+                            Ok(stream) if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) => None,
                             Ok(stream) => server.converse(stream).await,
                             Err(_) => None,
                         },
@@ -311,20 +314,21 @@ impl Security {
         };
         if let Some(reason) = refusal {
             if !self.closes {
-                let pong = ["PONG".into(), false.into(), reason.into(), "".into(), "".into()];
-                line.say(&Value::Array(pong.into())).await?;
+                let refused = ["PONG".into(), false.into(), reason.into(), "".into(), "".into()];
+                line.say(&Value::Array(refused.into())).await?;
             }
             return None;
         }
         // What an impostor can say: the client's own proof.
         let proof = if self.is_impostor { key_digest.to_owned() } else { digest_of(self.hostname) };
-        let pong = ["PONG".into(), true.into(), "".into(), self.hostname.into(), proof.into()];
-        line.say(&Value::Array(pong.into())).await
+        let accepted = ["PONG".into(), true.into(), "".into(), self.hostname.into(), proof.into()];
+        line.say(&Value::Array(accepted.into())).await
     }
 }
 
 fn hex(bytes: &[u8]) -> String {
-    digest(&SHA512, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap());
+    digest(&SHA512, bytes).as_ref().iter().flat_map(digits).collect()
 }
 
 pub(super) fn encoded(value: &Value) -> Vec<u8> {
