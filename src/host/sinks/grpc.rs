@@ -173,8 +173,8 @@ impl From<Failure> for Fault {
     }
 }
 
-/// Whether a peer complains about the size of a message. gRPC has no code for it: tonic says OUT_OF_RANGE, Go
-/// RESOURCE_EXHAUSTED.
+/// Whether a peer complains about the size of a message. gRPC has no code for it: tonic says `OUT_OF_RANGE`, Go
+/// `RESOURCE_EXHAUSTED`.
 pub(super) fn is_about_size(status: &Status) -> bool {
     let message = status.message().to_ascii_lowercase();
     ["too large", "too big", "larger than", "exceeds the maximum", "exceeds maximum"]

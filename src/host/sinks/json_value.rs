@@ -56,7 +56,7 @@ impl Dialect {
             let visitor = Members {
                 visit: |name: &str, raw: &'a RawValue| {
                     if !skip(name) {
-                        self.entry(out, name, |out| {
+                        entry(out, name, |out| {
                             let start = out.len();
                             let value = Item { dialect: self, out, depth: OBJECT_DEPTH };
                             if value.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).is_err() {
@@ -73,16 +73,6 @@ impl Dialect {
         if self.unique_names {
             drop_repeated(out, start);
         }
-    }
-
-    /// Appends an entry of an object.
-    pub(super) fn entry(&self, out: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
-        let entry = open(out, ITEMS);
-        bytes(out, 1, name.as_bytes());
-        let message = open(out, 2);
-        value(out);
-        close(out, message);
-        close(out, entry);
     }
 
     /// Appends the content of the message that holds `time`.
@@ -115,7 +105,7 @@ impl Dialect {
             Value::Object(object) => {
                 let message = open(out, self.object);
                 for (name, value) in object {
-                    self.entry(out, name, |out| self.tree(out, value));
+                    entry(out, name, |out| self.tree(out, value));
                 }
                 close(out, message);
             }
@@ -140,6 +130,16 @@ impl Dialect {
             uint(out, field, 0);
         }
     }
+}
+
+/// Appends an entry of an object; `value` appends the content of the message that holds its value.
+pub(super) fn entry(out: &mut Vec<u8>, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
+    let entry = open(out, ITEMS);
+    bytes(out, 1, name.as_bytes());
+    let message = open(out, 2);
+    value(out);
+    close(out, message);
+    close(out, entry);
 }
 
 /// A value, appended as the content of the message that holds it.

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::config::{Compression, OpentelemetryProtocol, OpentelemetrySinkConfig};
 
-/// Service and method, from opentelemetry/proto/collector/logs/v1/logs_service.proto.
+/// Service and method, from `opentelemetry/proto/collector/logs/v1/logs_service.proto`.
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 /// Where a collector takes logs over HTTP, by the OTLP specification.
@@ -49,7 +49,7 @@ pub(super) struct OpentelemetryPeer {
 }
 
 enum Transport {
-    Grpc(GrpcClient),
+    Grpc(Box<GrpcClient>),
     Http { client: HttpClient, uri: Uri, headers: HeaderMap, compression: Compression },
 }
 
@@ -63,7 +63,8 @@ impl OpentelemetryPeer {
         }
         let transport = match protocol {
             OpentelemetryProtocol::Grpc => {
-                Transport::Grpc(GrpcClient::new(name, (endpoint, &key), tls, EXPORT, *compression, headers)?)
+                let client = GrpcClient::new(name, (endpoint, &key), tls, EXPORT, *compression, headers)?;
+                Transport::Grpc(Box::new(client))
             }
             OpentelemetryProtocol::Http => {
                 let mut endpoint = endpoint.clone();

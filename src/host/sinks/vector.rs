@@ -65,8 +65,8 @@ impl Peer for VectorPeer {
 
 /// What a status means that Vector has answered.
 ///
-/// `handle_batch_status` in Vector's src/sources/vector/mod.rs: INTERNAL when a sink could not deliver and may later,
-/// DATA_LOSS when a sink will not. A message that Vector cannot decode is INTERNAL, too, but will never be anything else.
+/// `handle_batch_status` in Vector's src/sources/vector/mod.rs: `INTERNAL` when a sink could not deliver and may later,
+/// `DATA_LOSS` when a sink will not. A message that Vector cannot decode is `INTERNAL`, too, but will never be anything else.
 fn refusal(client: &GrpcClient, status: &Status) -> Failure {
     let reason = client.describe(status);
     match status.code() {

@@ -42,7 +42,7 @@ struct Any {
     value: Vec<u8>,
 }
 
-/// `RetryInfo` of google/rpc/error_details.proto.
+/// `RetryInfo` of `google/rpc/error_details.proto`.
 #[derive(Clone, PartialEq, Message)]
 struct RetryInfo {
     #[prost(message, optional, tag = "1")]
@@ -82,12 +82,12 @@ pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
     let may_pass = |reason| Failure::MayPass { reason, after: retry_delay(status) };
     match (status.code(), status.message()) {
         (Code::OutOfRange | Code::ResourceExhausted, _) if is_about_size(status) => Failure::TooLarge { reason },
-        // Vector's src/sources/opentelemetry/grpc.rs has them the other way round.
-        (Code::Internal, "Delivery error") => may_pass(reason),
+        // Vector's src/sources/opentelemetry/grpc.rs has INTERNAL and DATA_LOSS the other way round.
         (Code::DataLoss, "Delivery failed") => Failure::Refused { reason },
         // The specification would have a client give up after RESOURCE_EXHAUSTED without `RetryInfo`. Quotas end, and
         // not every server tells when.
-        (
+        (Code::Internal, "Delivery error")
+        | (
             Code::Cancelled
             | Code::DeadlineExceeded
             | Code::Aborted

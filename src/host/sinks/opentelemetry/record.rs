@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::{
     component::LogEvent,
     host::sinks::{
-        json_value::Dialect,
+        json_value::{Dialect, entry},
         protobuf::{bytes, close, fixed64, open, uint},
     },
 };
@@ -48,7 +48,7 @@ pub(super) fn write(out: &mut Vec<u8>, event: &LogEvent, observed: DateTime<Utc>
     let shared = event.shared();
     ANY_VALUE.entries(out, event.record().as_str(), |name| shared.is_some_and(|fields| fields.contains_key(name)));
     for (name, value) in shared.into_iter().flatten() {
-        ANY_VALUE.entry(out, name, |out| ANY_VALUE.tree(out, value));
+        entry(out, name, |out| ANY_VALUE.tree(out, value));
     }
     close(out, object);
     close(out, body);

@@ -3,7 +3,7 @@
 use crate::{
     component::LogEvent,
     host::sinks::{
-        json_value::Dialect,
+        json_value::{Dialect, entry},
         protobuf::{bytes, close, open},
     },
 };
@@ -44,10 +44,10 @@ pub(super) fn write(out: &mut Vec<u8>, event: &LogEvent) {
     };
     VALUE.entries(out, event.record().as_str(), is_replaced);
     if let Some((name, time)) = time.filter(|(name, _)| shared.is_none_or(|fields| !fields.contains_key(*name))) {
-        VALUE.entry(out, name, |out| VALUE.time(out, time));
+        entry(out, name, |out| VALUE.time(out, time));
     }
     for (name, value) in shared.into_iter().flatten() {
-        VALUE.entry(out, name, |out| VALUE.tree(out, value));
+        entry(out, name, |out| VALUE.tree(out, value));
     }
     let metadata = open(out, METADATA_FULL);
     if let Some(id) = event.metadata().source_id() {
