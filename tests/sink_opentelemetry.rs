@@ -190,7 +190,10 @@ async fn over_http_what_may_pass_comes_again() {
         Reply::Status(404, ""),
         Reply::Status(415, ""),
         // Vector's.
-        Reply::Status(500, "\x08\x02\x12\x21Error delivering contents to sink"),
+        Reply::Status(
+            500,
+            "\x08\x02\x12\x58Rejection(Status { code: 2, message: \"Error delivering contents to sink\", details: [] })",
+        ),
     ];
     let pipelines = troubles.map(|trouble| async move {
         let peer = HttpPeer::start([trouble.clone()]).await;

@@ -50,7 +50,14 @@ pub(super) struct OpentelemetryPeer {
 
 enum Transport {
     Grpc(Box<GrpcClient>),
-    Http { client: HttpClient, uri: Uri, headers: HeaderMap, compression: Compression },
+    Http(Box<Http>),
+}
+
+struct Http {
+    client: HttpClient,
+    uri: Uri,
+    headers: HeaderMap,
+    compression: Compression,
 }
 
 impl OpentelemetryPeer {
@@ -71,12 +78,12 @@ impl OpentelemetryPeer {
                 if endpoint.path() == "/" {
                     endpoint.set_path(LOGS_PATH);
                 }
-                Transport::Http {
+                Transport::Http(Box::new(Http {
                     client: HttpClient::new(name, tls, headers)?,
                     uri: uri(&endpoint, &key)?,
                     headers: body_headers("application/x-protobuf", *compression),
                     compression: *compression,
-                }
+                }))
             }
         };
         Ok(Self { transport, resource: resource(&config.resource), scope: scope() })
@@ -124,7 +131,7 @@ impl Peer for OpentelemetryPeer {
         protobuf::close(&mut out, resource_logs);
         match &self.transport {
             Transport::Grpc(_) => Ok(out.into()),
-            Transport::Http { compression, .. } => compress(out, *compression).map(Bytes::from),
+            Transport::Http(http) => compress(out, http.compression).map(Bytes::from),
         }
     }
 
@@ -135,7 +142,8 @@ impl Peer for OpentelemetryPeer {
                 Err(Fault::Failure(failure)) => Err(failure),
                 Err(Fault::Status(status)) => Err(answer::grpc_refusal(&status, client.describe(&status))),
             },
-            Transport::Http { client, uri, headers, .. } => {
+            Transport::Http(http) => {
+                let Http { client, uri, headers, .. } = &**http;
                 match client.try_post(uri, headers, request.clone()).await {
                     Ok(message) => answer::accepted(&origin(uri), &message, request.len() as u64),
                     Err(refusal) => Err(answer::http_refusal(&origin(uri), refusal)),

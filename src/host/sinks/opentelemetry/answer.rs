@@ -146,9 +146,10 @@ pub(super) fn http_refusal(origin: &str, refusal: Refusal) -> Failure {
             | StatusCode::UNSUPPORTED_MEDIA_TYPE,
             failure,
         ) => failure,
-        // Vector's src/sources/opentelemetry/http.rs says so when it could not deliver, but may later.
+        // Vector's src/sources/opentelemetry/http.rs says so, in the midst of other words, when it could not deliver but
+        // may later, and when it is about to stop.
         (StatusCode::INTERNAL_SERVER_ERROR, failure)
-            if said == "Error delivering contents to sink" || said.contains("ServerShutdown") =>
+            if said.contains("Error delivering contents to sink") || said.contains("ServerShutdown") =>
         {
             failure
         }
