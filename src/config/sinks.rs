@@ -102,8 +102,8 @@ impl SinkConfig {
                 let servers: Vec<_> = sink.servers.iter().map(Url::as_str).collect();
                 format!("fluent {}, tag {}", servers.join(" or "), sink.tag)
             }
-            Self::Http(sink) => format!("http {}", sink.uri),
-            Self::Opentelemetry(sink) => format!("opentelemetry {}", sink.endpoint),
+            Self::Http(sink) => format!("http {}", without_query(&sink.uri)),
+            Self::Opentelemetry(sink) => format!("opentelemetry {}", without_query(&sink.endpoint)),
             Self::SplunkHec(sink) => {
                 format!("splunk_hec {}, with the token from {}", sink.endpoint, sink.token.place())
             }
@@ -152,4 +152,11 @@ impl SinkConfig {
         }
         problems.finish()
     }
+}
+
+/// A query may hold a key.
+fn without_query(url: &Url) -> String {
+    let mut shown = url.clone();
+    shown.set_query(None);
+    shown.into()
 }

@@ -133,11 +133,15 @@ impl TopologyConfig {
             self.check_inputs(problems, &path, sink.inputs());
             problems.extend(sink.check(&path));
             let (key, file) = match (sink, sink.network()) {
-                (SinkConfig::File(file), _) => ("path", Some(&file.path)),
-                (_, Some(network)) => ("dead_letter.path", network.dead_letter.path.as_ref()),
+                (SinkConfig::File(file), _) => ("path", file.path.clone()),
+                (_, Some(network)) => ("dead_letter.path", network.dead_letter.effective_path(name, &self.data_dir)),
                 _ => continue,
             };
-            let Some(file) = file.filter(|file| !file.as_os_str().is_empty()) else { continue };
+            if file.as_os_str().is_empty() {
+                continue;
+            }
+            // The same file by two relative paths is one.
+            let file = std::path::absolute(&file).unwrap_or(file);
             if let Some(other) = files.insert(file, name) {
                 let help = "Write another path, or one sink with the inputs of both.";
                 problems.add(&key_path::join(&path, key), format!("the sink {other} writes the same file"), help);

@@ -112,6 +112,16 @@ pub(super) fn kept_connection_closed(server: &str) {
     debug!(message = "The server has closed a connection that was not in use; connecting again.", server);
 }
 
+/// Splunk does not say what its indexers have.
+pub(super) fn indexers_silent(sink: &SinkLabels, reason: &str) {
+    sink.count_error("indexers_silent", "request_failed");
+    warn!(
+        message = "Cannot ask which events the indexers have; asking again. Until then nothing more counts as delivered.",
+        component_id = sink.id, error = %reason,
+        error_code = "indexers_silent", error_type = "request_failed", stage = "sending"
+    );
+}
+
 /// A peer has taken a batch and has something to say about it.
 pub(super) fn peer_warned(sink: &SinkLabels, warning: &str) {
     warn!(message = "The peer has taken a batch with a warning.", component_id = sink.id, warning);

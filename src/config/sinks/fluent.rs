@@ -6,7 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig, network::check_address};
+use super::{
+    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    network::{check_address, check_tls_is_spoken},
+};
 use crate::config::{SecretRef, error::Problems};
 
 /// Two of them fit into the 1,023 bytes in which Fluent Bit takes what a client says about itself.
@@ -80,6 +83,15 @@ impl FluentSinkConfig {
         }
         for (index, server) in self.servers.iter().enumerate() {
             check_address(problems, &format!("servers[{index}]"), server, ["tcp", "tls"], false, 24_224);
+        }
+        check_tls_is_spoken(problems, &self.tls, &self.servers, "tls");
+        let with_tls = self.servers.iter().filter(|server| server.scheme() == "tls").count();
+        if with_tls > 0 && with_tls < self.servers.len() {
+            problems.add(
+                "servers",
+                "has servers with TLS and servers without: when one fails, events would go in the clear",
+                "Write tls:// everywhere, or tcp:// everywhere.",
+            );
         }
         if self.tag.is_empty() || self.tag.chars().any(|c| c.is_whitespace() || c.is_control()) {
             problems.add("tag", "is not a tag", "Write letters, digits and dots, such as tag = \"office365\".");

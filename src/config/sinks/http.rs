@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
-    network::{check_address, check_headers, check_secret_in_clear},
+    network::{check_address, check_headers, check_secret_in_clear, check_tls_is_spoken},
 };
 use crate::config::{SecretRef, error::Problems};
 
@@ -78,7 +78,8 @@ pub struct HttpAuthConfig {
 impl HttpSinkConfig {
     pub(super) fn check(&self, problems: &mut Problems) {
         check_address(problems, "uri", &self.uri, ["http", "https"], true, 443);
-        check_headers(problems, &self.headers, &["content-type", "content-encoding", "content-length", "host"]);
+        check_tls_is_spoken(problems, &self.tls, std::slice::from_ref(&self.uri), "https");
+        check_headers(problems, &self.headers);
         if !self.headers.is_empty() {
             check_secret_in_clear(problems, "headers", &self.uri, "https");
         }

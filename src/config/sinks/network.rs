@@ -1,6 +1,10 @@
 //! What the sinks that send over the network have in common. The keys are named as Vector's sinks name theirs.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -158,6 +162,13 @@ impl SinkTlsConfig {
     }
 }
 
+impl DeadLetterConfig {
+    /// The file of the sink `name`.
+    pub fn effective_path(&self, name: &str, data_dir: &Path) -> PathBuf {
+        self.path.clone().unwrap_or_else(|| data_dir.join("dead-letters").join(format!("{name}.ndjson")))
+    }
+}
+
 /// Where events go that the peer refuses for good.
 #[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -219,15 +230,49 @@ pub(super) fn check_secret_in_clear(problems: &mut Problems, key: &str, url: &Ur
     }
 }
 
-/// Checks the names and values of HTTP headers, of which `own` are the sink's.
-pub(super) fn check_headers(problems: &mut Problems, headers: &BTreeMap<String, SecretRef>, own: &[&str]) {
+/// Complains about certificates that nobody would look at.
+pub(super) fn check_tls_is_spoken(problems: &mut Problems, tls: &SinkTlsConfig, addresses: &[Url], secure: &str) {
+    let is_spoken = addresses.iter().any(|address| address.scheme() == secure);
+    if *tls != SinkTlsConfig::default() && !is_spoken && !addresses.is_empty() {
+        problems.add(
+            "tls",
+            "is not used: the address speaks no TLS",
+            format!("Write an address that begins with {secure}://, or leave the table out."),
+        );
+    }
+}
+
+/// Those that say where a message ends, or how the connection goes on.
+const TRANSPORT_HEADERS: [&str; 11] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Checks the names and values of HTTP headers.
+pub(super) fn check_headers(problems: &mut Problems, headers: &BTreeMap<String, SecretRef>) {
+    let mut names = BTreeSet::new();
     for (name, value) in headers {
         let key = format!("headers.{name}");
         value.check(problems, &key, "HEADER_VALUE");
         if http::HeaderName::from_bytes(name.as_bytes()).is_err() {
             problems.add(&key, "is not the name of an HTTP header", "Write letters, digits and hyphens.");
-        } else if own.iter().any(|own| own.eq_ignore_ascii_case(name)) {
+            continue;
+        }
+        let name = name.to_ascii_lowercase();
+        if TRANSPORT_HEADERS.contains(&name.as_str()) || name.starts_with("grpc-") {
             problems.add(&key, "is set by the sink itself", "Leave it out.");
+        }
+        if !names.insert(name) {
+            problems.add(&key, "is there twice: capitals do not matter", "Leave one of them out.");
         }
     }
 }

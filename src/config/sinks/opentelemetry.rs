@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
-    network::{check_address, check_headers, check_secret_in_clear},
+    network::{check_address, check_headers, check_secret_in_clear, check_tls_is_spoken},
 };
 use crate::config::{SecretRef, error::Problems};
 
@@ -67,7 +67,8 @@ impl OpentelemetrySinkConfig {
             OpentelemetryProtocol::Http => (true, 4_318),
         };
         check_address(problems, "endpoint", &self.endpoint, ["http", "https"], paths, port);
-        check_headers(problems, &self.headers, &["content-type", "content-encoding", "content-length", "host"]);
+        check_tls_is_spoken(problems, &self.tls, std::slice::from_ref(&self.endpoint), "https");
+        check_headers(problems, &self.headers);
         if !self.headers.is_empty() {
             check_secret_in_clear(problems, "headers", &self.endpoint, "https");
         }

@@ -8,7 +8,7 @@ use url::Url;
 
 use super::{
     Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
-    network::{check_address, check_secret_in_clear},
+    network::{check_address, check_secret_in_clear, check_tls_is_spoken},
 };
 use crate::config::{SecretRef, error::Problems, limits::Bounds};
 
@@ -107,6 +107,7 @@ fn default_source() -> String {
 impl SplunkHecSinkConfig {
     pub(super) fn check(&self, problems: &mut Problems) {
         check_address(problems, "endpoint", &self.endpoint, ["http", "https"], false, 8_088);
+        check_tls_is_spoken(problems, &self.tls, std::slice::from_ref(&self.endpoint), "https");
         check_secret_in_clear(problems, "token", &self.endpoint, "https");
         self.token.check(problems, "token", "SPLUNK_HEC_TOKEN");
         if self.compression == Compression::Zstd {

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig, network::check_address};
+use super::{
+    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    network::{check_address, check_tls_is_spoken},
+};
 use crate::config::error::Problems;
 
 /// Events go to the `vector` source of a Vector, over gRPC.
@@ -37,5 +40,6 @@ pub struct VectorSinkConfig {
 impl VectorSinkConfig {
     pub(super) fn check(&self, problems: &mut Problems) {
         check_address(problems, "address", &self.address, ["http", "https"], false, 6_000);
+        check_tls_is_spoken(problems, &self.tls, std::slice::from_ref(&self.address), "https");
     }
 }

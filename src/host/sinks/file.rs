@@ -70,13 +70,19 @@ impl Sink for FileSink {
 ///
 /// When the file is a directory or a pipe, or its directory is missing.
 pub fn check_sink(name: &str, config: &SinkConfig) -> Result<(), SinkError> {
-    let SinkConfig::File(file) = config else { return Ok(()) };
-    let found = match fs::metadata(&file.path) {
+    // The directory of dead letters is made when it is needed.
+    let (key, path) = match (config, config.network().and_then(|network| network.dead_letter.path.as_ref())) {
+        (SinkConfig::File(file), _) => (key(name), &file.path),
+        (_, Some(path)) => (format!("sinks.{name}.dead_letter.path"), path),
+        _ => return Ok(()),
+    };
+    let found = match fs::metadata(path) {
         Ok(metadata) => check_kind(&metadata),
-        Err(error) if error.kind() == ErrorKind::NotFound => fs::metadata(directory(&file.path)).map(drop),
+        Err(error) if error.kind() == ErrorKind::NotFound && config.network().is_some() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::NotFound => fs::metadata(directory(path)).map(drop),
         Err(error) => Err(error),
     };
-    found.with_context(|_| OpenSnafu { key: key(name), path: file.path.as_path() })
+    found.with_context(|_| OpenSnafu { key, path: path.as_path() })
 }
 
 #[cfg(test)]

@@ -113,6 +113,9 @@ impl FluentPeer {
         if error.is_closing() && message.is_too_large() {
             return Err(Failure::TooLarge { reason: format!("{reason}, {SUSPICIOUS_CLOSINGS} times on this message") });
         }
+        if error.is_closing() && message.is_suspicious() {
+            return Err(Failure::Denied { reason: format!("{reason}, {SUSPICIOUS_CLOSINGS} times on this message") });
+        }
         if let Some(wait) = trial.failed()
             && self.servers.len() > 1
         {
@@ -190,6 +193,12 @@ impl Message {
     /// A server has closed the connection on it, without a word.
     fn closed_on(&self) {
         self.closings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether its size may be why, although it is a single event, and not so large that there is no doubt.
+    fn is_suspicious(&self) -> bool {
+        self.closings.load(Ordering::Relaxed) >= SUSPICIOUS_CLOSINGS
+            && self.bytes.len().max(self.entry_bytes) > SURELY_SMALL
     }
 
     /// Whether its size may be why servers close the connection: they have no other way to say it.

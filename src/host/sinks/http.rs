@@ -71,7 +71,7 @@ impl Peer for HttpPeer {
     }
 
     async fn send(&self, body: &Bytes) -> Result<Accepted, Failure> {
-        self.client.post(&self.uri, &self.headers, body.clone()).await?;
+        self.client.submit(&self.uri, &self.headers, body.clone()).await?;
         Ok(Accepted { byte_size: body.len() as u64, rejected: None })
     }
 }

@@ -118,26 +118,33 @@ impl HttpClient {
         Ok(Self { client, headers })
     }
 
-    /// Posts `body` and returns the answer of a success.
+    /// Posts `body`, for a protocol whose acknowledgement is the status: what else a success says does not matter.
     ///
     /// # Errors
     ///
     /// A [`Failure`] by the kind of the status, or without one.
-    pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Failure> {
-        self.try_post(uri, headers, body).await.map_err(Failure::from)
+    pub(super) async fn submit(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<(), Failure> {
+        self.exchange(uri, headers, body).await.map(drop).map_err(Failure::from)
     }
 
-    /// As [`HttpClient::post`], for a protocol that knows more of an answer than its status.
+    /// Posts `body` and returns the answer of a success, for a protocol that knows more of an answer than its status.
     ///
     /// # Errors
     ///
     /// What has been answered.
-    pub(super) async fn try_post(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
+    pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
+        self.exchange(uri, headers, body).await?.map_err(|error| {
+            Failure::may_pass(format!("{} has answered, but not to the end: {error}", origin(uri))).into()
+        })
+    }
+
+    /// The answer of a success, if it came whole.
+    async fn exchange(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Result<Bytes, BodyError>, Refusal> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri.clone();
         let secrets = self.headers.read().map_err(|error| Failure::may_pass(error.to_string()))?;
-        request.headers_mut().extend(secrets);
+        request.headers_mut().extend(secrets.clone());
         request.headers_mut().extend(headers.clone());
         let agent = HeaderValue::from_static(concat!("office365-source/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(USER_AGENT).or_insert(agent);
@@ -145,14 +152,11 @@ impl HttpClient {
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await.map(Collected::to_bytes);
         if status.is_success() {
-            // The peer has taken the body; whoever needs its answer asks again for one that is cut off.
-            return answer.map_err(|error| {
-                let reason = format!("{} has answered {status}, but not to its end: {error}", origin(uri));
-                Failure::may_pass(reason).into()
-            });
+            return Ok(answer);
         }
         let answer = answer.unwrap_or_default();
-        Err(Refusal { failure: refusal(uri, status, &headers, &answer), status: Some(status), answer })
+        let failure = refusal(uri, status, &headers, &without(&secrets, &answer));
+        Err(Refusal { failure, status: Some(status), answer })
     }
 }
 
@@ -177,9 +181,7 @@ impl Refusal {
 
     /// The failure when the sink's settings are wrong: it passes when somebody does what `advice` says.
     pub(super) fn settings(self, advice: &str) -> Failure {
-        let (Failure::MayPass { reason, .. } | Failure::TooLarge { reason } | Failure::Refused { reason }) =
-            self.failure;
-        Failure::may_pass(format!("{reason} ({advice})"))
+        Failure::may_pass(format!("{} ({advice})", self.failure.into_reason()))
     }
 }
 
@@ -193,6 +195,18 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         refusal.failure
     }
+}
+
+/// Why an answer has no end.
+type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The answer without the secrets of the request, should the peer repeat them.
+fn without(secrets: &HeaderMap, answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer).into_owned();
+    let values = secrets.values().filter_map(|value| value.to_str().ok());
+    // The last word of `Bearer …`; shorter ones are no secrets, and would blot out half of the answer.
+    let words = values.filter_map(|value| value.split(' ').next_back()).filter(|word| word.len() >= 4);
+    words.fold(text, |text, word| text.replace(word, "[redacted]"))
 }
 
 fn unreachable(uri: &Uri, error: &Error) -> Failure {
@@ -216,24 +230,33 @@ pub(super) fn quote(text: &str) -> String {
 
 /// What a status that is no success means.
 ///
-/// Only what is said of the body itself refuses the events. What is said of the sink's settings (a token, a path) may pass:
-/// somebody can put it right, and thousands of events in a file of dead letters would not help.
-fn refusal(uri: &Uri, status: StatusCode, headers: &HeaderMap, answer: &[u8]) -> Failure {
-    let quoted = quote(&String::from_utf8_lossy(answer));
+/// A client error refuses the events, unless it is about the sink's settings (a token, a path): somebody can put those right,
+/// and thousands of events in a file of dead letters would not help. 403 can be either: a firewall for web applications
+/// answers so to a body that it finds suspicious.
+fn refusal(uri: &Uri, status: StatusCode, headers: &HeaderMap, answer: &str) -> Failure {
+    let quoted = quote(answer);
     let colon = if quoted.is_empty() { "" } else { ": " };
     let reason = format!("{} has answered {status}{colon}{quoted}", origin(uri));
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge { reason },
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => Failure::Refused { reason },
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
             Failure::may_pass(format!("{reason} (see to the token or password in the sink's configuration)"))
         }
+        StatusCode::FORBIDDEN => Failure::Denied {
+            reason: format!("{reason} (see to the token or password in the sink's configuration, and to its rights)"),
+        },
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
             Failure::may_pass(format!("{reason} (see to the address in the sink's configuration)"))
         }
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             Failure::may_pass(format!("{reason} (write another compression or framing in the sink's configuration)"))
         }
+        StatusCode::REQUEST_TIMEOUT
+        | StatusCode::MISDIRECTED_REQUEST
+        | StatusCode::TOO_EARLY
+        | StatusCode::UPGRADE_REQUIRED
+        | StatusCode::TOO_MANY_REQUESTS => Failure::MayPass { reason, after: retry_after(headers, Utc::now()) },
+        status if status.is_client_error() => Failure::Refused { reason },
         _ => Failure::MayPass { reason, after: retry_after(headers, Utc::now()) },
     }
 }

@@ -3,8 +3,8 @@
 //! ```text
 //! inbox ──► batcher ──► encode ──► send ──► acknowledged ──► delivered        `request.concurrency` batches at once
 //!                         ▲         │ may pass: wait, send again, for as long as it takes
-//!                         └─────────┤ too large: two halves
-//!                                   └ refused: dead letter, on disk ──► delivered
+//!                         └─────────┤ too large, or refused: two halves
+//!                                   └ a single event, refused: dead letter, on disk ──► delivered
 //! ```
 //!
 //! A protocol is a [`Peer`]: how a batch becomes a request, and how a request is sent and acknowledged. Everything else
@@ -17,6 +17,7 @@ mod connect;
 mod dead_letter;
 mod deliver;
 mod drive;
+mod record;
 #[cfg(test)]
 mod tests;
 
@@ -89,12 +90,23 @@ pub(super) enum Failure {
         /// How long the peer wants to be left alone.
         after: Option<Duration>,
     },
+    /// The peer refuses, and it is not clear whether these events or whatever is sent. Sent again, unless others are
+    /// accepted meanwhile.
+    Denied {
+        /// What the peer says, and what to do about it.
+        reason: String,
+    },
+    /// The peer has taken the batch, and some of it was refused further on: sending it again would repeat the rest.
+    Lost {
+        /// What the peer says.
+        reason: String,
+    },
     /// The peer does not take as much at once.
     TooLarge {
         /// What the peer says.
         reason: String,
     },
-    /// The peer does not take these events, however often they are sent.
+    /// The peer does not take all of these events, however often they are sent.
     Refused {
         /// What the peer says.
         reason: String,
@@ -102,6 +114,16 @@ pub(super) enum Failure {
 }
 
 impl Failure {
+    /// Why.
+    pub(super) fn into_reason(self) -> String {
+        let (Self::MayPass { reason, .. }
+        | Self::Denied { reason }
+        | Self::Lost { reason }
+        | Self::TooLarge { reason }
+        | Self::Refused { reason }) = self;
+        reason
+    }
+
     /// A failure that may pass, by itself or when somebody has seen to it.
     pub(super) fn may_pass(reason: impl Into<String>) -> Self {
         Self::MayPass { reason: reason.into(), after: None }

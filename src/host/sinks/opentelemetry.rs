@@ -144,7 +144,7 @@ impl Peer for OpentelemetryPeer {
             },
             Transport::Http(http) => {
                 let Http { client, uri, headers, .. } = &**http;
-                match client.try_post(uri, headers, request.clone()).await {
+                match client.post(uri, headers, request.clone()).await {
                     Ok(message) => answer::accepted(&origin(uri), &message, request.len() as u64),
                     Err(refusal) => Err(answer::http_refusal(&origin(uri), refusal)),
                 }

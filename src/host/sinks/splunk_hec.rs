@@ -28,6 +28,7 @@ use super::{
 use crate::{
     component::LogEvent,
     config::{Compression, SplunkHecSinkConfig},
+    host::telemetry::SinkLabels,
 };
 
 /// Splunk.
@@ -54,6 +55,8 @@ struct Envelope {
 /// What the collector answers.
 #[derive(Debug, Deserialize)]
 struct Answer {
+    /// 0 is success.
+    code: u32,
     #[serde(rename = "ackId")]
     ack_id: Option<u64>,
 }
@@ -71,8 +74,9 @@ impl SplunkHecPeer {
         let timeout = config.request.timeout();
         let acknowledgements = &config.indexer_acknowledgements;
         let acknowledgements = if acknowledgements.enabled {
-            let queries = Queries { client: client.clone(), uri: below("/services/collector/ack")?, timeout };
-            Some(Acknowledgements::new(queries, acknowledgements))
+            let labels = SinkLabels { id: name.to_owned(), component_type: "splunk_hec" };
+            let queries = Queries { client: client.clone(), uri: below("/services/collector/ack")?, timeout, labels };
+            Some(Acknowledgements::new(queries, acknowledgements, config.request.concurrency))
         } else {
             None
         };
@@ -97,12 +101,13 @@ impl SplunkHecPeer {
         }
         // Never closed.
         let _turn = self.requests.acquire().await;
-        let posted = timeout(self.timeout, self.client.try_post(&self.uri, &headers, body)).await;
+        let posted = timeout(self.timeout, self.client.post(&self.uri, &headers, body)).await;
         let answer = posted
             .unwrap_or_else(|_| Err(Failure::may_pass("Splunk has not answered in time").into()))
             .map_err(explain)?;
         // A proxy's idea of success is not Splunk's.
-        serde_json::from_slice(&answer).map_err(|_| {
+        let answer = serde_json::from_slice::<Answer>(&answer).ok().filter(|answer| answer.code == 0);
+        answer.ok_or_else(|| {
             Failure::may_pass(format!(
                 "{} has answered with a success that is not Splunk's; see to `endpoint`",
                 self.uri
@@ -141,7 +146,10 @@ impl Peer for SplunkHecPeer {
             return Ok(Accepted { byte_size, rejected: None });
         };
         let channel = acknowledgements.channel();
-        match self.post(body.clone(), Some(&channel)).await?.ack_id {
+        let mut guard = LeaveUnread { acknowledgements, channel: &channel, is_read: false };
+        let answer = self.post(body.clone(), Some(&channel)).await?;
+        guard.is_read = true;
+        match answer.ack_id {
             Some(id) => acknowledgements.wait(&channel, id).await.map(|()| Accepted { byte_size, rejected: None }),
             // Taken all the same: sending it again would double it.
             None => Ok(Accepted { byte_size, rejected: self.warn_once() }),
@@ -149,12 +157,27 @@ impl Peer for SplunkHecPeer {
     }
 
     fn concurrency(&self, request: usize) -> usize {
-        self.acknowledgements.as_ref().map_or(request, Acknowledgements::limit).max(request)
+        self.acknowledgements.as_ref().map_or(request, Acknowledgements::limit)
     }
 
     fn timeout(&self, request: Duration) -> Duration {
-        // A turn, an answer, and the indexers, which have a limit of their own.
-        request * 4 + self.acknowledgements.as_ref().map_or(Duration::ZERO, Acknowledgements::timeout)
+        // A turn comes when it comes; the request and the indexers each have a limit of their own.
+        if self.acknowledgements.is_some() { Duration::MAX } else { request.saturating_mul(4) }
+    }
+}
+
+/// Leaves the channel of a request whose answer was not read, however that came about.
+struct LeaveUnread<'a> {
+    acknowledgements: &'a Acknowledgements,
+    channel: &'a str,
+    is_read: bool,
+}
+
+impl Drop for LeaveUnread<'_> {
+    fn drop(&mut self) {
+        if !self.is_read {
+            self.acknowledgements.leave(self.channel);
+        }
     }
 }
 
@@ -168,7 +191,8 @@ impl Envelope {
         ];
         let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), Value::from(value?))));
         let object = Value::Object(members.collect::<Map<_, _>>()).to_string();
-        Self { members: object.trim_start_matches('{').replace('}', ",") }
+        let members = object.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or_default();
+        Self { members: format!("{members},") }
     }
 
     fn write(&self, event: &LogEvent, out: &mut Vec<u8>) {

@@ -71,7 +71,8 @@ fn refusal(client: &GrpcClient, status: &Status) -> Failure {
     let reason = client.describe(status);
     match status.code() {
         Code::OutOfRange | Code::ResourceExhausted if is_about_size(status) => Failure::TooLarge { reason },
-        Code::DataLoss | Code::InvalidArgument => Failure::Refused { reason },
+        Code::DataLoss => Failure::Lost { reason },
+        Code::InvalidArgument => Failure::Refused { reason },
         Code::Internal if status.message().starts_with("failed to decode Protobuf message") => {
             Failure::Refused { reason }
         }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     host::{
-        sinks::network::{Connection, Connector, Failure},
+        sinks::network::{Connection, Connector},
         telemetry,
     },
 };
@@ -107,11 +107,8 @@ impl Server {
                 Err(error) => return Err(error.into()),
             }
         }
-        let stream = connector.connect(&self.host, self.port, self.is_tls).await.map_err(|failure| match failure {
-            Failure::MayPass { reason, .. } | Failure::TooLarge { reason } | Failure::Refused { reason } => {
-                ServerError::Unreachable { reason }
-            }
-        })?;
+        let stream = connector.connect(&self.host, self.port, self.is_tls).await;
+        let stream = stream.map_err(|failure| ServerError::Unreachable { reason: failure.into_reason() })?;
         let mut session = Session::open(stream, credentials).await?;
         session.exchange(message, credentials).await.inspect_err(|error| {
             if matches!(error, SessionError::Closed { .. }) {

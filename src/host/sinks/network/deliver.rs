@@ -5,11 +5,18 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use tokio::time::{sleep, timeout};
 
-use super::{Accepted, Batch, DeadLetters, Failure, Peer, Rejected};
+use super::{Accepted, Batch, DeadLetters, Failure, Peer, Rejected, record::Record};
 use crate::{
     backoff::Backoff,
     host::telemetry::{self, SinkLabels},
 };
+
+/// So many refusals in a row are believed at once. After more of them, with nothing accepted in between, it is more likely
+/// that something is wrong with the sink's settings than with every event.
+const BELIEVED_REFUSALS: u32 = 20;
+
+/// So often the same request is sent when refusals are not believed at once, or when it is not clear what is refused.
+const ATTEMPTS_IN_DOUBT: u32 = 5;
 
 /// How a sink delivers.
 pub(super) struct Courier<P> {
@@ -18,41 +25,35 @@ pub(super) struct Courier<P> {
     pub(super) timeout: Duration,
     pub(super) backoff: Backoff,
     pub(super) dead_letters: DeadLetters,
+    pub(super) record: Record,
 }
 
 impl<P: Peer> Courier<P> {
     /// Delivers `batch`, however long that takes. Dropping the future leaves the batch undelivered.
     pub(super) fn deliver(self: Arc<Self>, batch: Batch) -> BoxFuture<'static, ()> {
-        // Boxed because a batch that is too large is delivered as two.
+        // Boxed because a batch may be delivered as two.
         Box::pin(async move {
-            let outcome = match self.peer.encode(&batch) {
-                Ok(request) => self.send(&request).await,
-                Err(reason) => Outcome::Refused(reason),
+            let outcome = if batch.len() > 1 && self.record.is_too_large(batch.json_size()) {
+                Outcome::NotAsOne(String::new())
+            } else {
+                match self.peer.encode(&batch) {
+                    Ok(request) => self.send(&request, batch.json_size()).await,
+                    Err(reason) => Outcome::NotAsOne(reason),
+                }
             };
             match outcome {
                 Outcome::Accepted(Accepted { byte_size, rejected }) => {
                     telemetry::bytes_sent(&self.labels, byte_size);
-                    match rejected {
-                        None => self.accepted(batch),
-                        Some(Rejected { count: 0, reason }) => {
-                            telemetry::peer_warned(&self.labels, &reason);
-                            self.accepted(batch);
-                        }
-                        Some(Rejected { count, reason }) => {
-                            let reason = format!(
-                                "{count} of these {} events were rejected, without a word on which: {reason}",
-                                batch.len()
-                            );
-                            self.bury(batch, count, &reason).await;
-                        }
-                    }
+                    self.accepted(batch, rejected).await;
                 }
-                Outcome::TooLarge(_) if batch.len() > 1 => {
+                // One event that the peer does not take must not take all the others with it.
+                Outcome::NotAsOne(_) if batch.len() > 1 => {
                     let (first, second) = batch.halves();
                     Arc::clone(&self).deliver(first).await;
                     self.deliver(second).await;
                 }
-                Outcome::Refused(reason) | Outcome::TooLarge(reason) => {
+                Outcome::NotAsOne(reason) => self.bury(batch, 1, &reason).await,
+                Outcome::Lost(reason) => {
                     let count = batch.len() as u64;
                     self.bury(batch, count, &reason).await;
                 }
@@ -60,30 +61,63 @@ impl<P: Peer> Courier<P> {
         })
     }
 
-    async fn send(&self, request: &P::Request) -> Outcome {
+    async fn send(&self, request: &P::Request, json_size: usize) -> Outcome {
         let limit = self.peer.timeout(self.timeout);
+        let accepted_before = self.record.accepted();
         let mut failures = 0;
         loop {
             let result = timeout(limit, self.peer.send(request)).await.unwrap_or_else(|_| {
                 Err(Failure::may_pass(format!("the peer has not acknowledged within {} seconds", limit.as_secs())))
             });
+            failures += 1;
             let (reason, after) = match result {
-                Ok(accepted) => return Outcome::Accepted(accepted),
-                Err(Failure::Refused { reason }) => return Outcome::Refused(reason),
-                Err(Failure::TooLarge { reason }) => return Outcome::TooLarge(reason),
+                Ok(accepted) => {
+                    self.record.has_accepted();
+                    return Outcome::Accepted(accepted);
+                }
+                Err(Failure::TooLarge { reason }) => {
+                    self.record.has_found_too_large(json_size);
+                    return Outcome::NotAsOne(reason);
+                }
+                Err(Failure::Lost { reason }) => return Outcome::Lost(reason),
+                Err(Failure::Refused { reason }) => {
+                    if self.record.has_refused() <= BELIEVED_REFUSALS || failures >= ATTEMPTS_IN_DOUBT {
+                        return Outcome::NotAsOne(reason);
+                    }
+                    (format!("{reason} (it refuses everything: see to the sink's configuration)"), Duration::ZERO)
+                }
+                Err(Failure::Denied { reason }) => {
+                    // Others have come through meanwhile: it is these events.
+                    if failures >= ATTEMPTS_IN_DOUBT && self.record.accepted() > accepted_before {
+                        return Outcome::NotAsOne(reason);
+                    }
+                    (reason, Duration::ZERO)
+                }
                 Err(Failure::MayPass { reason, after }) => (reason, after.unwrap_or_default()),
             };
-            failures += 1;
             let wait = self.backoff.wait(failures).max(after);
             telemetry::request_retried(&self.labels, &reason, failures, wait);
             sleep(wait).await;
         }
     }
 
-    fn accepted(&self, batch: Batch) {
-        let event_bytes = batch.events().map(|event| event.json_size() as u64).sum();
-        telemetry::events_sent(&self.labels, batch.len() as u64, event_bytes);
-        batch.delivered();
+    async fn accepted(&self, batch: Batch, rejected: Option<Rejected>) {
+        let events = batch.len() as u64;
+        match rejected {
+            Some(Rejected { count, reason }) if count > 0 => {
+                let reason =
+                    format!("{count} of these {events} events were rejected, without a word on which: {reason}");
+                self.bury(batch, count.min(events), &reason).await;
+            }
+            warning => {
+                if let Some(Rejected { reason, .. }) = warning {
+                    telemetry::peer_warned(&self.labels, &reason);
+                }
+                let event_bytes = batch.events().map(|event| event.json_size() as u64).sum();
+                telemetry::events_sent(&self.labels, events, event_bytes);
+                batch.delivered();
+            }
+        }
     }
 
     /// Puts the events, of which `count` were refused, where an administrator finds them. They are delivered then: sending
@@ -103,6 +137,8 @@ impl<P: Peer> Courier<P> {
 
 enum Outcome {
     Accepted(Accepted),
-    TooLarge(String),
-    Refused(String),
+    /// Taken, but not all of it kept.
+    Lost(String),
+    /// Not these events together, and not a single one of them if it is one.
+    NotAsOne(String),
 }

@@ -18,6 +18,7 @@ use super::{
     Batch, DeadLetters, Peer,
     batch::{BatchLimits, Batcher},
     deliver::Courier,
+    record::Record,
 };
 use crate::{
     backoff::Backoff,
@@ -43,7 +44,6 @@ impl<P: Peer> NetworkSink<P> {
     /// The sink `name` for `peer`. `data_dir` is where dead letters go without a path of their own.
     pub(in crate::host::sinks) fn new(peer: P, name: &str, config: NetworkConfig<'_>, data_dir: &Path) -> Self {
         let NetworkConfig { batch, request, dead_letter, .. } = config;
-        let default = || data_dir.join("dead-letters").join(format!("{name}.ndjson"));
         Self {
             limits: BatchLimits {
                 events: usize::try_from(batch.max_events).unwrap_or(usize::MAX),
@@ -56,7 +56,7 @@ impl<P: Peer> NetworkSink<P> {
                 first: Duration::from_secs(request.retry_initial_backoff_secs),
                 longest: Duration::from_secs(request.retry_max_duration_secs),
             },
-            dead_letters: dead_letter.path.clone().unwrap_or_else(default),
+            dead_letters: dead_letter.effective_path(name, data_dir),
             peer,
         }
     }
@@ -68,7 +68,7 @@ impl<P: Peer> Run for NetworkSink<P> {
     async fn run(self: Box<Self>, labels: SinkLabels, mut inbox: mpsc::Receiver<Delivery>) -> Result<(), SinkError> {
         let Self { peer, limits, concurrency, timeout, backoff, dead_letters } = *self;
         let dead_letters = DeadLetters::new(&labels.id, &dead_letters);
-        let courier = Arc::new(Courier { peer, labels, timeout, backoff, dead_letters });
+        let courier = Arc::new(Courier { peer, labels, timeout, backoff, dead_letters, record: Record::default() });
         let mut batcher = Batcher::new(limits);
         let mut ready: VecDeque<Batch> = VecDeque::new();
         // Dropped, and with it every batch, when the host gives up waiting.

@@ -42,6 +42,11 @@ enum Answer {
     MayPass(Option<Duration>),
     TooLargeAbove(usize),
     Refuse,
+    /// Whatever has the event of this number, for ever.
+    RefuseNumber(u64),
+    Deny,
+    /// Whatever has the event of this number, for ever.
+    DenyNumber(u64),
 }
 
 /// Does what is on the list, then accepts.
@@ -88,6 +93,17 @@ impl Peer for Scripted {
                 self.script.lock().unwrap().push_back(answer);
                 Ok(accepted)
             }
+            Answer::RefuseNumber(n) => {
+                self.script.lock().unwrap().push_back(answer);
+                let is_in = request.contains(&format!("{{\"n\":{n}}}"));
+                if is_in { Err(Failure::Refused { reason: reason() }) } else { Ok(accepted) }
+            }
+            Answer::DenyNumber(n) => {
+                self.script.lock().unwrap().push_back(answer);
+                let is_in = request.contains(&format!("{{\"n\":{n}}}"));
+                if is_in { Err(Failure::Denied { reason: reason() }) } else { Ok(accepted) }
+            }
+            Answer::Deny => Err(Failure::Denied { reason: reason() }),
             Answer::Refuse => Err(Failure::Refused { reason: reason() }),
         }
     }
@@ -229,13 +245,13 @@ async fn a_peer_that_never_acknowledges_gets_the_batch_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_refused_is_kept_with_the_reason_and_not_sent_again() {
-    let mut lab = Lab::simple([Answer::Refuse]);
+    let mut lab = Lab::simple(vec![Answer::Refuse; 3]);
     let status = lab.send(0..2).await;
     assert_eq!(status.await, BatchStatus::Delivered);
     let status = lab.send(2..3).await;
     assert_eq!(status.await, BatchStatus::Delivered);
     lab.finish().await;
-    assert_eq!(lab.sizes(), [2, 1]);
+    assert_eq!(lab.sizes(), [2, 1, 1, 1]);
     let dead = lab.dead();
     assert_eq!(dead.len(), 2);
     for (n, letter) in dead.iter().enumerate() {
@@ -249,6 +265,57 @@ async fn what_is_refused_is_kept_with_the_reason_and_not_sent_again() {
         let mode = fs::metadata(lab.dead_letters()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_event_that_is_refused_takes_no_other_with_it() {
+    let mut lab = Lab::new([Answer::RefuseNumber(3)], SinkBatchConfig::default(), one_at_a_time());
+    assert_eq!(lab.send(0..8).await.await, BatchStatus::Delivered);
+    lab.finish().await;
+    assert_eq!(lab.sizes(), [8, 4, 2, 2, 1, 1, 4]);
+    assert_eq!(lab.dead().iter().map(|letter| letter["event"]["n"].clone()).collect::<Vec<_>>(), [3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_refuses_everything_is_asked_more_than_once_after_a_while() {
+    let mut lab = Lab::new(
+        vec![Answer::Refuse; 10_000],
+        SinkBatchConfig { max_events: 1, ..Default::default() },
+        one_at_a_time(),
+    );
+    assert_eq!(lab.send(0..22).await.await, BatchStatus::Delivered);
+    lab.finish().await;
+    assert_eq!((lab.sizes().len(), lab.dead().len()), (20 + 2 * 5, 22));
+    let sent = lab.sent();
+    let waited = |n: usize| sent[n + 1].0 - sent[n].0;
+    assert!(waited(18) < Duration::from_millis(10) && waited(20) >= Duration::from_millis(500), "{sent:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denial_is_held_against_the_events_only_when_others_come_through() {
+    let mut lab = Lab::new([Answer::DenyNumber(1)], SinkBatchConfig { max_events: 1, ..Default::default() }, {
+        SinkRequestConfig { concurrency: 2, ..SinkRequestConfig::default() }
+    });
+    assert_eq!(lab.send(0..3).await.await, BatchStatus::Delivered);
+    lab.finish().await;
+    assert_eq!(lab.dead().iter().map(|letter| letter["event"]["n"].clone()).collect::<Vec<_>>(), [1]);
+    // A token that has expired: nothing is given up for it.
+    let mut lab = Lab::simple(vec![Answer::Deny; 30]);
+    assert_eq!(lab.send(0..3).await.await, BatchStatus::Delivered);
+    lab.finish().await;
+    assert_eq!((lab.sizes().len(), lab.dead().len()), (31, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_too_large_is_not_tried_again_for_a_while() {
+    let mut lab = Lab::new([Answer::TooLargeAbove(2)], SinkBatchConfig::default(), one_at_a_time());
+    lab.send(0..4).await.await;
+    lab.send(4..8).await.await;
+    assert_eq!(lab.sizes(), [4, 2, 2, 2, 2]);
+    sleep(Duration::from_secs(601)).await;
+    lab.send(8..12).await.await;
+    lab.finish().await;
+    assert_eq!(lab.sizes()[5..], [4, 2, 2]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -294,7 +361,7 @@ async fn when_nobody_says_which_events_were_rejected_all_are_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn refused_events_that_cannot_be_kept_are_not_delivered() {
-    let mut lab = Lab::simple([Answer::Refuse]);
+    let mut lab = Lab::simple(vec![Answer::Refuse; 3]);
     // A file where the directory should be.
     let directory = lab.dir.path().join("dead-letters");
     fs::write(&directory, "").unwrap();
@@ -308,7 +375,7 @@ async fn refused_events_that_cannot_be_kept_are_not_delivered() {
     fs::remove_file(&directory).unwrap();
     assert_eq!(status.await, BatchStatus::Delivered);
     lab.finish().await;
-    assert_eq!((lab.sizes(), lab.dead().len()), (vec![2], 2));
+    assert_eq!((lab.sizes(), lab.dead().len()), (vec![2, 1, 1], 2));
 }
 
 #[tokio::test(start_paused = true)]

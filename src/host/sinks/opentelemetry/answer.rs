@@ -60,16 +60,14 @@ struct RetryDelay {
 
 /// What a success means: with `rejected_log_records`, not all of it was one; with a message alone, it is a warning.
 pub(super) fn accepted(origin: &str, answer: &[u8], byte_size: u64) -> Result<Accepted, Failure> {
-    let Ok(response) = ExportLogsServiceResponse::decode(answer) else {
-        // A page for people: whoever has sent it has taken nothing. Anything else is a collector's own idea of an answer.
-        if answer.trim_ascii_start().starts_with(b"<") {
-            let quoted = quote(&String::from_utf8_lossy(answer));
-            return Err(Failure::may_pass(format!(
-                "{origin} has answered with a page (see to the address in the sink's configuration): {quoted}"
-            )));
-        }
-        return Ok(Accepted { byte_size, rejected: None });
-    };
+    // A page of a proxy's, say: whoever has sent it has taken nothing.
+    let response = ExportLogsServiceResponse::decode(answer).map_err(|_| {
+        let quoted = quote(&String::from_utf8_lossy(answer));
+        Failure::may_pass(format!(
+            "{origin} has answered with a success that is not a collector's (see to the address in the sink's \
+             configuration): {quoted}"
+        ))
+    })?;
     let partial = response.partial_success.unwrap_or_default();
     let count = u64::try_from(partial.rejected_log_records).unwrap_or_default();
     let rejected = Rejected { count, reason: quote(&partial.error_message) };
@@ -83,7 +81,7 @@ pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
     match (status.code(), status.message()) {
         (Code::OutOfRange | Code::ResourceExhausted, _) if is_about_size(status) => Failure::TooLarge { reason },
         // Vector's src/sources/opentelemetry/grpc.rs has INTERNAL and DATA_LOSS the other way round.
-        (Code::DataLoss, "Delivery failed") => Failure::Refused { reason },
+        (Code::DataLoss, "Delivery failed") => Failure::Lost { reason },
         // The specification would have a client give up after RESOURCE_EXHAUSTED without `RetryInfo`. Quotas end, and
         // not every server tells when.
         (Code::Internal, "Delivery error")

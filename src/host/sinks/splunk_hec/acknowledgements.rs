@@ -1,7 +1,9 @@
 //! Which batches the indexers have.
 //!
-//! The collector numbers the requests of a channel (a GUID that the client makes up) and forgets the numbers when it
-//! restarts. All that wait are asked for in one query.
+//! The collector numbers the requests of a channel (a GUID that the client makes up), and begins anew with its numbers when it
+//! restarts. A number must never be taken for another request's of the same name, so a channel is left as soon as that
+//! could be: when a number comes again, and when an answer is lost, of which nobody knows what number it had. What waits on
+//! it waits on.
 
 use std::{
     collections::HashMap,
@@ -20,7 +22,10 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use super::{Failure, HttpClient, explain};
-use crate::config::IndexerAcknowledgementsConfig;
+use crate::{
+    config::IndexerAcknowledgementsConfig,
+    host::telemetry::{self, SinkLabels},
+};
 
 const CHANNEL: HeaderName = HeaderName::from_static("x-splunk-request-channel");
 
@@ -38,12 +43,21 @@ pub(super) struct Queries {
     pub(super) client: HttpClient,
     pub(super) uri: Uri,
     pub(super) timeout: Duration,
+    pub(super) labels: SinkLabels,
 }
 
 struct Waiting {
-    channel: String,
+    /// The channel on which to send.
+    current: String,
+    channels: HashMap<String, Batches>,
+    /// Why the indexers could not be asked the last time.
+    trouble: Option<String>,
+}
+
+#[derive(Default)]
+struct Batches {
     highest: u64,
-    batches: HashMap<u64, oneshot::Sender<Result<(), Failure>>>,
+    by_number: HashMap<u64, oneshot::Sender<Result<(), Failure>>>,
 }
 
 #[derive(Serialize)]
@@ -57,9 +71,10 @@ struct Acked {
 }
 
 impl Acknowledgements {
-    pub(super) fn new(queries: Queries, config: &IndexerAcknowledgementsConfig) -> Self {
+    /// `requests`: how many are open at once.
+    pub(super) fn new(queries: Queries, config: &IndexerAcknowledgementsConfig, requests: u64) -> Self {
         let waiting = Arc::new(Mutex::new(Waiting::new()));
-        let limit = usize::try_from(config.max_pending_acks).unwrap_or(usize::MAX);
+        let limit = usize::try_from(config.max_pending_acks.max(requests)).unwrap_or(usize::MAX);
         let task = tokio::spawn(queries.run(Arc::clone(&waiting), config.query_interval()));
         Self { waiting, limit, timeout: config.timeout(), _queries: AbortOnDropHandle::new(task) }
     }
@@ -69,81 +84,85 @@ impl Acknowledgements {
         self.limit
     }
 
-    /// How long a batch may wait.
-    pub(super) const fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// The channel on which to send now.
     pub(super) fn channel(&self) -> String {
-        lock(&self.waiting).channel.clone()
+        lock(&self.waiting).current.clone()
+    }
+
+    /// The answer to a request on `channel` was lost, and with it the number it had.
+    pub(super) fn leave(&self, channel: &str) {
+        lock(&self.waiting).leave(channel);
     }
 
     /// Waits until the indexers have what was sent on `channel` and got the number `id`.
     pub(super) async fn wait(&self, channel: &str, id: u64) -> Result<(), Failure> {
         let answer = lock(&self.waiting).add(channel, id, self.limit as u64)?;
-        let waited = timeout(self.timeout, answer).await;
-        match waited {
-            Ok(answer) => answer.unwrap_or_else(|_| Err(Failure::may_pass("the sink is stopping"))),
-            Err(_) => {
-                lock(&self.waiting).forget(channel, id);
-                let seconds = self.timeout.as_secs();
-                Err(Failure::may_pass(format!(
-                    "the indexers have not acknowledged within {seconds} seconds; behind a load balancer, requests of one \
-                     client have to reach the same collector (sticky sessions)"
-                )))
-            }
+        if let Ok(answer) = timeout(self.timeout, answer).await {
+            return answer.unwrap_or_else(|_| Err(Failure::may_pass("the sink is stopping")));
         }
+        let mut waiting = lock(&self.waiting);
+        waiting.forget(channel, id);
+        let why = waiting.trouble.clone().unwrap_or_else(|| {
+            "behind a load balancer, requests of one client have to reach the same collector (sticky sessions by address)"
+                .to_owned()
+        });
+        let seconds = self.timeout.as_secs();
+        Err(Failure::may_pass(format!("the indexers have not acknowledged within {seconds} seconds: {why}")))
     }
 }
 
 impl Waiting {
     fn new() -> Self {
-        Self { channel: Uuid::new_v4().to_string(), highest: 0, batches: HashMap::new() }
+        Self { current: Uuid::new_v4().to_string(), channels: HashMap::new(), trouble: None }
+    }
+
+    fn leave(&mut self, channel: &str) {
+        if channel == self.current {
+            self.current = Uuid::new_v4().to_string();
+        }
     }
 
     fn add(&mut self, channel: &str, id: u64, slack: u64) -> Result<oneshot::Receiver<Result<(), Failure>>, Failure> {
-        let restarted = || Failure::may_pass("the collector has begun to count anew, as after a restart");
-        if channel != self.channel {
-            return Err(restarted());
-        }
-        // Answers overtake each other a little; numbers that come again would make one batch's acknowledgement another's.
-        if self.batches.contains_key(&id) || id.saturating_add(slack) < self.highest {
-            for (_, batch) in std::mem::replace(self, Self::new()).batches {
-                let _ = batch.send(Err(restarted()));
+        let batches = self.channels.entry(channel.to_owned()).or_default();
+        // Answers overtake each other a little.
+        if batches.by_number.contains_key(&id) || id.saturating_add(slack) < batches.highest {
+            let reason = "numbers of acknowledgements come again: the collector has restarted, or behind a load balancer \
+                          there are several and the requests of one client do not reach the same (sticky sessions)";
+            for (_, batch) in std::mem::take(batches).by_number {
+                let _ = batch.send(Err(Failure::may_pass(reason)));
             }
-            return Err(restarted());
+            self.leave(channel);
+            return Err(Failure::may_pass(reason));
         }
         let (sender, receiver) = oneshot::channel();
-        self.highest = self.highest.max(id);
-        self.batches.insert(id, sender);
+        batches.highest = batches.highest.max(id);
+        batches.by_number.insert(id, sender);
         Ok(receiver)
     }
 
     fn forget(&mut self, channel: &str, id: u64) {
-        if channel == self.channel {
-            self.batches.remove(&id);
+        if let Some(batches) = self.channels.get_mut(channel) {
+            batches.by_number.remove(&id);
         }
     }
 
-    /// What to ask for now: the channel, and the numbers that are still waited for.
-    fn open(&mut self) -> (String, Vec<u64>) {
-        self.batches.retain(|_, batch| !batch.is_closed());
-        (self.channel.clone(), self.batches.keys().copied().collect())
+    /// What to ask for now: the numbers that are waited for, by channel.
+    fn open(&mut self) -> Vec<(String, Vec<u64>)> {
+        let Self { current, channels, .. } = self;
+        channels.retain(|channel, batches| {
+            batches.by_number.retain(|_, batch| !batch.is_closed());
+            channel == current || !batches.by_number.is_empty()
+        });
+        let numbers = |batches: &Batches| batches.by_number.keys().copied().collect::<Vec<_>>();
+        let open = channels.iter().map(|(channel, batches)| (channel.clone(), numbers(batches)));
+        open.filter(|(_, ids)| !ids.is_empty()).collect()
     }
 
-    fn settle(&mut self, channel: &str, ids: &[u64], result: &Result<Acked, Failure>) {
-        if channel != self.channel {
-            return;
-        }
-        for id in ids {
-            let outcome = match result {
-                Ok(Acked { acks }) if acks.get(id) == Some(&true) => Ok(()),
-                Ok(_) => continue,
-                Err(failure) => Err(failure.clone()),
-            };
-            if let Some(batch) = self.batches.remove(id) {
-                let _ = batch.send(outcome);
+    fn settle(&mut self, channel: &str, acked: &Acked) {
+        let Some(batches) = self.channels.get_mut(channel) else { return };
+        for (id, _) in acked.acks.iter().filter(|(_, has)| **has) {
+            if let Some(batch) = batches.by_number.remove(id) {
+                let _ = batch.send(Ok(()));
             }
         }
     }
@@ -153,27 +172,34 @@ impl Queries {
     async fn run(self, waiting: Arc<Mutex<Waiting>>, interval: Duration) {
         loop {
             sleep(interval).await;
-            let (channel, ids) = lock(&waiting).open();
-            if ids.is_empty() {
-                continue;
-            }
-            let answer = timeout(self.timeout, self.ask(&channel, &ids)).await;
-            match answer {
-                Ok(result @ (Ok(_) | Err(Failure::Refused { .. }))) => lock(&waiting).settle(&channel, &ids, &result),
-                // The next query may be answered; if none is, the batches' own time runs out.
-                Ok(Err(failure)) => tracing::debug!(message = "The indexers cannot be asked.", ?failure),
-                Err(_) => tracing::debug!(message = "The indexers have not answered in time."),
+            let open = lock(&waiting).open();
+            for (channel, ids) in open {
+                let asked = timeout(self.timeout, self.ask(&channel, ids)).await;
+                let asked = asked.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+                let mut waiting = lock(&waiting);
+                match asked {
+                    Ok(acked) => {
+                        waiting.settle(&channel, &acked);
+                        waiting.trouble = None;
+                    }
+                    // The next query may be answered; if none is, the batches' own time runs out.
+                    Err(reason) => {
+                        let reason = format!("the indexers cannot be asked: {reason}");
+                        telemetry::indexers_silent(&self.labels, &reason);
+                        waiting.trouble = Some(reason);
+                    }
+                }
             }
         }
     }
 
-    async fn ask(&self, channel: &str, ids: &[u64]) -> Result<Acked, Failure> {
+    async fn ask(&self, channel: &str, acks: Vec<u64>) -> Result<Acked, String> {
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         add_channel(&mut headers, channel);
-        let query = serde_json::to_vec(&Query { acks: ids.to_vec() }).unwrap_or_default();
-        let answer = self.client.try_post(&self.uri, &headers, Bytes::from(query)).await.map_err(explain)?;
-        serde_json::from_slice(&answer)
-            .map_err(|error| Failure::may_pass(format!("the answer on acknowledgements cannot be read: {error}")))
+        let query = serde_json::to_vec(&Query { acks }).map_err(|error| error.to_string())?;
+        let answer = self.client.post(&self.uri, &headers, Bytes::from(query)).await;
+        let answer = answer.map_err(|refusal| explain(refusal).into_reason())?;
+        serde_json::from_slice(&answer).map_err(|error| format!("the answer is not Splunk's: {error}"))
     }
 }
 
@@ -186,4 +212,55 @@ pub(super) fn add_channel(headers: &mut HeaderMap, channel: &str) {
 
 fn lock(waiting: &Mutex<Waiting>) -> MutexGuard<'_, Waiting> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn acked(ids: &[u64]) -> Acked {
+        Acked { acks: ids.iter().map(|id| (*id, true)).collect() }
+    }
+
+    #[test]
+    fn a_number_that_comes_again_acknowledges_nothing() {
+        for again in [7, 0] {
+            let mut waiting = Waiting::new();
+            let channel = waiting.current.clone();
+            let mut six = waiting.add(&channel, 6, 2).unwrap();
+            let mut seven = waiting.add(&channel, 7, 2).unwrap();
+            // A little older is overtaking, no restart.
+            let mut five = waiting.add(&channel, 5, 2).unwrap();
+            waiting.add(&channel, again, 2).unwrap_err();
+            assert_ne!(waiting.current, channel);
+            waiting.settle(&channel, &acked(&[0, 5, 6, 7]));
+            for batch in [&mut five, &mut six, &mut seven] {
+                assert!(matches!(batch.now_or_never(), Some(Ok(Err(Failure::MayPass { .. })))), "{again}");
+            }
+        }
+    }
+
+    #[test]
+    fn after_a_lost_answer_the_channel_is_left_and_what_waits_on_it_waits_on() {
+        let mut waiting = Waiting::new();
+        let channel = waiting.current.clone();
+        let mut first = waiting.add(&channel, 0, 2).unwrap();
+        waiting.leave(&channel);
+        let next = waiting.current.clone();
+        assert_ne!(next, channel);
+        // Whoever was on the old channel does not make us leave the new one.
+        waiting.leave(&channel);
+        assert_eq!(waiting.current, next);
+        let mut other = waiting.add(&next, 0, 2).unwrap();
+        waiting.settle(&next, &acked(&[0]));
+        assert!(first.try_recv().is_err());
+        assert_eq!(other.try_recv().unwrap(), Ok(()));
+        waiting.settle(&channel, &acked(&[0]));
+        assert_eq!(first.try_recv().unwrap(), Ok(()));
+        drop((first, other));
+        assert_eq!(waiting.open(), []);
+        assert!(!waiting.channels.contains_key(&channel));
+    }
 }
