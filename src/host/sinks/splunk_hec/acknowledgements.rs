@@ -174,10 +174,9 @@ impl Queries {
             sleep(interval).await;
             let open = lock(&waiting).open();
             for (channel, ids) in open {
-                let asked = timeout(self.timeout, self.ask(&channel, ids)).await;
-                let asked = asked.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+                let answer = timeout(self.timeout, self.ask(&channel, ids)).await;
                 let mut waiting = lock(&waiting);
-                match asked {
+                match answer.unwrap_or_else(|_| Err("no answer in time".to_owned())) {
                     Ok(acked) => {
                         waiting.settle(&channel, &acked);
                         waiting.trouble = None;
