@@ -58,7 +58,7 @@ pub unsafe extern "C" fn FLBPluginInit(plugin: *mut Plugin) -> c_int {
     guarded(FAILED, || {
         // SAFETY: null or valid, says the caller.
         let Some(host) = (unsafe { Host::new(plugin) }) else { return FAILED };
-        let Some(instance) = start(host) else { return FAILED };
+        let Some(instance) = start(&host) else { return FAILED };
         let id = registry::add(instance);
         // SAFETY: `Host::new` has found it valid.
         let context = unsafe { (*plugin).context };
@@ -73,38 +73,36 @@ pub unsafe extern "C" fn FLBPluginInit(plugin: *mut Plugin) -> c_int {
     })
 }
 
-fn start(host: Host) -> Option<Instance> {
+fn start(host: &Host) -> Option<Instance> {
     for (given, meant) in near_misses(|name| host.property(name).is_some()) {
         let text =
             format!("[office365] {given}: is not a property of this plugin and has no effect; did you mean {meant}?");
-        host.log(Level::Warn, &text);
+        host.log().write(Level::Warn, &text);
     }
-    let refuse = |host: &Host, text: &str| {
+    let refuse = |text: &str| {
         for line in text.lines() {
-            host.log(Level::Error, &format!("[office365] {line}"));
+            host.log().write(Level::Error, &format!("[office365] {line}"));
         }
     };
     let configuration = match configuration::read(|name| host.property(name)) {
         Ok(configuration) => configuration,
         Err(refused) => {
-            refuse(&host, &refused.to_string());
+            refuse(&refused.to_string());
             return None;
         }
     };
     let Configuration { name, source, data_dir, proxy, acknowledgements, chunk_bytes, shutdown_timeout, words } =
         configuration;
     if let Err(error) = check_data_dir(&data_dir) {
-        refuse(&host, &error.to_string());
+        refuse(&error.to_string());
         return None;
     }
     let prefix = prefix(&name);
     let settings = Settings { name, data_dir, proxy, acknowledgements, chunk_bytes, shutdown_timeout };
-    // The instance takes the host along; this one is for what it says if it does not start.
-    let spare = host.clone();
-    match Instance::start(host, Box::new(source), settings) {
+    match Instance::start(host.log().clone(), Box::new(source), settings) {
         Ok(instance) => Some(instance),
         Err(error) => {
-            spare.log(Level::Error, &format!("{prefix}{}", words.text(&error.to_string())));
+            host.log().write(Level::Error, &format!("{prefix}{}", words.text(&error.to_string())));
             None
         }
     }

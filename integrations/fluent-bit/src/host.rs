@@ -23,18 +23,23 @@ type GetProperty = unsafe extern "C" fn(*const c_char, *mut c_void) -> *const c_
 type LogPrint = unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char, ...);
 type LogCheck = unsafe extern "C" fn(*mut c_void, c_int) -> c_int;
 
-/// What an instance may ask of its host. To be used on the host's threads only, within a call of the host's.
-#[derive(Clone, Debug)]
+/// What an instance may ask of its host while the host begins it.
+///
+/// It knows the host's instance, which the host frees at the end of that instance, and is therefore not kept: what outlives
+/// the beginning is [`HostLog`].
+#[derive(Debug)]
 pub(crate) struct Host {
     instance: *mut c_void,
     get_property: GetProperty,
-    log_print: LogPrint,
-    log_check: LogCheck,
+    log: HostLog,
 }
 
-// SAFETY: the pointer is the host's, opaque here, and only ever handed back to the host's own functions within calls of the
-// host's, which may come from any of its threads.
-unsafe impl Send for Host {}
+/// The host's log, without the host's instance. To be used on the host's threads only, within a call of the host's.
+#[derive(Clone, Debug)]
+pub(crate) struct HostLog {
+    log_print: LogPrint,
+    level: Option<Level>,
+}
 
 impl Host {
     /// The host of an instance; `None` when it lacks something that every version has.
@@ -50,9 +55,13 @@ impl Host {
         Some(Self {
             instance: plugin.instance,
             get_property: api.input_get_property?,
-            log_print: api.log_print?,
-            log_check: api.input_log_check?,
+            log: HostLog::new(api.log_print?, api.input_log_check?, plugin.instance),
         })
+    }
+
+    /// The host's log.
+    pub(crate) fn log(&self) -> &HostLog {
+        &self.log
     }
 
     /// The value of a property as the user wrote it; bytes that are no UTF-8 are replaced.
@@ -67,21 +76,25 @@ impl Host {
         let value = unsafe { CStr::from_ptr(value) };
         Some(value.to_string_lossy().into_owned())
     }
+}
+
+impl HostLog {
+    /// Asks for the instance's level, which stays as it is (`ins->log_level`, set in Fluent Bit's `src/flb_input.c` before
+    /// the plugin begins), so that the instance need not be there later.
+    fn new(log_print: LogPrint, log_check: LogCheck, instance: *mut c_void) -> Self {
+        // SAFETY: the host begins the instance while it calls us.
+        let logs = |level: Level| unsafe { log_check(instance, level as c_int) } != 0;
+        Self { log_print, level: Level::ALL.into_iter().find(|level| logs(*level)) }
+    }
 
     /// The least bad level that the user wants to read of.
     pub(crate) fn level(&self) -> Option<Level> {
-        Level::ALL.into_iter().find(|level| self.logs(*level))
-    }
-
-    fn logs(&self, level: Level) -> bool {
-        // SAFETY: the instance has not ended while the host calls us.
-        let logs = unsafe { (self.log_check)(self.instance, level as c_int) };
-        logs != 0
+        self.level
     }
 
     /// Writes a message to Fluent Bit's log, which adds time and level.
-    pub(crate) fn log(&self, level: Level, message: &str) {
-        if !self.logs(level) {
+    pub(crate) fn write(&self, level: Level, message: &str) {
+        if self.level.is_none_or(|most| level > most) {
             return;
         }
         for line in message.lines() {
@@ -138,7 +151,7 @@ pub(crate) mod fake {
             };
             CURRENT.with(|current| current.borrow_mut().push(Arc::clone(&fake)));
             let instance = Arc::as_ptr(&fake).cast_mut().cast();
-            (Host { instance, get_property, log_print, log_check }, Printed(fake))
+            (Host { instance, get_property, log: HostLog::new(log_print, log_check, instance) }, Printed(fake))
         }
     }
 
@@ -178,9 +191,10 @@ pub(crate) mod fake {
         assert_eq!(host.property("Mode").as_deref(), Some("poll"));
         assert_eq!(host.property("schema"), None);
         assert_eq!(host.property("zero\0byte"), None);
-        assert_eq!(host.level(), Some(Level::Info));
-        host.log(Level::Info, "100 %s done\nand\0more");
-        host.log(Level::Debug, "too fine");
+        let log = host.log();
+        assert_eq!(log.level(), Some(Level::Info));
+        log.write(Level::Info, "100 %s done\nand\0more");
+        log.write(Level::Debug, "too fine");
         assert_eq!(printed.lines(), ["100 %s done", "and\u{fffd}more"]);
     }
 }

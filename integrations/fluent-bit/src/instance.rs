@@ -22,7 +22,7 @@ use tracing::{Dispatch, error, info};
 
 use crate::{
     handover::Handover,
-    host::{Host, Level},
+    host::{HostLog, Level},
     log::Log,
     pump::{Queue, pump},
 };
@@ -69,7 +69,7 @@ pub(crate) enum StartError {
 /// A running instance.
 #[derive(Debug)]
 pub(crate) struct Instance {
-    host: Host,
+    host: HostLog,
     prefix: String,
     log: Log,
     handover: Handover,
@@ -92,7 +92,7 @@ impl Instance {
     /// # Errors
     ///
     /// When it cannot run as configured. The log has been written then.
-    pub(crate) fn start(host: Host, source: Box<dyn SourceConfig>, settings: Settings) -> Result<Self, StartError> {
+    pub(crate) fn start(host: HostLog, source: Box<dyn SourceConfig>, settings: Settings) -> Result<Self, StartError> {
         let prefix = prefix(&settings.name);
         let log = Log::default();
         let dispatch = log.dispatch(host.level());
@@ -155,7 +155,7 @@ impl Instance {
     }
 
     fn say(&self, level: Level, text: &str) {
-        self.host.log(level, &format!("{}{text}", self.prefix));
+        self.host.write(level, &format!("{}{text}", self.prefix));
     }
 }
 

@@ -88,7 +88,7 @@ fn start(then: Then) -> Result<World, (String, Printed)> {
         chunk_bytes: 1_000,
         shutdown_timeout: Duration::from_millis(if then == Then::Hang { 50 } else { 60_000 }),
     };
-    match Instance::start(host, Box::new(source), settings) {
+    match Instance::start(host.log().clone(), Box::new(source), settings) {
         Ok(instance) => Ok(World { instance, builds, statuses, printed }),
         Err(error) => Err((error.to_string(), printed)),
     }

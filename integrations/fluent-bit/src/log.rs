@@ -16,7 +16,7 @@ use tracing_subscriber::{
     layer::SubscriberExt,
 };
 
-use crate::host::{Host, Level};
+use crate::host::{HostLog, Level};
 
 /// How many lines wait at most. A callback comes every second; a source that has more to say repeats itself.
 const CAPACITY: usize = 1_000;
@@ -43,13 +43,13 @@ impl Log {
     }
 
     /// Writes what waits to the host's log, each line with `prefix`.
-    pub(crate) fn print(&self, host: &Host, prefix: &str) {
+    pub(crate) fn print(&self, host: &HostLog, prefix: &str) {
         let Waiting { lines, dropped } = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (level, line) in lines {
-            host.log(level, &format!("{prefix}{line}"));
+            host.write(level, &format!("{prefix}{line}"));
         }
         if dropped > 0 {
-            host.log(Level::Warn, &format!("{prefix}{dropped} more lines came too fast and were left out"));
+            host.write(Level::Warn, &format!("{prefix}{dropped} more lines came too fast and were left out"));
         }
     }
 

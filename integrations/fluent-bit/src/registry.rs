@@ -54,10 +54,13 @@ pub(crate) fn of_this_thread() -> Vec<Shared> {
     instances().iter().filter(|entry| entry.thread == thread).map(|entry| Arc::clone(&entry.instance)).collect()
 }
 
-/// Takes off the first instance of the present thread: the host ends instances in the order in which it began them.
+/// Takes off the last instance of the present thread: the host ends instances in the reverse order of their beginning, and
+/// frees each right after its end.
+///
+/// Source: `flb_input_exit_all` in Fluent Bit's `src/flb_input.c`, which walks with `mk_list_foreach_safe_r`.
 pub(crate) fn remove() -> Option<Shared> {
     let thread = thread::current().id();
     let mut instances = instances();
-    let first = instances.iter().position(|entry| entry.thread == thread)?;
-    Some(instances.remove(first).instance)
+    let last = instances.iter().rposition(|entry| entry.thread == thread)?;
+    Some(instances.remove(last).instance)
 }

@@ -25,7 +25,7 @@ use mock::{Age, Instance as Plugged};
 const TICK: Duration = Duration::from_millis(100);
 
 /// Long enough for what was given to count as delivered.
-const SETTLED: Duration = Duration::from_secs(1);
+const SETTLED: Duration = Duration::from_secs(6);
 
 /// Microsoft, and a directory; one test at a time, since the process's threads are counted.
 struct World {
@@ -234,6 +234,28 @@ fn instances_do_not_know_each_other() {
     assert!(threads() > 0, "the other one goes on");
     one.exit();
     assert_eq!(threads(), 0);
+}
+
+#[test]
+fn instances_on_one_thread_end_in_reverse_order() {
+    let world = World::new();
+    for age in [Age::New, Age::Old] {
+        let name = |name: &str| format!("{name}-{age:?}");
+        let (contoso, fabrikam) = (name("contoso"), name("fabrikam"));
+        let one = world.start(age, 0, &[("source", &contoso)]).unwrap();
+        let properties = world.properties(1, &[("source", &fabrikam)]);
+        let properties: Vec<_> = properties.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let two = one.start_beside(age, &properties);
+        two.exit();
+        // It was the second that ended: its ledger is free, and that of the first is not.
+        world.start(Age::New, 1, &[("source", &fabrikam)]).unwrap().exit();
+        let lines = world.start(Age::New, 0, &[("source", &contoso)]).err().unwrap().join("\n");
+        assert!(lines.contains("is in use"), "{lines}");
+        one.resume();
+        collect_all(&one, &world.expected(0));
+        one.exit();
+        assert_eq!(threads(), 0);
+    }
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::{
     mem, ptr,
     sync::{
         Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
         mpsc::{Sender, channel},
     },
     thread::{self, JoinHandle},
@@ -69,71 +70,57 @@ pub enum Age {
 }
 
 /// `struct flb_input_instance`, which only the host looks into.
-#[derive(Default)]
 struct Input {
     properties: HashMap<String, CString>,
-    lines: Arc<Mutex<Vec<String>>>,
+    /// Fluent Bit frees it then; here it stays, to tell who uses it after that.
+    ended: AtomicBool,
 }
 
 enum Call {
-    Collect(Sender<Vec<u8>>),
+    Start(Age, Vec<(String, String)>, Sender<c_int>),
+    Collect(usize, Sender<Vec<u8>>),
     Pause(Sender<()>),
     Resume(Sender<()>),
     Exit(Sender<()>),
 }
 
-/// A running instance on a thread of its own, as Fluent Bit has them.
+/// A running instance on a thread of its own, as Fluent Bit has them; with `threaded off`, on that of another one.
 pub struct Instance {
     calls: Sender<Call>,
+    /// How many instances have begun on the thread before.
+    index: usize,
     thread: Option<JoinHandle<()>>,
     lines: Arc<Mutex<Vec<String>>>,
+}
+
+/// An instance as its thread has it.
+struct Plugged {
+    age: Age,
+    input: &'static Input,
+    /// The pointer that the plugin wants back.
+    context: *mut c_void,
 }
 
 impl Instance {
     /// Starts an instance; the lines of its log when it refuses.
     pub fn start(age: Age, properties: &[(&str, &str)]) -> Result<Self, Vec<String>> {
-        let properties = properties.iter().map(|(name, text)| (name.to_lowercase(), CString::new(*text).unwrap()));
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let input = Input { properties: properties.collect(), lines: Arc::clone(&lines) };
         let (calls, called) = channel();
-        let (ready, started) = channel();
+        let current = Arc::clone(&lines);
         let thread = thread::spawn(move || {
-            CURRENT.with(|current| *current.borrow_mut() = Arc::clone(&input.lines));
-            let input = Box::new(input);
-            let api = api();
-            let mut new = NewContext { collector: 7, remote_context: ptr::null_mut(), proxy: theirs() };
-            let mut old = OldContext { collector: 7, proxy: theirs() };
-            let context: *mut c_void = match age {
-                Age::New => (&raw mut new).cast(),
-                Age::Old => (&raw mut old).cast(),
-            };
-            let mut plugin = HostPlugin {
-                name: c"office365".as_ptr(),
-                api: &raw const api,
-                instance: ptr::from_ref(&*input).cast_mut().cast(),
-                context,
-                callbacks: [ptr::null(); 6],
-            };
-            let plugin: *mut HostPlugin = &raw mut plugin;
-            // SAFETY: as the plugin wants it, and valid until the end of this thread.
-            let answer = unsafe { FLBPluginInit(plugin.cast()) };
-            ready.send(answer).unwrap();
-            if answer <= 0 {
-                return;
-            }
-            let seen = match age {
-                // SAFETY: the plugin has written to it through a pointer that is still valid.
-                Age::New => unsafe { ptr::read(context.cast::<NewContext>()) }.remote_context,
-                Age::Old => {
-                    // SAFETY: as above.
-                    let proxy = unsafe { ptr::read(context.cast::<OldContext>()) }.proxy;
-                    assert_eq!(proxy, theirs(), "the host's own pointer was overwritten");
-                    ptr::null_mut()
-                }
-            };
+            CURRENT.with(|lines| *lines.borrow_mut() = current);
+            let mut plugged: Vec<Plugged> = Vec::new();
             for call in called {
                 match call {
-                    Call::Collect(answer) => answer.send(collect(age, seen)).unwrap(),
+                    Call::Start(age, properties, answer) => {
+                        let (code, begun) = plug(age, properties);
+                        plugged.extend(begun);
+                        answer.send(code).unwrap();
+                    }
+                    Call::Collect(index, answer) => {
+                        let Plugged { age, context, .. } = plugged[index];
+                        answer.send(collect(age, context)).unwrap();
+                    }
                     Call::Pause(done) => {
                         FLBPluginInputPause();
                         done.send(()).unwrap();
@@ -144,18 +131,39 @@ impl Instance {
                     }
                     Call::Exit(done) => {
                         FLBPluginExit();
+                        // Fluent Bit ends instances in the reverse order of their beginning, and frees each at once.
+                        plugged.pop().unwrap().input.ended.store(true, Ordering::SeqCst);
                         done.send(()).unwrap();
-                        return;
                     }
                 }
             }
         });
-        if started.recv().unwrap() > 0 {
-            Ok(Self { calls, thread: Some(thread), lines })
-        } else {
+        let mut instance = Self { calls, index: 0, thread: None, lines };
+        let answer = instance.begin(age, properties);
+        instance.thread = Some(thread);
+        if answer > 0 { Ok(instance) } else { Err(instance.end()) }
+    }
+
+    /// Starts another instance on the same thread, as with `threaded off`. It ends before this one.
+    pub fn start_beside(&self, age: Age, properties: &[(&str, &str)]) -> Self {
+        let (calls, lines) = (self.calls.clone(), Arc::clone(&self.lines));
+        let other = Self { calls, index: self.index + 1, thread: None, lines };
+        assert!(other.begin(age, properties) > 0, "{:#?}", other.lines());
+        other
+    }
+
+    fn begin(&self, age: Age, properties: &[(&str, &str)]) -> c_int {
+        let properties = properties.iter().map(|(name, text)| (name.to_lowercase(), (*text).to_owned())).collect();
+        self.call(|answer| Call::Start(age, properties, answer))
+    }
+
+    fn end(self) -> Vec<String> {
+        let Self { calls, thread, lines, .. } = self;
+        drop(calls);
+        if let Some(thread) = thread {
             thread.join().unwrap();
-            Err(lines.lock().unwrap().clone())
         }
+        lines.lock().unwrap().clone()
     }
 
     fn call<T>(&self, call: impl FnOnce(Sender<T>) -> Call) -> T {
@@ -166,7 +174,7 @@ impl Instance {
 
     /// One call of the collector's timer: the records.
     pub fn collect(&self) -> Vec<rmpv::Value> {
-        let bytes = self.call(Call::Collect);
+        let bytes = self.call(|answer| Call::Collect(self.index, answer));
         let mut rest = &bytes[..];
         let mut records = Vec::new();
         while !rest.is_empty() {
@@ -184,15 +192,53 @@ impl Instance {
     }
 
     /// Pauses, as Fluent Bit does before it stops, and ends the instance.
-    pub fn exit(mut self) {
+    pub fn exit(self) {
         self.pause();
         self.call(Call::Exit);
-        self.thread.take().unwrap().join().unwrap();
+        self.end();
     }
 
     pub fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }
+}
+
+/// Begins an instance on the present thread: the plugin's answer, and the instance if it runs.
+fn plug(age: Age, properties: Vec<(String, String)>) -> (c_int, Option<Plugged>) {
+    let properties = properties.into_iter().map(|(name, text)| (name, CString::new(text).unwrap())).collect();
+    // All of it is the host's, and small: it may as well stay for ever.
+    let input: &'static Input = Box::leak(Box::new(Input { properties, ended: AtomicBool::new(false) }));
+    let api: &'static HostApi = Box::leak(Box::new(api()));
+    let context: *mut c_void = match age {
+        Age::New => {
+            let context = NewContext { collector: 7, remote_context: ptr::null_mut(), proxy: theirs() };
+            Box::into_raw(Box::new(context)).cast()
+        }
+        Age::Old => Box::into_raw(Box::new(OldContext { collector: 7, proxy: theirs() })).cast(),
+    };
+    let plugin = Box::into_raw(Box::new(HostPlugin {
+        name: c"office365".as_ptr(),
+        api,
+        instance: ptr::from_ref(input).cast_mut().cast(),
+        context,
+        callbacks: [ptr::null(); 6],
+    }));
+    // SAFETY: as the plugin wants it, and valid for ever.
+    let answer = unsafe { FLBPluginInit(plugin.cast()) };
+    if answer <= 0 {
+        return (answer, None);
+    }
+    let context = match age {
+        // SAFETY: the plugin has written to it through a pointer that is still valid.
+        Age::New => unsafe { ptr::read(context.cast::<NewContext>()) }.remote_context,
+        Age::Old => {
+            // SAFETY: as above.
+            let proxy = unsafe { ptr::read(context.cast::<OldContext>()) }.proxy;
+            assert_eq!(proxy, theirs(), "the host's own pointer was overwritten");
+            ptr::null_mut()
+        }
+    };
+    (answer, Some(Plugged { age, input, context }))
 }
 
 /// A pointer of the host's own.
@@ -268,14 +314,22 @@ fn api() -> HostApi {
 }
 
 unsafe extern "C" fn get_property(name: *const c_char, instance: *mut c_void) -> *const c_char {
-    // SAFETY: the instance is the one that was given to the plugin.
-    let input = unsafe { &*instance.cast::<Input>() };
+    let input = input(instance);
     // SAFETY: the plugin's name ends with a zero byte.
     let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap().to_lowercase();
     input.properties.get(&name).map_or(ptr::null(), |text| text.as_ptr())
 }
 
-unsafe extern "C" fn log_check(_instance: *mut c_void, level: c_int) -> c_int {
+/// The instance that the plugin means, which must be there.
+fn input(instance: *mut c_void) -> &'static Input {
+    // SAFETY: the instance is the one that was given to the plugin.
+    let input = unsafe { &*instance.cast::<Input>() };
+    assert!(!input.ended.load(Ordering::SeqCst), "the plugin uses an instance that Fluent Bit has freed");
+    input
+}
+
+unsafe extern "C" fn log_check(instance: *mut c_void, level: c_int) -> c_int {
+    input(instance);
     c_int::from(level <= 3)
 }
 
