@@ -97,13 +97,21 @@ impl HostLog {
         if self.level.is_none_or(|most| level > most) {
             return;
         }
-        for line in message.lines() {
-            // A zero byte would end the line early.
-            let Ok(line) = CString::new(line.replace('\0', "\u{fffd}")) else { continue };
-            // SAFETY: the format asks for one string, which ends with a zero byte, as do the others.
-            unsafe { (self.log_print)(level as c_int, c"".as_ptr(), 0, c"%s".as_ptr(), line.as_ptr()) };
-        }
+        let Ok(line) = CString::new(one_line(message)) else { return };
+        // SAFETY: the format asks for one string, which ends with a zero byte, as do the others.
+        unsafe { (self.log_print)(level as c_int, c"".as_ptr(), 0, c"%s".as_ptr(), line.as_ptr()) };
     }
+}
+
+/// The message without control characters. What others have sent (to the webhook, in an answer) may be part of it, and must
+/// not look like a line of its own, nor move a terminal's cursor; a zero byte would end the line early.
+fn one_line(message: &str) -> String {
+    let visible = |c: char| match c {
+        '\n' | '\r' | '\t' | '\u{2028}' | '\u{2029}' => ' ',
+        c if c.is_control() => char::REPLACEMENT_CHARACTER,
+        c => c,
+    };
+    message.trim_end().chars().map(visible).collect()
 }
 
 #[cfg(test)]
@@ -193,8 +201,8 @@ pub(crate) mod fake {
         assert_eq!(host.property("zero\0byte"), None);
         let log = host.log();
         assert_eq!(log.level(), Some(Level::Info));
-        log.write(Level::Info, "100 %s done\nand\0more");
+        log.write(Level::Info, "100 %s done\n[error] and\0\u{1b}[2Jmore\r\n");
         log.write(Level::Debug, "too fine");
-        assert_eq!(printed.lines(), ["100 %s done", "and\u{fffd}more"]);
+        assert_eq!(printed.lines(), ["100 %s done [error] and\u{fffd}\u{fffd}[2Jmore"]);
     }
 }
