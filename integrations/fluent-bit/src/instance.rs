@@ -144,14 +144,15 @@ impl Instance {
         let ended = runtime.block_on(async { timeout(limit, source).await });
         runtime.shutdown_timeout(LAST_THREADS);
         self.log.print(&self.host, &self.prefix);
-        if ended.is_err() {
-            let secs = limit.as_secs();
-            let text = format!(
-                "the source has not ended within {secs} seconds and was stopped. Nothing is lost: what is not delivered is \
-                 fetched again after the next start"
-            );
-            self.say(Level::Warn, &text);
-        }
+        let why = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => format!("the source has ended with a defect ({error}); please report it"),
+            Err(_) => format!("the source has not ended within {} seconds and was stopped", limit.as_secs()),
+        };
+        self.say(
+            Level::Warn,
+            &format!("{why}. Nothing is lost: what is not delivered is fetched again after the next start"),
+        );
     }
 
     fn say(&self, level: Level, text: &str) {
@@ -208,20 +209,14 @@ impl Supervisor {
         loop {
             if let Some((source, batches)) = next.take() {
                 let began = Instant::now();
-                // A task of its own, whose panic is its own.
-                let source = tokio::spawn(source);
-                let (ended, ()) = tokio::join!(source, pump(batches, self.queue.clone()));
+                let panicked = until_both_end(source, pump(batches, self.queue.clone())).await;
                 if self.shutdown.is_shutting_down() {
                     return;
                 }
                 if began.elapsed() > longest {
                     wait = RESTART[0];
                 }
-                error!(
-                    message = "The source has stopped; starting it again.",
-                    wait_secs = wait.as_secs(),
-                    panicked = ended.is_err(),
-                );
+                error!(message = "The source has stopped; starting it again.", wait_secs = wait.as_secs(), panicked,);
             }
             tokio::select! {
                 _ = self.shutdown.clone() => return,
@@ -237,6 +232,22 @@ impl Supervisor {
                     error!(message = "The source cannot start again; trying later.", %error, wait_secs = wait.as_secs());
                 }
             }
+        }
+    }
+}
+
+/// Lets a source and its pump run until both have ended; whether one of them panicked. Each is a task of its own, whose panic
+/// is its own. Without its pump a source would wait for ever, so that it is ended then.
+async fn until_both_end(source: Source, pump: impl Future<Output = ()> + Send + 'static) -> bool {
+    let mut source = tokio::spawn(source);
+    let mut pump = tokio::spawn(pump);
+    tokio::select! {
+        ended = &mut source => pump.await.is_err() || ended.is_err(),
+        ended = &mut pump => {
+            if ended.is_err() {
+                source.abort();
+            }
+            source.await.is_err() || ended.is_err()
         }
     }
 }

@@ -167,3 +167,30 @@ fn a_source_that_does_not_end_is_stopped() {
     );
     assert!(world.statuses.blocking_recv().is_none(), "its task is gone");
 }
+
+#[test]
+fn a_pump_that_panics_ends_its_source_and_is_told_of() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let (alive, ended) = tokio::sync::oneshot::channel::<()>();
+        let source: Source = Box::pin(async move {
+            let _alive = alive;
+            std::future::pending().await
+        });
+        assert!(until_both_end(source, async { panic!("a defect of the pump's") }).await);
+        assert!(ended.await.is_err(), "the source is gone");
+        assert!(until_both_end(Box::pin(async { panic!("a defect of the source's") }), async {}).await);
+        assert!(!until_both_end(Box::pin(async { Ok(()) }), async {}).await);
+    });
+}
+
+#[test]
+fn a_supervisor_that_panics_is_told_of_at_the_end() {
+    let mut world = start(Then::WaitForShutdown).unwrap();
+    let ending = world.instance.ending.as_mut().unwrap();
+    let defect = ending.runtime.spawn(async { panic!("a defect of the supervisor's") });
+    std::mem::replace(&mut ending.source, defect).abort();
+    world.instance.stop();
+    let lines = world.printed.lines();
+    assert!(lines.iter().any(|line| line.contains("has ended with a defect")), "{lines:?}");
+}
