@@ -4,9 +4,8 @@
 //! becomes the answer of a failure.
 
 use std::{
-    alloc::{Layout, handle_alloc_error},
     ffi::{c_int, c_void},
-    ptr,
+    ptr::{self, NonNull},
     sync::PoisonError,
 };
 
@@ -124,10 +123,13 @@ pub unsafe extern "C" fn FLBPluginInputCallbackCtx(
         let (Some(data), Some(length)) = (unsafe { data.as_mut() }, unsafe { length.as_mut() }) else { return FAILED };
         (*data, *length) = (ptr::null_mut(), 0);
         let Some(instance) = registry::find(context) else { return FAILED };
-        let collected = instance.lock().unwrap_or_else(PoisonError::into_inner).collect();
-        if let Some(bytes) = collected {
-            (*data, *length) = (to_c(&bytes), bytes.len());
-        }
+        let mut instance = instance.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(bytes) = instance.collect() else { return OK };
+        let Some(memory) = to_c(&bytes) else {
+            instance.take_back(bytes);
+            return FAILED;
+        };
+        (*data, *length) = (memory.as_ptr(), bytes.len());
         OK
     })
 }
@@ -143,17 +145,13 @@ pub unsafe extern "C" fn FLBPluginInputCallback(data: *mut *mut c_void, length: 
     unsafe { FLBPluginInputCallbackCtx(ptr::null_mut(), data, length) }
 }
 
-/// Copies to memory that C can free: hosts from before the clean-up callbacks do so themselves.
-fn to_c(bytes: &[u8]) -> *mut c_void {
+/// Copies to memory that C can free: hosts from before the clean-up callbacks do so themselves. `None` when there is none.
+fn to_c(bytes: &[u8]) -> Option<NonNull<c_void>> {
     // SAFETY: `malloc` may be called with any size.
-    let memory = unsafe { libc::malloc(bytes.len()) };
-    if memory.is_null() {
-        // As with any other allocation of Rust's.
-        handle_alloc_error(Layout::for_value(bytes));
-    }
+    let memory = NonNull::new(unsafe { libc::malloc(bytes.len()) })?;
     // SAFETY: `malloc` returned so many bytes, which overlap with nothing.
-    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), memory.cast(), bytes.len()) };
-    memory
+    unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), memory.as_ptr().cast(), bytes.len()) };
+    Some(memory)
 }
 
 /// Frees what a callback has given, which Fluent Bit has copied. That does not make it delivered.

@@ -10,17 +10,25 @@ use std::time::{Duration, Instant};
 use office365_source::component::{EventFinalizers, EventStatus};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-/// Three times as long as Fluent Bit needs to empty the ring buffer, and less than the second between two callbacks.
-pub(crate) const SETTLED: Duration = Duration::from_millis(750);
+/// Twenty times the quarter of a second after which Fluent Bit empties the ring buffer. It has 1,024 places, one for each
+/// callback, and the thread that empties it also does filters and the writing of chunks, so that large chunks and slow
+/// filters let it fall behind. The longer, the more comes twice after a sudden end, and the more waits within the source's
+/// `memory.max_buffered_bytes`: what some ten callbacks give, with what is in the queue.
+pub(crate) const SETTLED: Duration = Duration::from_secs(5);
 
 /// Events that nobody has taken yet. Dropped like that, they are errored: without a word they would count as delivered.
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled(EventFinalizers);
 
 impl Unsettled {
-    /// Takes over what waits for an event.
-    pub(crate) fn add(&mut self, event: EventFinalizers) {
-        self.0.merge(event);
+    /// What waits for an event.
+    pub(crate) fn of(event: EventFinalizers) -> Self {
+        Self(event)
+    }
+
+    /// Takes over what waits for others.
+    pub(crate) fn add(&mut self, mut other: Self) {
+        self.0.merge(std::mem::take(&mut other.0));
     }
 
     fn delivered(mut self) {
@@ -52,6 +60,10 @@ pub(crate) struct Handover {
     queue: mpsc::UnboundedReceiver<Piece>,
     /// Taken off the queue, but too large for the callback before.
     next: Option<Piece>,
+    /// Collected, but never given.
+    again: Option<Piece>,
+    /// How many of `given` are of the last callback.
+    last_given: usize,
     most_bytes: usize,
     given: Vec<(Instant, Unsettled)>,
     /// Since when Fluent Bit empties the ring buffer; `None` while it is paused.
@@ -60,7 +72,7 @@ pub(crate) struct Handover {
 
 impl Handover {
     pub(crate) fn new(queue: mpsc::UnboundedReceiver<Piece>, most_bytes: usize, now: Instant) -> Self {
-        Self { queue, next: None, most_bytes, given: Vec::new(), flowing_since: Some(now) }
+        Self { queue, next: None, again: None, last_given: 0, most_bytes, given: Vec::new(), flowing_since: Some(now) }
     }
 
     /// A callback has come: settles what was given before, and returns what is to be given now.
@@ -76,7 +88,8 @@ impl Handover {
             }
         }
         let mut bytes = Vec::new();
-        while let Some(mut piece) = self.next.take().or_else(|| self.queue.try_recv().ok()) {
+        self.last_given = 0;
+        while let Some(mut piece) = self.waiting() {
             if !bytes.is_empty() && bytes.len() + piece.bytes.len() > self.most_bytes {
                 self.next = Some(piece);
                 break;
@@ -87,8 +100,23 @@ impl Handover {
                 bytes.append(&mut piece.bytes);
             }
             self.given.push((now, piece.events));
+            self.last_given += 1;
         }
         if bytes.is_empty() { None } else { Some(bytes) }
+    }
+
+    fn waiting(&mut self) -> Option<Piece> {
+        self.again.take().or_else(|| self.next.take()).or_else(|| self.queue.try_recv().ok())
+    }
+
+    /// What the last callback was to give could not be given: the next one gives it.
+    pub(crate) fn take_back(&mut self, bytes: Vec<u8>) {
+        let mut events = Unsettled::default();
+        let first = self.given.len().saturating_sub(std::mem::take(&mut self.last_given));
+        for (_, given) in self.given.drain(first..) {
+            events.add(given);
+        }
+        self.again = Some(Piece { bytes, events, room: None });
     }
 
     /// Fluent Bit takes nothing for now; or it is about to stop, which it does not tell apart.
@@ -110,8 +138,7 @@ mod tests {
     /// A piece of `size` bytes; the future tells what became of it.
     fn piece(size: usize) -> (Piece, impl Future<Output = BatchStatus> + Unpin) {
         let (notifier, status) = BatchNotifier::new_with_receiver();
-        let mut events = Unsettled::default();
-        events.add(EventFinalizers::new(EventFinalizer::new(notifier)));
+        let events = Unsettled::of(EventFinalizers::new(EventFinalizer::new(notifier)));
         (Piece { bytes: vec![0; size], events, room: None }, status)
     }
 
@@ -160,15 +187,16 @@ mod tests {
         assert_eq!(world.collect(1_000), 30);
         let mut three = world.put(5);
         assert_eq!((settled(&mut one), settled(&mut two)), (None, None), "not at the callback itself");
-        assert_eq!(world.collect(1_200), 5);
+        assert_eq!(world.collect(2_000), 5);
+        assert_eq!(world.collect(5_900), 0);
         assert_eq!(settled(&mut one), None, "too soon");
-        assert_eq!(world.collect(1_900), 0);
+        assert_eq!(world.collect(6_000), 0);
         assert_eq!(
             (settled(&mut one), settled(&mut two)),
             (Some(BatchStatus::Delivered), Some(BatchStatus::Delivered))
         );
         assert_eq!(settled(&mut three), None);
-        world.collect(2_900);
+        world.collect(7_000);
         assert_eq!(settled(&mut three), Some(BatchStatus::Delivered));
     }
 
@@ -196,7 +224,7 @@ mod tests {
         world.handover.resume(world.at(9_000));
         assert_eq!(world.collect(9_100), 10);
         assert_eq!(settled(&mut given), None, "it was in the ring buffer when the pause ended");
-        world.collect(10_100);
+        world.collect(14_100);
         assert_eq!(
             (settled(&mut given), settled(&mut waiting)),
             (Some(BatchStatus::Delivered), Some(BatchStatus::Delivered))
@@ -208,9 +236,29 @@ mod tests {
         let mut world = World::new();
         let mut given = world.put(10);
         world.collect(1_000);
-        world.handover.resume(world.at(1_900));
-        world.collect(2_000);
+        world.handover.resume(world.at(5_900));
+        world.collect(6_000);
         assert_eq!(settled(&mut given), Some(BatchStatus::Delivered));
+    }
+
+    #[test]
+    fn what_could_not_be_given_is_given_by_the_next_callback() {
+        let mut world = World::new();
+        let mut before = world.put(100);
+        assert_eq!(world.collect(1_000), 100);
+        let (mut one, mut two, mut three) = (world.put(60), world.put(30), world.put(20));
+        let bytes = world.handover.collect(world.at(2_000)).unwrap();
+        assert_eq!(bytes.len(), 90);
+        world.handover.take_back(bytes);
+        assert_eq!(world.collect(8_000), 90);
+        assert_eq!(settled(&mut before), Some(BatchStatus::Delivered), "it was given before");
+        assert_eq!((settled(&mut one), settled(&mut two)), (None, None), "they were not given until now");
+        assert_eq!(world.collect(9_000), 20);
+        world.collect(13_000);
+        assert_eq!(
+            (settled(&mut one), settled(&mut two), settled(&mut three)),
+            (Some(BatchStatus::Delivered), Some(BatchStatus::Delivered), None)
+        );
     }
 
     #[test]

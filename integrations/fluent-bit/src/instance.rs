@@ -121,6 +121,12 @@ impl Instance {
         self.handover.collect(Instant::now())
     }
 
+    /// What [`Self::collect`] has returned last could not be given.
+    pub(crate) fn take_back(&mut self, bytes: Vec<u8>) {
+        self.say(Level::Warn, "there is no memory for what is to be given to Fluent Bit; trying again in a second");
+        self.handover.take_back(bytes);
+    }
+
     /// Fluent Bit takes nothing for now.
     pub(crate) fn pause(&mut self) {
         self.handover.pause();

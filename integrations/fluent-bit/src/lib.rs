@@ -7,7 +7,7 @@
 //!
 //! Fluent Bit loads the library as what it calls a Go plugin, an interface of C functions and structures that any language
 //! can serve. It has no acknowledgements. So events count as delivered when Fluent Bit has come back for more, at least
-//! three quarters of a second later, without having paused the input in between (see `handover`): by then it has moved them
+//! five seconds later, without having paused the input in between (see `handover`): by then it has moved them
 //! from the input's thread into a chunk. Everything else is errored, and fetched again after the next start.
 //!
 //! Source of the facts about Fluent Bit: its own source code, v5.1.1 (`src/flb_plugin_proxy.c`, `src/proxy/go/go.c`,

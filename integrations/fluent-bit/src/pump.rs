@@ -9,7 +9,7 @@ use office365_source::{
 };
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::handover::Piece;
+use crate::handover::{Piece, Unsettled};
 
 /// So many pieces make what a callback gives: the more, the less of it stays empty.
 const PIECES: usize = 8;
@@ -63,14 +63,16 @@ fn pieces(events: Vec<LogEvent>, limit: usize) -> Vec<Piece> {
     let mut done = Vec::new();
     let mut piece = Piece::default();
     let mut record = Vec::new();
-    for mut event in events {
+    // Taken off before anything may go wrong: an event that is dropped with them would count as delivered.
+    let events: Vec<_> = events.into_iter().map(|mut event| (Unsettled::of(event.take_finalizers()), event)).collect();
+    for (unsettled, event) in events {
         record.clear();
         write_record(&event, &mut record);
         if !piece.bytes.is_empty() && piece.bytes.len() + record.len() > limit {
             done.push(std::mem::take(&mut piece));
         }
         piece.bytes.extend_from_slice(&record);
-        piece.events.add(event.take_finalizers());
+        piece.events.add(unsettled);
     }
     if !piece.bytes.is_empty() {
         done.push(piece);
