@@ -22,13 +22,17 @@ pub fn load(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
 }
 
 /// Reads and checks a configuration file for a host that is itself where events go, so that the file may have no `sinks`.
-pub fn load_sources(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
+/// `defaults` are the keys of the top level whose default is the host's; what the file says goes before.
+pub fn load_sources(path: &Path, defaults: &Map<String, Value>) -> Result<TopologyConfig, ConfigErrors> {
     let (text, format, name) = read(path)?;
     parse_named(&text, format, &name, |document| {
         let sources = document.get("sources").and_then(Value::as_object);
         let names: Vec<_> = sources.into_iter().flat_map(|sources| sources.keys().cloned()).collect();
         if let Some(table) = document.as_object_mut().filter(|_| !names.is_empty()) {
             table.entry("sinks").or_insert_with(|| json!({ "host": { "type": "console", "inputs": names } }));
+            for (key, value) in defaults {
+                table.entry(key).or_insert_with(|| value.clone());
+            }
         }
     })
 }
@@ -96,7 +100,12 @@ mod tests {
         "#;
         fs::write(&path, source).unwrap();
         assert!(load(&path).unwrap_err().to_string().starts_with("sinks: is missing"));
-        assert_eq!(load_sources(&path).unwrap().sources.len(), 1);
+        let defaults = Map::from_iter([("shutdown_timeout_secs".to_owned(), Value::from(5))]);
+        let load_sources = |path| load_sources(path, &defaults);
+        let config = load_sources(&path).unwrap();
+        assert_eq!((config.sources.len(), config.shutdown_timeout_secs), (1, 5));
+        fs::write(&path, format!("shutdown_timeout_secs = 7\n{source}")).unwrap();
+        assert_eq!(load_sources(&path).unwrap().shutdown_timeout_secs, 7, "what is written goes before");
         // What is written is checked all the same.
         fs::write(&path, format!("{source}\n[sinks.out]\ntype = \"console\"\ninputs = [\"other\"]")).unwrap();
         assert!(load_sources(&path).unwrap_err().to_string().contains("there is no source \"other\""));

@@ -42,6 +42,8 @@ pub(crate) struct Configuration {
     pub(crate) shutdown_timeout: Duration,
     /// How the user calls the keys.
     pub(crate) words: Words,
+    /// What the user has written without effect.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Why an instance cannot run as configured. Each problem names the property, or the key of the file.
@@ -79,7 +81,7 @@ pub(crate) fn read(property: impl Fn(&str) -> Option<String>) -> Result<Configur
                 first.name
             )));
         }
-        let topology = config::load_sources(path.as_ref()).map_err(|errors| {
+        let topology = config::load_sources(path.as_ref(), &document::defaults()).map_err(|errors| {
             let problems = errors.iter().map(|error| format!("{CONFIG_FILE}: {error}")).collect();
             Refused { problems }
         })?;
@@ -94,11 +96,37 @@ pub(crate) fn read(property: impl Fn(&str) -> Option<String>) -> Result<Configur
         (topology, name, words)
     };
     let shutdown_timeout = topology.shutdown_timeout();
-    let TopologyConfig { data_dir, mut sources, acknowledgements, proxy, .. } = topology;
-    let Some(SourceEntry::Office365(source)) = sources.remove(&name) else {
+    let TopologyConfig { data_dir, mut sources, acknowledgements, proxy, telemetry, .. } = topology;
+    let Some(SourceEntry::Office365(mut source)) = sources.remove(&name) else {
         return Err(Refused::from(format!("{SOURCE}: there is no source {name:?}.")));
     };
-    Ok(Configuration { name, source, data_dir, proxy, acknowledgements, chunk_bytes, shutdown_timeout, words })
+    let mut warnings = Vec::new();
+    if !source.acknowledgements.or(acknowledgements).enabled() {
+        warnings.push(format!(
+            "{CONFIG_FILE}: acknowledgements.enabled = false has no effect here: nothing counts as delivered before Fluent \
+             Bit has it. Leave it out."
+        ));
+    }
+    // Without, all that waits in our own queue would count as delivered.
+    let acknowledgements = AcknowledgementsConfig { enabled: Some(true) };
+    source.acknowledgements = acknowledgements;
+    if telemetry.is_some() {
+        warnings.push(format!(
+            "{CONFIG_FILE}: telemetry has no effect here: the plugin serves no metrics of its own. Leave it out, or run the \
+             standalone program."
+        ));
+    }
+    Ok(Configuration {
+        name,
+        source,
+        data_dir,
+        proxy,
+        acknowledgements,
+        chunk_bytes,
+        shutdown_timeout,
+        words,
+        warnings,
+    })
 }
 
 fn refused(words: &Words, errors: &ConfigErrors) -> Refused {

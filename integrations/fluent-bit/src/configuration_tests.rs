@@ -162,6 +162,10 @@ fn a_file_is_taken_whole() {
     assert_eq!(configuration.shutdown_timeout, Duration::from_secs(9));
     assert_eq!(configuration.words.text("sources.a.auth.client_secret"), "sources.a.auth.client_secret");
 
+    let configuration = read_file(&source("a"), &[]).unwrap();
+    assert_eq!(configuration.shutdown_timeout, Duration::from_secs(5), "as with properties");
+    assert_eq!(configuration.warnings, [""; 0]);
+
     let two = format!("{}{}", source("a"), source("b"));
     assert_eq!(read_file(&two, &[("source", "b")]).unwrap().name, "b");
     assert!(read_file(&two, &[]).unwrap_err().contains("source: is missing, and the file has several sources"));
@@ -174,6 +178,32 @@ fn a_file_is_taken_whole() {
     assert!(wrong.starts_with("config_file: sources.a.tenant: unknown key; did you mean `tenants`?"), "{wrong}");
     fs::remove_file(&path).unwrap();
     assert!(read_all(&[("config_file", path.to_str().unwrap())]).unwrap_err().contains("cannot be read"));
+}
+
+#[test]
+fn what_a_file_says_without_effect_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("m365.toml");
+    let source = format!(
+        "[sources.a]\ntype = \"office365\"\nauth = {{ client_id = \"{CLIENT}\", client_secret = \"s3cret\" }}\n\
+         tenants = [{{ id = \"{TENANT}\" }}]\n"
+    );
+    for (text, warnings) in [
+        (format!("{source}acknowledgements.enabled = false\n"), &["acknowledgements.enabled = false"][..]),
+        (format!("acknowledgements.enabled = false\n{source}acknowledgements.enabled = true\n"), &[]),
+        (
+            format!("acknowledgements.enabled = false\ntelemetry.listen = \"127.0.0.1:9598\"\n{source}"),
+            &["acknowledgements.enabled = false", "telemetry has no effect here"],
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
+        let configuration = read_all(&[("config_file", path.to_str().unwrap())]).unwrap();
+        assert_eq!(configuration.warnings.len(), warnings.len(), "{:?}", configuration.warnings);
+        for (warning, has) in configuration.warnings.iter().zip(warnings) {
+            assert!(warning.starts_with("config_file: ") && warning.contains(has), "{warning}");
+        }
+        assert!(configuration.source.acknowledgements.or(configuration.acknowledgements).enabled());
+    }
 }
 
 /// The files of our examples and this plugin's README.

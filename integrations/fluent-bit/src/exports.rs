@@ -90,8 +90,20 @@ fn start(host: &Host) -> Option<Instance> {
             return None;
         }
     };
-    let Configuration { name, source, data_dir, proxy, acknowledgements, chunk_bytes, shutdown_timeout, words } =
-        configuration;
+    let Configuration {
+        name,
+        source,
+        data_dir,
+        proxy,
+        acknowledgements,
+        chunk_bytes,
+        shutdown_timeout,
+        words,
+        warnings,
+    } = configuration;
+    for warning in warnings {
+        host.log().write(Level::Warn, &format!("[office365] {warning}"));
+    }
     if let Err(error) = check_data_dir(&data_dir) {
         refuse(&error.to_string());
         return None;

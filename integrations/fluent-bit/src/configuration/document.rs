@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::Refused;
 use crate::{
-    properties::{Key, Kind, Property},
+    properties::{Key, Kind, Property, SHUTDOWN_TIMEOUT},
     switch::switch,
 };
 
@@ -19,12 +19,16 @@ const EXCLUSIVE: &[&[&str]] = &[
 /// How long the end of an instance may take when nothing else is said: Fluent Bit's own grace period. Unit: seconds.
 const SHUTDOWN_TIMEOUT_SECS: u64 = 5;
 
+/// Keys of the top level whose default is another one here.
+pub(super) fn defaults() -> Map<String, Value> {
+    Map::from_iter([(SHUTDOWN_TIMEOUT.to_owned(), SHUTDOWN_TIMEOUT_SECS.into())])
+}
+
 /// The document of a source and its properties.
 pub(super) fn document(name: &str, given: &[(&Property, String)]) -> Result<Value, Refused> {
     check_exclusive(given)?;
     let mut source = Map::new();
-    let mut top = Map::new();
-    top.insert("shutdown_timeout_secs".to_owned(), SHUTDOWN_TIMEOUT_SECS.into());
+    let mut top = defaults();
     for (property, text) in given {
         let value = value(property, text.trim())?;
         match property.key {
