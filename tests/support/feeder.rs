@@ -96,8 +96,8 @@ impl Pipeline {
     pub fn start(batches: Vec<Vec<Value>>, sink: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let text = format!(
-            "data_dir = {:?}\nshutdown_timeout_secs = 1\n{SOURCE}\n[sinks.siem]\ninputs = [\"m365\"]\n{sink}\n",
-            dir.path()
+            "data_dir = '{}'\nshutdown_timeout_secs = 1\n{SOURCE}\n[sinks.siem]\ninputs = [\"m365\"]\n{sink}\n",
+            dir.path().display()
         );
         let topology = config::parse(&text, Format::Toml).unwrap_or_else(|errors| panic!("{errors}"));
         let statuses = Arc::new(Mutex::new(vec![None; batches.len()]));

@@ -133,13 +133,12 @@ impl GrpcPeer {
                 connections.spawn(async move {
                     match tls {
                         None => converse(stream, state).await,
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => {
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
                                 assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
                                 converse(stream, state).await;
                             }
-                            Err(_) => {}
-                        },
+                        }
                     }
                 });
             }

@@ -202,7 +202,7 @@ async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result
 
 fn lower_names(headers: &str) -> String {
     let lines = headers.lines().filter_map(|line| line.split_once(": "));
-    lines.map(|(name, value)| format!("{}: {value}\n", name.to_lowercase())).collect()
+    lines.fold(String::new(), |all, (name, value)| all + &name.to_lowercase() + ": " + value + "\n")
 }
 
 /// Writes the certificates of a sink's `tls` table.

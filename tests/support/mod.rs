@@ -1,6 +1,6 @@
 //! A source on a simulator, in one process and on one clock.
 #![allow(dead_code, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 pub mod feeder;
 pub mod grpc_peer;
