@@ -87,11 +87,13 @@ impl LogEvent {
     }
 
     /// The event's own time and the member that holds it as text, if one does; in a tree, that is a timestamp.
+    #[cfg(feature = "cli")]
     pub(crate) fn timestamp_member(&self) -> Option<(&'static str, DateTime<Utc>)> {
         self.timestamp.and_then(|(name, time)| Some((name?, time)))
     }
 
     /// The fields that were added; they win over the record's members.
+    #[cfg(feature = "cli")]
     pub(crate) fn shared(&self) -> Option<&ObjectMap> {
         self.shared.as_deref().map(|shared| &shared.fields)
     }
