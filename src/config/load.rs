@@ -101,7 +101,7 @@ mod tests {
         fs::write(&path, source).unwrap();
         assert!(load(&path).unwrap_err().to_string().starts_with("sinks: is missing"));
         let defaults = Map::from_iter([("shutdown_timeout_secs".to_owned(), Value::from(5))]);
-        let load_sources = |path| load_sources(path, &defaults);
+        let load_sources = |path: &Path| load_sources(path, &defaults);
         let config = load_sources(&path).unwrap();
         assert_eq!((config.sources.len(), config.shutdown_timeout_secs), (1, 5));
         fs::write(&path, format!("shutdown_timeout_secs = 7\n{source}")).unwrap();
