@@ -4,7 +4,14 @@
 
 mod support;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use office365_source::{
@@ -15,7 +22,7 @@ use office365_source::{
     content::{ContentType, Feed},
     simulator::{Backlog, Faults, Late, Live, SimulatedTenant, Simulator, SimulatorConfig, TenantFault},
 };
-use support::{Arrived, Setup, assert_exactly_once, no_violations, simulator, source_config, start_of_time};
+use support::{Arrived, Setup, Verdict, assert_exactly_once, no_violations, simulator, source_config, start_of_time};
 use tempfile::TempDir;
 
 #[tokio::test(start_paused = true)]
@@ -262,7 +269,7 @@ async fn a_pipeline_that_fails_for_a_while_gets_everything_in_the_end_and_nothin
 }
 
 #[tokio::test(start_paused = true)]
-async fn rejected_events_kill_their_blob_visibly_and_no_other() {
+async fn a_batch_that_is_rejected_once_arrives_with_the_next_try() {
     let clock = Clock::starting_at(start_of_time());
     let config = config_of(Faults::default());
     let simulator = simulator(config.clone(), &clock);
@@ -274,9 +281,106 @@ async fn rejected_events_kill_their_blob_visibly_and_no_other() {
         if batches == 5 { EventStatus::Rejected } else { EventStatus::Delivered }
     });
     let (result, run) = setup.run().await;
+    assert_eq!(result, Ok(()));
+    assert_eq!(run.progress.totals().blobs_dead, 0);
+    assert_exactly_once(&run.arrived, &simulator);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_that_rejects_everything_for_half_a_day_costs_nothing() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults { duplicates: 0.1, ..Faults::default() });
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let mut setup = Setup::new(source_config(&config), &simulator, &clock, data.path());
+    setup.mode = RunMode::Continuous;
+    let healthy = Arc::new(AtomicBool::new(false));
+    let is_healthy = Arc::clone(&healthy);
+    setup.verdict =
+        Box::new(
+            move |_| {
+                if is_healthy.load(Ordering::Relaxed) { EventStatus::Delivered } else { EventStatus::Rejected }
+            },
+        );
+    let running = setup.start().await;
+    tokio::time::sleep(Duration::from_hours(12)).await;
+    assert!(running.arrived.lock().unwrap().is_empty());
+    healthy.store(true, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let (arrived, progress) = running.stop().await;
+    assert_exactly_once(&arrived, &simulator);
+    assert_eq!(progress.totals().blobs_dead, 0);
+}
+
+/// A pipeline that never takes one event, and how often it has been offered it.
+fn rejects(poison: String) -> (Verdict, Arc<AtomicU64>) {
+    let offered = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&offered);
+    let verdict = move |events: &[LogEvent]| {
+        if events.iter().any(|event| event.record().string_member("Id").as_deref() == Some(&*poison)) {
+            count.fetch_add(1, Ordering::Relaxed);
+            EventStatus::Rejected
+        } else {
+            EventStatus::Delivered
+        }
+    };
+    (Box::new(verdict), offered)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_rejected_for_a_day_is_given_up_visibly_and_nothing_else() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults::default());
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let expected = simulator.oracle().expected_ids();
+    let poison = expected.first().unwrap().1.clone();
+    let arrived = Arrived::default();
+    let start = async || {
+        let mut source = source_config(&config);
+        source.batch.max_events = 5;
+        let mut setup = Setup::new(source, &simulator, &clock, data.path());
+        setup.mode = RunMode::Continuous;
+        setup.arrived = arrived.clone();
+        let (verdict, offered) = rejects(poison.clone());
+        setup.verdict = verdict;
+        (setup.start().await, offered)
+    };
+    let (running, before) = start().await;
+    tokio::time::sleep(Duration::from_hours(12)).await;
+    let (_, progress) = running.stop().await;
+    assert_eq!(progress.totals().blobs_dead, 0, "half a day is not enough");
+
+    let (running, after) = start().await;
+    tokio::time::sleep(Duration::from_hours(20)).await;
+    let (_, progress) = running.stop().await;
+    assert_eq!(progress.totals().blobs_dead, 1);
+    let (before, after) = (before.load(Ordering::Relaxed), after.load(Ordering::Relaxed));
+    assert_eq!(before + after, 135, "a restart does not begin anew: {before} and {after}");
+    let arrived = arrived.lock().unwrap();
+    let missing = expected.iter().filter(|id| !arrived.contains_key(*id)).count();
+    assert!((1..=5).contains(&missing), "only the batch with the event is missing: {missing}");
+    assert!(arrived.values().all(|times| *times == 1), "what was delivered of the blob is not sent again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_should_end_leaves_what_is_rejected_to_the_next() {
+    let clock = Clock::starting_at(start_of_time());
+    let config = config_of(Faults::default());
+    let simulator = simulator(config.clone(), &clock);
+    let data = TempDir::new().unwrap();
+    let poison = simulator.oracle().expected_ids().first().unwrap().1.clone();
+    let mut setup = Setup::new(source_config(&config), &simulator, &clock, data.path());
+    let (verdict, offered) = rejects(poison);
+    setup.verdict = verdict;
+    let (result, run) = setup.run().await;
     assert_eq!(result, Err(()), "the run says that something stayed undelivered");
-    assert_eq!(run.progress.totals().blobs_dead, 1);
+    assert_eq!((offered.load(Ordering::Relaxed), run.progress.totals().blobs_dead), (5, 0));
     assert_eq!(run.progress.totals().blobs_delivered + 1, run.progress.totals().blobs_found);
+
+    tokio::time::sleep(Duration::from_mins(20)).await;
+    run_until_done(|| (source_config(&config), run.arrived.clone()), &simulator, &clock, &data).await;
+    assert_exactly_once(&run.arrived, &simulator);
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,7 +433,7 @@ async fn what_errored_is_sent_again_even_if_its_neighbour_was_rejected() {
         }
     });
     let running = setup.start().await;
-    tokio::time::sleep(Duration::from_hours(12)).await;
+    tokio::time::sleep(Duration::from_hours(60)).await;
     let (arrived, progress) = running.stop().await;
     let arrived = arrived.lock().unwrap();
     let missing = simulator.oracle().expected_ids().iter().filter(|id| !arrived.contains_key(*id)).count();

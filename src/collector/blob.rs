@@ -10,7 +10,7 @@ use crate::{
     RunMode,
     activity::{ActivityError, Failure},
     content::Feed,
-    ledger::{BlobKey, Claim, DeadBlob, Retry},
+    ledger::{BlobKey, Claim, Counts, DeadBlob, Retry},
     telemetry::{self, Stage},
 };
 
@@ -140,7 +140,10 @@ async fn failed(
             // Most likely not the blob's fault. But if it is (a proxy that objects to its contents), the next try must be
             // another blob's.
             let not_before = shared.now() + BEHIND_THE_OTHERS;
-            shared.ledger.fail(key.clone(), Retry { not_before, reason: error.to_string(), counts: false }).await?;
+            shared
+                .ledger
+                .fail(key.clone(), Retry { not_before, reason: error.to_string(), counts: Counts::Nothing })
+                .await?;
             reporter.tell(Message::Deferred(not_before));
             return Ok(());
         }
@@ -174,7 +177,28 @@ pub async fn retry(
     let attempts = claim.attempts.saturating_add(if slowly { 10 } else { 1 });
     let (not_before, wait) = shared.next_attempt(key, attempts);
     telemetry::content_retried(key, &reason, attempts, wait.as_secs());
-    shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: true }).await?;
+    shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: Counts::Attempt }).await?;
+    reporter.tell(Message::Deferred(not_before));
+    Ok(())
+}
+
+/// So many rejections of one blob, and it is given up: after about a day, at [`backoff::BLOB`](crate::backoff::BLOB)'s
+/// pauses. Most of what makes a pipeline reject is put right by people (a token that has expired, an index that is
+/// missing); but what no one will ever take must not be sent for ever.
+pub const REJECTIONS: u32 = 135;
+
+/// Puts a blob back whose events the pipeline has rejected.
+pub async fn retry_rejected(
+    shared: &Shared,
+    claim: &Claim,
+    key: &BlobKey,
+    reporter: &Reporter,
+) -> Result<(), CollectorError> {
+    let rejections = claim.rejections.saturating_add(1);
+    let (not_before, wait) = shared.next_attempt(key, rejections);
+    let reason = format!("the pipeline rejected its events; after {REJECTIONS} times they are given up");
+    telemetry::content_retried(key, &reason, rejections, wait.as_secs());
+    shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: Counts::Rejection }).await?;
     reporter.tell(Message::Deferred(not_before));
     Ok(())
 }

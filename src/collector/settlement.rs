@@ -6,14 +6,14 @@ use chrono::TimeDelta;
 use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 
 use super::{
-    blob::{Message, Reporter, bury, retry},
+    blob::{Message, REJECTIONS, Reporter, bury, retry, retry_rejected},
     dedupe::{Dependencies, Flight},
     error::CollectorError,
     shared::Shared,
 };
 use crate::{
     component::{BatchStatus, BatchStatusReceiver},
-    ledger::{BlobKey, Claim, Retry},
+    ledger::{BlobKey, Claim, Counts, Retry},
     telemetry,
 };
 
@@ -35,7 +35,7 @@ pub struct Sent {
 pub enum Verdict {
     Delivered,
     Rejected,
-    /// Worst, as something is left to do: what was rejected is rejected again, what errored may be delivered.
+    /// Worst, as it is no reason to give up, however often.
     Errored,
 }
 
@@ -119,17 +119,20 @@ impl Emitted {
             let reason = "the pipeline could not deliver its events".to_owned();
             return retry(shared, claim, key, reporter, reason, false).await;
         }
+        if verdict == Verdict::Rejected && claim.rejections.saturating_add(1) < REJECTIONS {
+            return retry_rejected(shared, claim, key, reporter).await;
+        }
         if !self.dependencies.all_delivered().await {
             // A copy that this blob relied on did not arrive. What is left of the blob is sent with its next turn.
             let reason = "a copy of its events in another blob could not be delivered".to_owned();
             let not_before = shared.now() + TimeDelta::seconds(1);
-            shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: false }).await?;
+            shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: Counts::Nothing }).await?;
             // Told only now: the scheduler looks for it in the ledger.
             reporter.tell(Message::Deferred(not_before));
             return Ok(());
         }
         if verdict == Verdict::Rejected {
-            return bury(shared, claim, key, "the pipeline rejected its events for good".to_owned()).await;
+            return bury(shared, claim, key, format!("the pipeline rejected its events {REJECTIONS} times")).await;
         }
         shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
         telemetry::content_delivered(&shared.progress, key, self.events);

@@ -56,6 +56,8 @@ pub struct Claim {
     pub content: ContentRef,
     /// How many attempts have failed so far.
     pub attempts: u32,
+    /// How many times the pipeline has rejected events of it. Not among `attempts`.
+    pub rejections: u32,
     /// Why the last one failed.
     pub last_error: Option<String>,
 }
@@ -67,8 +69,20 @@ pub struct Retry {
     pub not_before: DateTime<Utc>,
     /// Why; free of secrets.
     pub reason: String,
-    /// Whether this counts as an attempt of the blob. A throttled tenant is not the blob's fault.
-    pub counts: bool,
+    /// What this counts as.
+    pub counts: Counts,
+}
+
+/// What it counts as that a blob was put back.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Counts {
+    /// As nothing: a throttled tenant is not the blob's fault.
+    Nothing,
+    /// As an attempt that failed.
+    Attempt,
+    /// As a rejection by the pipeline. Counted apart, as only these are numbered: what failed for days for another reason
+    /// has all its tries at a pipeline that rejects.
+    Rejection,
 }
 
 /// A blob that was given up.

@@ -37,8 +37,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing::{Span, info};
 
 use super::{
-    BlobKey, Claim, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Ledger, LedgerError, Promoted, Pruned, Retry,
-    TenantRecord, keys,
+    BlobKey, Claim, Counts, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Ledger, LedgerError, Promoted, Pruned,
+    Retry, TenantRecord, keys,
     row::{Row, State},
     tenants,
     writer::{self, Rank, Writer},
@@ -273,8 +273,12 @@ impl Ledger for RedbLedger {
         self.writer
             .write(Rank::Bulk(ROWS_OF_A_BLOB), move |tx| {
                 change(tx, &blob, |row| {
-                    if let State::Owed { attempts, not_before, last_error } = &mut row.state {
-                        *attempts = attempts.saturating_add(u32::from(retry.counts));
+                    if let State::Owed { attempts, rejections, not_before, last_error } = &mut row.state {
+                        match retry.counts {
+                            Counts::Nothing => {}
+                            Counts::Attempt => *attempts = attempts.saturating_add(1),
+                            Counts::Rejection => *rejections = rejections.saturating_add(1),
+                        }
                         *not_before = Some(retry.not_before);
                         *last_error = Some(retry.reason);
                     }
@@ -561,7 +565,7 @@ fn insert_if_new(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>
             row.uri.clone_from(&content.content_uri);
             row.expiration = content.expiration;
             if revived {
-                row.state = State::Owed { attempts: 0, not_before: None, last_error: None };
+                row.state = State::FRESH;
             }
         })?;
         return Ok(revived);

@@ -26,7 +26,7 @@ fn time(secs: i64) -> DateTime<Utc> {
 }
 
 fn retry(not_before: DateTime<Utc>) -> Retry {
-    Retry { not_before, reason: "HTTP 500".into(), counts: true }
+    Retry { not_before, reason: "HTTP 500".into(), counts: Counts::Attempt }
 }
 
 async fn open(directory: &TempDir) -> RedbLedger {
@@ -138,6 +138,26 @@ async fn a_failed_blob_waits_for_its_time_and_remembers_why() {
     let again = ledger.claim(a, 1).await.unwrap().remove(0);
     assert_eq!((again.attempts, again.last_error.as_deref()), (1, Some("HTTP 500")));
     assert_eq!(again.content, claim.content);
+}
+
+#[tokio::test]
+async fn rejections_are_counted_apart_and_outlive_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let a = feed(1, ContentType::General);
+    let mut ledger = open(&directory).await;
+    ledger.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
+    for (turn, counts) in
+        [Counts::Rejection, Counts::Attempt, Counts::Nothing, Counts::Rejection].into_iter().enumerate()
+    {
+        let due = time(turn as i64);
+        let claim = ledger.claim(a, 1).await.unwrap().remove(0);
+        ledger.fail(BlobKey::from(&claim.content), Retry { counts, ..retry(due) }).await.unwrap();
+        drop(ledger);
+        ledger = open(&directory).await;
+        ledger.promote(due).await.unwrap();
+    }
+    let claim = ledger.claim(a, 1).await.unwrap().remove(0);
+    assert_eq!((claim.attempts, claim.rejections), (1, 2));
 }
 
 #[tokio::test]

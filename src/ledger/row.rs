@@ -33,6 +33,8 @@ pub(super) enum State {
     Owed {
         #[serde(default)]
         attempts: u32,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        rejections: u32,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_before: Option<DateTime<Utc>>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +49,16 @@ pub(super) enum State {
     },
 }
 
+impl State {
+    /// Of a blob that nobody has tried yet.
+    pub const FRESH: Self = Self::Owed { attempts: 0, rejections: 0, not_before: None, last_error: None };
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
+}
+
 impl Row {
     pub fn owed(content: &ContentRef, now: DateTime<Utc>) -> Self {
         Self {
@@ -54,7 +66,7 @@ impl Row {
             created: content.created,
             expiration: content.expiration,
             recorded: now,
-            state: State::Owed { attempts: 0, not_before: None, last_error: None },
+            state: State::FRESH,
         }
     }
 
@@ -80,7 +92,7 @@ impl Row {
     }
 
     pub fn claim(self, key: BlobKey) -> Option<Claim> {
-        let State::Owed { attempts, last_error, .. } = self.state else { return None };
+        let State::Owed { attempts, rejections, last_error, .. } = self.state else { return None };
         let content = ContentRef {
             feed: key.feed,
             content_id: key.content_id,
@@ -88,7 +100,7 @@ impl Row {
             created: self.created,
             expiration: self.expiration,
         };
-        Some(Claim { content, attempts, last_error })
+        Some(Claim { content, attempts, rejections, last_error })
     }
 
     pub fn dead(self, key: BlobKey) -> Option<DeadBlob> {

@@ -144,11 +144,12 @@ pub fn events_discarded(progress: &Progress, key: &BlobKey, events: u64, reason:
     );
 }
 
-/// The pipeline refused events for good. Whichever of its components did so has counted them as discarded.
+/// The pipeline refused events. Whichever of its components did so has counted them as discarded. What becomes of their
+/// blob is told by [`content_retried`] and [`content_dead`].
 pub fn events_rejected(key: &BlobKey, events: u64) {
     count_error("request_failed", "sending", "rejected");
     error!(
-        message = "The pipeline rejected events for good.",
+        message = "The pipeline rejected events; they are sent again for about a day, then given up.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, count = events,
         error_code = "rejected", error_type = "request_failed", stage = "sending", intentional = false
     );
