@@ -60,6 +60,12 @@ fn config_of(faults: Faults) -> SimulatorConfig {
     }
 }
 
+/// Little content, for tests that last for days.
+fn small(faults: Faults) -> SimulatorConfig {
+    let config = config_of(faults);
+    SimulatorConfig { backlog: Backlog { blobs_per_feed: 4, ..config.backlog }, ..config }
+}
+
 /// Runs `--once` until it succeeds, as cron would.
 async fn run_until_done(
     setup: impl Fn() -> (Office365Config, Arrived),
@@ -287,12 +293,14 @@ async fn a_batch_that_is_rejected_once_arrives_with_the_next_try() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pipeline_that_rejects_everything_for_half_a_day_costs_nothing() {
+async fn a_pipeline_that_rejects_everything_for_an_hour_costs_nothing() {
     let clock = Clock::starting_at(start_of_time());
-    let config = config_of(Faults { duplicates: 0.1, ..Faults::default() });
+    let config = small(Faults { duplicates: 0.1, ..Faults::default() });
     let simulator = simulator(config.clone(), &clock);
     let data = TempDir::new().unwrap();
-    let mut setup = Setup::new(source_config(&config), &simulator, &clock, data.path());
+    let mut source = source_config(&config);
+    source.poll.interval_secs = 1_800;
+    let mut setup = Setup::new(source, &simulator, &clock, data.path());
     setup.mode = RunMode::Continuous;
     let healthy = Arc::new(AtomicBool::new(false));
     let is_healthy = Arc::clone(&healthy);
@@ -303,7 +311,7 @@ async fn a_pipeline_that_rejects_everything_for_half_a_day_costs_nothing() {
             },
         );
     let running = setup.start().await;
-    tokio::time::sleep(Duration::from_hours(12)).await;
+    tokio::time::sleep(Duration::from_hours(1)).await;
     assert!(running.arrived.lock().unwrap().is_empty());
     healthy.store(true, Ordering::Relaxed);
     tokio::time::sleep(Duration::from_hours(1)).await;
@@ -330,7 +338,7 @@ fn rejects(poison: String) -> (Verdict, Arc<AtomicU64>) {
 #[tokio::test(start_paused = true)]
 async fn what_is_rejected_for_a_day_is_given_up_visibly_and_nothing_else() {
     let clock = Clock::starting_at(start_of_time());
-    let config = config_of(Faults::default());
+    let config = small(Faults::default());
     let simulator = simulator(config.clone(), &clock);
     let data = TempDir::new().unwrap();
     let expected = simulator.oracle().expected_ids();
@@ -339,6 +347,7 @@ async fn what_is_rejected_for_a_day_is_given_up_visibly_and_nothing_else() {
     let start = async || {
         let mut source = source_config(&config);
         source.batch.max_events = 5;
+        source.poll.interval_secs = 1_800;
         let mut setup = Setup::new(source, &simulator, &clock, data.path());
         setup.mode = RunMode::Continuous;
         setup.arrived = arrived.clone();
@@ -366,7 +375,7 @@ async fn what_is_rejected_for_a_day_is_given_up_visibly_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn a_run_that_should_end_leaves_what_is_rejected_to_the_next() {
     let clock = Clock::starting_at(start_of_time());
-    let config = config_of(Faults::default());
+    let config = small(Faults::default());
     let simulator = simulator(config.clone(), &clock);
     let data = TempDir::new().unwrap();
     let poison = simulator.oracle().expected_ids().first().unwrap().1.clone();
@@ -410,11 +419,12 @@ async fn sixty_restarts_with_crashes_lose_nothing() {
 #[tokio::test(start_paused = true)]
 async fn what_errored_is_sent_again_even_if_its_neighbour_was_rejected() {
     let clock = Clock::starting_at(start_of_time());
-    let config = config_of(Faults::default());
+    let config = small(Faults::default());
     let simulator = simulator(config.clone(), &clock);
     let data = TempDir::new().unwrap();
     let mut source = source_config(&config);
     source.batch.max_events = 5;
+    source.poll.interval_secs = 1_800;
     let mut setup = Setup::new(source, &simulator, &clock, data.path());
     setup.mode = RunMode::Continuous;
     let poison: BTreeSet<String> = simulator.oracle().expected_ids().into_iter().map(|(_, id)| id).take(20).collect();
@@ -433,10 +443,10 @@ async fn what_errored_is_sent_again_even_if_its_neighbour_was_rejected() {
         }
     });
     let running = setup.start().await;
-    tokio::time::sleep(Duration::from_hours(60)).await;
+    tokio::time::sleep(Duration::from_hours(2)).await;
     let (arrived, progress) = running.stop().await;
     let arrived = arrived.lock().unwrap();
     let missing = simulator.oracle().expected_ids().iter().filter(|id| !arrived.contains_key(*id)).count();
-    assert!(missing <= poison.len() * 5, "only what was rejected, and its batch, is missing: {missing}");
-    assert!(progress.totals().blobs_dead > 0 && arrived.values().all(|times| *times == 1));
+    assert!((1..=poison.len() * 5).contains(&missing), "only what is rejected, and its batch, is missing: {missing}");
+    assert!(progress.totals().blobs_dead == 0 && arrived.values().all(|times| *times == 1));
 }
