@@ -146,10 +146,8 @@ async fn rejections_are_counted_apart_and_outlive_a_restart() {
     let a = feed(1, ContentType::General);
     let mut ledger = open(&directory).await;
     ledger.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
-    for (turn, counts) in
-        [Counts::Rejection, Counts::Attempt, Counts::Nothing, Counts::Rejection].into_iter().enumerate()
-    {
-        let due = time(turn as i64);
+    for (turn, counts) in (0..).zip([Counts::Rejection, Counts::Attempt, Counts::Nothing, Counts::Rejection]) {
+        let due = time(turn);
         let claim = ledger.claim(a, 1).await.unwrap().remove(0);
         ledger.fail(BlobKey::from(&claim.content), Retry { counts, ..retry(due) }).await.unwrap();
         drop(ledger);
