@@ -40,8 +40,9 @@ use crate::{
     telemetry::Progress,
 };
 
-/// How long to wait after the end for what is still on its way; an attempt that fails is repeated some seconds later.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait after the end for what is still on its way. Hardly ever so long: it takes a blob that fails five times
+/// in a row, each wait twice the one before, or a tenant that pauses.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(super) fn demo(args: &DemoArgs) -> ExitCode {
     let report = Builder::new_multi_thread()
