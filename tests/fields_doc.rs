@@ -16,7 +16,7 @@ use office365_source::{
     normalize::{
         NormalizeOptions, Normalizer, Origin, RecordMembers, Schema,
         ecs::{self, Field},
-        ocsf,
+        ocsf, outcome_words, outcomes,
     },
 };
 use serde_json::{Value, value::RawValue};
@@ -91,6 +91,19 @@ fn classes_table() -> String {
     text
 }
 
+fn outcomes_table() -> String {
+    let mut text = "| the first that is true | `event.outcome` |\n|---|---|\n".to_owned();
+    for (when, outcome) in outcomes() {
+        writeln!(text, "| {when} | `{outcome}` |").unwrap();
+    }
+    let list = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let [successes, failures] = outcome_words();
+    writeln!(text, "\nWords of success: {}. Numbers: 1, 100 to 399.", list(successes)).unwrap();
+    writeln!(text, "\nA word of failure is, begins with or ends in: {}. Numbers: 2, 3, 400 to 599.", list(failures))
+        .unwrap();
+    text
+}
+
 fn families_table() -> String {
     let mut text = "| family | record types |\n|---|---|\n".to_owned();
     for family in ecs::families().filter(|family| !family.codes.is_empty()) {
@@ -114,6 +127,7 @@ fn the_tables_are_those_of_the_mapping() {
     let text = fs::read_to_string(&path).unwrap();
     let mut made = replace(&text, "families", &families_table());
     made = replace(&made, "fields", &fields_table());
+    made = replace(&made, "outcomes", &outcomes_table());
     made = replace(&made, "categories", &categories_table());
     made = replace(&made, "classes", &classes_table());
     if std::env::var_os("UPDATE_DOCS").is_some() {

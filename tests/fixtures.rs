@@ -75,11 +75,18 @@ fn is_in(expected: &Value, actual: Option<&Value>) -> bool {
 }
 
 /// Where we differ from the stored files on purpose, by file, and why.
-const DEVIATIONS: &[(&str, &str, &str)] = &[(
-    "sec-comp-alerts-events",
-    "message",
-    "the file is of 2022, when the message was the comment; since 2025 it is the alert's name",
-)];
+const DEVIATIONS: &[(&str, &str, &str)] = &[
+    (
+        "sec-comp-alerts-events",
+        "message",
+        "the file is of 2022, when the message was the comment; since 2025 it is the alert's name",
+    ),
+    (
+        "stringly-json-events",
+        "event.outcome",
+        "`InProgress` says that nothing has ended yet; a word that is neither success nor failure is unknown",
+    ),
+];
 
 #[test]
 fn ecs_events_hold_all_that_elastics_do_but_for_the_named_deviations() {

@@ -149,11 +149,6 @@ impl<'a> Audit<'a> {
         time
     }
 
-    /// Whether a member holds `true`, in any case, also as a string.
-    pub(crate) fn is_true(&mut self, path: &str) -> bool {
-        self.node(path).and_then(scalar_text).is_some_and(|text| text.eq_ignore_ascii_case("true"))
-    }
-
     /// The strings of a member: an array's, or the one that stands there instead of an array.
     pub(crate) fn texts(&mut self, path: &str) -> Vec<Cow<'a, str>> {
         match self.node(path) {

@@ -1,26 +1,38 @@
 //! From a record to an event: pure functions, no I/O.
 
 mod audit;
-mod client_address;
+mod client;
+mod conversation;
 mod damage;
 pub mod ecs;
+mod endpoint_dlp;
+mod forwarding;
 mod json;
+mod mail_address;
+mod mail_items;
+mod named_users;
+mod network_address;
 mod normalizer;
 pub mod ocsf;
 mod origin;
+mod outcome;
+mod placeholder;
 mod raw;
 mod record_types;
 mod redact;
 mod sensitive_types;
 mod shape;
+mod text;
 mod time;
 mod user_agent;
+mod user_id;
 
 pub(crate) use self::normalizer::{Context, Normalized};
 pub use self::{
     damage::{Damage, Damages},
     normalizer::{Made, NormalizeOptions, Normalizer, Schema},
     origin::{Origin, SOURCE_TYPE},
+    outcome::{outcome_words, outcomes},
     raw::RecordMembers,
     record_types::{RECORD_TYPES, record_type_name},
     sensitive_types::SensitiveTypes,

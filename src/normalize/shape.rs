@@ -7,9 +7,10 @@ use std::{borrow::Cow, collections::HashSet};
 
 use super::{
     audit::{Audit, is_absent, parse_integer, scalar_text},
-    client_address::is_ip,
+    conversation,
     damage::{Damage, Damages},
     json::{Node, Object, Repeated},
+    network_address::ip_of,
     time::parse_time,
 };
 
@@ -29,7 +30,11 @@ const CODES: &[&str] = &[
 ];
 
 /// Sizes and durations that also come as strings or with a fraction of zero.
-const NUMBERS: &[&str] = &["RunningTime", "FileSize"];
+const NUMBERS: &[&str] = &["RunningTime", "FileSize", "FileSizeBytes"];
+
+/// Members that hold items of mailboxes, however deep, and what the size of an item is named there.
+const ITEMS: &[&str] = &["Item", "AffectedItems", "Folders", "Messages"];
+const ITEM_SIZE: &str = "SizeInBytes";
 
 /// Where what has no name of its own is.
 const REST: &str = "_rest";
@@ -43,7 +48,7 @@ const TIMES: &[&str] = &["StartTime", "StartTimeUtc", "EndTimeUtc", "LastUpdateT
 const NAMES_AND_VALUES: &[&str] = &["Parameters", "ExtendedProperties"];
 
 /// JSON within a string.
-const EMBEDDED: &[&str] = &["OperationProperties", "AdditionalInfo"];
+const EMBEDDED: &[&str] = &["OperationProperties", "AdditionalInfo", conversation::DATA];
 
 /// Microsoft's numbers of `Platform` (schema of Defender for Office 365 and of endpoint data loss prevention).
 const PLATFORMS: &[&str] = &["Unknown", "Windows", "MacOS", "iOS", "Android", "Web Browser"];
@@ -56,6 +61,9 @@ pub(in crate::normalize) fn shape(record: &mut Audit<'_>, code: &str) {
     }
     for name in NUMBERS {
         record.change(name, |node, _| Some(whole(node, Node::Json)));
+    }
+    for name in ITEMS {
+        record.change(name, |node, _| Some(item_sizes(node)));
     }
     for name in NAMES_AND_VALUES {
         record.change(name, |node, _| names_and_values(node));
@@ -126,6 +134,22 @@ fn whole<'a>(node: Node<'a>, form: fn(Cow<'a, str>) -> Node<'a>) -> Node<'a> {
             other => other,
         },
     }
+}
+
+/// The sizes of items as whole numbers; parsed nodes are not deep.
+fn item_sizes(mut node: Node<'_>) -> Node<'_> {
+    match &mut node {
+        Node::List(list) => list.iter_mut().for_each(|node| *node = item_sizes(take(node))),
+        Node::Object(object) => object.iter_mut().for_each(|(name, node)| {
+            *node = if name == ITEM_SIZE { whole(take(node), Node::Json) } else { item_sizes(take(node)) };
+        }),
+        _ => {}
+    }
+    node
+}
+
+fn take<'a>(node: &mut Node<'a>) -> Node<'a> {
+    std::mem::replace(node, Node::Bool(false))
 }
 
 /// `[{"Name":n,"Value":v}]` → `{n: v}`; a string → `{"_raw": …}`. What is no name and value, and what has a name that came
@@ -238,7 +262,7 @@ fn data<'a>(node: Node<'a>, repeated: Repeated, damages: &mut Damages) -> Option
         let value = match name {
             "at" | "md" | "te" | "ts" | "ttdt" => time(value.clone(), &field, damages),
             "sip" => {
-                if scalar_text(value).is_some_and(|text| !is_ip(&text)) {
+                if scalar_text(value).is_some_and(|text| ip_of(&text).is_none()) {
                     damages.add(field, Damage::InvalidAddress);
                 }
                 value.clone()

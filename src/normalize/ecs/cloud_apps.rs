@@ -6,7 +6,7 @@ use super::{
     mapping::Mapping,
     rule::{Family, copied, fills, function, moved},
 };
-use crate::normalize::{client_address::is_ip, json::Node};
+use crate::normalize::json::Node;
 
 pub(super) const FAMILY: Family = Family {
     name: "Defender for Cloud Apps alerts",
@@ -14,11 +14,7 @@ pub(super) const FAMILY: Family = Family {
     steps: &[
         function(
             alert,
-            &[
-                fills(F::EVENT_KIND, "`alert`", ""),
-                fills(F::EVENT_SEVERITY, "`AlertSeverity`, as `Severity`", ""),
-                fills(F::RELATED_IP, "`ClientIPs`", ""),
-            ],
+            &[fills(F::EVENT_KIND, "`alert`", ""), fills(F::EVENT_SEVERITY, "`AlertSeverity`, as `Severity`", "")],
         ),
         copied(F::MESSAGE, &["AlertDescription", "AlertDisplayName"]).step(),
         moved(F::RULE_NAME, &["AlertDisplayName"]).step(),
@@ -31,6 +27,4 @@ fn alert(mapping: &mut Mapping<'_>) {
     mapping.fields.set_text(F::EVENT_KIND, "alert");
     let severity = mapping.record.text("AlertSeverity").and_then(|severity| severity_of(&severity));
     mapping.fields.set_some(F::EVENT_SEVERITY, severity.map(Node::Integer));
-    let addresses = mapping.record.texts("ClientIPs");
-    mapping.fields.append(F::RELATED_IP, addresses.into_iter().filter(|address| is_ip(address)));
 }

@@ -8,12 +8,15 @@ use super::{
     fields::Field as F,
     mapping::Mapping,
     rule::{Family, copied, fills, function, moved},
+    users,
 };
 use crate::normalize::{
     audit::scalar_text,
-    client_address::{ClientAddress, is_ip},
+    client,
     damage::Damage,
     json::Node,
+    network_address::ip_of,
+    outcome::{logon_error, outcome as outcome_of},
 };
 
 /// Before the family.
@@ -42,13 +45,18 @@ pub(super) const FIRST: Family = Family {
             outcome,
             &[fills(
                 F::EVENT_OUTCOME,
-                "`ResultStatus`: `failed`, `failure` and `false` in any case are `failure`, as is an `IsSuccess` of `false`; everything else is `success`",
+                "`Operation`, `ResultStatus`, `IsSuccess`, and the error of a sign-in (table below)",
                 "",
             )],
         ),
+        function(reason, &[fills(F::EVENT_REASON, "`LogonError`, unless it says that there is none", "")]),
         function(
             severity,
-            &[fills(F::EVENT_SEVERITY, "`Severity`, in any case: informational 1, low 2, medium 3, high 4", "")],
+            &[fills(
+                F::EVENT_SEVERITY,
+                "`Severity`, in any case: informational 1, low 2, medium 3, high 4, critical 5",
+                "",
+            )],
         ),
         function(
             categorise,
@@ -82,10 +90,10 @@ pub(super) const FIRST: Family = Family {
             &[
                 fills(
                     F::CLIENT_ADDRESS,
-                    "the first of `ClientIPAddress`, `ClientIP`, `ActorIpAddress` (moved)",
+                    "the first useful one of `ClientIPAddress`, `ClientIP`, `ActorIpAddress`, `UserIp` (moved, unless there is more in it): an IP address before the name of a host, and loopback and unspecified addresses last",
                     "it is no name",
                 ),
-                fills(F::CLIENT_DOMAIN, "the same", "it is a name"),
+                fills(F::CLIENT_DOMAIN, "the same", "it is a name with a dot, or `localhost`"),
                 fills(F::CLIENT_IP, "the same", "it is an IP address"),
                 fills(F::CLIENT_PORT, "the same", "it has a port"),
                 fills(F::SOURCE_IP, "`client.ip`", ""),
@@ -112,23 +120,9 @@ pub(super) const LAST: Family = Family {
     codes: &[],
     steps: &[
         copied(F::PROCESS_NAME, &["Application"]).step(),
-        function(
-            split_users,
-            &[
-                fills(F::USER_EMAIL, "`user.id` with exactly one `@`; replaces an earlier value", ""),
-                fills(F::USER_NAME, "the part of `user.id` before the `@`", ""),
-                fills(F::USER_DOMAIN, "the part of `user.id` after the `@`", ""),
-                fills(F::USER_TARGET_EMAIL, "`user.target.id` with exactly one `@`", ""),
-                fills(F::USER_TARGET_NAME, "the part of `user.target.id` before the `@`", ""),
-                fills(F::USER_TARGET_DOMAIN, "the part of `user.target.id` after the `@`", ""),
-                fills(F::SOURCE_USER_NAME, "the part of `source.user.email` before the `@`", ""),
-                fills(F::SOURCE_USER_DOMAIN, "the part of `source.user.email` after the `@`", ""),
-                fills(F::DESTINATION_USER_NAME, "the part of `destination.user.email` before the `@`", "there is one"),
-                fills(F::DESTINATION_USER_DOMAIN, "the part of `destination.user.email` after the `@`", "there is one"),
-            ],
-        ),
+        function(users::split, users::SPLIT),
         copied(F::HOST_NAME, &["DeviceName"]).step(),
-        function(host_name, &[fills(F::HOST_NAME, "`organization.name`, else `user.domain`", "")]),
+        function(host_name, &[fills(F::HOST_NAME, "`organization.name`, else the `user.domain` of an address", "")]),
         function(
             host_os,
             &[
@@ -146,7 +140,7 @@ pub(super) const LAST: Family = Family {
             &[
                 fills(
                     F::RELATED_IP,
-                    "`client.ip`, `server.ip`, `SenderIp`, `SenderIP`, `Data.Entities[].SenderIP`",
+                    "`client.ip`, `server.ip`, `SenderIp`, `SenderIP`, `Data.sip`, `ClientIPs`, `SenderIP` and `Address` of `Data.Entities[]`, and all addresses of the members that may name the client",
                     "",
                 ),
                 fills(F::RELATED_USER, "names, ids and addresses of all users that the record names", ""),
@@ -177,11 +171,13 @@ fn kind(mapping: &mut Mapping<'_>) {
 }
 
 fn outcome(mapping: &mut Mapping<'_>) {
-    let status = mapping.record.text("ResultStatus").unwrap_or_default();
-    let failed = ["failed", "failure", "false"].iter().any(|word| status.eq_ignore_ascii_case(word))
-        // Power BI's word for it; its `ResultStatus` is `InProgress` or missing.
-        || mapping.record.text("IsSuccess").is_some_and(|word| word.eq_ignore_ascii_case("false"));
-    mapping.fields.set_text(F::EVENT_OUTCOME, if failed { "failure" } else { "success" });
+    let outcome = outcome_of(&mut mapping.record, mapping.code, &mapping.operation);
+    mapping.fields.set_text(F::EVENT_OUTCOME, outcome.as_str());
+}
+
+fn reason(mapping: &mut Mapping<'_>) {
+    let error = logon_error(&mut mapping.record);
+    mapping.fields.set_some(F::EVENT_REASON, error.map(Node::Text));
 }
 
 fn severity(mapping: &mut Mapping<'_>) {
@@ -191,7 +187,7 @@ fn severity(mapping: &mut Mapping<'_>) {
 
 /// The number of a severity.
 pub(super) fn severity_of(name: &str) -> Option<i64> {
-    let names = ["informational", "low", "medium", "high"];
+    let names = ["informational", "low", "medium", "high", "critical"];
     let at = names.iter().position(|known| known.eq_ignore_ascii_case(name.trim()))?;
     i64::try_from(at + 1).ok()
 }
@@ -216,16 +212,9 @@ fn user_agent(mapping: &mut Mapping<'_>) {
 }
 
 fn client(mapping: &mut Mapping<'_>) {
-    const FROM: [&str; 3] = ["ClientIPAddress", "ClientIP", "ActorIpAddress"];
-    let found = FROM.into_iter().find_map(|from| Some((from, mapping.record.string(from)?)));
-    let Some((from, text)) = found else { return };
-    let client = ClientAddress::parse(&text);
-    if client.ip.is_none() && client.domain.is_none() {
-        // It stays where it was as well.
-        mapping.record.damages.add(from, Damage::InvalidAddress);
-    } else {
-        mapping.record.set_moved(from);
-    }
+    let client = client::take(&mut mapping.record);
+    mapping.addresses = client.ips;
+    let Some(client) = client.address else { return };
     let fields = &mut mapping.fields;
     if let Some(network) = client.network_type() {
         fields.set_text(F::NETWORK_TYPE, network);
@@ -241,44 +230,11 @@ fn client(mapping: &mut Mapping<'_>) {
     }
 }
 
-/// Name and domain of an address with exactly one `@`.
-pub(in crate::normalize) fn split_address<'a>(address: &Cow<'a, str>) -> Option<(Cow<'a, str>, Cow<'a, str>)> {
-    let parts = |text: &str| {
-        let (name, domain) = text.split_once('@')?;
-        (!name.is_empty() && !domain.is_empty() && !domain.contains('@')).then_some(name.len())
-    };
-    let at = parts(address)?;
-    Some(match address {
-        Cow::Borrowed(address) => (Cow::Borrowed(&address[..at]), Cow::Borrowed(&address[at + 1..])),
-        Cow::Owned(address) => (Cow::Owned(address[..at].to_owned()), Cow::Owned(address[at + 1..].to_owned())),
-    })
-}
-
-fn split_users(mapping: &mut Mapping<'_>) {
-    for (from, email, name, domain) in [
-        (F::USER_ID, F::USER_EMAIL, F::USER_NAME, F::USER_DOMAIN),
-        (F::USER_TARGET_ID, F::USER_TARGET_EMAIL, F::USER_TARGET_NAME, F::USER_TARGET_DOMAIN),
-        (F::SOURCE_USER_EMAIL, F::SOURCE_USER_EMAIL, F::SOURCE_USER_NAME, F::SOURCE_USER_DOMAIN),
-        (F::DESTINATION_USER_EMAIL, F::DESTINATION_USER_EMAIL, F::DESTINATION_USER_NAME, F::DESTINATION_USER_DOMAIN),
-    ] {
-        let texts = mapping.fields.texts(from);
-        if let [address] = texts.as_slice()
-            && let Some((before, after)) = split_address(address)
-        {
-            if from != email {
-                mapping.fields.set_text(email, address.clone());
-            }
-            mapping.fields.set_text(name, before);
-            mapping.fields.set_text(domain, after);
-        }
-    }
-}
-
 fn host_name(mapping: &mut Mapping<'_>) {
-    for from in [F::ORGANIZATION_NAME, F::USER_DOMAIN] {
-        let name = mapping.fields.get(from).cloned();
-        mapping.fields.set_default(F::HOST_NAME, name);
-    }
+    // The domain of a Windows account, such as `NT AUTHORITY`, is no host.
+    let domain = mapping.fields.text(F::USER_DOMAIN).filter(|_| mapping.fields.has(F::USER_EMAIL));
+    let name = mapping.fields.get(F::ORGANIZATION_NAME).cloned().or(domain.map(Node::Text));
+    mapping.fields.set_default(F::HOST_NAME, name);
 }
 
 fn host_os(mapping: &mut Mapping<'_>) {
@@ -312,7 +268,7 @@ pub(in crate::normalize) fn texts_of<'a>(node: &Node<'a>) -> Vec<Cow<'a, str>> {
 
 fn related(mapping: &mut Mapping<'_>) {
     related_addresses(mapping);
-    related_users(mapping);
+    users::related(mapping);
     for (list, fields) in [
         (
             F::RELATED_HOSTS,
@@ -321,55 +277,35 @@ fn related(mapping: &mut Mapping<'_>) {
         (F::RELATED_HASH, &[F::FILE_HASH_SHA1, F::FILE_HASH_SHA256]),
     ] {
         for field in fields {
-            let text = mapping.fields.text(*field);
-            mapping.fields.append(list, text);
+            let texts = mapping.fields.texts(*field);
+            mapping.fields.append(list, texts.into_iter().filter(|text| !text.contains(char::is_whitespace)));
         }
     }
 }
 
+/// Members that hold addresses of others than the client: of who sent a mail, and of whom an alert is about.
+const OTHER_ADDRESSES: &[&str] = &["SenderIp", "SenderIP", "Data.sip", "ClientIPs"];
+
+/// What entities of alerts have addresses in.
+const ENTITY_ADDRESSES: &[&str] = &["SenderIP", "SenderIp", "Address"];
+
 fn related_addresses(mapping: &mut Mapping<'_>) {
-    let mut addresses: Vec<_> =
+    let mut addresses: Vec<Cow<'_, str>> =
         [F::CLIENT_IP, F::SERVER_IP].into_iter().filter_map(|field| mapping.fields.text(field)).collect();
-    for sender in ["SenderIp", "SenderIP"] {
-        if let Some(address) = mapping.record.text(sender) {
-            if is_ip(&address) {
-                addresses.push(address);
-            } else {
-                mapping.record.damages.add(sender, Damage::InvalidAddress);
+    for member in OTHER_ADDRESSES {
+        for text in mapping.record.texts(member) {
+            match ip_of(&text).and_then(|address| address.ip) {
+                Some(ip) => addresses.push(Cow::Owned(ip)),
+                // That of an alert was looked at when its data was read.
+                None if *member != "Data.sip" => mapping.record.damages.add(*member, Damage::InvalidAddress),
+                None => {}
             }
         }
     }
-    addresses.extend(entities(mapping, "SenderIP").into_iter().filter(|address| is_ip(address)));
+    for name in ENTITY_ADDRESSES {
+        let found = entities(mapping, name);
+        addresses.extend(found.iter().filter_map(|text| ip_of(text)?.ip).map(Cow::Owned));
+    }
+    addresses.extend(mapping.addresses.iter().cloned().map(Cow::Owned));
     mapping.fields.append(F::RELATED_IP, addresses);
-}
-
-fn related_users(mapping: &mut Mapping<'_>) {
-    for field in [F::USER_NAME, F::USER_TARGET_NAME, F::FILE_OWNER] {
-        let text = mapping.fields.text(field);
-        mapping.fields.append(F::RELATED_USER, text);
-    }
-    for key in ["Data.f3u", "Data.suid", "Data.tsd", "Data.trc"] {
-        let texts = mapping.record.texts(key);
-        mapping.fields.append(F::RELATED_USER, texts);
-    }
-    let principals = entities(mapping, "Upn");
-    mapping.fields.append(F::RELATED_USER, principals);
-    for field in [F::USER_ID, F::USER_TARGET_ID, F::USER_TARGET_EMAIL, F::USER_EMAIL] {
-        let text = mapping.fields.text(field);
-        mapping.fields.append(F::RELATED_USER, text);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_have_exactly_one_at_sign() {
-        let split = |text: &'static str| split_address(&Cow::Borrowed(text));
-        assert_eq!(split("a@b.example"), Some(("a".into(), "b.example".into())));
-        for text in ["a", "@b", "a@", "a@b@c", ""] {
-            assert_eq!(split(text), None, "{text}");
-        }
-    }
 }

@@ -1,84 +1,72 @@
 //! Microsoft Copilot and other AI applications.
 
 use super::{
-    common::texts_of,
     fields::Field as F,
     mapping::Mapping,
     rule::{Family, copied, fills, function},
 };
-use crate::normalize::json::Node;
+use crate::normalize::{
+    conversation::{self, Conversation},
+    json::Node,
+};
 
 pub(super) const FAMILY: Family = Family {
     name: "Copilot and AI applications",
-    codes: &["CopilotInteraction", "AIAppInteraction", "ConnectedAIAppInteraction", "TeamCopilotInteraction"],
+    codes: conversation::CODES,
     steps: &[
         copied(F::APPLICATION_NAME, &["CopilotEventData.AppHost", "AppHost"]).step(),
-        copied(F::APPLICATION_ID, &["AppIdentity"]).step(),
+        copied(F::APPLICATION_ID, &["AppIdentity", "CopilotEventData.AppIdentity"]).step(),
         copied(F::SESSION_ID, &["CopilotEventData.ThreadId", "ThreadId"]).step(),
-        copied(F::GEN_AI_AGENT_ID, &["AgentId"]).step(),
-        copied(F::GEN_AI_AGENT_NAME, &["AgentName"]).step(),
+        copied(F::GEN_AI_AGENT_ID, &["AgentId", "AgentID", "CopilotEventData.AgentId"]).step(),
+        copied(F::GEN_AI_AGENT_NAME, &["AgentName", "CopilotEventData.AgentName"]).step(),
         function(
-            models,
-            &[fills(F::GEN_AI_RESPONSE_MODEL, "`CopilotEventData.ModelTransparencyDetails[].ModelName`", "")],
-        ),
-        function(
-            resources,
+            talk,
             &[
-                fills(F::FILE_NAME, "`CopilotEventData.AccessedResources[].Name`", ""),
-                fills(F::URL_ORIGINAL, "`CopilotEventData.AccessedResources[].SiteUrl`", ""),
+                fills(F::GEN_AI_RESPONSE_MODEL, "`ModelTransparencyDetails[].ModelName`", ""),
+                fills(F::FILE_NAME, "`AccessedResources[].Name`", ""),
+                fills(
+                    F::URL_ORIGINAL,
+                    "`AccessedResources[].SiteUrl`; `Contexts[].Id`, if it is a URL: where the user was",
+                    "",
+                ),
+                fills(F::O365_LABEL_ID, "`SensitivityLabelId` of the record and of `AccessedResources[]`", ""),
                 fills(F::EVENT_CATEGORY, "`file`", "the AI has read resources"),
                 fills(F::EVENT_TYPE, "`access`", "the AI has read resources"),
-            ],
-        ),
-        function(
-            attack,
-            &[
-                fills(F::EVENT_KIND, "`alert`", "a jailbreak or a prompt injected by a document was detected"),
-                fills(
-                    F::EVENT_CATEGORY,
-                    "`intrusion_detection`",
-                    "a jailbreak or a prompt injected by a document was detected",
-                ),
+                fills(F::EVENT_TYPE, "`denied`", "a policy kept the AI from a resource"),
+                fills(F::EVENT_KIND, "`alert`", ATTACK),
+                fills(F::EVENT_CATEGORY, "`intrusion_detection`", ATTACK),
+                fills(F::EVENT_SEVERITY, "4", ATTACK),
             ],
         ),
     ],
 };
 
-/// Members of the objects in a list of `CopilotEventData`.
-fn values<'a>(mapping: &mut Mapping<'a>, list: &str, name: &str) -> Vec<std::borrow::Cow<'a, str>> {
-    match mapping.record.node(list) {
-        Some(Node::List(list)) => list.iter().filter_map(|object| object.get(name)).flat_map(texts_of).collect(),
-        _ => Vec::new(),
+const ATTACK: &str =
+    "a jailbreak or a prompt injected by a document was detected (`JailbreakDetected`, `XPIADetected`)";
+
+/// `event.severity` of an attack: high.
+const HIGH: i64 = 4;
+
+fn talk(mapping: &mut Mapping<'_>) {
+    let Conversation { resources, contexts, models, labels, is_attack, is_refused } =
+        Conversation::of(&mut mapping.record);
+    let fields = &mut mapping.fields;
+    fields.append(F::GEN_AI_RESPONSE_MODEL, models);
+    if !resources.is_empty() {
+        fields.append(F::FILE_NAME, conversation::texts(&resources, &["Name"]));
+        fields.append(F::URL_ORIGINAL, conversation::texts(&resources, &["SiteUrl"]));
+        fields.append(F::EVENT_CATEGORY, ["file"]);
+        fields.append(F::EVENT_TYPE, ["access"]);
     }
-}
-
-fn models(mapping: &mut Mapping<'_>) {
-    let names = values(mapping, "CopilotEventData.ModelTransparencyDetails", "ModelName");
-    mapping.fields.append(F::GEN_AI_RESPONSE_MODEL, names);
-}
-
-const RESOURCES: &str = "CopilotEventData.AccessedResources";
-
-fn resources(mapping: &mut Mapping<'_>) {
-    if !matches!(mapping.record.node(RESOURCES), Some(Node::List(_))) {
-        return;
+    let places = conversation::texts(&contexts, &["Id", "ID"]);
+    fields.append(F::URL_ORIGINAL, places.into_iter().filter(|place| place.contains("://")));
+    fields.set_each(F::O365_LABEL_ID, labels);
+    if is_refused {
+        fields.append(F::EVENT_TYPE, ["denied"]);
     }
-    let names = values(mapping, RESOURCES, "Name");
-    mapping.fields.append(F::FILE_NAME, names);
-    let urls = values(mapping, RESOURCES, "SiteUrl");
-    mapping.fields.append(F::URL_ORIGINAL, urls);
-    mapping.fields.append(F::EVENT_CATEGORY, ["file"]);
-    mapping.fields.append(F::EVENT_TYPE, ["access"]);
-}
-
-/// A prompt of a user that tried to break the rules (`JailbreakDetected`), or one hidden in a document (`XPIADetected`, a
-/// cross-prompt injection attack).
-fn attack(mapping: &mut Mapping<'_>) {
-    let detected = [("CopilotEventData.Messages", "JailbreakDetected"), (RESOURCES, "XPIADetected")]
-        .into_iter()
-        .any(|(list, name)| values(mapping, list, name).iter().any(|flag| flag.eq_ignore_ascii_case("true")));
-    if detected {
-        mapping.fields.set_text(F::EVENT_KIND, "alert");
-        mapping.fields.append(F::EVENT_CATEGORY, ["intrusion_detection"]);
+    if is_attack {
+        fields.set_text(F::EVENT_KIND, "alert");
+        fields.append(F::EVENT_CATEGORY, ["intrusion_detection"]);
+        fields.set(F::EVENT_SEVERITY, Node::Integer(HIGH));
     }
 }

@@ -1,5 +1,7 @@
 //! Data loss prevention.
 
+use std::borrow::Cow;
+
 use super::{
     common::{severity_of, texts_of},
     fields::Field as F,
@@ -8,7 +10,9 @@ use super::{
 };
 use crate::normalize::{
     audit::scalar_text,
+    endpoint_dlp::{self, Severity},
     json::{Node, Object},
+    mail_address::addresses,
 };
 
 /// What Exchange and SharePoint have found.
@@ -26,6 +30,32 @@ pub(super) const FAMILY: Family = Family {
         "OnPremisesSharePointScannerDlp",
     ],
     steps: &[
+        function(
+            endpoint,
+            &[
+                fills(
+                    F::EVENT_KIND,
+                    "`alert`",
+                    "`DLPEndpoint`, when a rule matched or the operation takes a file off the device",
+                ),
+                fills(
+                    F::EVENT_SEVERITY,
+                    "`EnforcementMode`: warned or blocked 3, bypassed 4, else 2",
+                    "`DLPEndpoint`, likewise",
+                ),
+                fills(F::RULE_ID, "`RuleId` of `PolicyMatchInfo` and `MatchedPolicies[]`", "`DLPEndpoint`"),
+                fills(F::RULE_NAME, "`RuleName` of these", "`DLPEndpoint`"),
+                fills(F::RULE_RULESET, "`PolicyName` of the first of these", "`DLPEndpoint`"),
+                fills(
+                    F::DESTINATION_ADDRESS,
+                    "the target: `TargetDomain`, the printer, the removable medium (`RemovableMediaDeviceAttributes`), the share of `TargetFilePath`",
+                    "`DLPEndpoint`",
+                ),
+                fills(F::DESTINATION_DOMAIN, "`TargetDomain`", "`DLPEndpoint`"),
+                fills(F::FILE_NAME, "the last part of `ObjectId`", "`DLPEndpoint`"),
+            ],
+        ),
+        copied(F::DEVICE_ID, &["MDATPDeviceId", "DeviceId"]).step(),
         copied(F::RULE_ID, &["PolicyId"]).step(),
         copied(F::RULE_NAME, &["PolicyName"]).step(),
         function(
@@ -33,6 +63,7 @@ pub(super) const FAMILY: Family = Family {
             &[
                 fills(F::RULE_ID, "`PolicyDetails[].Rules[].RuleId`", "any rule has id and name"),
                 fills(F::RULE_NAME, "`PolicyDetails[].Rules[].RuleName`", "any rule has id and name"),
+                fills(F::RULE_RULESET, "`PolicyDetails[].PolicyName` of the first", ""),
                 fills(F::EVENT_SEVERITY, "the highest `Severity` of the rules; 0 without any", "`ComplianceDLP…`"),
                 fills(F::EVENT_OUTCOME, "`failure` if access was blocked and nobody overrode it", "`ComplianceDLP…`"),
             ],
@@ -43,10 +74,21 @@ pub(super) const FAMILY: Family = Family {
         moved(F::FILE_OWNER, &["SharePointMetaData.FileOwner"]).only(MATCHES).step(),
         copied(F::FILE_MTIME, &["SharePointMetaData.LastModifiedTime"]).time().only(MATCHES).step(),
         copied(F::USER_ID, &["SharePointMetaData.From"]).only(MATCHES).step(),
-        moved(F::SOURCE_USER_EMAIL, &["ExchangeMetaData.From"]).only(MATCHES).step(),
-        moved(F::DESTINATION_USER_EMAIL, &["ExchangeMetaData.To"]).texts().only(MATCHES).step(),
-        moved(F::DESTINATION_USER_EMAIL, &["ExchangeMetaData.CC"]).texts().only(MATCHES).step(),
-        moved(F::DESTINATION_USER_EMAIL, &["ExchangeMetaData.BCC"]).texts().only(MATCHES).step(),
+        function(
+            mail,
+            &[
+                fills(
+                    F::SOURCE_USER_EMAIL,
+                    "`ExchangeMetaData.From` (moved, if it is a bare address)",
+                    "`ComplianceDLP…`",
+                ),
+                fills(
+                    F::DESTINATION_USER_EMAIL,
+                    "`ExchangeMetaData.To`, `.CC`, `.BCC` (moved, if they are bare addresses), one list",
+                    "`ComplianceDLP…`",
+                ),
+            ],
+        ),
         function(
             message,
             &[
@@ -67,13 +109,15 @@ pub(super) const FAMILY: Family = Family {
 struct Rules {
     ids: Vec<String>,
     names: Vec<String>,
+    policy: Option<String>,
     severity: i64,
     blocks: bool,
 }
 
 impl Rules {
     fn of(policies: &Node<'_>) -> Self {
-        let mut found = Self::default();
+        let policy = policies.as_list().into_iter().flatten().find_map(|policy| scalar_text(policy.get("PolicyName")?));
+        let mut found = Self { policy: policy.map(Cow::into_owned), ..Self::default() };
         let rules =
             policies.as_list().into_iter().flatten().filter_map(|policy| policy.get("Rules")?.as_list()).flatten();
         for rule in rules.filter_map(Node::as_object) {
@@ -100,10 +144,69 @@ fn verdict(mapping: &mut Mapping<'_>) {
         let failed = rules.blocks && !overridden(mapping);
         mapping.fields.set_text(F::EVENT_OUTCOME, if failed { "failure" } else { "success" });
         mapping.fields.set(F::EVENT_SEVERITY, Node::Integer(rules.severity));
+    } else if rules.severity > 0 {
+        mapping.fields.set(F::EVENT_SEVERITY, Node::Integer(rules.severity));
     }
+    mapping.fields.set_default(F::RULE_RULESET, rules.policy.map(Node::text));
     for (field, texts) in [(F::RULE_ID, rules.ids), (F::RULE_NAME, rules.names)] {
         if !texts.is_empty() {
             mapping.fields.set(field, Node::List(texts.into_iter().map(Node::text).collect()));
+        }
+    }
+}
+
+/// The file on a device, where it was going, and which rule had something against it.
+fn endpoint(mapping: &mut Mapping<'_>) {
+    if mapping.code != endpoint_dlp::CODE {
+        return;
+    }
+    if let Some(name) = mapping.record.text("ObjectId").and_then(|path| {
+        let name = path.rsplit(['\\', '/']).next().unwrap_or_default().to_owned();
+        (!name.is_empty()).then_some(name)
+    }) {
+        mapping.fields.append(F::FILE_NAME, [name]);
+    }
+    let found = endpoint_dlp::matches(&mut mapping.record);
+    mapping.fields.append(F::RULE_ID, found.iter().filter_map(|one| one.rule_id.clone()));
+    mapping.fields.append(F::RULE_NAME, found.iter().filter_map(|one| one.rule_name.clone()));
+    let policy = found.into_iter().find_map(|one| one.policy_name);
+    mapping.fields.set_some(F::RULE_RULESET, policy.map(Node::Text));
+    if let Some(target) = endpoint_dlp::target(&mut mapping.record) {
+        if target.kind == "Domain" {
+            mapping.fields.set_text(F::DESTINATION_DOMAIN, target.name.clone());
+        }
+        mapping.fields.set_text(F::DESTINATION_ADDRESS, target.name);
+    }
+    if endpoint_dlp::is_alert(&mut mapping.record, &mapping.operation) {
+        mapping.fields.set_text(F::EVENT_KIND, "alert");
+        let severity = match endpoint_dlp::severity(&mut mapping.record) {
+            Severity::Low => 2,
+            Severity::Medium => 3,
+            Severity::High => 4,
+        };
+        mapping.fields.set_default(F::EVENT_SEVERITY, Some(Node::Integer(severity)));
+    }
+}
+
+fn mail(mapping: &mut Mapping<'_>) {
+    if !mapping.is_one_of(MATCHES) {
+        return;
+    }
+    for (field, member) in [
+        (F::SOURCE_USER_EMAIL, "ExchangeMetaData.From"),
+        (F::DESTINATION_USER_EMAIL, "ExchangeMetaData.To"),
+        (F::DESTINATION_USER_EMAIL, "ExchangeMetaData.CC"),
+        (F::DESTINATION_USER_EMAIL, "ExchangeMetaData.BCC"),
+    ] {
+        let texts = mapping.record.texts(member);
+        let bare: Vec<_> = texts.iter().flat_map(|text| addresses(text)).collect();
+        if !texts.is_empty() && texts == bare && mapping.record.is_plain(member) {
+            mapping.record.set_moved(member);
+        }
+        if field == F::SOURCE_USER_EMAIL {
+            mapping.fields.set_some(field, bare.into_iter().next().map(Node::text));
+        } else {
+            mapping.fields.append(field, bare);
         }
     }
 }

@@ -78,6 +78,29 @@ impl<'a> Document<'a> {
         }
     }
 
+    /// Sets a field to distinct texts: to the one as it is, to several as a list. Nothing, if there are none.
+    pub(super) fn set_each(&mut self, field: Field, texts: impl IntoIterator<Item = Cow<'a, str>>) {
+        let mut distinct: Vec<Cow<'a, str>> = Vec::new();
+        for text in texts {
+            if !distinct.contains(&text) {
+                distinct.push(text);
+            }
+        }
+        match distinct.len() {
+            0 => {}
+            1 => self.set_some(field, distinct.pop().map(Node::Text)),
+            _ => self.set(field, Node::List(distinct.into_iter().map(Node::Text).collect())),
+        }
+    }
+
+    /// Takes a field's value away.
+    pub(super) fn remove(&mut self, field: Field) {
+        // The value stays where it is, without a place that leads to it.
+        if let Some(place) = self.places.get_mut(field.position()) {
+            *place = 0;
+        }
+    }
+
     /// Takes a value to put another in its place.
     fn take(&mut self, field: Field) -> Option<Node<'a>> {
         let place = self.places.get(field.position())?.checked_sub(1)?;

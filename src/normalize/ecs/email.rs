@@ -9,56 +9,70 @@ use super::{
     rule::{Filled, fills},
 };
 use crate::normalize::{
-    audit::parse_integer,
+    audit::{parse_integer, scalar_text},
+    forwarding,
     json::{Node, Object},
+    mail_address::addresses,
+    mail_items,
 };
 
 /// What [`fill`] fills.
 pub(super) const FILLS: &[Filled] = &[
     fills(
         F::EMAIL_TO_ADDRESS,
-        "`Parameters.ForwardTo`, `.ForwardAsAttachmentTo`, `.RedirectTo`, split at `;`; `Recipients`, `destination.user.email`, `Data.trc`, `Data.Entities[].Recipient`",
+        "where rules and mailboxes forward to (`Parameters.ForwardTo`, `.RedirectTo`, `.ForwardingSmtpAddress`, `.BlindCopyTo`, …, `RuleActions` of `OperationProperties`); `Recipients`, `destination.user.email`, `Data.trc`, `Data.Entities[].Recipient`; bare addresses",
         "",
     ),
-    fills(F::EMAIL_FROM_ADDRESS, "`Parameters.From`, `Data.Entities[].P2Sender`", ""),
-    fills(F::RELATED_USER, "`Parameters.User`", ""),
+    fills(
+        F::EMAIL_FROM_ADDRESS,
+        "`Parameters.From`, `P2Sender`, `Sender`, `source.user.email`, `Data.tsd`, `Data.Entities[].P2Sender`; of mail sent from a mailbox `SendAsUserSmtp`, else `SendOnBehalfOfUserSmtp`, else `MailboxOwnerUPN`; bare addresses",
+        "",
+    ),
     fills(
         F::EMAIL_MESSAGE_ID,
-        "`InternetMessageId`, `Item.InternetMessageId`, `Data.imsgid`, `Data.Entities[].InternetMessageId`",
+        "`InternetMessageId` of the record, of `Item`, of `AffectedItems[]` and of `Folders[].FolderItems[]`; `Data.imsgid`, `ExchangeMetaData.MessageID`, `Data.Entities[].InternetMessageId`",
         "",
     ),
     fills(
         F::EMAIL_LOCAL_ID,
-        "`NetworkMessageId`, else the identity in a raw `Parameters`; `Data.aii`, `Data.Entities[].NetworkMessageId`",
+        "`NetworkMessageId`, else the identity in a raw `Parameters` of a cmdlet for quarantined messages; `Data.aii`, `Data.Entities[].NetworkMessageId`",
         "",
     ),
-    fills(F::EMAIL_SENDER_ADDRESS, "`P1Sender`, `source.user.email`, `Data.tsd`, `Data.Entities[].P1Sender`", ""),
-    fills(F::EMAIL_SUBJECT, "`Subject`, `Item.Subject`, `Data.ms`, `Data.Entities[].Subject`", ""),
-    fills(F::EMAIL_ATTACHMENTS, "`Item.Attachments`: name, extension and size of each", ""),
+    fills(
+        F::EMAIL_SENDER_ADDRESS,
+        "`P1Sender`, `source.user.email`, `Data.tsd`, `Data.Entities[].P1Sender`; bare addresses",
+        "",
+    ),
+    fills(
+        F::EMAIL_SUBJECT,
+        "`Subject` of the record, of `Item` and of `AffectedItems[]`; `Data.ms`, `Data.Entities[].Subject`",
+        "",
+    ),
+    fills(
+        F::EMAIL_ATTACHMENTS,
+        "`Attachments` of `Item` and of `AffectedItems[]`: name, extension and size of each",
+        "",
+    ),
 ];
 
 /// Fills `email.*`.
 pub(super) fn fill(mapping: &mut Mapping<'_>) {
-    for parameter in ["Parameters.ForwardTo", "Parameters.ForwardAsAttachmentTo", "Parameters.RedirectTo"] {
-        let texts = mapping.record.texts(parameter);
-        let addresses = texts.iter().flat_map(|text| text.split(';')).map(|address| address.trim().to_owned());
-        mapping.fields.append(F::EMAIL_TO_ADDRESS, addresses);
-    }
-    copy(mapping, F::EMAIL_FROM_ADDRESS, &["Parameters.From"], "P2Sender");
-    copy(mapping, F::RELATED_USER, &["Parameters.User"], "");
+    senders(mapping);
+    recipients(mapping);
+    let ids = mapping.record.texts("ExchangeMetaData.MessageID");
     copy(
         mapping,
         F::EMAIL_MESSAGE_ID,
         &["InternetMessageId", "Item.InternetMessageId", "Data.imsgid"],
         "InternetMessageId",
     );
+    mapping.fields.append(F::EMAIL_MESSAGE_ID, ids);
+    let ids = items(mapping, "InternetMessageId");
+    mapping.fields.append(F::EMAIL_MESSAGE_ID, ids);
     local_ids(mapping);
-    copy(mapping, F::EMAIL_SENDER_ADDRESS, &["P1Sender"], "");
-    let sender = mapping.fields.text(F::SOURCE_USER_EMAIL);
-    mapping.fields.append(F::EMAIL_SENDER_ADDRESS, sender);
-    copy(mapping, F::EMAIL_SENDER_ADDRESS, &["Data.tsd"], "P1Sender");
-    recipients(mapping);
     copy(mapping, F::EMAIL_SUBJECT, &["Subject", "Item.Subject", "Data.ms"], "Subject");
+    let subjects = items(mapping, "Subject");
+    mapping.fields.append(F::EMAIL_SUBJECT, subjects);
     attachments(mapping);
 }
 
@@ -67,14 +81,58 @@ fn copy(mapping: &mut Mapping<'_>, field: F, members: &[&str], entity: &str) {
         let texts = mapping.record.texts(member);
         mapping.fields.append(field, texts);
     }
-    if !entity.is_empty() {
-        let texts = entities(mapping, entity);
-        mapping.fields.append(field, texts);
+    let texts = entities(mapping, entity);
+    mapping.fields.append(field, texts);
+}
+
+/// What the items have under a name that an act on several of them was about.
+fn items<'a>(mapping: &mut Mapping<'a>, name: &str) -> Vec<Cow<'a, str>> {
+    let mut found = Vec::new();
+    mail_items::for_each(&mut mapping.record, |item| found.extend(item.get(name).and_then(scalar_text)));
+    found
+}
+
+/// Adds the bare addresses of members and entities.
+fn add(mapping: &mut Mapping<'_>, field: F, members: &[&str], entity: &str) {
+    let mut texts: Vec<_> = members.iter().flat_map(|member| mapping.record.texts(member)).collect();
+    texts.extend(entities(mapping, entity));
+    mapping.fields.append(field, texts.iter().flat_map(|text| addresses(text)));
+}
+
+/// Who a recipient sees that a mail is from, first that there is.
+const SENT_AS: &[&str] = &["SendAsUserSmtp", "SendOnBehalfOfUserSmtp", "MailboxOwnerUPN"];
+
+fn senders(mapping: &mut Mapping<'_>) {
+    // An object of this name has another by now.
+    add(mapping, F::EMAIL_FROM_ADDRESS, &["Parameters.From", "P2Sender", "Sender"], "P2Sender");
+    add(mapping, F::EMAIL_SENDER_ADDRESS, &["P1Sender"], "");
+    let sender = mapping.fields.text(F::SOURCE_USER_EMAIL);
+    for field in [F::EMAIL_FROM_ADDRESS, F::EMAIL_SENDER_ADDRESS] {
+        mapping.fields.append(field, sender.clone());
+        add(mapping, field, &["Data.tsd"], "");
+    }
+    add(mapping, F::EMAIL_SENDER_ADDRESS, &[], "P1Sender");
+    if ["Send", "SendAs", "SendOnBehalf"].iter().any(|known| known.eq_ignore_ascii_case(&mapping.operation)) {
+        let sent_as = SENT_AS.iter().find(|member| mapping.record.text(member).is_some());
+        add(mapping, F::EMAIL_FROM_ADDRESS, sent_as.map(std::slice::from_ref).unwrap_or_default(), "");
     }
 }
 
+fn recipients(mapping: &mut Mapping<'_>) {
+    let targets = forwarding::targets(&mut mapping.record);
+    mapping.fields.append(F::EMAIL_TO_ADDRESS, targets);
+    // Some records hold the list as one string: `[a, b]`.
+    add(mapping, F::EMAIL_TO_ADDRESS, &["Recipients"], "");
+    let users = mapping.fields.texts(F::DESTINATION_USER_EMAIL);
+    mapping.fields.append(F::EMAIL_TO_ADDRESS, users);
+    add(mapping, F::EMAIL_TO_ADDRESS, &["Data.trc"], "Recipient");
+}
+
 fn local_ids(mapping: &mut Mapping<'_>) {
-    if mapping.record.node("NetworkMessageId").is_none()
+    // Of other cmdlets, the identity is that of a mailbox, a rule or whatever they are about.
+    let is_about_messages = mapping.operation.to_ascii_lowercase().contains("quarantinemessage");
+    if is_about_messages
+        && mapping.record.node("NetworkMessageId").is_none()
         && let Some(raw) = mapping.record.text("Parameters._raw")
         && let Some(identity) = identity(&raw)
     {
@@ -89,32 +147,27 @@ fn identity(command: &str) -> Option<&str> {
     rest.split_once('"').map(|(identity, _)| identity).filter(|identity| !identity.is_empty())
 }
 
-fn recipients(mapping: &mut Mapping<'_>) {
-    let texts = mapping.record.texts("Recipients");
-    // Some records hold the list as one string: `[a, b]`.
-    let list = |text: &str| {
-        let inside = text.strip_prefix('[')?.strip_suffix(']')?;
-        Some(inside.split(',').map(|address| address.trim().to_owned()).collect::<Vec<_>>())
-    };
-    let mut addresses = Vec::with_capacity(texts.len());
-    for text in texts {
-        match list(&text) {
-            Some(inside) => addresses.extend(inside.into_iter().map(Cow::Owned)),
-            None => addresses.push(text),
-        }
-    }
-    mapping.fields.append(F::EMAIL_TO_ADDRESS, addresses);
-    let users = mapping.fields.texts(F::DESTINATION_USER_EMAIL);
-    mapping.fields.append(F::EMAIL_TO_ADDRESS, users);
-    copy(mapping, F::EMAIL_TO_ADDRESS, &["Data.trc"], "Recipient");
-}
-
 fn attachments(mapping: &mut Mapping<'_>) {
-    let Some(text) = mapping.record.text("Item.Attachments") else { return };
-    let files: Vec<_> = text.split(';').filter_map(attachment).collect();
+    let mut texts: Vec<_> = mapping.record.text("Item.Attachments").into_iter().collect();
+    texts.extend(items(mapping, "Attachments"));
+    let files: Vec<_> = texts.iter().flat_map(|text| entries(text)).filter_map(attachment).collect();
     if !files.is_empty() {
         mapping.fields.set(F::EMAIL_ATTACHMENTS, Node::List(files));
     }
+}
+
+/// The entries of `name (123b); name2 (45b)`. A name may have a semicolon, so an entry ends behind its size.
+fn entries(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest.find("b);").map_or(rest.len(), |at| at + 2);
+        let (entry, more) = rest.split_at(end);
+        rest = more.strip_prefix(';').unwrap_or(more);
+        Some(entry)
+    })
 }
 
 /// `name.ext (123b)`.
@@ -148,6 +201,14 @@ mod tests {
         };
         assert_eq!(written(" a (1).tar.gz (12b)"), r#"{"file":{"name":"a (1).tar.gz","extension":"gz","size":12}}"#);
         assert_eq!(written("README (0b)"), r#"{"file":{"name":"README","size":0}}"#);
+        let names = |text| entries(text).map(written).collect::<Vec<_>>();
+        assert_eq!(
+            names("inv.pdf (1b); a;b.txt (10b)"),
+            [
+                r#"{"file":{"name":"inv.pdf","extension":"pdf","size":1}}"#,
+                r#"{"file":{"name":"a;b.txt","extension":"txt","size":10}}"#
+            ]
+        );
         for text in ["a.txt", "a.txt (xb)", "a.txt (12)", "", "a.txt (99999999999999999999b)"] {
             assert_eq!(written(text), "", "{text}");
         }

@@ -13,25 +13,11 @@ use crate::normalize::{
     json::{Node, Repeated},
 };
 
-/// Sign-ins: of the security token service, and the older ones.
-const LOGONS: &[&str] = &["AzureActiveDirectoryStsLogon", "AzureActiveDirectoryAccountLogon"];
-
 pub(super) const FAMILY: Family = Family {
     name: "Microsoft Entra",
     codes: &["AzureActiveDirectory", "AzureActiveDirectoryAccountLogon", "AzureActiveDirectoryStsLogon"],
     steps: &[
         copied(F::USER_TARGET_ID, &["ObjectId"]).only(&["AzureActiveDirectory"]).step(),
-        function(
-            logon,
-            &[
-                fills(
-                    F::EVENT_OUTCOME,
-                    "`failure` if `Operation` is `UserLoginFailed`, if there is a `LogonError`, or if `ErrorNumber` or `LoginStatus` is not 0",
-                    "sign-ins",
-                ),
-                fills(F::EVENT_REASON, "`LogonError`", "sign-ins"),
-            ],
-        ),
         function(
             changed,
             &[
@@ -50,21 +36,6 @@ pub(super) const FAMILY: Family = Family {
         ),
     ],
 };
-
-/// Microsoft's schema says that `ResultStatus` of a sign-in is not its result.
-fn logon(mapping: &mut Mapping<'_>) {
-    if !mapping.is_one_of(LOGONS) {
-        return;
-    }
-    let error = mapping.record.keyword("LogonError");
-    let failed = mapping.fields.text(F::EVENT_ACTION).is_some_and(|action| action == "UserLoginFailed")
-        || error.is_some()
-        || ["ErrorNumber", "LoginStatus"].iter().any(|name| mapping.record.integer(name).is_some_and(|code| code != 0));
-    mapping.fields.set_some(F::EVENT_REASON, error);
-    if failed {
-        mapping.fields.set_text(F::EVENT_OUTCOME, "failure");
-    }
-}
 
 fn changed(mapping: &mut Mapping<'_>) {
     if mapping.code != "AzureActiveDirectory" {

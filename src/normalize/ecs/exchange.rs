@@ -6,8 +6,8 @@ use super::{
     rule::{Family, fills, function, moved},
 };
 use crate::normalize::{
-    client_address::{is_ip, name_and_address},
     json::Node,
+    network_address::{ip_of, name_and_address},
 };
 
 const ITEM: &[&str] = &["ExchangeItem"];
@@ -60,7 +60,7 @@ fn server(mapping: &mut Mapping<'_>) {
     let (name, address) = name_and_address(bare).map_or((None, text), |(name, address)| (Some(name), address));
     // Records of cmdlets have the version of the server there, `(15.20.8466.016)`.
     let address = match name {
-        Some(name) if !is_ip(address) => name,
+        Some(name) if ip_of(address).is_none() => name,
         _ => {
             mapping.record.set_moved("OriginatingServer");
             address
@@ -69,8 +69,8 @@ fn server(mapping: &mut Mapping<'_>) {
     let node = |text: &str| Node::text(text.to_owned());
     mapping.fields.set_some(F::SERVER_DOMAIN, name.map(node));
     mapping.fields.set(F::SERVER_ADDRESS, node(address));
-    if is_ip(address) {
-        mapping.fields.set(F::SERVER_IP, node(address));
-        mapping.fields.set(F::DESTINATION_IP, node(address));
+    if let Some(ip) = ip_of(address).and_then(|address| address.ip) {
+        mapping.fields.set_text(F::SERVER_IP, ip.clone());
+        mapping.fields.set_text(F::DESTINATION_IP, ip);
     }
 }

@@ -7,8 +7,10 @@ use std::sync::LazyLock;
 pub enum FieldType {
     /// Exact text.
     Keyword,
-    /// Exact text, one or several.
+    /// Exact texts, always in a list.
     Keywords,
+    /// Exact text; a list where there are several.
+    OneOrMore,
     /// Text for people.
     Text,
     /// An IP address.
@@ -29,6 +31,7 @@ impl FieldType {
         match self {
             Self::Keyword => "keyword",
             Self::Keywords => "keyword, list",
+            Self::OneOrMore => "keyword, list if several",
             Self::Text => "match_only_text",
             Self::Ip => "ip",
             Self::Ips => "ip, list",
@@ -70,6 +73,8 @@ fields! {
     CLIENT_DOMAIN = "client.domain": Keyword;
     CLIENT_IP = "client.ip": Ip;
     CLIENT_PORT = "client.port": Long;
+    DESTINATION_ADDRESS = "destination.address": Keyword;
+    DESTINATION_DOMAIN = "destination.domain": Keyword;
     DESTINATION_IP = "destination.ip": Ip;
     DESTINATION_USER_DOMAIN = "destination.user.domain": Keyword;
     DESTINATION_USER_EMAIL = "destination.user.email": Keywords;
@@ -151,10 +156,10 @@ fields! {
     USER_FULL_NAME = "user.full_name": Keyword;
     USER_ID = "user.id": Keyword;
     USER_NAME = "user.name": Keyword;
-    USER_TARGET_DOMAIN = "user.target.domain": Keyword;
-    USER_TARGET_EMAIL = "user.target.email": Keyword;
-    USER_TARGET_ID = "user.target.id": Keyword;
-    USER_TARGET_NAME = "user.target.name": Keyword;
+    USER_TARGET_DOMAIN = "user.target.domain": OneOrMore;
+    USER_TARGET_EMAIL = "user.target.email": OneOrMore;
+    USER_TARGET_ID = "user.target.id": OneOrMore;
+    USER_TARGET_NAME = "user.target.name": OneOrMore;
     USER_TARGET_ROLES = "user.target.roles": Keywords;
     USER_AGENT_NAME = "user_agent.name": Keyword;
     USER_AGENT_ORIGINAL = "user_agent.original": Keyword;
@@ -164,7 +169,7 @@ fields! {
     USER_AGENT_VERSION = "user_agent.version": Keyword;
     // Ours, beside `o365.audit`, `o365.content` and `o365.label`.
     O365_LABEL_ACTION = "o365.label.action": Keyword;
-    O365_LABEL_ID = "o365.label.id": Keyword;
+    O365_LABEL_ID = "o365.label.id": OneOrMore;
     O365_LABEL_JUSTIFICATION = "o365.label.justification": Keyword;
     O365_LABEL_NAME = "o365.label.name": Keyword;
     O365_LABEL_OLD_ID = "o365.label.old_id": Keyword;

@@ -1,9 +1,11 @@
 //! A record on its way to an ECS document.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::document::Document;
-use crate::normalize::{audit::Audit, user_agent::UserAgents};
+use crate::normalize::{audit::Audit, user_agent::UserAgents, user_id::UserId};
 
 /// What a mapping works on.
 #[derive(Debug)]
@@ -14,6 +16,12 @@ pub(super) struct Mapping<'a> {
     pub(super) fields: Document<'a>,
     /// The name of the record type; empty if it is not known.
     pub(super) code: &'static str,
+    /// `Operation`, as Microsoft names it; empty if there is none.
+    pub(super) operation: Cow<'a, str>,
+    /// To whom it was done.
+    pub(super) targets: Vec<UserId<'a>>,
+    /// All addresses from which it was done.
+    pub(super) addresses: Vec<String>,
     /// The tenant's domain.
     pub(super) domain: Option<&'a str>,
     /// What reads user agents.

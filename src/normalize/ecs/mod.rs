@@ -26,6 +26,7 @@ mod security;
 mod sharepoint;
 mod teams;
 mod threat_intelligence;
+mod users;
 mod viva_engage;
 
 use self::{document::Document, fields::Field as F, mapping::Mapping, rule::Step};
@@ -80,10 +81,14 @@ pub fn categories() -> impl Iterator<Item = [String; 4]> {
 pub(crate) fn document(record: &JsonObject, context: &Context<'_>) -> Normalized {
     let mut audit = Audit::new(record);
     let code = audit.integer("RecordType").and_then(record_type_name).unwrap_or_default();
+    let operation = audit.text("Operation").unwrap_or_default();
     let mut mapping = Mapping {
         record: audit,
         fields: Document::new(),
         code,
+        operation,
+        targets: Vec::new(),
+        addresses: Vec::new(),
         domain: context.domain,
         user_agents: context.user_agents,
         time: None,

@@ -2,12 +2,11 @@
 
 use super::{
     categories::ALERT_CATEGORIES,
-    common::split_address,
     fields::Field as F,
     mapping::Mapping,
     rule::{Family, copied, fills, function, moved},
 };
-use crate::normalize::json::Node;
+use crate::normalize::{json::Node, user_id::UserId};
 
 pub(super) const FAMILY: Family = Family {
     name: "Security & Compliance alerts",
@@ -28,7 +27,7 @@ pub(super) const FAMILY: Family = Family {
         moved(F::RULE_RULESET, &["EntityType"]).step(),
         moved(F::RULE_DESCRIPTION, &["AlertEntityId"]).step(),
         moved(F::RULE_REFERENCE, &["AlertLinks"]).texts().step(),
-        function(user, &[fills(F::USER_EMAIL, "`Data.f3u` with exactly one `@`", "`user.email` is absent")]),
+        function(user, &[fills(F::USER_EMAIL, "the address in `Data.f3u`", "`user.email` is absent")]),
     ],
 };
 
@@ -39,9 +38,6 @@ fn category(mapping: &mut Mapping<'_>) {
 }
 
 fn user(mapping: &mut Mapping<'_>) {
-    if let Some(user) = mapping.record.text("Data.f3u")
-        && split_address(&user).is_some()
-    {
-        mapping.fields.set_default(F::USER_EMAIL, Some(Node::Text(user)));
-    }
+    let user = mapping.record.text("Data.f3u").and_then(|user| UserId::parse(&user));
+    mapping.fields.set_default(F::USER_EMAIL, user.and_then(|user| user.email).map(Node::Text));
 }

@@ -5,7 +5,7 @@ use super::{
     mapping::Mapping,
     rule::{Family, copied, fills, function},
 };
-use crate::normalize::{audit::scalar_text, client_address::is_ip, json::Node};
+use crate::normalize::{audit::scalar_text, json::Node};
 
 pub(super) const FAMILY: Family = Family {
     name: "Threat intelligence, and automated investigation and response",
@@ -20,7 +20,6 @@ pub(super) const FAMILY: Family = Family {
     ],
     steps: &[
         copied(F::URL_ORIGINAL, &["Url", "URL"]).step(),
-        function(clicker, &[fills(F::RELATED_IP, "`UserIp`: from where a link was clicked", "")]),
         function(
             file,
             &[
@@ -33,11 +32,6 @@ pub(super) const FAMILY: Family = Family {
         ),
     ],
 };
-
-fn clicker(mapping: &mut Mapping<'_>) {
-    let address = mapping.record.text("UserIp").filter(|address| is_ip(address));
-    mapping.fields.append(F::RELATED_IP, address);
-}
 
 fn file(mapping: &mut Mapping<'_>) {
     for (field, member) in [

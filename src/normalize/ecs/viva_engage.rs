@@ -14,6 +14,7 @@ pub(super) const FAMILY: Family = Family {
         moved(F::FILE_INODE, &["FileId"]).step(),
         moved(F::FILE_NAME, &["FileName"]).step(),
         moved(F::GROUP_NAME, &["GroupName"]).step(),
+        copied(F::USER_TARGET_ID, &["TargetUserId"]).step(),
         moved(F::DESTINATION_USER_EMAIL, &["TargetUserId"]).step(),
         moved(F::DESTINATION_USER_ID, &["TargetYammerUserId"]).step(),
     ],

@@ -25,12 +25,4 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) {
     {
         mapping.set_enum("auth_protocol_id", "auth_protocol", (*id, name));
     }
-    mapping.status = failed(mapping).then_some(2);
-}
-
-/// Microsoft's schema says that `ResultStatus` of a sign-in is not its result.
-fn failed(mapping: &mut Mapping<'_>) -> bool {
-    mapping.operation.eq_ignore_ascii_case("UserLoginFailed")
-        || mapping.record.text("LogonError").is_some()
-        || ["ErrorNumber", "LoginStatus"].iter().any(|name| mapping.record.integer(name).is_some_and(|code| code != 0))
 }

@@ -11,7 +11,12 @@ use super::{
 use crate::normalize::{
     Context,
     audit::scalar_text,
+    forwarding,
     json::{Node, Object},
+    mail_items,
+    named_users::named_users,
+    outcome::{Outcome, logon_error, outcome as outcome_of},
+    user_id::UserId,
 };
 
 /// `severity_id` and its caption, by `Severity` of the record.
@@ -28,15 +33,16 @@ const SEVERITIES: &[(&str, u8)] = &[
 /// Captions of `severity_id`.
 const SEVERITY_NAMES: &[&str] = &["Unknown", "Informational", "Low", "Medium", "High", "Critical"];
 
-/// What `ResultStatus` says of success and failure, in any case. All else is a detail of a success.
-const SUCCESSES: &[&str] = &["succeeded", "success", "true"];
-const FAILURES: &[&str] = &["failed", "failure", "false"];
+/// Words of `ResultStatus` that say no more than `status_id` does.
+const SUCCEEDED: [&str; 3] = ["succeeded", "success", "true"];
+const FAILED: [&str; 3] = ["failed", "failure", "false"];
 
 /// Fills what every event has.
 pub(super) fn fill(mapping: &mut Mapping<'_>, context: &Context<'_>) {
     let class = mapping.class;
     let workload = mapping.take("Workload");
     place_endpoints(mapping);
+    others(mapping);
     let actor = actor(mapping);
     if class.uid == AUTHENTICATION.uid {
         mapping.set_some("session", actor.get("session").cloned());
@@ -88,12 +94,19 @@ fn place_endpoints(mapping: &mut Mapping<'_>) {
         let source = source.or_else(|| required.then(endpoint::unknown));
         mapping.set_some("src_endpoint", source);
         let destination = (class.category_uid != 3).then(|| endpoint::destination(mapping)).flatten();
-        mapping.set_some("dst_endpoint", destination);
+        // Where a file was going says more than which server did the work.
+        if mapping.event.get("dst_endpoint").is_none() {
+            mapping.set_some("dst_endpoint", destination);
+        }
         if class.http_request {
             let request = endpoint::http_request(mapping);
             mapping.set_some("http_request", request);
         }
     } else {
+        let own = source.as_ref().and_then(|source| source.get("ip")).and_then(scalar_text);
+        let ips: Vec<_> = mapping.others.ips.iter().filter(|ip| own.as_deref() != Some(ip)).collect();
+        let others: Vec<_> = ips.into_iter().filter_map(|ip| evidence::address(ip)).collect();
+        evidence::add(&mut mapping.event, others);
         let request = source.is_some().then(|| endpoint::http_request(mapping)).flatten();
         let mut found = Object::new();
         found.set_some("src_endpoint", source);
@@ -103,6 +116,26 @@ fn place_endpoints(mapping: &mut Mapping<'_>) {
     }
     let device = endpoint::device(mapping);
     mapping.set_some("device", device);
+}
+
+/// Whom the record names beside the actor, and where mail is sent on to.
+fn others(mapping: &mut Mapping<'_>) {
+    let actor = mapping.user.clone().unwrap_or_default();
+    let is_actor = |name: &str| {
+        ["name", "email_addr"]
+            .iter()
+            .filter_map(|attribute| actor.get(attribute).and_then(scalar_text))
+            .any(|known| known.eq_ignore_ascii_case(name))
+    };
+    let operation = mapping.operation.clone();
+    let users = named_users(&mut mapping.record, &operation);
+    let names = users.into_iter().filter_map(|user| UserId::parse(&user)).map(|user| user.email.unwrap_or(user.id));
+    for name in names.filter(|name| !is_actor(name)) {
+        if !mapping.others.users.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            mapping.others.users.push(name.into_owned());
+        }
+    }
+    mapping.others.addresses = forwarding::targets(&mut mapping.record);
 }
 
 /// Who did it, in which session, with which application.
@@ -143,7 +176,10 @@ fn api<'a>(mapping: &mut Mapping<'a>, workload: Option<Node<'a>>) {
     mapping.set("api", Node::Object(api));
 }
 
-/// What API Activity was about: the object, and the mailbox.
+/// An act on mails may have been about thousands; all stay in the record's rest.
+const MAX_RESOURCES: usize = 256;
+
+/// What API Activity was about: the object, the mailbox, its mails, and whom it concerns beside the actor.
 fn resources(mapping: &mut Mapping<'_>) {
     let mut resources = match mapping.event.take("resources") {
         Some(Node::List(list)) => list,
@@ -161,24 +197,49 @@ fn resources(mapping: &mut Mapping<'_>) {
         mailbox.set("type", Node::text("Mailbox"));
         resources.push(Node::Object(mailbox));
     }
+    mail_items::for_each(&mut mapping.record, |item| {
+        let text = |name: &str| item.get(name).and_then(scalar_text).map(Node::Text);
+        let mut mail = Object::new();
+        mail.set_some("uid", text("InternetMessageId"));
+        mail.set_some("name", text("Subject"));
+        if !mail.is_empty() && resources.len() < MAX_RESOURCES {
+            mail.set("type", Node::text("Email"));
+            resources.push(Node::Object(mail));
+        }
+    });
+    for (names, kind) in [(&mapping.others.users, "User"), (&mapping.others.addresses, "Forwarding Address")] {
+        resources.extend(names.iter().map(|name| {
+            let mut resource = Object::new();
+            resource.set("name", Node::text(name.clone()));
+            resource.set("type", Node::text(kind));
+            Node::Object(resource)
+        }));
+    }
     mapping.set_some("resources", list(resources));
 }
 
 /// How it ended.
 fn outcome(mapping: &mut Mapping<'_>) {
     let class = mapping.class;
-    let detail = mapping.take_first(&["LogonError", "ExtendedProperties.ResultStatusDetail"]);
+    let error = logon_error(&mut mapping.record);
+    if error.is_some() {
+        mapping.record.set_moved("LogonError");
+    }
+    let detail = error.map(Node::Text).or_else(|| mapping.take("ExtendedProperties.ResultStatusDetail"));
     let mut status = mapping.status;
     let mut result = None;
     if class.category_uid != 2 {
-        let text = mapping.record.text("ResultStatus");
-        let is_one_of = |words: &[&str]| {
-            text.as_deref().is_some_and(|text| words.iter().any(|word| word.eq_ignore_ascii_case(text.trim())))
-        };
-        let (succeeded, failed) = (is_one_of(SUCCESSES), is_one_of(FAILURES));
-        let unsuccessful = mapping.record.text("IsSuccess").is_some() && !mapping.record.is_true("IsSuccess");
-        status = status.or(Some(if failed || unsuccessful { 2 } else { 1 }));
-        if !succeeded && !failed && detail.is_none() {
+        let outcome = outcome_of(&mut mapping.record, mapping.code, &mapping.operation);
+        status = status.or(Some(match outcome {
+            Outcome::Unknown => 0,
+            Outcome::Success => 1,
+            Outcome::Failure => 2,
+        }));
+        // What the status says as well is told once.
+        let says_more = mapping.record.text("ResultStatus").is_some_and(|text| {
+            ![SUCCEEDED, FAILED].concat().iter().any(|word| word.eq_ignore_ascii_case(text.trim()))
+        });
+        if says_more && detail.is_none() {
             result = mapping.take("ResultStatus");
         }
     }

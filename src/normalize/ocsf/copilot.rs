@@ -3,48 +3,58 @@
 use super::mapping::{Mapping, list};
 use crate::normalize::{
     audit::scalar_text,
+    conversation::{CODES, Conversation, member_text},
     json::{Node, Object},
 };
 
-/// Record types of conversations.
-const CODES: &[&str] =
-    &["CopilotInteraction", "AIAppInteraction", "ConnectedAIAppInteraction", "TeamCopilotInteraction"];
-
-/// Lists of a conversation, and what their members are flagged with when somebody tried to break the rules: a user's prompt, or
-/// one that was hidden in a document.
-const FLAGS: &[(&str, &str)] =
-    &[("CopilotEventData.Messages", "JailbreakDetected"), ("CopilotEventData.AccessedResources", "XPIADetected")];
+/// `severity_id` of an attack: high.
+const HIGH: u8 = 4;
 
 /// Fills what conversations have beside what is common. Their class is API Activity.
 pub(super) fn fill(mapping: &mut Mapping<'_>) {
     if !CODES.contains(&mapping.code) {
         return;
     }
-    let resources = match mapping.record.node("CopilotEventData.AccessedResources") {
-        Some(Node::List(resources)) => resources.iter().filter_map(resource).collect(),
-        _ => Vec::new(),
-    };
-    mapping.set_some("resources", list(resources));
-    let detected = FLAGS.iter().any(|(members, flag)| match mapping.record.node(members) {
-        Some(Node::List(members)) => members
-            .iter()
-            .any(|member| member.get(flag).and_then(scalar_text).is_some_and(|flag| flag.eq_ignore_ascii_case("true"))),
-        _ => false,
-    });
-    if detected {
+    let Conversation { resources, contexts, is_attack, .. } = Conversation::of(&mut mapping.record);
+    let agent = agent(mapping);
+    mapping.set_some("resources", list(resources.iter().chain(&contexts).filter_map(resource).chain(agent)));
+    if is_attack {
+        mapping.severity = Some(HIGH);
         mapping.set("is_alert", Node::Bool(true));
         mapping.security_control = true;
     }
 }
 
+/// The agent that was talked to.
+fn agent<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
+    let mut agent = Object::new();
+    agent.set_some("name", member_text(&mut mapping.record, &["AgentName"]).map(Node::Text));
+    agent.set_some("uid", member_text(&mut mapping.record, &["AgentId", "AgentID"]).map(Node::Text));
+    if agent.is_empty() {
+        return None;
+    }
+    agent.set("type", Node::text("Agent"));
+    Some(Node::Object(agent))
+}
+
+/// The URL of where the user was.
+fn url<'a>(data: &Node<'a>) -> Option<Node<'a>> {
+    data.get("Id").and_then(scalar_text).filter(|id| id.contains("://")).map(Node::Text)
+}
+
 fn resource<'a>(data: &Node<'a>) -> Option<Node<'a>> {
     let text = |name: &str| data.get(name).and_then(scalar_text).map(Node::Text);
     let mut resource = Object::new();
-    resource.set_some("name", text("Name").or_else(|| text("SiteUrl")));
-    resource.set_some("uid", text("ListItemUniqueId").or_else(|| text("Id")));
+    resource.set_some("name", text("Name").or_else(|| text("SiteUrl")).or_else(|| url(data)));
+    resource.set_some(
+        "uid",
+        text("ListItemUniqueId").or_else(|| text("listItemUniqueId")).or_else(|| text("Id")).or_else(|| text("ID")),
+    );
     if resource.is_empty() {
         return None;
     }
     resource.set_some("type", text("Type"));
+    // A resource has no attribute for its sensitivity label but this.
+    resource.set_some("labels", list(text("SensitivityLabelId")));
     Some(Node::Object(resource))
 }

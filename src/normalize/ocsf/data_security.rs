@@ -9,6 +9,7 @@ use super::{
 use crate::normalize::{
     audit::{parse_integer, scalar_text},
     ecs::common::texts_of,
+    endpoint_dlp::{self, Severity},
     json::{Node, Object},
 };
 
@@ -67,6 +68,9 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
         found.rule = named(info, "RuleId", "RuleName");
         found.rules.extend(found.rule.get("name").cloned());
     }
+    if mapping.code == endpoint_dlp::CODE {
+        endpoint(mapping, &mut found);
+    }
     let policy = found.policy.get("name").and_then(scalar_text);
     if let Some(policy) = &policy {
         mapping.set_text("message", format!("{}: {policy}", mapping.operation));
@@ -94,6 +98,39 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
     document(mapping);
     mail(mapping);
     Some(())
+}
+
+/// What a device tells beside the policy: how far the rule went, and where the file was going.
+fn endpoint<'a>(mapping: &mut Mapping<'a>, found: &mut Match<'a>) {
+    if found.severity == 0 {
+        found.severity = match endpoint_dlp::severity(&mut mapping.record) {
+            Severity::Low => 2,
+            Severity::Medium => 3,
+            Severity::High => 4,
+        };
+    }
+    found.blocks |= endpoint_dlp::is_blocked(&mut mapping.record);
+    if found.policy.is_empty()
+        && let Some(one) = endpoint_dlp::matches(&mut mapping.record).into_iter().next()
+    {
+        found.policy.set_some("uid", one.policy_id.map(Node::Text));
+        found.policy.set_some("name", one.policy_name.map(Node::Text));
+        found.rules.extend(one.rule_name.clone().map(Node::Text));
+        found.rule.set_some("uid", one.rule_id.map(Node::Text));
+        found.rule.set_some("name", one.rule_name.map(Node::Text));
+    }
+    let Some(target) = endpoint_dlp::target(&mut mapping.record) else { return };
+    if target.kind == "Domain" || target.kind == "Network Share" {
+        let mut host = Object::new();
+        host.set("hostname", Node::text(target.name));
+        mapping.set("dst_endpoint", Node::Object(host));
+    } else {
+        let mut resource = Object::new();
+        resource.set("name", Node::text(target.name));
+        resource.set_some("uid", target.id.map(Node::text));
+        resource.set("type", Node::text(target.kind));
+        mapping.set("resources", Node::List(vec![Node::Object(resource)]));
+    }
 }
 
 /// `objects/data_security.json`.

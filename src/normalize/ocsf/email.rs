@@ -9,9 +9,10 @@ use super::{
 };
 use crate::normalize::{
     audit::scalar_text,
-    client_address::is_ip,
     damage::Damage,
     json::{Node, Object},
+    mail_address::addresses,
+    network_address::{NetworkAddress, ip_of},
 };
 
 /// `Directionality`, and `direction_id` with its caption.
@@ -56,8 +57,8 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
     email.set_some("size", mapping.take_integer(&["Item.SizeInBytes"]));
     email.set_some("files", attachments(mapping));
     if let Some(address) = sender_address(mapping) {
-        mapping.set_some("src_endpoint", endpoint::of_address(&address));
-        email.set("x_originating_ip", Node::List(vec![Node::Text(address)]));
+        email.set_some("x_originating_ip", list(address.ip.clone().map(Node::text)));
+        mapping.set_some("src_endpoint", endpoint::of_address(address));
     }
     mapping.set("email", Node::Object(email));
     let trace = mapping.take("NetworkMessageId");
@@ -74,7 +75,8 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
 }
 
 /// Where the sender may be, best first. What was sent from a mailbox was sent by its owner, or in the owner's name.
-const SENDERS: &[&str] = &["P2Sender", "Sender", "MailboxOwnerUPN", "P1Sender"];
+const SENDERS: &[&str] =
+    &["P2Sender", "Sender", "SendAsUserSmtp", "SendOnBehalfOfUserSmtp", "MailboxOwnerUPN", "P1Sender"];
 
 fn sender<'a>(mapping: &mut Mapping<'a>) -> Option<Cow<'a, str>> {
     let found = SENDERS.iter().find_map(|path| {
@@ -91,19 +93,15 @@ fn sender<'a>(mapping: &mut Mapping<'a>) -> Option<Cow<'a, str>> {
 }
 
 fn recipients<'a>(mapping: &mut Mapping<'a>) -> Vec<Cow<'a, str>> {
-    let mut found: Vec<Cow<'a, str>> = Vec::new();
-    for text in mapping.record.texts("Recipients") {
-        // Some records hold the list as one string: `[a, b]`.
-        let inside = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        match inside {
-            Some(inside) => {
-                let addresses = inside.split(',').map(|address| Cow::Owned(address.trim().to_owned()));
-                found.extend(addresses.filter_map(|address: Cow<'a, str>| user::address(&address)));
-            }
-            None => found.extend(user::address(&text)),
-        }
-    }
-    found
+    // Some records hold the list as one string: `[a, b]`.
+    let texts = mapping.record.texts("Recipients");
+    texts
+        .into_iter()
+        .flat_map(|text| match user::address(&text) {
+            Some(address) if address == text => vec![text],
+            _ => addresses(&text).into_iter().map(Cow::Owned).filter_map(|text| user::address(&text)).collect(),
+        })
+        .collect()
 }
 
 /// Takes a member whose texts are all addresses, and so all in the event; what is none stays.
@@ -126,15 +124,16 @@ fn attachments<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
     list(attachments.iter().filter_map(file::examined).map(Node::Object))
 }
 
-fn sender_address<'a>(mapping: &mut Mapping<'a>) -> Option<Cow<'a, str>> {
+fn sender_address(mapping: &mut Mapping<'_>) -> Option<NetworkAddress> {
     ["SenderIp", "SenderIP"].into_iter().find_map(|from| {
-        let address = mapping.record.text(from)?;
-        if is_ip(&address) {
-            mapping.record.set_moved(from);
-            return Some(address);
+        let text = mapping.record.text(from)?;
+        let address = ip_of(&text);
+        match &address {
+            Some(address) if address.ip.as_deref() == Some(text.as_ref()) => mapping.record.set_moved(from),
+            Some(_) => {}
+            None => mapping.record.damages.add(from, Damage::InvalidAddress),
         }
-        mapping.record.damages.add(from, Damage::InvalidAddress);
-        None
+        address
     })
 }
 

@@ -3,14 +3,13 @@
 use super::mapping::{Mapping, set_enum, some};
 use crate::normalize::{
     audit::scalar_text,
-    client_address::{ClientAddress, is_ip, name_and_address},
-    damage::Damage,
+    client,
     json::{Node, Object},
+    network_address::{NetworkAddress, ip_of, name_and_address},
 };
 
-/// The endpoint of an address in any form that the workloads write.
-pub(super) fn of_address<'a>(text: &str) -> Option<Node<'a>> {
-    let client = ClientAddress::parse(text);
+/// The endpoint of an address.
+pub(super) fn of_address<'a>(client: NetworkAddress) -> Option<Node<'a>> {
     let mut endpoint = Object::new();
     match (client.ip, client.address) {
         (Some(ip), _) => endpoint.set("ip", Node::text(ip)),
@@ -25,17 +24,9 @@ pub(super) fn of_address<'a>(text: &str) -> Option<Node<'a>> {
 
 /// The endpoint that acted, if the record has one.
 pub(super) fn source<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
-    ["ClientIPAddress", "ClientIP", "ActorIpAddress", "UserIp"].iter().find_map(|from| {
-        let text = mapping.record.string(from)?;
-        let endpoint = of_address(&text)?;
-        if matches!(&endpoint, Node::Object(endpoint) if endpoint.get("name").is_some()) {
-            // It stays where it was as well.
-            mapping.record.damages.add(*from, Damage::InvalidAddress);
-        } else {
-            mapping.record.set_moved(from);
-        }
-        Some(endpoint)
-    })
+    let client = client::take(&mut mapping.record);
+    mapping.others.ips.extend(client.ips);
+    client.address.and_then(of_address)
 }
 
 /// The endpoint of a class that requires one, when nothing is known of it.
@@ -53,16 +44,17 @@ pub(super) fn destination<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
         let inside = server.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(server);
         let (name, address) = name_and_address(inside).unwrap_or((inside, ""));
         let mut endpoint = Object::new();
-        if is_ip(name) {
-            endpoint.set("ip", Node::text(name.to_owned()));
-        } else {
+        match ip_of(name).or_else(|| ip_of(address)).and_then(|address| address.ip) {
+            Some(ip) => {
+                endpoint.set("ip", Node::text(ip));
+                mapping.record.set_moved("OriginatingServer");
+            }
+            // Records of cmdlets have the version of the server in the brackets.
+            None if address.is_empty() => mapping.record.set_moved("OriginatingServer"),
+            None => {}
+        }
+        if ip_of(name).is_none() {
             endpoint.set("hostname", Node::text(name.to_owned()));
-        }
-        if is_ip(address) {
-            endpoint.set("ip", Node::text(address.to_owned()));
-        }
-        if address.is_empty() || is_ip(address) {
-            mapping.record.set_moved("OriginatingServer");
         }
         return Some(Node::Object(endpoint));
     }
@@ -154,7 +146,7 @@ mod tests {
 
     fn written(text: &str) -> String {
         let mut out = Vec::new();
-        if let Some(node) = of_address(text) {
+        if let Some(node) = NetworkAddress::read(text).into_iter().next().and_then(of_address) {
             node.write(&mut out);
         }
         String::from_utf8(out).unwrap()

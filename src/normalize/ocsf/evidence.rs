@@ -9,8 +9,8 @@ use super::{
 };
 use crate::normalize::{
     audit::scalar_text,
-    client_address::is_ip,
     json::{Node, Object},
+    network_address::ip_of,
 };
 
 /// Adds to the evidence of an event.
@@ -44,7 +44,7 @@ pub(super) fn user(name: Cow<'_, str>) -> Option<Node<'_>> {
 
 /// An address, if it is one.
 pub(super) fn address<'a>(text: &str) -> Option<Node<'a>> {
-    of("src_endpoint", is_ip(text).then(|| endpoint::of_address(text)).flatten())
+    of("src_endpoint", ip_of(text).and_then(endpoint::of_address))
 }
 
 /// An `email` object, if there is a sender or a recipient.

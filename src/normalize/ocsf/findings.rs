@@ -239,7 +239,6 @@ fn alert<'a>(mapping: &mut Mapping<'a>, found: &mut Vec<Node<'a>>) {
     let mut text = |name: &str| mapping.record.node(name).and_then(scalar_text);
     let mail = evidence::email(text("Data.tsd").as_ref(), &to, text("Data.ms"), text("Data.imsgid"));
     found.extend(evidence::of("email", mail));
-    found.extend(text("Data.sip").and_then(|address| evidence::address(&address)));
 }
 
 #[cfg(test)]

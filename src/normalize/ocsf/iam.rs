@@ -66,8 +66,7 @@ fn site_group<'a>(mapping: &mut Mapping<'a>) -> Option<GroupAndUser<'a>> {
     let (name, _) = rest.split_once("</Group>")?;
     let name = (!name.is_empty()).then(|| Cow::Owned(name.to_owned()));
     let group = group(name, None)?;
-    let user = mapping.take_text("TargetUserOrGroupName");
-    Some((group, user::named(user, None)))
+    Some((group, user::take(mapping, "TargetUserOrGroupName", None)))
 }
 
 /// Teams and groups of Viva Engage. Of several members the first who is not the actor is the user; all stay in `unmapped`.
@@ -124,9 +123,8 @@ pub(super) fn entity_management(mapping: &mut Mapping<'_>) -> Option<()> {
 /// The user to whom it was done.
 fn target_user<'a>(mapping: &mut Mapping<'a>) -> Option<Object<'a>> {
     if mapping.code == "Yammer" {
-        let name = mapping.take_text("TargetUserId");
         let uid = mapping.take_text("TargetObjectId").or_else(|| mapping.take_text("TargetYammerUserId"));
-        return user::named(name, uid);
+        return user::take(mapping, "TargetUserId", uid);
     }
     let target = Target::of(mapping);
     let object = mapping.object_id();

@@ -8,7 +8,19 @@ use super::classes::{API_ACTIVITY, Class, OTHER};
 use crate::normalize::{
     audit::Audit,
     json::{Node, Object},
+    placeholder::is_placeholder,
 };
+
+/// Whom and what a record names.
+#[derive(Debug, Default)]
+pub(super) struct Others {
+    /// Names and addresses of users.
+    pub(super) users: Vec<String>,
+    /// Addresses that mail is sent on to.
+    pub(super) addresses: Vec<String>,
+    /// IP addresses.
+    pub(super) ips: Vec<String>,
+}
 
 /// What a mapping works on.
 #[derive(Debug)]
@@ -32,6 +44,8 @@ pub(super) struct Mapping<'a> {
     pub(super) severity: Option<u8>,
     /// When it happened.
     pub(super) time: DateTime<Utc>,
+    /// Whom and what the record names beside what has an attribute: for observables.
+    pub(super) others: Others,
     /// Whether attributes of the profile `security_control` are set.
     pub(super) security_control: bool,
 }
@@ -141,9 +155,9 @@ pub(super) fn set_enum(
     object.set(caption, Node::text(name));
 }
 
-/// Whether an id or name is one. Entra writes `Not Available` where it has none.
+/// Whether an id or name is one.
 pub(super) fn is_known(text: &str) -> bool {
-    !text.eq_ignore_ascii_case("Not Available")
+    !is_placeholder(text)
 }
 
 /// An object, unless nothing is in it.

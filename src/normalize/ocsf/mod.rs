@@ -33,10 +33,11 @@ mod records_tests;
 use std::borrow::Cow;
 
 pub use self::classes::{BASE, CLASSES, Class, OCSF_VERSION};
-use self::mapping::Mapping;
+use self::mapping::{Mapping, Others};
 use super::{
     Context, Normalized,
     audit::Audit,
+    endpoint_dlp,
     json::{Node, Object},
     record_types::record_type_name,
     sensitive_types::name_types,
@@ -87,7 +88,17 @@ pub(crate) fn event(record: &JsonObject, context: &Context<'_>) -> Normalized {
     if !operation.is_empty() {
         audit.set_moved("Operation");
     }
-    let (class, activity) = activities::classify(code, &operation);
+    let (class, activity) = match activities::classify(code, &operation) {
+        // What takes a file off a device is a finding, whether a rule matched or not.
+        (class, _)
+            if code == endpoint_dlp::CODE
+                && class.uid != classes::DATA_SECURITY_FINDING.uid
+                && endpoint_dlp::is_alert(&mut audit, &operation) =>
+        {
+            (&classes::DATA_SECURITY_FINDING, 1)
+        }
+        known => known,
+    };
     let time = audit.creation_time().unwrap_or_else(|| context.fallback_time());
     let mut mapping = Mapping {
         record: audit,
@@ -99,6 +110,7 @@ pub(crate) fn event(record: &JsonObject, context: &Context<'_>) -> Normalized {
         user: None,
         status: None,
         severity: None,
+        others: Others::default(),
         time,
         security_control: false,
     };
@@ -136,7 +148,7 @@ fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
 
 /// Adds what is left of the record, and writes the event.
 fn write(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>) -> Normalized {
-    let Mapping { record: audit, mut event, time, .. } = mapping;
+    let Mapping { record: audit, mut event, time, others, .. } = mapping;
     let (mut rest, damages) = audit.into_rest();
     if !damages.is_empty()
         && let Some(metadata) = event.get_mut("metadata").and_then(Node::as_object_mut)
@@ -151,7 +163,7 @@ fn write(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>) -> No
         rest.set("o365", Node::Object(o365));
     }
     event.set_some("unmapped", mapping::some(rest));
-    observables::fill(&mut event);
+    observables::fill(&mut event, &others);
     if context.keep_original {
         event.set("raw_data", Node::text(record.as_str().trim()));
     }

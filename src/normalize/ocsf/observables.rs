@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::HashSet};
 
+use super::mapping::Others;
 use crate::normalize::{
     audit::scalar_text,
     json::{Node, Object},
@@ -60,11 +61,14 @@ const PATHS: &[(&str, (u8, &str))] = &[
 /// A name that stands for nothing.
 const UNKNOWN: &str = "Unknown";
 
+/// Where what has no attribute of its own is.
+const REST: &str = "unmapped";
+
 /// No more than these; a message may have thousands of recipients.
 const MAX: usize = 256;
 
-/// Sets `observables` to what the event holds, each value of a type once.
-pub(super) fn fill(event: &mut Object<'_>) {
+/// Sets `observables` to what the event holds, and to what the record names beside, each value of a type once.
+pub(super) fn fill(event: &mut Object<'_>, others: &Others) {
     let mut known = HashSet::new();
     let mut observables = Vec::new();
     for (path, kind) in PATHS {
@@ -75,6 +79,13 @@ pub(super) fn fill(event: &mut Object<'_>) {
                 observables.push(observable(path, *kind, value));
             }
         });
+    }
+    for (kind, values) in [(USER_NAME, &others.users), (EMAIL, &others.addresses), (IP, &others.ips)] {
+        for value in values {
+            if observables.len() < MAX && known.insert((kind.0, Cow::Borrowed(value))) {
+                observables.push(observable(REST, kind, Cow::Owned(value.clone())));
+            }
+        }
     }
     if !observables.is_empty() {
         event.set("observables", Node::List(observables));
@@ -119,10 +130,10 @@ mod tests {
         let text = r#"[{"user":{"name":"a"}},{"user":{"name":"b"}},{"user":{"name":"a"}},{"user":{"name":{"x":1}}}]"#;
         event.set_some("evidences", Node::parse(text));
         event.set_some("user", Node::parse(r#"{"name":"b","email_addr":"Unknown"}"#));
-        fill(&mut event);
+        fill(&mut event, &Others { ips: vec!["192.0.2.1".to_owned()], ..Others::default() });
         let mut out = Vec::new();
         event.get("observables").unwrap().write(&mut out);
-        let expected = r#"[{"name":"user.name","type":"User Name","type_id":4,"value":"b"},{"name":"evidences.user.name","type":"User Name","type_id":4,"value":"a"}]"#;
+        let expected = r#"[{"name":"user.name","type":"User Name","type_id":4,"value":"b"},{"name":"evidences.user.name","type":"User Name","type_id":4,"value":"a"},{"name":"unmapped","type":"IP Address","type_id":2,"value":"192.0.2.1"}]"#;
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -2,15 +2,14 @@
 
 use std::borrow::Cow;
 
-use super::mapping::{Mapping, is_known, set_enum};
+use super::mapping::{Mapping, set_enum};
 use crate::normalize::{
-    audit::parse_integer,
-    ecs::common::split_address,
+    audit::{parse_integer, scalar_text},
     json::{Node, Object},
+    mail_address::addresses,
+    placeholder::is_placeholder,
+    user_id::UserId,
 };
-
-/// What the workloads put before the address of a user.
-const PREFIXES: &[&str] = &["urn:spo:guest#", "i:0#.f|membership|", "i:0h.f|membership|"];
 
 /// `UserType` by Microsoft's number and name (schema, 8a539d33), and `type_id` with its caption. What OCSF has no type for is
 /// 99 Other, with Microsoft's name as caption.
@@ -30,12 +29,11 @@ const TYPES: &[(&str, u16, &str)] = &[
 
 /// Who did it: `UserId`, `UserKey` and `UserType`. `None` if the record names nobody.
 pub(super) fn actor<'a>(mapping: &mut Mapping<'a>) -> Option<Object<'a>> {
-    let name = mapping.take_text("UserId");
-    let key = mapping.record.text("UserKey").filter(|key| is_known(key));
+    let key = mapping.record.text("UserKey").filter(|key| !is_placeholder(key));
     if key.is_some() {
         mapping.record.set_moved("UserKey");
     }
-    let mut user = named(name, key)?;
+    let mut user = take(mapping, "UserId", key)?;
     user.set_some("full_name", mapping.take("LogonUserDisplayName"));
     if let Some(kind) = mapping.record.text("UserType").and_then(|kind| type_of(&kind)) {
         set_enum(&mut user, "type_id", "type", kind);
@@ -43,18 +41,29 @@ pub(super) fn actor<'a>(mapping: &mut Mapping<'a>) -> Option<Object<'a>> {
     Some(user)
 }
 
-/// A user of a name, an id, or both.
+/// A user of a name, an id, or both; a placeholder is neither. An address is the name as well, without what SharePoint and Entra put
+/// around it.
 pub(super) fn named<'a>(name: Option<Cow<'a, str>>, uid: Option<Cow<'a, str>>) -> Option<Object<'a>> {
     let mut user = Object::new();
-    if let Some(name) = name {
-        if let Some(address) = address(&name) {
-            user.set_some("domain", split_address(&address).map(|(_, domain)| Node::Text(domain)));
-            user.set("email_addr", Node::Text(address));
-        }
-        user.set("name", Node::Text(name));
+    if let Some(parsed) = name.and_then(|name| UserId::parse(&name)) {
+        let email = parsed.strict_email().cloned();
+        let is_split = email.is_some() || (parsed.email.is_none() && parsed.name.is_some());
+        user.set_some("domain", parsed.domain.filter(|_| is_split).map(Node::Text));
+        user.set_some("email_addr", email.map(Node::Text));
+        user.set("name", Node::Text(parsed.email.or(parsed.name).unwrap_or(parsed.id)));
     }
-    user.set_some("uid", uid.map(Node::Text));
+    user.set_some("uid", uid.filter(|uid| !is_placeholder(uid)).map(Node::Text));
     (!user.is_empty()).then_some(user)
+}
+
+/// Takes a user out of a member. What says more than the user's name stays as well.
+pub(super) fn take<'a>(mapping: &mut Mapping<'a>, path: &str, uid: Option<Cow<'a, str>>) -> Option<Object<'a>> {
+    let name = mapping.record.text(path);
+    let user = named(name.clone(), uid)?;
+    if name.is_some() && user.get("name").and_then(scalar_text) == name {
+        mapping.record.set_moved(path);
+    }
+    Some(user)
 }
 
 /// A user of whom nothing is known, where one is required.
@@ -64,19 +73,10 @@ pub(super) fn unknown<'a>() -> Object<'a> {
     user
 }
 
-/// The address in a name, if it is one as OCSF defines them: with one `@` and a dot in the domain.
+/// The address in a name, if it is one as OCSF defines them: with one `@` and a dot in the domain. Also of `"Name" <address>`.
 pub(super) fn address<'a>(name: &Cow<'a, str>) -> Option<Cow<'a, str>> {
-    let start = PREFIXES.iter().find(|prefix| name.starts_with(**prefix)).map_or(0, |prefix| prefix.len());
-    let address = match name {
-        Cow::Borrowed(name) => Cow::Borrowed(name.get(start..)?),
-        Cow::Owned(name) => Cow::Owned(name.get(start..)?.to_owned()),
-    };
-    let (local, domain) = split_address(&address)?;
-    let is_address = domain.contains('.')
-        && !domain.starts_with('.')
-        && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-'))
-        && local.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+,-./=?^_`{|}~".contains(&byte));
-    is_address.then_some(address)
+    let strict = |name: &Cow<'a, str>| UserId::parse(name)?.strict_email().cloned();
+    strict(name).or_else(|| strict(&Cow::Owned(addresses(name).into_iter().next()?)))
 }
 
 /// `type_id` and `type` of a `UserType`, given by number or name.
@@ -102,6 +102,8 @@ mod tests {
             ("a@b@c.example", None),
             ("a b@c.example", None),
             ("[a@c.example", None),
+            ("\"A\" <a@b.example>", Some("a@b.example")),
+            ("smtp:a@b.example", Some("a@b.example")),
             ("ServicePrincipal_1", None),
             ("a@b.ex/ample", None),
         ] {

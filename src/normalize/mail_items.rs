@@ -1,0 +1,23 @@
+//! The items of a mailbox that an act on several of them was about.
+
+use super::{audit::Audit, json::Node};
+
+/// Lists of items: of `ExchangeMailboxAuditGroupRecord`, and of aggregated records such as `MailItemsAccessed`, whose lists have the
+/// last two names after [`shape`](super::shape).
+const LISTS: &[&str] =
+    &["AffectedItems", "Folders", "Messages", "ExchangeAggregatedFolders", "ExchangeAggregatedMessages"];
+
+/// What a folder has its items in.
+const FOLDER_ITEMS: &str = "FolderItems";
+
+/// Calls `visit` with each item; folders are not visited, but what is in them.
+pub(crate) fn for_each<'a>(record: &mut Audit<'a>, mut visit: impl FnMut(&Node<'a>)) {
+    for list in LISTS {
+        for item in record.node(list).and_then(Node::as_list).unwrap_or_default() {
+            match item.get(FOLDER_ITEMS).and_then(Node::as_list) {
+                Some(items) => items.iter().for_each(&mut visit),
+                None => visit(item),
+            }
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The users whom a record names beside the one who acted: owners, delegates, grantees, members, and whom a cmdlet is about.
+
+use std::borrow::Cow;
+
+use super::{
+    audit::{Audit, scalar_text},
+    json::Node,
+    mail_address::addresses,
+    placeholder::is_placeholder,
+};
+
+/// Members that name a user ("Exchange Mailbox schema", "Yammer schema" and others of the Management Activity API).
+const MEMBERS: &[&str] = &[
+    "MailboxOwnerUPN",
+    "DestMailboxOwnerUPN",
+    "SendAsUserSmtp",
+    "SendOnBehalfOfUserSmtp",
+    "Item.ParentFolder.MemberUpn",
+    "Folder.MemberUpn",
+    "DestFolder.MemberUpn",
+    "MemberUpn",
+    "TargetUserId",
+    "TargetUserUPN",
+    "TargetUserPrincipalName",
+    "TargetUPN",
+    "AffectedUser",
+    "AffectedUserUPN",
+];
+
+/// Lists of objects, and the member of each that names a user.
+const LISTS: &[(&str, &str)] = &[
+    ("Members", "UPN"),
+    ("Attendees", "UPN"),
+    ("Item.ParentFolder.Permissions", "MemberUpn"),
+    ("AffectedUsers", "UPN"),
+];
+
+/// Whom something was shared with: a user, or a group.
+const GRANTEE: &str = "TargetUserOrGroupName";
+const GRANTEE_TYPE: &str = "TargetUserOrGroupType";
+
+/// Parameters of cmdlets that take users.
+const PARAMETERS: &[&str] = &[
+    "Parameters.User",
+    "Parameters.Users",
+    "Parameters.Member",
+    "Parameters.Members",
+    "Parameters.Trustee",
+    "Parameters.GrantSendOnBehalfTo",
+    "Parameters.Delegate",
+    "Parameters.Delegates",
+    "Parameters.Owner",
+    "Parameters.Mailbox",
+    "Parameters.TargetMailbox",
+    "Parameters.UserPrincipalName",
+    "Parameters.MicrosoftOnlineServicesID",
+    "Parameters.WindowsEmailAddress",
+    "Parameters.PrimarySmtpAddress",
+];
+
+/// What a cmdlet was about.
+const IDENTITY: &str = "Parameters.Identity";
+
+/// Nouns of cmdlets whose identity is a user or a mailbox; also those that begin so.
+const NOUNS: &[&str] = &[
+    "Mailbox",
+    "CASMailbox",
+    "UserPhoto",
+    "User",
+    "MailUser",
+    "RecipientPermission",
+    "CalendarProcessing",
+    "FocusedInbox",
+    "Clutter",
+    "ActiveSyncMailbox",
+];
+
+/// Users of folder permissions who are nobody in particular.
+const ANYBODY: &[&str] = &["Default", "Anonymous", "Everyone", "All", "$null"];
+
+/// All users that a record names beside `UserId`, in this order, each once.
+pub(crate) fn named_users<'a>(record: &mut Audit<'a>, operation: &str) -> Vec<Cow<'a, str>> {
+    let mut found = Vec::new();
+    for member in MEMBERS {
+        add_all(record.texts(member), &mut found);
+    }
+    for (list, name) in LISTS {
+        if let Some(Node::List(list)) = record.node(list) {
+            add_all(list.iter().filter_map(|object| scalar_text(object.get(name)?)).collect(), &mut found);
+        }
+    }
+    if !grantee_is_group(record) {
+        add_all(record.texts(GRANTEE), &mut found);
+    }
+    if record.node("Parameters").is_some() {
+        let identities = record.texts(IDENTITY);
+        add_all(identities.into_iter().filter_map(|text| user_of(&text, operation)).collect(), &mut found);
+        for parameter in PARAMETERS {
+            add_all(record.texts(parameter), &mut found);
+        }
+    }
+    found
+}
+
+/// Whether something was shared with a group, and not with a user.
+pub(crate) fn grantee_is_group(record: &mut Audit<'_>) -> bool {
+    record.text(GRANTEE_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().ends_with("group"))
+}
+
+fn add_all<'a>(texts: Vec<Cow<'a, str>>, found: &mut Vec<Cow<'a, str>>) {
+    for text in texts {
+        let bare = addresses(&text);
+        // An address that stands alone stays borrowed.
+        let users = match bare.as_slice() {
+            [] => vec![text],
+            [only] if *only == text => vec![text],
+            _ => bare.into_iter().map(Cow::Owned).collect(),
+        };
+        for user in users {
+            let is_anybody = ANYBODY.iter().any(|known| known.eq_ignore_ascii_case(user.trim()));
+            if !is_anybody && !is_placeholder(&user) && !found.contains(&user) {
+                found.push(user);
+            }
+        }
+    }
+}
+
+/// The user in the identity that a cmdlet was given. `ana@contoso.com\rule` and `ana@contoso.com:\Calendar` name a thing in
+/// Ana's mailbox. Of other things, such as a transport rule, an identity is no user.
+fn user_of<'a>(identity: &Cow<'a, str>, cmdlet: &str) -> Option<Cow<'a, str>> {
+    let end = identity.find(":\\").or_else(|| identity.find('\\').filter(|at| identity[..*at].contains('@')));
+    let owner = super::text::part(identity, 0..end.unwrap_or(identity.len()));
+    let noun = cmdlet.split_once('-').map_or("", |(_, noun)| noun);
+    let is_about_users = NOUNS.iter().any(|known| {
+        noun.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known))
+            && !noun.eq_ignore_ascii_case("MailboxPlan")
+    });
+    (is_about_users || !addresses(&owner).is_empty()).then_some(owner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        component::JsonObject,
+        normalize::{json::Object, shape::shape},
+    };
+
+    fn users(operation: &str, record: &str) -> Vec<String> {
+        let record = JsonObject::parse(record.to_owned().into()).unwrap();
+        let mut audit = Audit::new(&record);
+        shape(&mut audit, "ExchangeAdmin");
+        named_users(&mut audit, operation).into_iter().map(Cow::into_owned).collect()
+    }
+
+    fn cmdlet(operation: &str, parameters: &[(&str, &str)]) -> Vec<String> {
+        let list: Vec<_> = parameters
+            .iter()
+            .map(|(name, value)| {
+                let mut parameter = Object::new();
+                parameter.set("Name", Node::text((*name).to_owned()));
+                parameter.set("Value", Node::text((*value).to_owned()));
+                Node::Object(parameter)
+            })
+            .collect();
+        let mut text = b"{\"Parameters\":".to_vec();
+        Node::List(list).write(&mut text);
+        text.push(b'}');
+        users(operation, std::str::from_utf8(&text).unwrap())
+    }
+
+    #[test]
+    fn owners_delegates_grantees_and_members_are_users() {
+        let record = r#"{
+            "MailboxOwnerUPN": "boss@contoso.com",
+            "SendAsUserSmtp": "\"Boss\" <boss@contoso.com>",
+            "SendOnBehalfOfUserSmtp": "chair@contoso.com",
+            "Item": {"ParentFolder": {"MemberUpn": "drop@contoso.com"}},
+            "Members": [{"UPN": "one@contoso.com"}, {"DisplayName": "no address"}, {"UPN": "Unknown"}],
+            "TargetUserOrGroupName": "guest@partner.example",
+            "TargetUserOrGroupType": "Guest"
+        }"#;
+        assert_eq!(
+            users("SendAs", record),
+            ["boss@contoso.com", "chair@contoso.com", "drop@contoso.com", "one@contoso.com", "guest@partner.example"]
+        );
+        let group = r#"{"TargetUserOrGroupName":"Sales","TargetUserOrGroupType":"SecurityGroup"}"#;
+        assert_eq!(users("AddedToGroup", group), [""; 0]);
+    }
+
+    #[test]
+    fn cmdlets_name_users_in_their_parameters() {
+        assert_eq!(
+            cmdlet(
+                "Add-MailboxPermission",
+                &[("Identity", "boss"), ("User", "drop@contoso.com"), ("AccessRights", "FullAccess")]
+            ),
+            ["boss", "drop@contoso.com"]
+        );
+        assert_eq!(
+            cmdlet("Add-MailboxFolderPermission", &[("Identity", "boss@contoso.com:\\Calendar"), ("User", "Default")]),
+            ["boss@contoso.com"]
+        );
+        assert_eq!(cmdlet("Set-InboxRule", &[("Identity", "ana@contoso.com\\12345")]), ["ana@contoso.com"]);
+        assert_eq!(
+            cmdlet("Add-RoleGroupMember", &[("Identity", "Organization Management"), ("Member", "drop")]),
+            ["drop"]
+        );
+        assert_eq!(
+            cmdlet("Update-DistributionGroupMember", &[("Members", "a@contoso.com;\"B\" [SMTP:b@contoso.com]")]),
+            ["a@contoso.com", "b@contoso.com"]
+        );
+        for (operation, identity) in
+            [("Set-TransportRule", "Block all"), ("Set-InboxRule", "x"), ("Set-MailboxPlan", "E5")]
+        {
+            assert_eq!(cmdlet(operation, &[("Identity", identity)]), [""; 0], "{operation}");
+        }
+        // Nothing is read out of a command line.
+        assert_eq!(users("Set-Mailbox", r#"{"Parameters":"-Identity \"x\" -Type Shared"}"#), [""; 0]);
+    }
+}

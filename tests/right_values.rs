@@ -1,0 +1,209 @@
+//! The right value of odd records, in every schema: neighbours of what collectors of this API have got wrong.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "support/normalized.rs"]
+mod normalized;
+
+use normalized::{event, texts};
+use office365_source::normalize::Schema;
+use serde_json::{Value, json};
+
+/// A record with what every record has.
+fn record(members: &Value) -> String {
+    let mut record = json!({
+        "CreationTime": "2026-03-04T05:06:01",
+        "Id": "0c0a7e4e-6a43-4b2e-8c53-0d2c9a1f7b11",
+        "Operation": "Op",
+        "RecordType": 2,
+        "UserId": "ana@contoso.com",
+        "Workload": "Exchange",
+    });
+    record.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    record.to_string()
+}
+
+fn ecs(members: &Value, path: &str) -> Vec<String> {
+    texts(&event(Schema::Ecs, &record(members)), path)
+}
+
+fn ocsf(members: &Value, path: &str) -> Vec<String> {
+    texts(&event(Schema::Ocsf, &record(members)), path)
+}
+
+#[test]
+fn ecs_and_ocsf_agree_on_every_outcome() {
+    for (members, outcome) in [
+        (json!({ "ResultStatus": "Request Denied" }), "failure"),
+        (json!({ "ResultStatus": "HTTP 503" }), "failure"),
+        (json!({ "ResultStatus": 3 }), "failure"),
+        (json!({ "ResultStatus": true }), "success"),
+        (json!({ "ResultStatus": "PartiallySucceeded" }), "success"),
+        (json!({ "ResultStatus": "Pending" }), "unknown"),
+        (json!({ "Operation": "UserLoginFailed", "RecordType": 8, "ResultStatus": "True" }), "failure"),
+        (json!({ "Operation": "UserLoggedIn", "RecordType": 15, "ErrorNumber": "50199" }), "success"),
+        (json!({ "Operation": "UserLoggedIn", "RecordType": 15, "ErrorNumber": "50053" }), "failure"),
+        (json!({}), "success"),
+    ] {
+        let status = match outcome {
+            "success" => "1",
+            "failure" => "2",
+            _ => "0",
+        };
+        assert_eq!(ecs(&members, "event.outcome"), [outcome], "{members}");
+        assert_eq!(ocsf(&members, "status_id"), [status], "{members}");
+    }
+}
+
+#[test]
+fn what_a_status_says_beyond_success_and_failure_is_told() {
+    assert_eq!(ocsf(&json!({ "ResultStatus": "Pending" }), "status_detail"), ["Pending"]);
+    assert_eq!(ocsf(&json!({ "ResultStatus": "AuthorizationFailure" }), "status_detail"), ["AuthorizationFailure"]);
+    assert_eq!(ocsf(&json!({ "ResultStatus": "Failed" }), "status_detail"), [""; 0]);
+}
+
+#[test]
+fn senders_and_servers_are_read_like_clients() {
+    let mail = json!({
+        "RecordType": 28, "Operation": "TIMailData", "SenderIp": "[198.51.100.7]:25", "P2Sender": "\"C\" <c@evil.example>",
+        "Recipients": "[a@contoso.com, \"B\" <b@contoso.com>]",
+    });
+    assert_eq!(ecs(&mail, "related.ip"), ["198.51.100.7"]);
+    assert_eq!(ecs(&mail, "email.from.address"), ["c@evil.example"]);
+    assert_eq!(ecs(&mail, "email.to.address"), ["a@contoso.com", "b@contoso.com"]);
+    assert_eq!(ocsf(&mail, "src_endpoint.ip"), ["198.51.100.7"]);
+    assert_eq!(ocsf(&mail, "email.from"), ["c@evil.example"]);
+    assert_eq!(ocsf(&mail, "email.to"), ["a@contoso.com", "b@contoso.com"]);
+    let server = json!({ "RecordType": 1, "OriginatingServer": "DB1 (::ffff:198.51.100.8)\r\n" });
+    assert_eq!(ecs(&server, "server.ip"), ["198.51.100.8"]);
+    assert_eq!(ocsf(&server, "dst_endpoint.ip"), ["198.51.100.8"]);
+}
+
+#[test]
+fn local_addresses_join_nobody_unless_there_is_no_other() {
+    let members = json!({ "ClientIPAddress": "127.0.0.1", "ClientIP": "203.0.113.4", "ActorIpAddress": "0.0.0.0" });
+    assert_eq!(ecs(&members, "related.ip"), ["203.0.113.4"]);
+    assert_eq!(ecs(&json!({ "ClientIP": "::1" }), "related.ip"), ["::1"]);
+}
+
+#[test]
+fn every_schema_names_all_users() {
+    let shared = json!({
+        "RecordType": 14, "Operation": "AddedToSecureLink", "Workload": "SharePoint",
+        "TargetUserOrGroupName": "i:0#.f|membership|bo_partner.example#ext#@contoso.com", "TargetUserOrGroupType": "Guest",
+    });
+    assert_eq!(ecs(&shared, "user.target.email"), ["bo@partner.example"]);
+    assert!(ecs(&shared, "related.user").contains(&"bo@partner.example".to_owned()));
+    assert!(ocsf(&shared, "observables.value").contains(&"bo@partner.example".to_owned()));
+    let group = json!({
+        "RecordType": 14, "Operation": "AddedToSecureLink", "TargetUserOrGroupName": "Sales", "TargetUserOrGroupType": "SharePointGroup",
+    });
+    assert_eq!(ecs(&group, "group.name"), ["Sales"]);
+    assert_eq!(ecs(&group, "user.target.id"), [""; 0]);
+}
+
+#[test]
+fn acts_in_the_own_mailbox_have_no_target() {
+    let members = json!({ "Operation": "MailItemsAccessed", "MailboxOwnerUPN": "ANA@contoso.com" });
+    assert_eq!(ecs(&members, "user.target.email"), [""; 0]);
+}
+
+#[test]
+fn the_sender_is_whom_the_recipient_sees() {
+    for (members, from) in [
+        (json!({ "Operation": "Send", "MailboxOwnerUPN": "ana@contoso.com" }), "ana@contoso.com"),
+        (
+            json!({ "Operation": "SendAs", "MailboxOwnerUPN": "x@contoso.com", "SendAsUserSmtp": "boss@contoso.com" }),
+            "boss@contoso.com",
+        ),
+        (json!({ "Operation": "SendOnBehalf", "SendOnBehalfOfUserSmtp": "smtp:boss@contoso.com" }), "boss@contoso.com"),
+    ] {
+        assert_eq!(ecs(&members, "email.from.address"), [from], "{members}");
+        assert_eq!(ocsf(&members, "email.from"), [from], "{members}");
+    }
+    // What is done in a mailbox was sent by nobody.
+    assert_eq!(
+        ecs(&json!({ "Operation": "HardDelete", "MailboxOwnerUPN": "boss@contoso.com" }), "email.from.address"),
+        [""; 0]
+    );
+}
+
+#[test]
+fn conversations_are_read_in_every_form() {
+    let data = json!({
+        "AppHost": "Word",
+        "ThreadId": "19:x",
+        "AgentName": "Expenses",
+        "AgentId": "T_1",
+        "AccessedResources": [{ "Name": "plan.docx", "SiteUrl": "https://contoso.example/plan.docx", "SensitivityLabelId": "l-1" }],
+        "Messages": [{ "Id": "1", "JailbreakDetected": true }],
+        "ModelTransparencyDetails": [{ "ModelName": "m-1" }],
+    });
+    let common = json!({ "RecordType": 261, "Operation": "CopilotInteraction", "Workload": "Copilot" });
+    let with = |members: Value| {
+        let mut record = common.clone();
+        record.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        record
+    };
+    for members in [
+        with(json!({ "CopilotEventData": data })),
+        with(json!({ "CopilotEventData": data.to_string() })),
+        with(data.clone()),
+    ] {
+        for (path, expected) in [
+            ("application.name", "Word"),
+            ("session.id", "19:x"),
+            ("gen_ai.agent.name", "Expenses"),
+            ("gen_ai.agent.id", "T_1"),
+            ("gen_ai.response.model", "m-1"),
+            ("file.name", "plan.docx"),
+            ("o365.label.id", "l-1"),
+            ("event.kind", "alert"),
+            ("event.severity", "4"),
+        ] {
+            assert_eq!(ecs(&members, path), [expected], "{path} of {members}");
+        }
+        assert!(ecs(&members, "event.category").contains(&"intrusion_detection".to_owned()));
+        assert_eq!(ocsf(&members, "severity_id"), ["4"], "{members}");
+        assert_eq!(ocsf(&members, "is_alert"), ["true"]);
+        assert_eq!(ocsf(&members, "resources.name"), ["plan.docx", "Expenses"], "{members}");
+        assert_eq!(ocsf(&members, "resources.labels"), ["l-1"]);
+    }
+    let calm = with(json!({ "CopilotEventData": { "Messages": [{ "Id": "1", "JailbreakDetected": false }] } }));
+    assert_eq!(ecs(&calm, "event.kind"), ["event"]);
+    assert_eq!(ocsf(&calm, "severity_id"), ["1"]);
+}
+
+#[test]
+fn device_loss_prevention_has_a_target_and_a_severity() {
+    let common = |operation: &str, members: Value| {
+        let mut record = json!({
+            "RecordType": 63, "Operation": operation, "Workload": "Endpoint", "ObjectId": "C:\\a\\Pay Roll.xlsx",
+            "DeviceName": "pc-1", "MDATPDeviceId": "d-1",
+        });
+        record.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        record
+    };
+    let upload = common("FileUploadedToCloud", json!({ "TargetDomain": "files.example", "EnforcementMode": "4" }));
+    for (path, expected) in [
+        ("event.kind", "alert"),
+        ("event.severity", "3"),
+        ("destination.domain", "files.example"),
+        ("file.name", "Pay Roll.xlsx"),
+        ("device.id", "d-1"),
+        ("host.name", "pc-1"),
+    ] {
+        assert_eq!(ecs(&upload, path), [expected], "{path}");
+    }
+    assert_eq!(ocsf(&upload, "class_uid"), ["2006"]);
+    assert_eq!(ocsf(&upload, "dst_endpoint.hostname"), ["files.example"]);
+    assert_eq!(ocsf(&upload, "severity_id"), ["3"]);
+    assert_eq!(ocsf(&upload, "disposition"), ["Blocked"]);
+    let matched =
+        common("FileRead", json!({ "MatchedPolicies": [{ "PolicyName": "p", "RuleId": "r-1", "RuleName": "r" }] }));
+    assert_eq!(ecs(&matched, "event.kind"), ["alert"]);
+    assert_eq!(ecs(&matched, "rule.name"), ["r"]);
+    assert_eq!(ecs(&matched, "rule.ruleset"), ["p"]);
+    assert_eq!(ocsf(&matched, "finding_info.analytic.name"), ["r"]);
+    // What happens to files all day is no alert.
+    assert_eq!(ecs(&common("FileRead", json!({})), "event.kind"), ["event"]);
+}
