@@ -174,6 +174,14 @@ fn conversations_are_read_in_every_form() {
 }
 
 #[test]
+fn an_agent_is_named_whatever_is_done_with_it() {
+    let members = json!({ "RecordType": 384, "Operation": "DeleteAgent", "AgentID": "T_1", "AgentName": "Expenses" });
+    assert_eq!(ecs(&members, "gen_ai.agent.id"), ["T_1"]);
+    assert_eq!(ecs(&members, "gen_ai.agent.name"), ["Expenses"]);
+    assert_eq!(ocsf(&members, "resources.name"), ["Expenses"]);
+}
+
+#[test]
 fn device_loss_prevention_has_a_target_and_a_severity() {
     let common = |operation: &str, members: Value| {
         let mut record = json!({

@@ -108,6 +108,8 @@ pub(super) const FIRST: Family = Family {
         copied(F::FILE_SIZE, &["FileSizeBytes", "FileSize"]).integer().step(),
         copied(F::URL_DOMAIN, &["OriginatingDomain"]).step(),
         copied(F::APPLICATION_NAME, &["ApplicationDisplayName"]).step(),
+        copied(F::GEN_AI_AGENT_ID, &["AgentId", "AgentID", "CopilotEventData.AgentId"]).step(),
+        copied(F::GEN_AI_AGENT_NAME, &["AgentName", "CopilotEventData.AgentName"]).step(),
         copied(F::SESSION_ID, &["AppAccessContext.AADSessionId"]).step(),
         copied(F::TOKEN_ID, &["AppAccessContext.UniqueTokenId"]).step(),
         copied(F::DEVICE_ID, &["AppAccessContext.DeviceId", "ExtendedProperties.additionalDetails.DeviceId"]).step(),

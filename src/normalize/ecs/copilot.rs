@@ -17,8 +17,6 @@ pub(super) const FAMILY: Family = Family {
         copied(F::APPLICATION_NAME, &["CopilotEventData.AppHost", "AppHost"]).step(),
         copied(F::APPLICATION_ID, &["AppIdentity", "CopilotEventData.AppIdentity"]).step(),
         copied(F::SESSION_ID, &["CopilotEventData.ThreadId", "ThreadId"]).step(),
-        copied(F::GEN_AI_AGENT_ID, &["AgentId", "AgentID", "CopilotEventData.AgentId"]).step(),
-        copied(F::GEN_AI_AGENT_NAME, &["AgentName", "CopilotEventData.AgentName"]).step(),
         function(
             talk,
             &[

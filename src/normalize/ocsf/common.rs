@@ -11,6 +11,7 @@ use super::{
 use crate::normalize::{
     Context,
     audit::scalar_text,
+    conversation::member_text,
     forwarding,
     json::{Node, Object},
     mail_items,
@@ -190,6 +191,7 @@ fn resources(mapping: &mut Mapping<'_>) {
         resource.set("name", Node::Text(name));
         resources.push(Node::Object(resource));
     }
+    resources.extend(agent(mapping));
     let mut mailbox = Object::new();
     mailbox.set_some("uid", mapping.take("MailboxGuid"));
     mailbox.set_some("name", mapping.take("MailboxOwnerUPN"));
@@ -216,6 +218,18 @@ fn resources(mapping: &mut Mapping<'_>) {
         }));
     }
     mapping.set_some("resources", list(resources));
+}
+
+/// The agent that was talked to, or that an administrator changed.
+fn agent<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
+    let mut agent = Object::new();
+    agent.set_some("name", member_text(&mut mapping.record, &["AgentName"]).map(Node::Text));
+    agent.set_some("uid", member_text(&mut mapping.record, &["AgentId", "AgentID"]).map(Node::Text));
+    if agent.is_empty() {
+        return None;
+    }
+    agent.set("type", Node::text("Agent"));
+    Some(Node::Object(agent))
 }
 
 /// How it ended.

@@ -3,7 +3,7 @@
 use super::mapping::{Mapping, list};
 use crate::normalize::{
     audit::scalar_text,
-    conversation::{CODES, Conversation, member_text},
+    conversation::{CODES, Conversation},
     json::{Node, Object},
 };
 
@@ -16,25 +16,12 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) {
         return;
     }
     let Conversation { resources, contexts, is_attack, .. } = Conversation::of(&mut mapping.record);
-    let agent = agent(mapping);
-    mapping.set_some("resources", list(resources.iter().chain(&contexts).filter_map(resource).chain(agent)));
+    mapping.set_some("resources", list(resources.iter().chain(&contexts).filter_map(resource)));
     if is_attack {
         mapping.severity = Some(HIGH);
         mapping.set("is_alert", Node::Bool(true));
         mapping.security_control = true;
     }
-}
-
-/// The agent that was talked to.
-fn agent<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
-    let mut agent = Object::new();
-    agent.set_some("name", member_text(&mut mapping.record, &["AgentName"]).map(Node::Text));
-    agent.set_some("uid", member_text(&mut mapping.record, &["AgentId", "AgentID"]).map(Node::Text));
-    if agent.is_empty() {
-        return None;
-    }
-    agent.set("type", Node::text("Agent"));
-    Some(Node::Object(agent))
 }
 
 /// The URL of where the user was.
