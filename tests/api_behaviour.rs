@@ -169,6 +169,63 @@ async fn a_token_without_any_role_lacks_activity_feed_read() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_401_for_one_blob_is_its_own_trouble_and_gets_a_new_token() {
+    for body in [
+        "",
+        r#"{"Message":"Authorization has been denied for this request."}"#,
+        &error_body("AF10001", "The permission set () …"),
+    ] {
+        let lab = Lab::new();
+        lab.publish(&["a"]);
+        lab.publish(&["b"]);
+        lab.wire.rewrite(first(1, BLOB, Answer::new(401, body.to_owned())));
+        let (result, run) = lab.once().await;
+        assert_eq!(result, Ok(()), "{}", lab.log.text());
+        assert_eq!(run.problem(lab.feed), None, "{body}");
+        lab.assert_arrived_once(&["a", "b"]);
+        assert!(!lab.log.text().contains("lacks the permission"), "{}", lab.log.text());
+        let tokens: std::collections::HashSet<_> =
+            lab.wire.sent_to(BLOB).into_iter().filter_map(|sent| sent.authorization).collect();
+        assert_eq!(tokens.len(), 2, "the retry had a token of its own");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn entra_is_obeyed_when_it_asks_to_wait_also_by_a_run_that_ends() {
+    let busy = |status: u16| Answer::new(status, r#"{"error":"temporarily_unavailable"}"#).with("retry-after", "40");
+    for status in [429, 503] {
+        let lab = Lab::new();
+        lab.publish(&["a"]);
+        lab.wire.rewrite(first(2, TOKEN, busy(status)));
+        let (result, _) = lab.once().await;
+        assert_eq!(result, Ok(()), "{}", lab.log.text());
+        lab.assert_arrived_once(&["a"]);
+        let asked: Vec<_> = lab.wire.sent_to(TOKEN).iter().map(|sent| sent.at).collect();
+        let pauses: Vec<_> = asked.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
+        assert!(pauses.len() == 2 && pauses.iter().all(|pause| (40..45).contains(pause)), "{pauses:?}");
+    }
+    // But a run that ends does not wait for ever.
+    let lab = Lab::new();
+    lab.wire.rewrite(first(u32::MAX, TOKEN, busy(429)));
+    let began = tokio::time::Instant::now();
+    let (result, _) = lab.once().await;
+    assert_eq!(result, Err(()));
+    assert!(began.elapsed() < Duration::from_secs(150), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_in_the_place_of_a_401_is_told_with_what_to_check() {
+    let lab = Lab::new();
+    lab.publish(&["a"]);
+    let page = "<!DOCTYPE html><html><title>401 - Unauthorized</title></html>";
+    lab.wire.rewrite(first(u32::MAX, LIST, Answer::new(401, page)));
+    let (result, run) = lab.once().await;
+    assert_eq!(result, Err(()));
+    let problem = run.problem(lab.feed).unwrap();
+    assert!(problem.contains("proxy or firewall") && problem.contains("401 - Unauthorized"), "{problem}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn revoked_tokens_are_replaced_in_mid_run() {
     let lab = Lab::new();
     let running = lab.start().await;

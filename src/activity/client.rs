@@ -146,7 +146,11 @@ impl ActivityClient {
             // An error without a readable body is still that error.
             let body = response.read_up_to(LARGEST_REFUSAL).await.unwrap_or_default();
             let refusal = Refusal::parse(&body);
-            return Err(subject.error(self.classify(subject, status, refusal, asked_to_wait, &token)));
+            let failure = self.classify(subject, status, refusal, asked_to_wait, &token);
+            if matches!(failure, Failure::ContentRefused(_)) {
+                self.tokens.doubt(subject.tenant, &token).await;
+            }
+            return Err(subject.error(failure));
         }
     }
 
@@ -237,8 +241,11 @@ impl ActivityClient {
         let unauthorised = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !refusal.is_page;
         if refusal.is(&["AF10001"]) || (unauthorised && refusal.code.is_none()) {
             // A token without ActivityFeed.Read reads nothing, whatever was asked for.
-            let missing =
-                if token.has_role("ActivityFeed.Read") == Some(false) { "ActivityFeed.Read" } else { permission };
+            let lacks = |role| token.has_role(role) == Some(false);
+            if subject.operation == Operation::RetrieveContent && !lacks("ActivityFeed.Read") && !lacks(permission) {
+                return Failure::ContentRefused(refusal);
+            }
+            let missing = if lacks("ActivityFeed.Read") { "ActivityFeed.Read" } else { permission };
             return Failure::PermissionMissing { permission: missing, refusal };
         }
         let in_trouble = status.is_server_error()

@@ -87,6 +87,8 @@ pub enum Failure {
         /// What Microsoft says.
         refusal: Refusal,
     },
+    /// HTTP 401 or 403 for one blob. Whether a permission is missing, the listing of its feed tells: that is served, or refused.
+    ContentRefused(Refusal),
     /// Unified auditing is off in the tenant.
     AuditingDisabled,
     /// The tenant is not one the API knows, or not the token's (AF20010 to AF20013).
@@ -140,6 +142,7 @@ impl Failure {
             Self::Throttled { .. } => "throttled",
             Self::StartedTooOften { .. } => "started_too_often",
             Self::PermissionMissing { .. } => "permission_missing",
+            Self::ContentRefused(_) => "content_refused",
             Self::AuditingDisabled => "auditing_disabled",
             Self::TenantRefused(_) => "tenant_refused",
             Self::WebhookRefused(_) => "webhook_refused",
@@ -169,7 +172,22 @@ impl Failure {
 
     /// Whether the same request may well succeed in a moment.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Transport(_) | Self::Unavailable { .. } | Self::Malformed { .. })
+        matches!(
+            self,
+            Self::Transport(_)
+                | Self::Unavailable { .. }
+                | Self::Malformed { .. }
+                | Self::ContentRefused(_)
+                | Self::Token(EntraError::Busy { .. })
+        )
+    }
+
+    /// How long Entra has asked to wait, if that is what failed.
+    pub const fn entra_asks_to_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Token(error) => error.asked_to_wait(),
+            _ => None,
+        }
     }
 
     /// Whether the whole tenant is affected, not only one content type.
@@ -206,6 +224,9 @@ impl fmt::Display for Failure {
                  click \"Grant admin consent\"{}",
                 quoted(refusal)
             ),
+            Self::ContentRefused(refusal) => {
+                write!(f, "the API refuses this content; asking again with a new token{}", quoted(refusal))
+            }
             Self::AuditingDisabled => f.write_str(
                 "unified auditing is off in this tenant: turn it on in the Microsoft Purview portal (Audit > Start recording \
                  user and admin activity), or in Exchange Online PowerShell with Set-AdminAuditLogConfig \
@@ -228,6 +249,18 @@ impl fmt::Display for Failure {
             Self::PageRefused(refusal) => write!(f, "the API refuses its own link to the next page{}", quoted(refusal)),
             Self::ContentGone(refusal) => write!(f, "the content cannot be had any more{}", quoted(refusal)),
             Self::Foreign(error) => error.fmt(f),
+            Self::Unavailable { status, refusal }
+                if refusal.is_page && matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
+            {
+                write!(
+                    f,
+                    "a page for people came instead of the API's answer (HTTP {status}): a proxy or firewall is in front of \
+                     Microsoft and refuses this machine, or Microsoft's front end refuses the credentials. Check `proxy` (its user \
+                     and password too) and that the API's host is let through; then the application's credentials with \
+                     `office365-source check`{}",
+                    quoted(refusal)
+                )
+            }
             Self::Unavailable { status, refusal } => write!(f, "the API is unavailable (HTTP {status}){}", quoted(refusal)),
             Self::Refused { status, refusal } => write!(f, "the API refused (HTTP {status}){}", quoted(refusal)),
             Self::Malformed { problem } => write!(f, "the API's answer makes no sense: {problem}"),

@@ -1,5 +1,7 @@
 //! Why there is no token.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use snafu::Snafu;
 
@@ -18,6 +20,18 @@ pub enum EntraError {
         code: Option<u32>,
         /// Entra's words.
         description: String,
+    },
+    /// Entra has too much to do, or wants to be asked less often (HTTP 429 and 5xx).
+    #[snafu(display(
+        "Microsoft Entra gives no access token for tenant {tenant} just now (HTTP {status}); asking again in {} s", wait.as_secs()
+    ))]
+    Busy {
+        /// The tenant.
+        tenant: TenantId,
+        /// How it answered.
+        status: StatusCode,
+        /// How long it is not asked: what `Retry-After` says, else a pause that doubles.
+        wait: Duration,
     },
     /// No answer.
     #[snafu(display("cannot reach Microsoft Entra for a token for tenant {tenant}: {source}"))]
@@ -74,6 +88,14 @@ pub enum EntraError {
 }
 
 impl EntraError {
+    /// How long Entra is not asked, if it only has too much to do.
+    pub const fn asked_to_wait(&self) -> Option<Duration> {
+        match self {
+            Self::Busy { wait, .. } => Some(*wait),
+            _ => None,
+        }
+    }
+
     /// The AADSTS code, if Entra named one.
     pub const fn code(&self) -> Option<u32> {
         match self {

@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 use super::{EntraError, TokenAnswer, claims, parse_token_answer};
 use crate::{
     content::TenantId,
-    transport::{Request, ServerClock, Transport, TransportError, TransportFailure},
+    transport::{Request, ServerClock, Transport, TransportError, TransportFailure, retry_after},
 };
 
 /// A token is replaced this long before it expires, or after nine tenths of a shorter life.
@@ -126,6 +126,8 @@ pub struct Tokens {
 struct Slot {
     token: Option<AccessToken>,
     refusal: Option<Refusal>,
+    /// When a token was last dropped that may have been a good one.
+    doubted: Option<Instant>,
 }
 
 struct Refusal {
@@ -175,14 +177,16 @@ impl Tokens {
         if let Some(refusal) = slot.refusal.as_ref().filter(|refusal| now < refusal.until) {
             return slot.valid(now).ok_or_else(|| refusal.error.clone());
         }
-        match self.fetch(tenant).await {
+        let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, |last| (last.pause * 2).min(LONGEST_PAUSE));
+        match self.fetch(tenant, pause).await {
             Ok(token) => {
-                *slot = Slot { token: Some(token.clone()), refusal: None };
+                slot.token = Some(token.clone());
+                slot.refusal = None;
                 Ok(token)
             }
             Err(error) => {
-                let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, |last| (last.pause * 2).min(LONGEST_PAUSE));
-                slot.refusal = Some(Refusal { error: error.clone(), until: Instant::now() + pause, pause });
+                let wait = error.asked_to_wait().unwrap_or(pause);
+                slot.refusal = Some(Refusal { error: error.clone(), until: Instant::now() + wait, pause });
                 // Renewed early so that there is time for this: the old one still works.
                 slot.valid(Instant::now()).ok_or(error)
             }
@@ -213,6 +217,18 @@ impl Tokens {
                 slot.token = None;
                 true
             }
+        }
+    }
+
+    /// Drops a token that was refused for a single piece of content, so that the next request has another. However many pieces are
+    /// refused, Entra is not asked for token after token.
+    pub async fn doubt(&self, tenant: TenantId, refused: &AccessToken) {
+        let slot = self.slot(tenant);
+        let mut slot = slot.lock().await;
+        let is_current = slot.token.as_ref().is_some_and(|current| current.fetched == refused.fetched);
+        if is_current && slot.doubted.is_none_or(|last| last.elapsed() >= YOUNG) {
+            slot.token = None;
+            slot.doubted = Some(Instant::now());
         }
     }
 
@@ -253,7 +269,8 @@ impl Tokens {
         Arc::clone(tenants.entry(tenant).or_default())
     }
 
-    async fn fetch(&self, tenant: TenantId) -> Result<AccessToken, EntraError> {
+    /// Asks Entra for a token. `pause` is how long to wait if it is busy and does not say for how long.
+    async fn fetch(&self, tenant: TenantId, pause: Duration) -> Result<AccessToken, EntraError> {
         let secret = (self.secret)().map_err(|problem| EntraError::Secret { problem })?;
         let audience = match &self.authority.endpoint {
             TokenEndpoint::V1 { resource } => ("resource", resource.as_str()),
@@ -264,6 +281,10 @@ impl Tokens {
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let unreachable = |source| EntraError::Unreachable { tenant, source };
         let (status, headers, body) = self.exchange(request).await.map_err(unreachable)?;
+        if status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error() {
+            let wait = retry_after(&headers, self.clock.now()).unwrap_or(pause);
+            return Err(EntraError::Busy { tenant, status, wait });
+        }
         match parse_token_answer(&without_secret(&body, &secret)) {
             TokenAnswer::Token { token, expires_in } if status.is_success() => {
                 self.clock.observe(&headers);

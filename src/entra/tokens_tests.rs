@@ -15,6 +15,7 @@ const SECRET: &str = "s3cr~t value+&";
 struct Entra {
     status: StatusCode,
     body: &'static str,
+    retry_after: Option<&'static str>,
     requests: AtomicUsize,
 }
 
@@ -28,7 +29,9 @@ impl Transport for Entra {
         assert_eq!(request.url.as_str(), format!("https://login.microsoftonline.com/{}/oauth2/v2.0/token", tenant()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         let body = stream::iter([Ok(self.body.into())]).boxed();
-        Ok(Response { status: self.status, headers: HeaderMap::new(), body })
+        let mut headers = HeaderMap::new();
+        headers.extend(self.retry_after.map(|wait| (header::RETRY_AFTER, HeaderValue::from_static(wait))));
+        Ok(Response { status: self.status, headers, body })
     }
 }
 
@@ -37,7 +40,12 @@ fn tenant() -> TenantId {
 }
 
 fn tokens(status: u16, body: &'static str) -> (Arc<Tokens>, Arc<Entra>) {
-    let entra = Arc::new(Entra { status: StatusCode::from_u16(status).unwrap(), body, requests: AtomicUsize::new(0) });
+    tokens_after(status, body, None)
+}
+
+fn tokens_after(status: u16, body: &'static str, retry_after: Option<&'static str>) -> (Arc<Tokens>, Arc<Entra>) {
+    let status = StatusCode::from_u16(status).unwrap();
+    let entra = Arc::new(Entra { status, body, retry_after, requests: AtomicUsize::new(0) });
     let authority = Authority {
         origin: "https://login.microsoftonline.com".parse().unwrap(),
         path: "/oauth2/v2.0/token".into(),
@@ -87,6 +95,21 @@ async fn a_refused_token_is_fetched_once_more_unless_it_is_brand_new() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_doubted_token_is_replaced_but_not_again_and_again() {
+    let (tokens, entra) = tokens(200, GOOD);
+    for _ in 0..5 {
+        let token = tokens.get(tenant()).await.unwrap();
+        tokens.doubt(tenant(), &token).await;
+    }
+    assert_eq!(entra.requests.load(Ordering::SeqCst), 2, "the first doubt has brought a new one");
+    tokio::time::sleep(YOUNG).await;
+    let token = tokens.get(tenant()).await.unwrap();
+    tokens.doubt(tenant(), &token).await;
+    tokens.get(tenant()).await.unwrap();
+    assert_eq!(entra.requests.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_refusal_says_what_to_click_and_is_not_asked_again_at_once() {
     let body = r#"{"error":"invalid_client","error_description":"AADSTS7000215: Invalid client secret 's3cr~t value+&' provided (client_secret=s3cr%7Et+value%2B%26)."}"#;
     let (tokens, entra) = tokens(401, body);
@@ -103,6 +126,23 @@ async fn a_refusal_says_what_to_click_and_is_not_asked_again_at_once() {
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
     assert!(entra.requests.load(Ordering::SeqCst) < 25, "{:?}", entra.requests);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entra_is_not_asked_before_the_time_that_it_names() {
+    for (status, retry_after, wait) in
+        [(429, Some("17"), 17), (503, Some("90"), 90), (429, None, 5), (429, Some("9999999"), 3_600)]
+    {
+        let (tokens, entra) = tokens_after(status, r#"{"error":"temporarily_unavailable"}"#, retry_after);
+        let error = tokens.get(tenant()).await.unwrap_err();
+        assert_eq!(error.asked_to_wait(), Some(Duration::from_secs(wait)), "{error}");
+        tokio::time::sleep(Duration::from_secs(wait) - Duration::from_millis(10)).await;
+        tokens.get(tenant()).await.unwrap_err();
+        assert_eq!(entra.requests.load(Ordering::SeqCst), 1, "{status} {retry_after:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokens.get(tenant()).await.unwrap_err();
+        assert_eq!(entra.requests.load(Ordering::SeqCst), 2, "{status} {retry_after:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -39,6 +39,9 @@ const STAGGER: Duration = Duration::from_millis(10);
 /// In a run that should end, a pass that fails is done again this often.
 const PASSES_ONCE: u32 = 3;
 
+/// How long a run that should end waits for Entra, which only has too much to do.
+const PATIENCE: Duration = Duration::from_secs(120);
+
 /// How a feed is polled.
 #[derive(Clone, Copy, Debug)]
 pub struct PollOptions {
@@ -122,6 +125,9 @@ impl FeedPoller {
         self.failures = self.failures.saturating_add(1);
         let code = error.failure().map_or("subscription", Failure::code);
         telemetry::feed_failed(&self.context.progress, self.feed, Stage::Listing, code, &error.to_string());
+        if let Some(wait) = error.failure().and_then(Failure::entra_asks_to_wait) {
+            return Ok(Next::AfterEntra(wait));
+        }
         let interval = self.context.options.interval;
         let wait = match (&error, error.failure()) {
             // Nothing is asked before the next start is allowed, and nothing is collected until then.
@@ -188,18 +194,23 @@ impl FeedPoller {
             let started = Instant::now();
             let next = match self.pass_and_tell().await? {
                 Next::Regular(interval) => started + interval,
-                Next::Retry(wait) => Instant::now() + wait,
+                Next::Retry(wait) | Next::AfterEntra(wait) => Instant::now() + wait,
             };
             sleep_until(next).await;
         }
     }
 
-    /// Passes until one succeeds, a few times at most.
+    /// Passes until one succeeds, a few times at most; but as long as Entra only asks to wait, for [`PATIENCE`].
     async fn run_once(mut self) -> Result<(), LedgerError> {
-        while matches!(self.pass_and_tell().await?, Next::Retry(_)) && self.failures < PASSES_ONCE {
-            sleep(backoff::UNAVAILABLE.wait(self.failures)).await;
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let wait = match self.pass_and_tell().await? {
+                Next::AfterEntra(wait) if Instant::now() + wait < give_up => wait,
+                Next::Retry(_) if self.failures < PASSES_ONCE => backoff::UNAVAILABLE.wait(self.failures),
+                Next::Regular(_) | Next::Retry(_) | Next::AfterEntra(_) => return Ok(()),
+            };
+            sleep(wait).await;
         }
-        Ok(())
     }
 }
 
@@ -209,6 +220,8 @@ enum Next {
     Regular(Duration),
     /// So long after its end.
     Retry(Duration),
+    /// So long after its end, as Entra has asked.
+    AfterEntra(Duration),
 }
 
 /// Polls the feeds of all tenants until shutdown; also of those that come later, and no longer of those that leave.

@@ -18,6 +18,10 @@ const SEAM: TimeDelta = TimeDelta::seconds(1);
 /// Microsoft's clock is read from whole seconds of many machines; so far apart they may be.
 const WRONG_CLOCK: TimeDelta = TimeDelta::minutes(10);
 
+/// While the first pass of a feed is tried, its window slides past what Microsoft holds. For so long that is no loss: the first
+/// window asks for all that there is.
+const FIRST_PASS: TimeDelta = TimeDelta::hours(1);
+
 /// For how long after its creation content may show up and still be found, whatever happens in between.
 const LATE: TimeDelta = TimeDelta::hours(24);
 
@@ -77,7 +81,8 @@ pub fn plan(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Plan {
         }
         Some(_) => (false, overlapping),
     };
-    let gap = (listed < oldest).then(|| TimeWindow::new(listed, oldest));
+    let is_first_pass = cursor.reconciled_at.is_none() && oldest - listed <= FIRST_PASS;
+    let gap = (listed < oldest && !is_first_pass).then(|| TimeWindow::new(listed, oldest));
     Plan { windows: split(from.max(oldest), now), reconciles, gap }
 }
 
@@ -128,6 +133,22 @@ mod tests {
 
     fn window(start: i64, end: i64) -> TimeWindow {
         TimeWindow { start: at(start), end: at(end) }
+    }
+
+    #[test]
+    fn a_first_window_of_all_that_there_is_has_no_gap_while_it_is_tried() {
+        let rhythm = rhythm(7 * DAY, 3_600);
+        let anchor = anchor(Cursor::default(), at(0), rhythm).unwrap();
+        let tried = Cursor { listed_through: Some(anchor), reconciled_at: None };
+        let oldest = |now: i64| at(now) - LOOKBACK;
+        for now in [2, 900, 3_600] {
+            let plan = plan(tried, at(now), rhythm);
+            assert_eq!((plan.gap, plan.windows[0].start), (None, oldest(now)), "{now}");
+        }
+        // What expires in days of failures was held by Microsoft when it was first asked for.
+        assert_eq!(plan(tried, at(2 * DAY), rhythm).gap, Some(TimeWindow::new(anchor, oldest(2 * DAY))));
+        let passed = Cursor { reconciled_at: Some(at(0)), ..tried };
+        assert!(plan(passed, at(900), rhythm).gap.is_some(), "what was listed before is missed");
     }
 
     #[test]
