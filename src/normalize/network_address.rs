@@ -45,12 +45,13 @@ impl NetworkAddress {
             return Vec::new();
         }
         let whole = Self::of_one(text);
-        if whole.usefulness() != Use::None || !text.contains(|c: char| SEPARATORS.contains(&c) || c.is_whitespace()) {
+        let is_list = |c: char| SEPARATORS.contains(&c) || c.is_whitespace() || c == '"' || c == '\'';
+        if whole.usefulness() != Use::None || !text.contains(is_list) {
             return vec![whole];
         }
         let parts: Vec<_> = text
             .split(|c: char| SEPARATORS.contains(&c) || c.is_whitespace())
-            .map(unquoted)
+            .map(element)
             .filter(|part| !is_placeholder(part))
             .map(Self::of_one)
             .collect();
@@ -84,6 +85,9 @@ impl NetworkAddress {
         let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
         match name_and_address(bare) {
             Some((name, address)) => {
+                if let Some(found) = Self::of_ip(name) {
+                    return found;
+                }
                 let found = Self::of_ip(address).unwrap_or_else(|| Self::nothing(address));
                 Self { domain: Some(name.to_owned()), ..found }
             }
@@ -189,6 +193,20 @@ fn without_prefix_length(text: &str) -> &str {
 
 fn without_zone(text: &str) -> &str {
     text.split_once('%').map_or(text, |(address, _)| address)
+}
+
+/// An element of a list without what stands around it: quotation marks, and the brackets of the list, which are not those of an
+/// address.
+fn element(text: &str) -> &str {
+    let quotes = ['"', '\''];
+    let text = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(inside) if inside.contains(quotes) => inside,
+        _ => text,
+    };
+    let text = text.trim_matches(quotes);
+    let text = if text.contains(']') { text } else { text.trim_start_matches('[') };
+    let text = if text.contains('[') { text } else { text.trim_end_matches(']') };
+    text.trim_matches(quotes)
 }
 
 fn unquoted(text: &str) -> &str {
@@ -344,6 +362,10 @@ mod tests {
         assert_eq!(ips("10.0.0.4; 192.0.2.1:443"), ["10.0.0.4", "192.0.2.1"]);
         assert_eq!(ips("unknown, [2001:db8::1]:443"), ["2001:db8::1"]);
         assert_eq!(ips("192.0.2.1 10.0.0.4"), ["192.0.2.1", "10.0.0.4"]);
+        assert_eq!(ips("\"192.0.2.1\", \"10.0.0.4\""), ["192.0.2.1", "10.0.0.4"]);
+        assert_eq!(ips("['192.0.2.1', '10.0.0.4']"), ["192.0.2.1", "10.0.0.4"]);
+        assert_eq!(ips("[\"192.0.2.1\"]"), ["192.0.2.1"]);
+        assert_eq!(ips("192.0.2.1 (proxy)"), ["192.0.2.1"]);
         assert_eq!(ips("a, b.example"), [""; 0]);
         let first = |text: &str| ip_of(text).and_then(|found| found.ip);
         assert_eq!(first("127.0.0.1, ::, 192.0.2.1").as_deref(), Some("192.0.2.1"));

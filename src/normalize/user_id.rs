@@ -20,6 +20,9 @@ pub(crate) struct UserId<'a> {
 /// What SharePoint puts before the address of somebody from outside.
 const GUEST: &str = "urn:spo:guest#";
 
+/// What Entra puts before the address of an account of another identity provider.
+const PROVIDERS: &[&str] = &["live.com#", "google.com#", "facebook.com#", "mail#"];
+
 /// What stands between the address of a guest and the tenant in Entra, where the `@` has become `_`.
 const EXTERNAL: &str = "#ext#@";
 
@@ -69,7 +72,7 @@ fn trimmed<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
     part(text, start..start + text.trim().len())
 }
 
-/// The account in a claim or the urn of a guest.
+/// The account in a claim, in the urn of a guest, or behind the name of its identity provider.
 ///
 /// A claim is `i:0#.f|membership|account` for users, `c:0t.c|tenant|id` for groups: the kind of claim, its issuer and its value
 /// ("Claims encoding", SharePoint).
@@ -80,7 +83,7 @@ fn account<'a>(id: &Cow<'a, str>) -> Cow<'a, str> {
     } else if starts("i:0") || starts("c:0") {
         id.rfind('|').map_or(0, |at| at + 1)
     } else {
-        0
+        PROVIDERS.iter().find(|provider| starts(provider)).map_or(0, |provider| provider.len())
     };
     part(id, start..id.len())
 }
@@ -129,6 +132,7 @@ mod tests {
             ("URN:SPO:GUEST#cy@partner.example", "cy@partner.example"),
             ("i:0#.f|membership|dee@fabrikam.example", "dee@fabrikam.example"),
             ("i:0h.f|membership|100320005c5f0001@live.com", "100320005c5f0001@live.com"),
+            ("live.com#cy@outlook.example", "cy@outlook.example"),
             ("i:0i.t|00000003-0000-0ff1-ce00-000000000000|app@sharepoint", "app@sharepoint"),
             ("i:0#.f|membership|urn%3aspo%3aguest#x@partner.example", "urn%3aspo%3aguest#x@partner.example"),
             ("ben_partner.example#EXT#@fabrikam.onmicrosoft.example", "ben@partner.example"),
