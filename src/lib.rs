@@ -16,6 +16,7 @@ pub mod content;
 pub mod discovery;
 pub mod encoding;
 pub mod entra;
+pub mod geoip;
 #[cfg(feature = "cli")]
 pub mod host;
 pub mod ledger;
@@ -28,6 +29,7 @@ pub mod telemetry;
 pub mod tenancy;
 pub mod tenants;
 pub mod transport;
+mod watched;
 
 pub use run_mode::RunMode;
 

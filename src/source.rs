@@ -26,6 +26,7 @@ use crate::{
             Admission, AuthId, Endpoint, EndpointOptions, EndpointParts, Listener, SourceRates, StateKey, WebhookHandle,
         },
     },
+    geoip::GeoipFiles,
     ledger::{Ledger, LedgerError, RedbLedger},
     normalize::{NormalizeOptions, Normalizer, Schema},
     telemetry::{self, Progress, Totals},
@@ -41,6 +42,7 @@ impl SourceConfig for Office365Config {
         // Read once now, so that an unreadable secret is an error at the start and not a pause later.
         self.auth.client_secret.resolve(&format!("{path}.auth.client_secret"))?;
         let auth_id = self.webhook.resolve_auth_id(&format!("{path}.webhook.auth_id"))?;
+        let geoip = self.open_geoip(&path).await?;
 
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
         let dedupe_window = time_delta(self.dedupe.window.get());
@@ -100,6 +102,7 @@ impl SourceConfig for Office365Config {
             tenants: tenants.clone(),
             normalizer,
             sensitive_types,
+            geoip: geoip.as_ref().map(GeoipFiles::databases),
             options,
             progress: progress.clone(),
             state,
@@ -121,7 +124,7 @@ impl SourceConfig for Office365Config {
         let content_types = self.content_types.clone();
         let control = Control { tenancy, directory };
         let shutdown = cx.shutdown;
-        Ok(Running { shared, collector, poll, webhook, control, content_types, mode, shutdown }.run().boxed())
+        Ok(Running { shared, collector, poll, webhook, control, geoip, content_types, mode, shutdown }.run().boxed())
     }
 
     fn outputs(&self, global_log_namespace: LogNamespace) -> Vec<SourceOutput> {
@@ -218,6 +221,16 @@ impl Office365Config {
         Endpoint::new(options, parts)
     }
 
+    /// Opens the databases of addresses, unless there are none or events do not show what they know.
+    async fn open_geoip(&self, path: &str) -> crate::Result<Option<GeoipFiles>> {
+        let (config, key) = (self.normalize.geoip.clone(), format!("{path}.normalize.geoip"));
+        if self.schema == EventSchema::Raw {
+            return Ok(None);
+        }
+        // Large files, which are looked at as a whole.
+        Ok(tokio::task::spawn_blocking(move || GeoipFiles::open(&config, &key)).await??)
+    }
+
     fn normalize_options(&self) -> NormalizeOptions {
         let schema = match self.schema {
             EventSchema::Ecs => Schema::Ecs,
@@ -225,7 +238,13 @@ impl Office365Config {
             EventSchema::Raw => Schema::Raw,
         };
         let NormalizeConfig { keep_original, parse_user_agent, redact_detected_values, .. } = self.normalize;
-        NormalizeOptions { schema, keep_original, user_agents: parse_user_agent, redact: redact_detected_values }
+        NormalizeOptions {
+            schema,
+            keep_original,
+            user_agents: parse_user_agent,
+            redact: redact_detected_values,
+            data_stream_namespace: self.normalize.data_stream_namespace.clone().into(),
+        }
     }
 
     fn collector_options(&self, cx: &SourceContext, mode: RunMode, spool_directory: PathBuf) -> CollectorOptions {
@@ -331,6 +350,7 @@ struct Running {
     poll: PollContext,
     webhook: Option<Webhook>,
     control: Control,
+    geoip: Option<GeoipFiles>,
     content_types: Vec<ContentType>,
     mode: RunMode,
     shutdown: ShutdownSignal,
@@ -338,8 +358,14 @@ struct Running {
 
 impl Running {
     async fn run(self) -> Result<(), ()> {
-        let Self { shared, collector, poll, webhook, control, content_types, mode, shutdown } = self;
+        let Self { shared, collector, poll, webhook, control, geoip, content_types, mode, shutdown } = self;
         let tenants = shared.tenants.clone();
+        let databases = async {
+            match geoip {
+                Some(files) => files.watch().await,
+                None => std::future::pending().await,
+            }
+        };
         let discovery = async {
             match mode {
                 RunMode::Continuous => poll_until(poll, &tenants, &content_types, shutdown.clone()).await,
@@ -358,6 +384,7 @@ impl Running {
             outcome = async { tokio::try_join!(async { discovery.await.map_err(CollectorError::from) }, collector.run(shutdown.clone())) } => outcome.map(drop),
             Err(error) = maintain(Arc::clone(&shared)) => Err(error),
             () = control.run() => Ok(()),
+            () = databases => Ok(()),
         };
         if let Err(error) = outcome {
             telemetry::source_failed(&shared.component, &error);

@@ -3,23 +3,28 @@
 //! `UPDATE_DOCS=1 cargo test --test fields_doc` writes the tables anew.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/mmdb.rs"]
+mod mmdb;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use chrono::DateTime;
+use mmdb::Database;
 use office365_source::{
     component::JsonObject,
     normalize::{
-        NormalizeOptions, Normalizer, Origin, RecordMembers, Schema,
+        CityDatabase, GeoipDatabases, NetworkDatabase, NormalizeOptions, Normalizer, Origin, RecordMembers, Schema,
         ecs::{self, Field},
         ocsf, outcome_words, outcomes,
     },
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
@@ -28,8 +33,11 @@ fn root() -> PathBuf {
 /// Fields that every event has, and those of the configuration; no row of a family fills them.
 const ALWAYS: &[(Field, &str)] = &[
     (Field::ECS_VERSION, "the version of ECS"),
-    (Field::EVENT_MODULE, "`office365`"),
-    (Field::EVENT_DATASET, "`office365.audit`"),
+    (Field::EVENT_MODULE, "`o365`"),
+    (Field::EVENT_DATASET, "`o365.audit`"),
+    (Field::DATA_STREAM_TYPE, "`logs`"),
+    (Field::DATA_STREAM_DATASET, "`o365.audit`"),
+    (Field::DATA_STREAM_NAMESPACE, "`normalize.data_stream_namespace`"),
     (Field::EVENT_INGESTED, "when the event was made"),
     (Field::EVENT_ORIGINAL, "the record as Microsoft sent it; only with `normalize.keep_original`"),
     (Field::ERROR_MESSAGE, "a sentence about each field that could not be read, and stayed under `o365.audit`"),
@@ -113,6 +121,15 @@ fn families_table() -> String {
     text
 }
 
+/// The fields that ECS does not define.
+fn own_table() -> String {
+    let mut text = "| field | from |\n|---|---|\n".to_owned();
+    for (field, from) in ecs::OWN {
+        writeln!(text, "| `{}` | {from} |", field.path()).unwrap();
+    }
+    text
+}
+
 /// Puts `table` between the marks of its name.
 fn replace(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
@@ -128,6 +145,7 @@ fn the_tables_are_those_of_the_mapping() {
     let mut made = replace(&text, "families", &families_table());
     made = replace(&made, "fields", &fields_table());
     made = replace(&made, "outcomes", &outcomes_table());
+    made = replace(&made, "own fields", &own_table());
     made = replace(&made, "categories", &categories_table());
     made = replace(&made, "classes", &classes_table());
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -135,6 +153,37 @@ fn the_tables_are_those_of_the_mapping() {
         return;
     }
     assert!(text == made, "docs/fields.md is out of date; run: UPDATE_DOCS=1 cargo test --test fields_doc");
+}
+
+#[test]
+fn every_field_is_one_of_ecs_or_is_named_as_another_s() {
+    // All names of `generated/ecs/ecs_flat.yml` in the repository of ECS, at the tag of the version.
+    let path = root().join(format!("tests/ecs/fields-{}.txt", ecs::ECS_VERSION));
+    let text = fs::read_to_string(&path).unwrap();
+    let defined: BTreeSet<&str> = text.lines().collect();
+    let own: BTreeSet<&str> = ecs::OWN.iter().map(|(field, _)| field.path()).collect();
+    assert!(own.len() == ecs::OWN.len() && defined.len() > 1_000);
+    let fields: BTreeSet<&str> = Field::ALL.iter().map(|field| field.path()).collect();
+    let undefined: BTreeSet<&str> = fields.difference(&defined).copied().collect();
+    assert_eq!(undefined, own, "src/normalize/ecs/own.rs names what ECS {} does not define", ecs::ECS_VERSION);
+}
+
+/// Databases that know where all addresses of IPv4 and IPv6 are.
+fn everywhere() -> GeoipDatabases {
+    let place = json!({
+        "city": {"names": {"en": "Lausanne"}},
+        "continent": {"code": "EU", "names": {"en": "Europe"}},
+        "country": {"iso_code": "CH", "names": {"en": "Switzerland"}},
+        "location": {"latitude": 46.516, "longitude": 6.6328, "time_zone": "Europe/Zurich"},
+        "postal": {"code": "1000"},
+        "subdivisions": [{"iso_code": "VD", "names": {"en": "Vaud"}}],
+    });
+    let network = json!({"autonomous_system_number": 64_496, "autonomous_system_organization": "Example"});
+    let of = |row: &Value| Database::new("of a test", 6).with("::/1", row).with("8000::/1", row).bytes();
+    GeoipDatabases {
+        city: Some(CityDatabase::new(of(&place)).unwrap().into()),
+        asn: Some(NetworkDatabase::new(of(&network)).unwrap().into()),
+    }
 }
 
 /// The paths of all leaves; `o365.audit` and `o365.content` as a whole.
@@ -154,7 +203,8 @@ fn paths(path: &str, value: &Value, found: &mut BTreeSet<String>) {
 #[test]
 fn events_have_the_documented_fields_and_no_others() {
     let normalizer = Normalizer::new(NormalizeOptions { keep_original: true, ..NormalizeOptions::new(Schema::Ecs) });
-    let (origin, now) = (Origin::outside(Some("contoso.com")), DateTime::UNIX_EPOCH);
+    let origin = Origin::outside(Some("contoso.com")).with_geoip(Arc::new(everywhere()));
+    let now = DateTime::UNIX_EPOCH;
     let mut found = BTreeSet::new();
     for entry in fs::read_dir(root().join("tests/records")).unwrap() {
         let path = entry.unwrap().path();

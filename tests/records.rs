@@ -98,7 +98,7 @@ fn assert_sound(record: &str, event: &LogEvent, damages: &Damages) {
     {
         assert!(event.pointer(field).is_some(), "{field} is missing for {record}");
     }
-    assert_eq!(event["event"]["dataset"], "office365.audit");
+    assert_eq!(event["event"]["dataset"], "o365.audit");
     assert_eq!(event.pointer("/error/message").is_some(), !damages.is_empty());
     for address in ["/client/ip", "/source/ip", "/server/ip", "/destination/ip"] {
         if let Some(ip) = event.pointer(address) {

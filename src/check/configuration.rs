@@ -8,7 +8,8 @@ use std::{
 
 use super::listener_files;
 use crate::{
-    config::{self, Mode, SourceEntry, TopologyConfig},
+    config::{self, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
+    geoip::GeoipFiles,
     host,
 };
 
@@ -31,6 +32,16 @@ impl ConfigurationFindings {
             let secret = findings.check(source.auth.client_secret.resolve(&key));
             let hint = secret.as_ref().and_then(config::secret_hint);
             findings.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
+            let key = format!("sources.{name}.normalize.geoip");
+            match source.schema {
+                EventSchema::Raw if source.normalize.geoip != GeoipConfig::default() => {
+                    findings.hints.push(format!("{key}: has no effect with schema = \"raw\"."));
+                }
+                EventSchema::Raw => {}
+                EventSchema::Ecs | EventSchema::Ocsf => {
+                    findings.check(GeoipFiles::open(&source.normalize.geoip, &key));
+                }
+            }
             if source.mode == Mode::Webhook {
                 listener_files::check(&mut findings, &format!("sources.{name}.webhook"), &source.webhook);
             }

@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    config::{HumanDuration, is_domain},
+    config::{HumanDuration, is_data_stream_namespace, is_domain},
     content::TenantId,
+    normalize::DATA_STREAM_NAMESPACE,
 };
 
 /// Collects Microsoft 365 audit logs from the Office 365 Management Activity API.
@@ -233,6 +234,16 @@ pub(super) struct NormalizeArgs {
     /// clear)
     #[arg(long)]
     pub(super) keep_detected_values: bool,
+    /// Tell in ECS and OCSF where the client's address is: a MaxMind DB file of places, such as GeoLite2-City.mmdb
+    #[arg(long, value_name = "FILE")]
+    pub(super) geoip_city_db: Option<PathBuf>,
+    /// Tell in ECS and OCSF whose network the client's address is in: a MaxMind DB file of autonomous systems, such as
+    /// GeoLite2-ASN.mmdb
+    #[arg(long, value_name = "FILE")]
+    pub(super) geoip_asn_db: Option<PathBuf>,
+    /// `data_stream.namespace` of events in ECS
+    #[arg(long, value_name = "NAME", default_value = DATA_STREAM_NAMESPACE, value_parser = namespace)]
+    pub(super) data_stream_namespace: String,
     /// When events say that they were made, such as 2026-08-01T12:00:00Z, so that the same input gives the same output.
     /// Default: now.
     #[arg(long, value_name = "TIME", value_parser = time)]
@@ -282,6 +293,15 @@ fn domain(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err("not a domain name; write one such as contoso.com".to_owned())
+    }
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    if is_data_stream_namespace(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("not the namespace of a data stream; write one in lower case, without blanks and hyphens, such as default"
+            .to_owned())
     }
 }
 

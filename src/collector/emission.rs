@@ -68,6 +68,9 @@ impl<'a> Emission<'a> {
         if let Some(types) = self.shared.sensitive_types(self.key.feed).await {
             self.origin = self.origin.with_sensitive_types(types);
         }
+        if let Some(geoip) = &self.shared.geoip {
+            self.origin = self.origin.with_geoip(geoip.current());
+        }
         // Events that share a body in memory keep it there until the last of them is acknowledged. It waits for room while it
         // holds none.
         let held = if self.shared.normalizer.copies() { 0 } else { body.held() };

@@ -18,6 +18,7 @@ use crate::{
     backoff,
     component::{ComponentKey, SourceSender},
     content::{ContentType, Feed},
+    geoip::Geoip,
     ledger::{BlobKey, Ledger},
     normalize::{Normalizer, SensitiveTypes},
     telemetry::Progress,
@@ -63,6 +64,8 @@ pub struct Shared {
     pub normalizer: Normalizer,
     /// What names sensitive information types, unless nobody wants that.
     pub sensitive_types: Option<SensitiveTypesReader>,
+    /// What tells where addresses are, if there are databases.
+    pub geoip: Option<Geoip>,
     /// Settings.
     pub options: CollectorOptions,
     /// What has been done.

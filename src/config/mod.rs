@@ -41,7 +41,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig};
 pub use load::{load, load_sources, parse, parse_source};
 pub use network::{ProxyConfig, ProxyUrl, TlsConfig};
-pub use normalize::NormalizeConfig;
+pub use normalize::{GeoipConfig, NormalizeConfig, is_data_stream_namespace};
 pub use schema::{embedded_source_json_schema, json_schema, source_json_schema};
 pub use secret::{SecretError, SecretRef, secret_hint};
 pub use sinks::{

@@ -1,7 +1,11 @@
 //! What becomes of a record on its way to an event, apart from its schema.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use super::error::Problems;
 
 /// What becomes of a record on its way to an event, apart from its schema.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -19,6 +23,65 @@ pub struct NormalizeConfig {
     /// Whether what data loss prevention has found, such as the number of a credit card and the text around it, is replaced
     /// by `[redacted]` wherever it is in a record, with every schema.
     pub redact_detected_values: bool,
+    /// `data_stream.namespace` of events with schema "ecs": the last part of the name of the data stream that they are meant
+    /// for, `logs-o365.audit-<namespace>`. Elastic's rules for it hold: lower case, without hyphens, blanks and
+    /// `\ / * ? " < > | , # :`, at most 100 bytes.
+    #[schemars(length(min = 1, max = 100))]
+    pub data_stream_namespace: String,
+    /// Databases that tell where the client's address is and whose network it is in, with schemas "ecs" and "ocsf".
+    pub geoip: GeoipConfig,
+}
+
+/// Databases that tell where the client's address is and whose network it is in, with schemas "ecs" and "ocsf".
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GeoipConfig {
+    /// A MaxMind DB file of places, such as `GeoLite2-City.mmdb`: fills `source.geo` and `client.geo` (OCSF:
+    /// `src_endpoint.location`). It is in memory, and read again when it changes. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/var/lib/GeoIP/GeoLite2-City.mmdb")]
+    pub city_db: Option<PathBuf>,
+    /// A MaxMind DB file of autonomous systems, such as `GeoLite2-ASN.mmdb`: fills `source.as` and `client.as` (OCSF:
+    /// `src_endpoint.autonomous_system`). It is in memory, and read again when it changes. Default: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/var/lib/GeoIP/GeoLite2-ASN.mmdb")]
+    pub asn_db: Option<PathBuf>,
+}
+
+/// The longest namespace, in bytes.
+const LONGEST_NAMESPACE: usize = 100;
+
+/// Characters that a namespace may not have.
+const NOT_IN_A_NAMESPACE: &[char] = &['\\', '/', '*', '?', '"', '<', '>', '|', ',', '#', ':', '-'];
+
+/// Whether a text can be the namespace of a data stream, by Elastic's rules.
+pub fn is_data_stream_namespace(text: &str) -> bool {
+    (1..=LONGEST_NAMESPACE).contains(&text.len())
+        && !text.contains(NOT_IN_A_NAMESPACE)
+        && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+        && text.to_lowercase() == text
+}
+
+impl NormalizeConfig {
+    pub(super) fn check(&self, problems: &mut Problems) {
+        if !is_data_stream_namespace(&self.data_stream_namespace) {
+            problems.add(
+                "normalize.data_stream_namespace",
+                format!("{:?} is not the namespace of a data stream", self.data_stream_namespace),
+                "Write at most 100 bytes in lower case, without blanks, hyphens and any of \\ / * ? \" < > | , # :, such as \
+                 data_stream_namespace = \"default\".",
+            );
+        }
+        for (key, file) in [("city_db", &self.geoip.city_db), ("asn_db", &self.geoip.asn_db)] {
+            if file.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+                problems.add(
+                    &format!("normalize.geoip.{key}"),
+                    "is empty",
+                    "Write the path of a MaxMind DB file, or leave the key out.",
+                );
+            }
+        }
+    }
 }
 
 impl Default for NormalizeConfig {
@@ -28,6 +91,8 @@ impl Default for NormalizeConfig {
             parse_user_agent: true,
             resolve_sensitive_types: true,
             redact_detected_values: true,
+            data_stream_namespace: "default".to_owned(),
+            geoip: GeoipConfig::default(),
         }
     }
 }

@@ -7,6 +7,7 @@ mod damage;
 pub mod ecs;
 mod endpoint_dlp;
 mod forwarding;
+mod geoip;
 mod json;
 mod mail_address;
 mod mail_items;
@@ -30,7 +31,8 @@ mod user_id;
 pub(crate) use self::normalizer::{Context, Normalized};
 pub use self::{
     damage::{Damage, Damages},
-    normalizer::{Made, NormalizeOptions, Normalizer, Schema},
+    geoip::{CityDatabase, DatabaseError, GeoipDatabases, NetworkDatabase},
+    normalizer::{DATA_STREAM_NAMESPACE, Made, NormalizeOptions, Normalizer, Schema},
     origin::{Origin, SOURCE_TYPE},
     outcome::{outcome_words, outcomes},
     raw::RecordMembers,

@@ -1,11 +1,17 @@
 //! From records to events of the schema that was asked for.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use chrono::{DateTime, Utc};
 
-use super::{Damages, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact, user_agent::UserAgents};
+use super::{
+    Damages, GeoipDatabases, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact,
+    user_agent::UserAgents,
+};
 use crate::component::{JsonObject, LogEvent};
+
+/// The namespace of the data stream, unless another is configured.
+pub const DATA_STREAM_NAMESPACE: &str = "default";
 
 /// The form of events.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,7 +25,7 @@ pub enum Schema {
 }
 
 /// How records become events.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NormalizeOptions {
     /// The form of events.
     pub schema: Schema,
@@ -29,12 +35,20 @@ pub struct NormalizeOptions {
     pub user_agents: bool,
     /// Whether the values that data loss prevention has detected are replaced before anything is made of a record.
     pub redact: bool,
+    /// `data_stream.namespace` in ECS.
+    pub data_stream_namespace: Cow<'static, str>,
 }
 
 impl NormalizeOptions {
     /// The defaults of a configuration with this schema.
     pub const fn new(schema: Schema) -> Self {
-        Self { schema, keep_original: false, user_agents: true, redact: true }
+        Self {
+            schema,
+            keep_original: false,
+            user_agents: true,
+            redact: true,
+            data_stream_namespace: Cow::Borrowed(DATA_STREAM_NAMESPACE),
+        }
     }
 }
 
@@ -73,6 +87,10 @@ pub(crate) struct Context<'a> {
     pub(crate) user_agents: Option<&'a UserAgents>,
     /// The tenant's sensitive information types, if they are known.
     pub(crate) sensitive_types: Option<&'a SensitiveTypes>,
+    /// Where addresses are, if that is known.
+    pub(crate) geoip: Option<&'a GeoipDatabases>,
+    /// The namespace of the data stream.
+    pub(crate) namespace: &'a str,
 }
 
 /// A mapped record.
@@ -134,6 +152,8 @@ impl Normalizer {
             keep_original: self.options.keep_original,
             user_agents: self.user_agents.as_deref(),
             sensitive_types: origin.sensitive_types.as_deref(),
+            geoip: origin.geoip.as_deref(),
+            namespace: &self.options.data_stream_namespace,
         };
         let Normalized { text, time, damages } = match self.options.schema {
             Schema::Raw => return None,

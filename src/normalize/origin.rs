@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use vrl::value::{ObjectMap, Value};
 
-use super::SensitiveTypes;
+use super::{GeoipDatabases, SensitiveTypes};
 use crate::{
     component::{ComponentKey, EventMetadata, SharedFields},
     content::ContentRef,
@@ -26,6 +26,8 @@ pub struct Origin {
     pub(super) created: Option<DateTime<Utc>>,
     /// The tenant's sensitive information types, if they are known.
     pub(super) sensitive_types: Option<Arc<SensitiveTypes>>,
+    /// Where addresses are, if that is known.
+    pub(super) geoip: Option<Arc<GeoipDatabases>>,
 }
 
 impl Origin {
@@ -45,6 +47,7 @@ impl Origin {
             content: json,
             created: Some(content.created),
             sensitive_types: None,
+            geoip: None,
         }
     }
 
@@ -57,7 +60,15 @@ impl Origin {
             content: String::new(),
             created: None,
             sensitive_types: None,
+            geoip: None,
         }
+    }
+
+    /// With the databases that tell where addresses are.
+    #[must_use]
+    pub fn with_geoip(mut self, databases: Arc<GeoipDatabases>) -> Self {
+        self.geoip = Some(databases);
+        self
     }
 
     /// With the names of the tenant's sensitive information types, for records that leave them out.

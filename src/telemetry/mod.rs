@@ -5,6 +5,7 @@
 //! the other way round.
 
 mod events;
+mod geoip;
 mod progress;
 mod refusals;
 mod webhook;
@@ -16,6 +17,7 @@ pub use self::{
         other_content_type, record_damaged, record_redacted, record_repaired, sensitive_types_failed,
         sensitive_types_read, source_failed, subscription_started, throttled, trailing_bytes, unusable_entry,
     },
+    geoip::{GeoipFile, geoip_loaded, geoip_reload_failed},
     progress::{FeedProgress, Progress, Stage, Totals, WebhookProgress},
     refusals::Refusals,
     webhook::{

@@ -19,6 +19,7 @@ use std::{
     io::{self, ErrorKind, Read},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use self::{input::Input, output::Output};
@@ -29,7 +30,8 @@ use super::{
 };
 use crate::{
     config::MemoryConfig,
-    normalize::{NormalizeOptions, Normalizer, Origin, Schema},
+    geoip::{self, GeoipError},
+    normalize::{GeoipDatabases, NormalizeOptions, Normalizer, Origin, Schema},
 };
 
 /// How many bytes are read at once.
@@ -39,7 +41,14 @@ const PIECE: usize = 64 << 10;
 const STDIN: &str = "-";
 
 pub(super) fn normalize(args: &NormalizeArgs) -> ExitCode {
-    let origin = Origin::outside(args.tenant_domain.as_deref());
+    let geoip = match geoip(args) {
+        Ok(geoip) => geoip,
+        Err(error) => {
+            complain(&error);
+            return exit::FAILURE;
+        }
+    };
+    let origin = Origin::outside(args.tenant_domain.as_deref()).with_geoip(geoip);
     let mut output = Output::stdout(Normalizer::new(options(args)), origin, args.now, args.show_damage);
     let stdin = [PathBuf::from(STDIN)];
     let files = if args.files.is_empty() { &stdin } else { args.files.as_slice() };
@@ -54,6 +63,13 @@ pub(super) fn normalize(args: &NormalizeArgs) -> ExitCode {
     if output.end() && all_read { exit::OK } else { exit::FAILURE }
 }
 
+/// The databases of addresses.
+fn geoip(args: &NormalizeArgs) -> Result<Arc<GeoipDatabases>, GeoipError> {
+    let city = args.geoip_city_db.as_deref().map(|path| geoip::read_city("--geoip-city-db", path)).transpose()?;
+    let asn = args.geoip_asn_db.as_deref().map(|path| geoip::read_asn("--geoip-asn-db", path)).transpose()?;
+    Ok(Arc::new(GeoipDatabases { city, asn }))
+}
+
 fn options(args: &NormalizeArgs) -> NormalizeOptions {
     let schema = match args.schema {
         EventSchema::Ecs => Schema::Ecs,
@@ -63,6 +79,7 @@ fn options(args: &NormalizeArgs) -> NormalizeOptions {
     NormalizeOptions {
         keep_original: args.keep_original,
         redact: !args.keep_detected_values,
+        data_stream_namespace: args.data_stream_namespace.clone().into(),
         ..NormalizeOptions::new(schema)
     }
 }

@@ -34,12 +34,12 @@ use super::{
     activity::{Activity, Observed},
     endpoint::Proved,
     read_service_tags,
-    reload::{self, Watched},
     tls::{self, TlsError},
 };
 use crate::{
     config::{SourceRule, WebhookConfig, WebhookTlsConfig},
     telemetry,
+    watched::{self, Watched},
 };
 
 /// After the operating system could not accept a connection, for want of file descriptors mostly.
@@ -178,7 +178,7 @@ impl Listener {
     /// Serves until it is dropped, and reads files again that change.
     pub async fn serve(mut self, endpoint: Endpoint) {
         endpoint.allow(self.allowed.clone());
-        let mut looks = interval(reload::EVERY);
+        let mut looks = interval(watched::EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tasks = JoinSet::new();
         loop {

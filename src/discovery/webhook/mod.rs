@@ -15,7 +15,6 @@ mod handle;
 mod listener;
 mod page;
 mod rate;
-mod reload;
 mod state;
 mod text;
 mod tls;

@@ -6,6 +6,7 @@ use super::{
     categories::categorise,
     email,
     fields::Field as F,
+    geo,
     mapping::Mapping,
     rule::{Family, copied, fills, function, moved},
     users,
@@ -137,6 +138,7 @@ pub(super) const LAST: Family = Family {
             ],
         ),
         function(email::fill, email::FILLS),
+        function(geo::locate, geo::FILLS),
         function(
             related,
             &[

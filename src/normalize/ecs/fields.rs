@@ -21,6 +21,10 @@ pub enum FieldType {
     Long,
     /// A time in RFC 3339.
     Date,
+    /// A latitude and a longitude in degrees, in an object.
+    GeoPoint,
+    /// Exact text that is the same in all documents of an index.
+    Constant,
     /// Objects.
     Nested,
 }
@@ -37,6 +41,8 @@ impl FieldType {
             Self::Ips => "ip, list",
             Self::Long => "long",
             Self::Date => "date",
+            Self::GeoPoint => "geo_point",
+            Self::Constant => "constant_keyword",
             Self::Nested => "nested",
         }
     }
@@ -70,9 +76,24 @@ fields! {
     APPLICATION_ID = "application.id": Keyword;
     APPLICATION_NAME = "application.name": Keyword;
     CLIENT_ADDRESS = "client.address": Keyword;
+    CLIENT_AS_NUMBER = "client.as.number": Long;
+    CLIENT_AS_ORGANIZATION_NAME = "client.as.organization.name": Keyword;
     CLIENT_DOMAIN = "client.domain": Keyword;
+    CLIENT_GEO_CITY_NAME = "client.geo.city_name": Keyword;
+    CLIENT_GEO_CONTINENT_CODE = "client.geo.continent_code": Keyword;
+    CLIENT_GEO_CONTINENT_NAME = "client.geo.continent_name": Keyword;
+    CLIENT_GEO_COUNTRY_ISO_CODE = "client.geo.country_iso_code": Keyword;
+    CLIENT_GEO_COUNTRY_NAME = "client.geo.country_name": Keyword;
+    CLIENT_GEO_LOCATION = "client.geo.location": GeoPoint;
+    CLIENT_GEO_POSTAL_CODE = "client.geo.postal_code": Keyword;
+    CLIENT_GEO_REGION_ISO_CODE = "client.geo.region_iso_code": Keyword;
+    CLIENT_GEO_REGION_NAME = "client.geo.region_name": Keyword;
+    CLIENT_GEO_TIMEZONE = "client.geo.timezone": Keyword;
     CLIENT_IP = "client.ip": Ip;
     CLIENT_PORT = "client.port": Long;
+    DATA_STREAM_DATASET = "data_stream.dataset": Constant;
+    DATA_STREAM_NAMESPACE = "data_stream.namespace": Constant;
+    DATA_STREAM_TYPE = "data_stream.type": Constant;
     DESTINATION_ADDRESS = "destination.address": Keyword;
     DESTINATION_DOMAIN = "destination.domain": Keyword;
     DESTINATION_IP = "destination.ip": Ip;
@@ -143,6 +164,18 @@ fields! {
     SERVER_DOMAIN = "server.domain": Keyword;
     SERVER_IP = "server.ip": Ip;
     SESSION_ID = "session.id": Keyword;
+    SOURCE_AS_NUMBER = "source.as.number": Long;
+    SOURCE_AS_ORGANIZATION_NAME = "source.as.organization.name": Keyword;
+    SOURCE_GEO_CITY_NAME = "source.geo.city_name": Keyword;
+    SOURCE_GEO_CONTINENT_CODE = "source.geo.continent_code": Keyword;
+    SOURCE_GEO_CONTINENT_NAME = "source.geo.continent_name": Keyword;
+    SOURCE_GEO_COUNTRY_ISO_CODE = "source.geo.country_iso_code": Keyword;
+    SOURCE_GEO_COUNTRY_NAME = "source.geo.country_name": Keyword;
+    SOURCE_GEO_LOCATION = "source.geo.location": GeoPoint;
+    SOURCE_GEO_POSTAL_CODE = "source.geo.postal_code": Keyword;
+    SOURCE_GEO_REGION_ISO_CODE = "source.geo.region_iso_code": Keyword;
+    SOURCE_GEO_REGION_NAME = "source.geo.region_name": Keyword;
+    SOURCE_GEO_TIMEZONE = "source.geo.timezone": Keyword;
     SOURCE_IP = "source.ip": Ip;
     SOURCE_PORT = "source.port": Long;
     SOURCE_USER_DOMAIN = "source.user.domain": Keyword;

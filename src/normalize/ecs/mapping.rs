@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 use super::document::Document;
-use crate::normalize::{audit::Audit, user_agent::UserAgents, user_id::UserId};
+use crate::normalize::{GeoipDatabases, audit::Audit, user_agent::UserAgents, user_id::UserId};
 
 /// What a mapping works on.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(super) struct Mapping<'a> {
     pub(super) domain: Option<&'a str>,
     /// What reads user agents.
     pub(super) user_agents: Option<&'a UserAgents>,
+    /// Where addresses are.
+    pub(super) geoip: Option<&'a GeoipDatabases>,
     /// The event's time, once it is known.
     pub(super) time: Option<DateTime<Utc>>,
 }

@@ -18,8 +18,10 @@ mod email;
 pub(super) mod entra;
 mod exchange;
 mod fields;
+mod geo;
 mod labels;
 mod mapping;
+mod own;
 mod power_bi;
 mod rule;
 mod security;
@@ -32,6 +34,7 @@ mod viva_engage;
 use self::{document::Document, fields::Field as F, mapping::Mapping, rule::Step};
 pub use self::{
     fields::{Field, FieldType},
+    own::OWN,
     rule::{Family, Line},
 };
 use super::{
@@ -41,13 +44,16 @@ use super::{
 use crate::component::JsonObject;
 
 /// The version of ECS that the fields are from.
-pub const ECS_VERSION: &str = "8.17.0";
+pub const ECS_VERSION: &str = "9.4.0";
 
-/// `event.module`.
-const MODULE: &str = "office365";
+/// `event.module`, which security content for Microsoft 365 knows.
+const MODULE: &str = "o365";
 
-/// `event.dataset`.
-const DATASET: &str = "office365.audit";
+/// `event.dataset` and `data_stream.dataset`, which security content for Microsoft 365 chooses events by.
+const DATASET: &str = "o365.audit";
+
+/// `data_stream.type`.
+const DATA_STREAM_TYPE: &str = "logs";
 
 /// The families with rules of their own. Record types of none of them have the rules of all records.
 pub const FAMILIES: &[Family] = &[
@@ -91,6 +97,7 @@ pub(crate) fn document(record: &JsonObject, context: &Context<'_>) -> Normalized
         addresses: Vec::new(),
         domain: context.domain,
         user_agents: context.user_agents,
+        geoip: context.geoip,
         time: None,
     };
     shape(&mut mapping.record, code);
@@ -114,6 +121,9 @@ fn finish(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>) -> N
     fields.set_text(F::ECS_VERSION, ECS_VERSION);
     fields.set_text(F::EVENT_MODULE, MODULE);
     fields.set_text(F::EVENT_DATASET, DATASET);
+    fields.set_text(F::DATA_STREAM_TYPE, DATA_STREAM_TYPE);
+    fields.set_text(F::DATA_STREAM_DATASET, DATASET);
+    fields.set_text(F::DATA_STREAM_NAMESPACE, context.namespace);
     fields.set(F::EVENT_INGESTED, Node::Time(context.ingested));
     if let Some(domain) = context.domain {
         fields.set_text(F::META_SRC_HOST, domain);

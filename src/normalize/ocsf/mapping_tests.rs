@@ -14,6 +14,8 @@ fn context() -> Context<'static> {
         keep_original: false,
         user_agents: None,
         sensitive_types: None,
+        geoip: None,
+        namespace: "default",
     }
 }
 

@@ -18,6 +18,7 @@ mod endpoint;
 mod evidence;
 mod file;
 mod findings;
+mod geo;
 mod iam;
 mod mapping;
 mod observables;
@@ -163,6 +164,9 @@ fn write(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>) -> No
         rest.set("o365", Node::Object(o365));
     }
     event.set_some("unmapped", mapping::some(rest));
+    if let Some(databases) = context.geoip {
+        geo::locate(&mut event, databases);
+    }
     observables::fill(&mut event, &others);
     if context.keep_original {
         event.set("raw_data", Node::text(record.as_str().trim()));

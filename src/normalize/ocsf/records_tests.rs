@@ -125,6 +125,8 @@ fn event_of(record: &Map<String, Value>) -> Value {
         keep_original: false,
         user_agents: None,
         sensitive_types: None,
+        geoip: None,
+        namespace: "default",
     };
     serde_json::from_slice(&event(&record, &context).text).unwrap()
 }

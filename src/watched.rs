@@ -1,4 +1,5 @@
-//! Noticing that files have changed: certificates are renewed and lists of addresses published while the listener runs.
+//! Noticing that files have changed: certificates are renewed, lists of addresses and databases published while the source
+//! runs.
 
 use std::{
     fs::Metadata,
