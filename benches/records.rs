@@ -2,6 +2,9 @@
 //! them again. Compare the rows of one run with each other; absolute numbers are the machine's.
 #![expect(clippy::unwrap_used, reason = "a bench may fail loudly")]
 
+#[path = "../tests/support/mmdb.rs"]
+mod mmdb;
+
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -13,7 +16,7 @@ use office365_source::{
     clock::Clock,
     collector::{Boundary, Splitter, read_record},
     content::{ContentRef, ContentType, Feed},
-    normalize::{NormalizeOptions, Normalizer, Origin, Schema},
+    normalize::{CityDatabase, GeoipDatabases, NetworkDatabase, NormalizeOptions, Normalizer, Origin, Schema},
     simulator::{Backlog, Simulator, SimulatorConfig},
 };
 
@@ -65,8 +68,32 @@ fn tree_and_back(bencher: Bencher<'_, '_>) {
     });
 }
 
+/// Databases with a row for every address, as deep down as rows of real databases are: 24 bits of IPv4, 48 of IPv6.
+fn databases() -> GeoipDatabases {
+    let place = serde_json::json!({
+        "city": {"geoname_id": 1, "names": {"de": "Stadt", "en": "City", "fr": "Ville", "ja": "市", "ru": "Город"}},
+        "continent": {"code": "EU", "geoname_id": 2, "names": {"de": "Europa", "en": "Europe", "fr": "Europe"}},
+        "country": {"iso_code": "CH", "geoname_id": 3, "names": {"de": "Schweiz", "en": "Switzerland", "fr": "Suisse"}},
+        "location": {"accuracy_radius": 20, "latitude": 46.516, "longitude": 6.6328, "time_zone": "Europe/Zurich"},
+        "postal": {"code": "1000"},
+        "registered_country": {"iso_code": "CH", "geoname_id": 3, "names": {"de": "Schweiz", "en": "Switzerland"}},
+        "subdivisions": [{"iso_code": "VD", "geoname_id": 4, "names": {"de": "Waadt", "en": "Vaud", "fr": "Vaud"}}],
+    });
+    let network = serde_json::json!({"autonomous_system_number": 64_496, "autonomous_system_organization": "Example"});
+    let of = |row| {
+        // The simulator's addresses are of these networks.
+        let networks = ["0.0.0.0/1", "128.0.0.0/1", "2001:db8::/32"].into_iter();
+        let deep = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/48"];
+        networks.chain(deep).fold(mmdb::Database::new("of a bench", 6), |made, network| made.with(network, row)).bytes()
+    };
+    GeoipDatabases {
+        city: Some(CityDatabase::new(of(&place)).unwrap().into()),
+        asn: Some(NetworkDatabase::new(of(&network)).unwrap().into()),
+    }
+}
+
 /// From a body to lines of NDJSON, in one schema.
-fn events(bencher: Bencher<'_, '_>, schema: Schema) {
+fn events(bencher: Bencher<'_, '_>, schema: Schema, databases: GeoipDatabases) {
     let body = body();
     let feed =
         Feed { tenant: "0a54d1c5-7a10-4c5e-9d3f-c04705000001".parse().unwrap(), content_type: ContentType::General };
@@ -77,7 +104,7 @@ fn events(bencher: Bencher<'_, '_>, schema: Schema) {
         created: Clock::system().now(),
         expiration: None,
     };
-    let origin = Origin::new(&Arc::new("m365".into()), Some("contoso.com"), &content);
+    let origin = Origin::new(&Arc::new("m365".into()), Some("contoso.com"), &content).with_geoip(Arc::new(databases));
     let normalizer = Normalizer::new(NormalizeOptions::new(schema));
     let mut count = 0_usize;
     for_each_element(&body, |_| count += 1);
@@ -95,15 +122,25 @@ fn events(bencher: Bencher<'_, '_>, schema: Schema) {
 
 #[divan::bench]
 fn raw(bencher: Bencher<'_, '_>) {
-    events(bencher, Schema::Raw);
+    events(bencher, Schema::Raw, GeoipDatabases::default());
 }
 
 #[divan::bench]
 fn ecs(bencher: Bencher<'_, '_>) {
-    events(bencher, Schema::Ecs);
+    events(bencher, Schema::Ecs, GeoipDatabases::default());
+}
+
+#[divan::bench]
+fn ecs_with_geoip(bencher: Bencher<'_, '_>) {
+    events(bencher, Schema::Ecs, databases());
 }
 
 #[divan::bench]
 fn ocsf(bencher: Bencher<'_, '_>) {
-    events(bencher, Schema::Ocsf);
+    events(bencher, Schema::Ocsf, GeoipDatabases::default());
+}
+
+#[divan::bench]
+fn ocsf_with_geoip(bencher: Bencher<'_, '_>) {
+    events(bencher, Schema::Ocsf, databases());
 }
