@@ -96,3 +96,24 @@ impl Default for NormalizeConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn namespaces_are_those_that_elastic_takes() {
+        for good in ["default", "contoso", "eu_1.prod", "日本", &"x".repeat(100)] {
+            assert!(is_data_stream_namespace(good), "{good}");
+        }
+        let long = ["x".repeat(101), "日".repeat(34)];
+        for bad in
+            ["", "a-b", "A", "Ä", "a b", "a\tb", "a\u{a0}b", "a\0"].into_iter().chain(long.iter().map(String::as_str))
+        {
+            assert!(!is_data_stream_namespace(bad), "{bad:?}");
+        }
+        for character in "\\/*?\"<>|,#:-".chars() {
+            assert!(!is_data_stream_namespace(&format!("a{character}b")), "{character}");
+        }
+    }
+}

@@ -49,6 +49,8 @@ keep_original = false
 parse_user_agent = true
 resolve_sensitive_types = true
 redact_detected_values = true
+data_stream_namespace = "contoso"
+geoip = { city_db = "/var/lib/GeoIP/GeoLite2-City.mmdb", asn_db = "/var/lib/GeoIP/GeoLite2-ASN.mmdb" }
 
 [sources.m365.poll]
 interval_secs = 60
@@ -218,6 +220,24 @@ fn a_bad_value_is_told_with_its_path_and_what_to_write() {
             &["true or false is expected"],
         ),
         (at("normalize"), json!({ "keep_orignal": true }), "sources.m365.normalize.keep_orignal", &["`keep_original`"]),
+        (
+            at("normalize"),
+            json!({ "data_stream_namespace": "Contoso-EU" }),
+            "sources.m365.normalize.data_stream_namespace",
+            &["\"Contoso-EU\" is not the namespace of a data stream", "data_stream_namespace = \"default\""],
+        ),
+        (
+            at("normalize"),
+            json!({ "geoip": { "city_db": "" } }),
+            "sources.m365.normalize.geoip.city_db",
+            &["is empty", "MaxMind DB file"],
+        ),
+        (
+            at("normalize"),
+            json!({ "geoip": { "city": "/x" } }),
+            "sources.m365.normalize.geoip.city",
+            &["unknown key", "`city_db`"],
+        ),
         (at("cloud"), json!("gcc-high"), "sources.m365.cloud", &["did you mean \"gcc_high\"?", "cloud = \"dod\""]),
         (at("content_types"), json!([]), "sources.m365.content_types", &["is empty"]),
         (
