@@ -20,6 +20,9 @@ pub mod geoip;
 #[cfg(feature = "cli")]
 pub mod host;
 pub mod ledger;
+#[cfg(test)]
+#[path = "../tests/support/mmdb.rs"]
+mod mmdb;
 pub mod normalize;
 mod run_mode;
 #[cfg(feature = "simulator")]

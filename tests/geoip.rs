@@ -191,7 +191,8 @@ normalize.geoip.city_db = {city_db:?}
 type = "console"
 inputs = ["m365"]
 "#,
-            data_dir = directory.join("data"),
+            data_dir = directory.join("data").to_str().unwrap(),
+            city_db = city_db.to_str().unwrap(),
         );
         fs::write(&config, text).unwrap();
         let mut command = Command::new(assert_cmd::cargo::cargo_bin!("office365-source"));

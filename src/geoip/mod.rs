@@ -164,8 +164,4 @@ impl Watch {
 }
 
 #[cfg(test)]
-#[path = "../../tests/support/mmdb.rs"]
-mod mmdb;
-
-#[cfg(test)]
 mod tests;

@@ -2,8 +2,8 @@ use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 
-use super::{GeoipFiles, mmdb::Database};
-use crate::{config::GeoipConfig, normalize::GeoipDatabases, watched};
+use super::GeoipFiles;
+use crate::{config::GeoipConfig, mmdb::Database, normalize::GeoipDatabases, watched};
 
 fn city(name: &str) -> Vec<u8> {
     Database::new("GeoLite2-City", 6).with("192.0.2.0/24", &json!({"city": {"names": {"en": name}}})).bytes()

@@ -143,7 +143,9 @@ fn encode(value: &Value, floats: bool, out: &mut Vec<u8>) {
         }
         Value::Array(elements) => {
             control(ARRAY, elements.len(), out);
-            elements.iter().for_each(|element| encode(element, floats, out));
+            for element in elements {
+                encode(element, floats, out);
+            }
         }
         Value::String(string) => text(string, out),
         Value::Bool(flag) => control(BOOL, usize::from(*flag), out),

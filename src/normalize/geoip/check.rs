@@ -13,7 +13,9 @@ pub enum DatabaseError {
     #[snafu(display("is damaged, or no MaxMind DB file: {source}"))]
     Damaged {
         /// What the reader said.
-        source: MaxMindDbError,
+        // As large as all the rest of the error together.
+        #[snafu(source(from(MaxMindDbError, Box::new)))]
+        source: Box<MaxMindDbError>,
     },
     /// They are a database of another kind.
     #[snafu(display("has no {wanted} in it: it is a database of the type {found:?}"))]

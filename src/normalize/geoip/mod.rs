@@ -105,8 +105,4 @@ fn is_local(address: Ipv6Addr) -> bool {
 }
 
 #[cfg(test)]
-#[path = "../../../tests/support/mmdb.rs"]
-mod mmdb;
-
-#[cfg(test)]
 mod tests;

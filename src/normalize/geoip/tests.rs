@@ -3,7 +3,8 @@ use std::net::IpAddr;
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
-use super::{CityDatabase, DatabaseError, GeoipDatabases, NetworkDatabase, mmdb::Database};
+use super::{CityDatabase, DatabaseError, GeoipDatabases, NetworkDatabase};
+use crate::mmdb::Database;
 
 fn lausanne() -> Value {
     json!({
