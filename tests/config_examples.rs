@@ -9,9 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use office365_source::config::{self, ConfigErrors, Office365Config, TopologyConfig};
+use office365_source::{
+    config::{self, ConfigErrors, Office365Config, TopologyConfig},
+    normalize::ecs::Field,
+};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 fn examples() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config-examples")
@@ -135,6 +138,43 @@ fn a_file_of_vector_s_hangs_together() {
         let text = serde_json::to_string(&sinks.values().map(|sink| &sink.keys).collect::<Vec<_>>()).unwrap();
         for backend in text.split("SECRET[").skip(1).filter_map(|rest| rest.split('.').next()) {
             assert!(secret.contains_key(backend), "{file}: there is no secrets backend {backend}");
+        }
+    }
+}
+
+#[test]
+fn the_example_for_elasticsearch_writes_to_the_data_stream_that_its_events_name() {
+    let Pipeline { sources, sinks, .. } = pipeline("elasticsearch.toml");
+    let source = sources["m365"].office365("m365").unwrap();
+    let sink = &sinks["out"].keys;
+    let stream = format!("logs-o365.audit-{}", source.normalize.data_stream_namespace);
+    assert_eq!(sink["bulk"], json!({"action": "create", "index": stream}));
+    assert_eq!((&sink["mode"], &sink["pipeline"]), (&json!("bulk"), &json!("_none")));
+    // A repeated id would have whole batches refused.
+    assert!(!sink.contains_key("id_key"));
+}
+
+/// The paths of the fields that a mapping declares, with their types.
+fn declared(path: &str, properties: &Value, found: &mut BTreeMap<String, String>) {
+    for (name, field) in properties.as_object().unwrap() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        match field.get("properties") {
+            Some(properties) => declared(&path, properties, found),
+            None => drop(found.insert(path, field["type"].as_str().unwrap().to_owned())),
+        }
+    }
+}
+
+#[test]
+fn the_mappings_for_elasticsearch_are_of_fields_that_events_have() {
+    let text = fs::read_to_string(examples().join("elasticsearch/component-template.json")).unwrap();
+    let template: Value = serde_json::from_str(&text).unwrap();
+    let mut fields = BTreeMap::new();
+    declared("", &template["template"]["mappings"]["properties"], &mut fields);
+    for (path, kind) in fields {
+        match Field::ALL.iter().find(|field| field.path() == path) {
+            Some(field) => assert_eq!(field.field_type().as_str(), kind, "{path}"),
+            None => assert!(path.starts_with("o365.audit.") || path.starts_with("o365.content."), "{path}"),
         }
     }
 }

@@ -284,11 +284,19 @@ mod source {
         minutes(30).await;
         assert_eq!(city_of(&running, "second"), Some(json!("Vevey")));
 
-        fs::write(&city_db, "no database").unwrap();
+        for damaged in ["no database", "nor this"] {
+            fs::write(&city_db, damaged).unwrap();
+            minutes(5).await;
+        }
+        fs::remove_file(&city_db).unwrap();
         minutes(5).await;
         publish(&lab, "third");
         minutes(30).await;
         assert_eq!(city_of(&running, "third"), Some(json!("Vevey")));
+        let told = lab.log.text().matches("A changed GeoIP database cannot be used").count();
+        let counted = lab.counters.sum("component_errors_total", "error_code=geoip_reload");
+        assert_eq!((told, counted), (1, 1), "once, until a file can be used again");
+        assert_eq!(lab.counters.sum("office365_geoip_databases_loaded_total", "database=city"), 2);
         running.stop().await;
     }
 
