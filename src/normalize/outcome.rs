@@ -74,7 +74,7 @@ const RULES: &[Rule] = &[
     },
     Rule { when: "`IsSuccess` is false", fits: |facts| facts.is_success == Some(false), outcome: Outcome::Failure },
     Rule {
-        when: "`ResultStatus` is a word or number of failure ",
+        when: "`ResultStatus` is a word or number of failure",
         fits: |facts| facts.status == Some(Outcome::Failure),
         outcome: Outcome::Failure,
     },
@@ -96,7 +96,7 @@ const RULES: &[Rule] = &[
         outcome: Outcome::Unknown,
     },
     Rule {
-        when: "`ResultStatus` is a word or number of success ",
+        when: "`ResultStatus` is a word or number of success",
         fits: |facts| facts.status == Some(Outcome::Success),
         outcome: Outcome::Success,
     },
