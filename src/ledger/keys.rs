@@ -27,13 +27,26 @@ pub struct BlobKey {
 pub struct EventKey(pub(super) [u8; 16]);
 
 impl EventKey {
-    /// The key of a tenant's event.
+    /// The key of a tenant's event. An `Id` that is a GUID has the same key in any letter case, and in braces.
     pub fn new(tenant: TenantId, event_id: &str) -> Self {
         let mut hasher = SipHasher13::new();
         hasher.write(tenant.0.as_bytes());
-        hasher.write(event_id.as_bytes());
+        let mut buffer = Uuid::encode_buffer();
+        match parse_guid(event_id) {
+            // What Microsoft writes has the key that it has always had.
+            Some(guid) => hasher.write(guid.hyphenated().encode_lower(&mut buffer).as_bytes()),
+            None => hasher.write(event_id.as_bytes()),
+        }
         Self(hasher.finish128().as_bytes())
     }
+}
+
+/// A GUID with its hyphens, with or without braces. Without hyphens it is text as any other: such ids may be in a ledger.
+fn parse_guid(text: &str) -> Option<Uuid> {
+    const HYPHENATED: usize = 36;
+    let text = text.trim();
+    let text = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or(text);
+    if text.len() == HYPHENATED { Uuid::try_parse(text).ok() } else { None }
 }
 
 impl From<&ContentRef> for BlobKey {
@@ -164,6 +177,35 @@ mod tests {
         #[test]
         fn the_order_of_bytes_is_the_order_of_time(a in any_time(), b in any_time()) {
             prop_assert_eq!(a.cmp(&b), sortable(a).cmp(&sortable(b)));
+        }
+    }
+
+    #[test]
+    fn a_guid_has_one_key_however_it_is_written_and_other_ids_differ_by_case() {
+        let tenant = TenantId(Uuid::from_u128(1));
+        let key = |id: &str| EventKey::new(tenant, id);
+        // The key of the bytes as they are, as ledgers have it.
+        let mut hasher = SipHasher13::new();
+        hasher.write(tenant.0.as_bytes());
+        hasher.write(b"ea1caccc-2952-5326-a42e-961383784a73");
+        let known = EventKey(hasher.finish128().as_bytes());
+        for id in [
+            "ea1caccc-2952-5326-a42e-961383784a73",
+            "EA1CACCC-2952-5326-A42E-961383784A73",
+            "Ea1caccc-2952-5326-a42e-961383784A73",
+            "{ea1caccc-2952-5326-a42e-961383784a73}",
+            " {EA1CACCC-2952-5326-A42E-961383784A73} ",
+        ] {
+            assert_eq!(key(id), known, "{id}");
+        }
+        for (id, other) in [
+            ("abc", "ABC"),
+            ("ea1caccc-2952-5326-a42e-961383784a73", "ea1caccc-2952-5326-a42e-961383784a74"),
+            ("EA1CACCC29525326A42E961383784A73", "ea1caccc29525326a42e961383784a73"),
+            ("{ea1caccc-2952-5326-a42e-961383784a73", "ea1caccc-2952-5326-a42e-961383784a73"),
+            ("ga1caccc-2952-5326-a42e-961383784a73", "GA1CACCC-2952-5326-A42E-961383784A73"),
+        ] {
+            assert_ne!(key(id), key(other), "{id}");
         }
     }
 

@@ -6,8 +6,10 @@ use chrono::{DateTime, Utc};
 
 use super::{
     damage::{Damage, Damages},
+    flattened::has_flattened,
     json::{Members, Node, Object, decode, write_pruned, write_string},
-    time::parse_time,
+    spelling,
+    time::{is_unset, parse_time},
 };
 use crate::component::JsonObject;
 
@@ -77,6 +79,13 @@ impl<'a> Audit<'a> {
         for member in &members {
             set_bit(&mut tags, member.tag);
         }
+        if has_flattened(record.as_str()) {
+            for Member { name, value, .. } in &members {
+                if matches!(value, Value::Raw(raw) if has_flattened(raw)) {
+                    damages.add(name.clone().into_owned(), Damage::Flattened);
+                }
+            }
+        }
         Self { members, tags, damages }
     }
 
@@ -128,11 +137,11 @@ impl<'a> Audit<'a> {
         number
     }
 
-    /// A time. Without a zone it is UTC.
+    /// A time. Without a zone it is UTC. One that was never set is as good as absent.
     pub(crate) fn time(&mut self, path: &str) -> Option<DateTime<Utc>> {
         let text = self.text(path)?;
         let time = parse_time(&text);
-        if time.is_none() {
+        if time.is_none() && !is_unset(&text) {
             self.damages.add(path.to_owned(), Damage::InvalidTime);
         }
         time
@@ -144,7 +153,8 @@ impl<'a> Audit<'a> {
         let known = self.damages.len();
         let time = self.time(NAME);
         if time.is_none() && self.damages.len() == known {
-            self.damages.add(NAME, Damage::Missing);
+            let damage = if self.text(NAME).is_some() { Damage::InvalidTime } else { Damage::Missing };
+            self.damages.add(NAME, damage);
         }
         time
     }
@@ -282,7 +292,21 @@ impl<'a> Audit<'a> {
         if !has_bit(&self.tags, tag) {
             return None;
         }
-        self.members.iter_mut().find(|member| member.tag == tag && member.name == name)
+        let mut same_tag = self.members.iter_mut().enumerate().filter(|(_, member)| member.tag == tag);
+        let at = match same_tag.find(|(_, member)| member.name == name) {
+            Some((at, _)) => at,
+            None => self.find_in_another_case(name, tag)?,
+        };
+        self.members.get_mut(at)
+    }
+
+    /// A member whose name differs in case only, and is no other name of Microsoft's. From now on it has the name that it was
+    /// asked for by, so that no field of an index comes in two spellings.
+    fn find_in_another_case(&mut self, name: &str, tag: u8) -> Option<usize> {
+        let is_it = |member: &Member<'_>| member.tag == tag && member.name.eq_ignore_ascii_case(name);
+        let at = self.members.iter().position(|member| is_it(member) && !spelling::is_known(&member.name))?;
+        self.members.get_mut(at)?.name = Cow::Owned(name.to_owned());
+        Some(at)
     }
 
     fn parsed(&mut self, name: &str) -> Option<&Node<'a>> {
@@ -324,21 +348,22 @@ fn split_path(path: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A small hash of a name.
+/// A small hash of a name, the same in any case of letters.
 const fn tag(name: &str) -> u8 {
+    const CASE: u8 = 0x20;
     let bytes = name.as_bytes();
     match bytes {
         [first, .., last] => {
-            let middle = bytes[bytes.len() / 2];
+            let (first, middle, last) = (*first | CASE, bytes[bytes.len() / 2] | CASE, *last | CASE);
             #[expect(clippy::cast_possible_truncation, reason = "it is a hash")]
             let length = bytes.len() as u8;
             length
                 .wrapping_mul(37)
                 .wrapping_add(first.wrapping_mul(11))
                 .wrapping_add(middle.wrapping_mul(5))
-                .wrapping_add(*last)
+                .wrapping_add(last)
         }
-        [only] => *only,
+        [only] => *only | CASE,
         [] => 0,
     }
 }
@@ -435,6 +460,39 @@ mod tests {
         audit.set("new", Node::Integer(1));
         audit.rename("new", "newer");
         assert_eq!(rest(audit), r#"{"a":{"b":1},"newer":1}"#);
+    }
+
+    #[test]
+    fn names_in_another_case_are_read_and_an_exact_one_wins() {
+        let record = record(r#"{"clientip":"a","ClientIP":"b","RECORDTYPE":15,"userid":"u","SenderIp":"s","x":{"y":1}}"#);
+        let mut audit = Audit::new(&record);
+        assert_eq!(audit.text("ClientIP").as_deref(), Some("b"));
+        assert_eq!(audit.integer("RecordType"), Some(15));
+        assert_eq!(audit.text("UserId").as_deref(), Some("u"));
+        assert_eq!(audit.text("UserId").as_deref(), Some("u"), "again");
+        assert_eq!(audit.text("SenderIP"), None, "Microsoft has both");
+        assert_eq!(audit.integer("X.y"), Some(1));
+        assert!(audit.damages.is_empty());
+        audit.set_moved("RecordType");
+        assert_eq!(rest(audit), r#"{"clientip":"a","ClientIP":"b","UserId":"u","SenderIp":"s","X":{"y":1}}"#);
+    }
+
+    #[test]
+    fn a_time_that_was_never_set_is_absent_but_for_the_events_own() {
+        let record = record(r#"{"a":"0001-01-01T00:00:00","b":"soon","CreationTime":"0001-01-01T00:00:00Z","c":1435608199000}"#);
+        let mut audit = Audit::new(&record);
+        assert_eq!((audit.time("a"), audit.damages.len()), (None, 0));
+        assert_eq!(audit.time("c").unwrap().timestamp(), 1_435_608_199);
+        assert_eq!((audit.time("b"), audit.creation_time()), (None, None));
+        assert_eq!(audit.damages.to_string(), "b is no time; CreationTime is no time");
+    }
+
+    #[test]
+    fn what_convert_to_json_did_not_go_into_is_damage() {
+        let record = record(r#"{"a":"@{Name=x}","b":[{"c":"System.Object[]"}],"d":"a @{b=c}"}"#);
+        let told = Audit::new(&record).damages.to_string();
+        assert!(told.starts_with("a has lost its structure") && told.contains("; b has lost") && told.contains("-Depth 100"));
+        assert!(!told.contains("d has"), "{told}");
     }
 
     #[test]

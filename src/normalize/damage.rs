@@ -17,6 +17,8 @@ pub enum Damage {
     InvalidJson,
     /// The record has the name twice; the last one counts.
     RepeatedName,
+    /// It holds text that PowerShell wrote in the place of an object that `ConvertTo-Json` did not go into.
+    Flattened,
 }
 
 impl Damage {
@@ -29,6 +31,7 @@ impl Damage {
             Self::InvalidAddress => "invalid_address",
             Self::InvalidJson => "invalid_json",
             Self::RepeatedName => "repeated_name",
+            Self::Flattened => "flattened",
         }
     }
 
@@ -40,6 +43,7 @@ impl Damage {
             Self::InvalidAddress => "is no IP address",
             Self::InvalidJson => "is no JSON",
             Self::RepeatedName => "occurs twice",
+            Self::Flattened => "has lost its structure in ConvertTo-Json; export it again with -Depth 100",
         }
     }
 }

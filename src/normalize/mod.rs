@@ -6,6 +6,7 @@ mod conversation;
 mod damage;
 pub mod ecs;
 mod endpoint_dlp;
+mod flattened;
 mod forwarding;
 mod geoip;
 mod json;
@@ -23,12 +24,17 @@ mod record_types;
 mod redact;
 mod sensitive_types;
 mod shape;
+mod spelling;
 mod text;
 mod time;
 mod user_agent;
 mod user_id;
 
-pub(crate) use self::normalizer::{Context, Normalized};
+pub(crate) use self::{
+    flattened::{has_flattened, is_flattened},
+    json::{decode, write_string},
+    normalizer::{Context, Normalized},
+};
 pub use self::{
     damage::{Damage, Damages},
     geoip::{CityDatabase, DatabaseError, GeoipDatabases, NetworkDatabase},

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     Damages, GeoipDatabases, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact,
-    user_agent::UserAgents,
+    spelling::respell, user_agent::UserAgents,
 };
 use crate::component::{JsonObject, LogEvent};
 
@@ -144,6 +144,8 @@ impl Normalizer {
 
     /// The event in a schema other than raw.
     fn mapped(&self, record: &JsonObject, origin: &Origin, now: DateTime<Utc>) -> Option<(LogEvent, Damages)> {
+        let respelt = respell(record);
+        let record = respelt.as_ref().unwrap_or(record);
         let context = Context {
             domain: origin.domain.as_deref(),
             content: &origin.content,

@@ -7,6 +7,9 @@ use chrono::{DateTime, Utc};
 use super::{Origin, parse_creation_time};
 use crate::component::{JsonObject, LogEvent};
 
+/// The name of the member that names an event.
+const ID: &str = "Id";
+
 /// The name of the member that has an event's time.
 const CREATION_TIME: &str = "CreationTime";
 
@@ -20,14 +23,30 @@ pub struct RecordMembers {
 }
 
 impl RecordMembers {
-    /// Looks at one member; the last of a name counts.
+    /// Looks at one member. The last of a name counts, and one in another letter case if there is none in Microsoft's.
     pub fn visit(&mut self, name: &str, raw: &str) {
-        let text = || serde_json::from_str::<String>(raw).ok();
-        match name {
-            "Id" => self.id = text().filter(|id| !id.trim().is_empty()),
-            CREATION_TIME => self.creation_time = text().as_deref().and_then(parse_creation_time),
-            _ => {}
+        if name == ID {
+            self.id = id(raw);
+        } else if name == CREATION_TIME {
+            self.creation_time = time(raw);
+        } else if self.id.is_none() && name.eq_ignore_ascii_case(ID) {
+            self.id = id(raw);
+        } else if self.creation_time.is_none() && name.eq_ignore_ascii_case(CREATION_TIME) {
+            self.creation_time = time(raw);
         }
+    }
+}
+
+fn id(raw: &str) -> Option<String> {
+    serde_json::from_str::<String>(raw).ok().filter(|id| !id.trim().is_empty())
+}
+
+/// A time is text, or the number of seconds or milliseconds since 1970.
+fn time(raw: &str) -> Option<DateTime<Utc>> {
+    match raw.as_bytes() {
+        [b'"', ..] => parse_creation_time(&serde_json::from_str::<String>(raw).ok()?),
+        [b'0'..=b'9', ..] => parse_creation_time(raw),
+        _ => None,
     }
 }
 
@@ -84,8 +103,25 @@ mod tests {
     }
 
     #[test]
+    fn members_are_found_in_any_letter_case_and_as_numbers() {
+        let expected = DateTime::from_timestamp(1_435_608_199, 0);
+        for text in [
+            r#"{"id":"x","creationtime":"2015-06-29T20:03:19"}"#,
+            r#"{"ID":"x","CREATIONTIME":"/Date(1435608199000)/"}"#,
+            r#"{"Id":"x","CreationTime":"\/Date(1435608199000)\/"}"#,
+            r#"{"Id":"x","CreationTime":1435608199}"#,
+            r#"{"Id":"x","creationTime":1435608199000}"#,
+            r#"{"id":"y","Id":"x","ID":"z","creationTime":"2016-01-01T00:00:00","CreationTime":"2015-06-29T20:03:19"}"#,
+            r#"{"Id":"y","Id":"x","CreationTime":1435608199.0}"#,
+        ] {
+            let (_, members) = event(text, None);
+            assert_eq!((members.id.as_deref(), members.creation_time), (Some("x"), expected), "{text}");
+        }
+    }
+
+    #[test]
     fn records_without_id_or_time_or_domain_pass() {
-        for text in [r#"{"Id":7,"CreationTime":null}"#, r#"{"Id":" ","CreationTime":"soon"}"#, "{}"] {
+        for text in [r#"{"Id":7,"CreationTime":null}"#, r#"{"Id":" ","CreationTime":"soon"}"#, "{}", r#"{"CreationTime":7}"#] {
             let (event, members) = event(text, None);
             assert_eq!(members, RecordMembers::default());
             assert_eq!(event.timestamp(), None);

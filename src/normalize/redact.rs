@@ -11,7 +11,7 @@ use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
 use memchr::{memchr2_iter, memmem::Finder};
 use serde::de::IgnoredAny;
 
-use self::token::{Token, Tokens};
+pub(super) use self::token::{Token, Tokens};
 use super::json::{decode, write_string};
 use crate::component::{JsonObject, mend_surrogates};
 

@@ -11,7 +11,7 @@ use super::{
     damage::{Damage, Damages},
     json::{Node, Object, Repeated},
     network_address::ip_of,
-    time::parse_time,
+    time::{is_unset, parse_time},
 };
 
 /// Numbers that stand for something, and are compared, not added.
@@ -305,7 +305,9 @@ fn time<'a>(node: Node<'a>, field: &str, damages: &mut Damages) -> Node<'a> {
     let Some(text) = scalar_text(&node).filter(|text| !is_absent(text)) else { return node };
     parse_time(&text).map_or_else(
         || {
-            damages.add(field.to_owned(), Damage::InvalidTime);
+            if !is_unset(&text) {
+                damages.add(field.to_owned(), Damage::InvalidTime);
+            }
             node
         },
         Node::Time,

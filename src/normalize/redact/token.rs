@@ -6,7 +6,7 @@ use super::super::json::Scanner;
 
 /// A piece of JSON text.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Token<'a> {
+pub(in crate::normalize) enum Token<'a> {
     /// An object or array begins.
     Open,
     /// It ends.
@@ -23,7 +23,7 @@ pub(super) enum Token<'a> {
 
 /// The pieces of valid JSON text, each with its place. On text that is not valid after all it ends; it never panics.
 #[derive(Debug)]
-pub(super) struct Tokens<'a> {
+pub(in crate::normalize) struct Tokens<'a> {
     scanner: Scanner<'a>,
     /// The open containers; whether each is an object.
     open: Vec<bool>,
@@ -32,7 +32,7 @@ pub(super) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
+    pub(in crate::normalize) const fn new(text: &'a str) -> Self {
         Self { scanner: Scanner::new(text), open: Vec::new(), expects_name: false }
     }
 

@@ -1,0 +1,78 @@
+//! What PowerShell's `ConvertTo-Json` writes in the place of objects that lie deeper than its `-Depth`, which is 2 unless somebody
+//! says otherwise: the text of a custom object (`@{Name=Identity; Value=x}`), or the name of a .NET type (`System.Object[]`).
+
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+/// Whether a JSON text has a string in it that was once an object or a list.
+pub(crate) fn has_flattened(json: &str) -> bool {
+    static OBJECT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"@{"));
+    static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"System."));
+    let begins = |finder: &Finder<'static>, is_one: fn(&str) -> bool| {
+        finder.find_iter(json.as_bytes()).any(|at| json.get(at + 1..).is_some_and(is_one))
+    };
+    begins(&OBJECT, is_flattened) || begins(&TYPE, is_flattened)
+}
+
+/// Whether a text begins as one that was once an object or a list.
+pub(crate) fn is_flattened(text: &str) -> bool {
+    match text.strip_prefix("@{") {
+        Some(rest) => is_members(rest),
+        None => is_type(text.split(['"', ' ']).next().unwrap_or_default()),
+    }
+}
+
+/// `Name=`, or nothing. Power Automate's expressions, such as `@{triggerBody()}`, are something else.
+fn is_members(rest: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '@' | '.' | '-' | '#');
+    let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+    rest.starts_with('}') || (end > 0 && rest.get(end..).is_some_and(|rest| rest.starts_with('=')))
+}
+
+fn is_type(name: &str) -> bool {
+    const CONTAINERS: [&str; 2] = ["System.Collections.", "System.Management.Automation.PS"];
+    let is_name = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".[]`,".contains(&byte));
+    is_name
+        && (CONTAINERS.iter().any(|container| name.starts_with(container))
+            || name.strip_prefix("System.").is_some_and(|rest| rest.ends_with("[]")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_an_object_is_told_from_what_was_text() {
+        for text in [
+            "@{Name=Identity; Value=x}",
+            "@{Name=Identity; Value=x} @{Name=Type; Value=Shared}",
+            "@{odata.type=#x}",
+            "@{}",
+            "System.Object[]",
+            "System.Collections.Hashtable",
+            "System.Collections.Generic.List`1[System.Object]",
+            "System.Management.Automation.PSCustomObject",
+        ] {
+            assert!(is_flattened(text), "{text}");
+            for json in [serde_json::json!({"a": text}), serde_json::json!([{"b": [1, text]}]), text.into()] {
+                assert!(has_flattened(&json.to_string()), "{json}");
+            }
+        }
+        for text in [
+            "",
+            "@",
+            "@{",
+            "@{triggerBody()?['a']}",
+            "@{variables('x')=1}",
+            "a @{b=c}",
+            "System",
+            "System.Net.Mail",
+            "System.exe",
+            "System. []",
+            "Systems.Object[]",
+        ] {
+            assert!(!has_flattened(&serde_json::json!({"a": text, "b": [text]}).to_string()), "{text}");
+        }
+    }
+}
