@@ -124,6 +124,16 @@ fn every_form_of_the_same_records_gives_the_same_events() {
         ("ConvertTo-Json", format!("{:#}", Value::from(wrapped.to_vec()))),
         ("lines with AuditData", format!("{}\n{}", wrapped[0], wrapped[1])),
         ("Graph", format!("{:#}", json!({"@odata.context": "c", "value": graph}))),
+        ("another page", json!({"tenant": "t", "Results": list.clone(), "Count": 2}).to_string()),
+        ("Azure Monitor", json!({"records": records.clone().map(|record| json!({"time": "t", "properties": record}))}).to_string()),
+        ("Elasticsearch", json!({"hits": {"hits": records.clone().map(|record| json!({"_source": {"event": {"original": record.to_string()}}}))}}).to_string()),
+        ("Splunk", records.clone().map(|record| json!({"preview": false, "result": {"_raw": record.to_string()}}).to_string()).join("\n")),
+        ("Logstash", records.clone().map(|record| json!({"message": record.to_string(), "host": "h"}).to_string()).join("\n")),
+        ("lines of strings", records.clone().map(|record| json!(record.to_string()).to_string()).join("\n")),
+        ("an array of strings", Value::from(records.clone().map(|record| record.to_string()).to_vec()).to_string()),
+        ("AuditData encoded twice", Value::from(wrapped.clone().map(|object| json!({"AuditData": object["AuditData"].to_string()})).to_vec()).to_string()),
+        ("an export encoded twice", format!("AuditData\n{}\n{}\n", cell(&json!(records[0].to_string())), cell(&json!(records[1].to_string())))),
+        ("a table with another header", format!("Date,AuditDetails\nd,{}\nd,{}\n", cell(&records[0]), cell(&records[1]))),
         ("an export", export.clone()),
         ("an export with a mark", format!("\u{feff}{export}")),
         ("Export-Csv", format!("#TYPE System.Object\r\n{export}")),
@@ -204,8 +214,8 @@ fn what_is_no_record_is_told_by_its_number_and_never_shown() {
         &["1", "5"],
         &[
             "standard input: line 3: the row has no column AuditData",
-            "standard input: line 4: the record is ",
-            "standard input: line 6: the record is empty, not an object",
+            "standard input: line 4: AuditData: the record is ",
+            "standard input: line 6: neither an audit record nor an object that holds one",
             "standard input: line 8: AuditData is neither an object nor a string",
             "6 records, 4 bad",
         ],
@@ -214,8 +224,110 @@ fn what_is_no_record_is_told_by_its_number_and_never_shown() {
 }
 
 #[test]
+fn an_object_that_is_no_record_is_no_event() {
+    let good = record("1").to_string();
+    assert_bad(
+        &format!(
+            "{{\"SECRET\":1}}\n{good}\n{{\"error\":{{\"message\":\"SECRET\"}}}}\n{{\"value\":[{good},{{\"id\":\"SECRET\"}}]}}\n{{}}\n"
+        ),
+        &["1", "1"],
+        &[
+            "standard input: line 1: neither an audit record nor an object that holds one",
+            "standard input: line 3: neither an audit record",
+            "standard input: element 2: neither an audit record",
+            "standard input: line 5: neither an audit record",
+            "6 records, 4 bad",
+        ],
+    );
+    assert_bad(
+        &format!("{{\"message\":{}}}", json!(format!("[{good},{{\"SECRET\":}}]"))),
+        &["1"],
+        &["standard input: line 1: element 2: the record is not valid JSON", "2 records, 1 bad"],
+    );
+}
+
+#[test]
+fn records_of_graph_without_audit_data_have_what_stands_beside_it() {
+    let page = json!({"value": [
+        {"id": "g-1", "createdDateTime": "2026-03-04T05:06:07Z", "auditLogRecordType": "azureActiveDirectoryStsLogon",
+         "operation": "UserLoggedIn", "service": "AzureActiveDirectory", "userId": "7d5b1d7e-0000-4000-8000-000000000001",
+         "userPrincipalName": "ada@contoso.com", "clientIp": "198.51.100.9", "auditData": null},
+        {"id": "g-2", "auditData": null},
+    ]});
+    let output = normalize(&[], page.to_string().as_bytes());
+    assert_eq!((output.status.code(), ids(&output)), (Some(1), vec!["g-1".to_owned()]));
+    assert!(text(&output.stderr).starts_with("standard input: element 2: AuditData holds no record"));
+    let event = &events(&output)[0];
+    for (pointer, expected) in [
+        ("/@timestamp", "2026-03-04T05:06:07.000Z"),
+        ("/event/action", "UserLoggedIn"),
+        ("/event/code", "AzureActiveDirectoryStsLogon"),
+        ("/user/name", "ada"),
+        ("/source/ip", "198.51.100.9"),
+    ] {
+        assert_eq!(event.pointer(pointer).and_then(Value::as_str), Some(expected), "{pointer} of {event}");
+    }
+}
+
+#[test]
+fn a_flattened_export_is_told_for_each_record_and_passes() {
+    let mut flattened = record("1");
+    flattened["Parameters"] = json!("@{Name=Identity; Value=x}");
+    let input = json!([flattened, record("2"), {"AuditData": flattened, "RecordType": "x"}]);
+    for schema in ["ecs", "ocsf", "raw"] {
+        let output = normalize(&["--schema", schema], input.to_string().as_bytes());
+        let stderr = text(&output.stderr);
+        assert_eq!((output.status.code(), events(&output).len(), stderr.lines().count()), (Some(0), 3, 2), "{stderr}");
+        assert!(
+            stderr.lines().all(|line| line.contains("the export is damaged") && line.ends_with("-Depth 100")),
+            "{stderr}"
+        );
+        assert!(stderr.contains("element 1: ") && stderr.contains("element 3: "), "{stderr}");
+    }
+    let event = &events(&normalize(&[], input.to_string().as_bytes()))[0];
+    assert!(event["error"]["message"].to_string().contains("Parameters has lost its structure"), "{event}");
+}
+
+#[test]
+fn names_in_another_case_and_other_times_give_the_same_event() {
+    let expected = normalize(&["--now", NOW], record("1").to_string().as_bytes());
+    let lower = |text: String| {
+        record("1")
+            .as_object()
+            .unwrap()
+            .keys()
+            .fold(text, |text, name| text.replace(&format!("\"{name}\""), &format!("\"{}\"", name.to_lowercase())))
+    };
+    let original = record("1").to_string();
+    // The sample has a member of no name of Microsoft's, whose case nobody knows.
+    let changed = lower(original.clone()).replace("\"text\"", "\"Text\"");
+    for input in [
+        changed.clone(),
+        changed.replace("2026-07-31T23:59:59", "/Date(1785542399000)/"),
+        original.replace("\"2026-07-31T23:59:59\"", "1785542399"),
+        original.replace("2026-07-31T23:59:59", "7/31/2026 11:59:59 PM"),
+        original.replace("2026-07-31T23:59:59", "2026-08-01T01:59:59+02:00"),
+        original.to_string().replace("\"Id\"", "\"ID\"").replace("\"UserId\"", "\"USERID\""),
+    ] {
+        assert_ne!(input, original);
+        let output = normalize(&["--now", NOW], input.as_bytes());
+        assert_good(&output);
+        assert_eq!(text(&output.stdout), text(&expected.stdout), "{input}");
+    }
+}
+
+#[test]
 fn nothing_in_nothing_out() {
-    for input in ["", " \n\n", "\u{feff}", "[]", "[ ]\n[]", "RecordId,AuditData\r\n"] {
+    for input in [
+        "",
+        " \n\n",
+        "\u{feff}",
+        "[]",
+        "[ ]\n[]",
+        "RecordId,AuditData\r\n",
+        r#"{"value":[]}"#,
+        r#"{"hits":{"hits":[]}}"#,
+    ] {
         let output = normalize(&[], input.as_bytes());
         assert_good(&output);
         assert_eq!(text(&output.stdout), "", "{input:?}");
@@ -224,7 +336,7 @@ fn nothing_in_nothing_out() {
 
 #[test]
 fn damaged_fields_are_told_when_asked_for_and_are_no_failure() {
-    let input = r#"{"Id":"1","CreationTime":"soon","a\u001b[2J":1,"a\u001b[2J":2,"b":"\ud800"}"#;
+    let input = r#"{"Id":"1","CreationTime":"soon","Operation":"o","a\u001b[2J":1,"a\u001b[2J":2,"b":"\ud800"}"#;
     assert_good(&normalize(&[], input.as_bytes()));
     let output = normalize(&["--show-damage"], input.as_bytes());
     let stderr = text(&output.stderr);
@@ -332,16 +444,22 @@ fn stream(head: &str, part: &str, tail: &str) -> (u64, usize, Output) {
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_does_not_grow_with_the_input() {
-    let record = json!({"Id": "1", "Filler": "x".repeat(50_000)}).to_string();
+    let record = json!({"Id": "1", "CreationTime": "t", "Operation": "o", "Filler": "x".repeat(50_000)}).to_string();
     let small = 64 << 20;
 
-    let (memory, lines, output) = stream(r#"{"value":["#, &format!("{record},\n"), "{}]}");
-    assert_good(&output);
-    assert_eq!(lines, 100_000_000 / (record.len() + 2) + 1);
-    assert!(memory < small, "an array took {memory} bytes");
+    for head in
+        [r#"{"value":["#, r#"{"a":{"b":[1]},"c":"Operation","Results" : ["#, r#"{"hits":{"total":{"value":1},"hits":["#]
+    {
+        let closing = "}".repeat(head.matches('{').count() - head.matches('}').count());
+        let (memory, lines, output) = stream(head, &format!("{record},\n"), &format!("{record}],\"z\":[]{closing}"));
+        assert_good(&output);
+        assert_eq!(lines, 100_000_000 / (record.len() + 2) + 1);
+        assert!(memory < small, "{head} took {memory} bytes");
+    }
 
     // A quotation mark too many, after which all is one row.
-    let (memory, lines, output) = stream("Id,AuditData\n1,{}\n2,\"{}\n", &format!("3,{}\n", "x".repeat(50_000)), "");
+    let head = format!("Id,AuditData\n1,{}\n2,\"{{}}\n", cell(&json!({"CreationTime": "t", "Operation": "o"})));
+    let (memory, lines, output) = stream(&head, &format!("3,{}\n", "x".repeat(50_000)), "");
     assert_eq!((lines, output.status.code()), (1, Some(1)), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("line 3: the record has more than 33554432 bytes"));
     // The row is held up to the limit of 32 MiB.

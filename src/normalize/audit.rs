@@ -464,7 +464,8 @@ mod tests {
 
     #[test]
     fn names_in_another_case_are_read_and_an_exact_one_wins() {
-        let record = record(r#"{"clientip":"a","ClientIP":"b","RECORDTYPE":15,"userid":"u","SenderIp":"s","x":{"y":1}}"#);
+        let record =
+            record(r#"{"clientip":"a","ClientIP":"b","RECORDTYPE":15,"userid":"u","SenderIp":"s","x":{"y":1}}"#);
         let mut audit = Audit::new(&record);
         assert_eq!(audit.text("ClientIP").as_deref(), Some("b"));
         assert_eq!(audit.integer("RecordType"), Some(15));
@@ -479,7 +480,8 @@ mod tests {
 
     #[test]
     fn a_time_that_was_never_set_is_absent_but_for_the_events_own() {
-        let record = record(r#"{"a":"0001-01-01T00:00:00","b":"soon","CreationTime":"0001-01-01T00:00:00Z","c":1435608199000}"#);
+        let record =
+            record(r#"{"a":"0001-01-01T00:00:00","b":"soon","CreationTime":"0001-01-01T00:00:00Z","c":1435608199000}"#);
         let mut audit = Audit::new(&record);
         assert_eq!((audit.time("a"), audit.damages.len()), (None, 0));
         assert_eq!(audit.time("c").unwrap().timestamp(), 1_435_608_199);
@@ -491,7 +493,11 @@ mod tests {
     fn what_convert_to_json_did_not_go_into_is_damage() {
         let record = record(r#"{"a":"@{Name=x}","b":[{"c":"System.Object[]"}],"d":"a @{b=c}"}"#);
         let told = Audit::new(&record).damages.to_string();
-        assert!(told.starts_with("a has lost its structure") && told.contains("; b has lost") && told.contains("-Depth 100"));
+        assert!(
+            told.starts_with("a has lost its structure")
+                && told.contains("; b has lost")
+                && told.contains("-Depth 100")
+        );
         assert!(!told.contains("d has"), "{told}");
     }
 

@@ -30,11 +30,6 @@ mod time;
 mod user_agent;
 mod user_id;
 
-pub(crate) use self::{
-    flattened::{has_flattened, is_flattened},
-    json::{decode, write_string},
-    normalizer::{Context, Normalized},
-};
 pub use self::{
     damage::{Damage, Damages},
     geoip::{CityDatabase, DatabaseError, GeoipDatabases, NetworkDatabase},
@@ -45,4 +40,9 @@ pub use self::{
     record_types::{RECORD_TYPES, record_type_name},
     sensitive_types::SensitiveTypes,
     time::parse_creation_time,
+};
+pub(crate) use self::{
+    flattened::{has_flattened, is_flattened},
+    json::{decode, write_string},
+    normalizer::{Context, Normalized},
 };

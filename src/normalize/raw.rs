@@ -121,7 +121,9 @@ mod tests {
 
     #[test]
     fn records_without_id_or_time_or_domain_pass() {
-        for text in [r#"{"Id":7,"CreationTime":null}"#, r#"{"Id":" ","CreationTime":"soon"}"#, "{}", r#"{"CreationTime":7}"#] {
+        for text in
+            [r#"{"Id":7,"CreationTime":null}"#, r#"{"Id":" ","CreationTime":"soon"}"#, "{}", r#"{"CreationTime":7}"#]
+        {
             let (event, members) = event(text, None);
             assert_eq!(members, RecordMembers::default());
             assert_eq!(event.timestamp(), None);

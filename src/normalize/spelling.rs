@@ -48,7 +48,9 @@ pub(super) fn respell(record: &JsonObject) -> Option<JsonObject> {
         return None;
     }
     let mut names: HashSet<String> = HashSet::new();
-    record.for_each_member(|name, _| drop(names.insert(name.to_owned())));
+    record.for_each_member(|name, _| {
+        names.insert(name.to_owned());
+    });
     let is_changed = |name: &str| names.iter().any(|known| known != name && known.eq_ignore_ascii_case(name));
     if !OF_ALL_RECORDS.iter().any(|name| !names.contains(*name) && is_changed(name)) {
         return None;

@@ -94,7 +94,8 @@ fn parse_dotnet(text: &str) -> Option<DateTime<Utc>> {
 }
 
 fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') && text.bytes().filter(|byte| *byte == b'.').count() < 2
+    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+        && text.bytes().filter(|byte| *byte == b'.').count() < 2
 }
 
 /// Time since 1970, whose unit follows from its size: between 2001 and 2286 seconds have 10 digits, milliseconds three more, and

@@ -57,7 +57,7 @@ impl Elements {
             }
             Some(Boundary::End) => {
                 self.within = false;
-                Step::Element(Found { place: self.place(), text: self.text.take() })
+                Step::Element(Found::json(self.place(), self.text.take()))
             }
         };
         (consumed, step)

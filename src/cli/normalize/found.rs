@@ -11,8 +11,10 @@ use crate::component::InvalidRecord;
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) place: Place,
-    /// Text that should be a JSON object.
+    /// Text that should be JSON with a record in it.
     pub(super) text: Result<Bytes, Problem>,
+    /// Whether it was made of a row of a table, so that everything in it is text.
+    pub(super) is_row: bool,
 }
 
 /// Where in the input something was found. Numbers are from 1.
@@ -32,8 +34,15 @@ pub(super) enum Place {
 pub(super) enum Problem {
     #[snafu(display("the input is compressed ({format}); unpack it first"))]
     Compressed { format: &'static str },
-    #[snafu(display("neither a JSON object nor an array of them, and there is no CSV header with a column AuditData"))]
+    #[snafu(display(
+        "neither a JSON object nor an array of them, and there is no CSV header with a column AuditData or with the members of \
+         records"
+    ))]
     NotJson,
+    #[snafu(display("neither an audit record nor an object that holds one"))]
+    NoRecord,
+    #[snafu(display("{place}{source}"))]
+    Within { place: Place, source: Box<Problem> },
     #[snafu(display("the record has a line break within a string"))]
     BrokenString,
     #[snafu(display("the record has no end before the next one begins"))]
@@ -52,6 +61,8 @@ pub(super) enum Problem {
     AuditData { source: InvalidRecord },
     #[snafu(display("AuditData is neither an object nor a string"))]
     AuditDataKind,
+    #[snafu(display("AuditData holds no record, and what stands beside it makes none"))]
+    AuditDataEmpty,
     #[snafu(display(
         "the record was cut after 32767 characters, as Excel does; use the export as it was before Excel saved it"
     ))]
@@ -70,8 +81,16 @@ impl fmt::Display for Place {
 }
 
 impl Found {
-    pub(super) fn bad(place: Place, problem: Problem) -> Self {
-        Self { place, text: Err(problem) }
+    pub(super) const fn json(place: Place, text: Result<Bytes, Problem>) -> Self {
+        Self { place, text, is_row: false }
+    }
+
+    pub(super) const fn row(place: Place, text: Result<Bytes, Problem>) -> Self {
+        Self { place, text, is_row: true }
+    }
+
+    pub(super) const fn bad(place: Place, problem: Problem) -> Self {
+        Self::json(place, Err(problem))
     }
 }
 
@@ -105,6 +124,10 @@ impl Text {
     /// input comes in pieces.
     pub(super) fn portion<'a>(&self, input: &'a [u8]) -> &'a [u8] {
         input.get(..self.limit.saturating_add(1).saturating_sub(self.bytes.len())).unwrap_or(input)
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {

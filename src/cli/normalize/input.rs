@@ -97,7 +97,7 @@ impl Form {
             let end = memchr::memchr(b'\n', rest);
             let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
             let next = at + line.len() + usize::from(end.is_some());
-            if rest.starts_with(b"{") || rest.starts_with(b"[") {
+            if rest.starts_with(b"{") || rest.starts_with(b"[") || is_json_text(rest) {
                 return Some((Self::Json(JsonReader::new(limit)), 0));
             } else if end.is_none() && !is_all {
                 return None;
@@ -121,6 +121,11 @@ impl Form {
             Self::Unknown(_) | Self::Unreadable => {}
         }
     }
+}
+
+/// Whether JSON in a string begins here, and not the quoted name of a column.
+fn is_json_text(text: &[u8]) -> bool {
+    text.strip_prefix(b"\"").is_some_and(|inner| matches!(inner.trim_ascii_start().first(), Some(b'{' | b'[' | b'\\')))
 }
 
 /// Lines before the header: Windows PowerShell's `Export-Csv` writes the type, and Excel reads the delimiter from one.

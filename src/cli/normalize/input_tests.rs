@@ -11,9 +11,12 @@ fn found(input: &[u8], cut: usize) -> Vec<(Place, Result<String, String>)> {
 fn found_within(limit: usize, input: &[u8], cut: usize) -> Vec<(Place, Result<String, String>)> {
     let mut reader = Input::new(limit);
     let mut all = Vec::new();
-    let mut found = |Found { place, text }: Found| {
-        let id = text.and_then(record::read).map(|record| record.members.id.unwrap_or_default());
-        all.push((place, id.map_err(|problem| problem.to_string())));
+    let mut found = |Found { place, text, is_row }: Found| match text {
+        Ok(text) => record::read(text, is_row, &mut |read| {
+            let id = read.map(|read| read.record.members.id.unwrap_or_default());
+            all.push((place, id.map_err(|problem| problem.to_string())));
+        }),
+        Err(problem) => all.push((place, Err(problem.to_string()))),
     };
     for piece in input.chunks(cut) {
         reader.feed(piece, &mut found);
@@ -40,13 +43,18 @@ const EXPORT: &str = "RecordId,CreationDate,RecordType,Operation,UserId,AuditDat
     r1,2026-08-01T12:00:00.0000000Z,15,UserLoggedIn,a@contoso.com,\"{\"\"Id\"\":\"\"1\"\",\"\"Text\"\":\"\"a,\\n\"\"}\",\n\
     r2,2026-08-01T12:00:01.0000000Z,6,FileAccessed,b@contoso.com,\"{\n  \"\"Id\"\": \"\"2\"\"\n}\",\n";
 
+/// A record of no more members than it needs to be one.
+fn record(id: &str) -> String {
+    format!(r#"{{"Id":"{id}","CreationTime":"2026-08-01T12:00:00","Operation":"o"}}"#)
+}
+
 #[test]
 fn exports_with_and_without_marks_and_preambles() {
     assert_eq!(ids(EXPORT.as_bytes()), ["1", "2"]);
     assert_eq!(ids(format!("\u{feff}{EXPORT}").as_bytes()), ["1", "2"]);
     assert_eq!(ids(format!("\u{feff}\r\n#TYPE System.Object\r\n{EXPORT}{EXPORT}").as_bytes()), ["1", "2", "1", "2"]);
     assert_eq!(ids(&utf16(&format!("\u{feff}{}", EXPORT.replace('\n', "\r\n")))), ["1", "2"]);
-    let semicolons = "sep=;\nUserId;auditdata\nu;{\"Id\":\"1\"}\n";
+    let semicolons = format!("sep=;\nUserId;auditdata\nu;\"{}\"\n", record("1").replace('"', "\"\""));
     assert_eq!(ids(semicolons.as_bytes()), ["1"]);
     assert_eq!(ids(b"RecordId,AuditData"), [""; 0]);
     let lines: Vec<_> =
@@ -56,8 +64,12 @@ fn exports_with_and_without_marks_and_preambles() {
 
 #[test]
 fn what_powershell_and_graph_make_json_of() {
-    let wrapped = r#"{"RecordType":"X","AuditData":"{\"Id\":\"1\"}","ResultIndex":1}"#;
-    let graph = r##"{"@odata.context":"c","value":[{"id":"g","auditData":{"@odata.type":"#x","Id":"1"}},{"id":"h","auditData":{"Id":"2"}}]}"##;
+    let wrapped = format!(r#"{{"RecordType":"X","AuditData":{},"ResultIndex":1}}"#, serde_json::json!(record("1")));
+    let graph = format!(
+        r#"{{"@odata.context":"c","value":[{{"id":"g","auditData":{}}},{{"id":"h","auditData":{}}}]}}"#,
+        record("1"),
+        record("2"),
+    );
     assert_eq!(ids(wrapped.as_bytes()), ["1"]);
     assert_eq!(ids(format!("{wrapped}\n{wrapped}\n").as_bytes()), ["1", "1"]);
     assert_eq!(ids(format!("[\r\n    {wrapped},\r\n    {wrapped}\r\n]\r\n").as_bytes()), ["1", "1"]);
@@ -65,6 +77,27 @@ fn what_powershell_and_graph_make_json_of() {
     let list: serde_json::Value = serde_json::from_str(&format!("[{wrapped},{wrapped}]")).unwrap();
     assert_eq!(ids(&utf16(&format!("\u{feff}{list:#}"))), ["1", "1"]);
     assert_eq!(ids(&utf16(&format!("{list}"))), ["1", "1"], "without a mark");
+}
+
+#[test]
+fn columns_may_be_the_members_of_records() {
+    let table = "CreationTime,Id,Operation,Parameters\n2026-08-01T12:00:00,1,o,\"[{\"\"Name\"\":\"\"x\"\"}]\"\n,,,\n2026-08-01,2,o,\n";
+    assert_eq!(ids(table.as_bytes()), ["1", "2"]);
+    assert_eq!(ids(&utf16(&format!("\u{feff}{}", table.replace(',', "\t")))), ["1", "2"]);
+    let searched = "CreationDate;UserIds;Operations;Identity\n8/1/2026 1:00:00 PM;u;o;1\n";
+    assert_eq!(ids(searched.as_bytes()), ["1"]);
+}
+
+#[test]
+fn json_in_strings_is_no_header() {
+    let text = serde_json::json!(record("1")).to_string();
+    assert_eq!(ids(format!("{text}\n{text}\n").as_bytes()), ["1", "1"]);
+    let twice = serde_json::json!(text).to_string();
+    assert_eq!(ids(format!("\u{feff}{twice}\r\n[{twice},{text}]").as_bytes()), ["1", "1", "1"]);
+    let in_order = serde_json::json!(
+        r#"{"a":"b, message, AuditData, c","CreationTime":"2026-08-01T12:00:00","Operation":"o","Id":"1"}"#
+    );
+    assert_eq!(ids(in_order.to_string().as_bytes()), ["1"]);
 }
 
 #[test]
@@ -83,9 +116,9 @@ fn other_files_are_refused_once_or_line_by_line() {
             assert!(all[0].0 == Place::Input && all[0].1.as_ref().unwrap_err().contains("unpack"), "{all:?}");
         }
     }
-    let all = found(b"RecordId,Audit\nr1,{}\n{\"Id\":\"x\"}", 5);
+    let all = found(format!("RecordId,Audit\nr1,{{}}\n{}", record("x")).as_bytes(), 5);
     assert_eq!(all.iter().map(|(_, id)| id.is_ok()).collect::<Vec<_>>(), [false, false, true]);
-    let long = ["x".repeat(2 * MAX_HEAD).as_bytes(), b"\n{\"Id\":\"x\"}".as_slice()].concat();
+    let long = ["x".repeat(2 * MAX_HEAD).as_bytes(), b"\n", record("x").as_bytes()].concat();
     assert_eq!(found(&long, 1000).last().unwrap(), &(Place::Line(2), Ok("x".to_owned())));
 }
 
@@ -95,7 +128,10 @@ proptest! {
         input in prop::collection::vec(
             prop_oneof![
                 8 => prop::sample::select(b"[]{},:;\"\\ \n\r\ta1\xff\xfe\xef\xbb\xbf\x00".to_vec()).prop_map(|byte| vec![byte]),
-                1 => prop::sample::select(vec!["{\"value\":[", "AuditData", "\"Id\":\"", "\r\n{\"", "{\"AuditData\":", "#TYPE"])
+                1 => prop::sample::select(vec![
+                    "{\"value\":[", "AuditData", "\"Id\":\"", "\r\n{\"", "{\"AuditData\":", "#TYPE", "\"{\\\"", "\"message\":\"",
+                    "\"CreationTime\":1,\"Operation\":\"", "{\"hits\":{\"Records\" : [",
+                ])
                     .prop_map(|text| text.as_bytes().to_vec()),
                 1 => any::<u8>().prop_map(|byte| vec![byte]),
             ],

@@ -1,4 +1,5 @@
-//! Records as JSON: one a line, pretty-printed, in arrays, in pages of Microsoft Graph, and any of these after another.
+//! Records as JSON: one a line, pretty-printed, in arrays, in pages such as Microsoft Graph's, as JSON in strings, and any of
+//! these after another.
 
 use std::mem;
 
@@ -7,7 +8,6 @@ use super::{
     found::{Found, Place, Problem, Text, line_ends},
     nesting::{Event, Nesting},
 };
-use crate::component::JsonObject;
 
 /// A resumable reader of JSON objects.
 #[derive(Debug)]
@@ -121,7 +121,8 @@ impl JsonReader {
         };
         let line = self.line + line_ends(input.get(..at).unwrap_or_default());
         match byte {
-            b'{' => {
+            // A string may hold the JSON of one.
+            b'{' | b'"' => {
                 self.state = State::Object { line, text: Text::new(self.limit), nesting: Nesting::default() };
                 at
             }
@@ -146,12 +147,13 @@ impl JsonReader {
         let place = Place::Line(*line);
         let is_one_line = last_line(self.line, part) == *line;
         let (problem, next) = match event {
+            Some(Event::Closed) if is_other_string(text.as_bytes()) => (Problem::NotJson, State::BadLine),
             Some(Event::Closed) => {
-                found(Found { place, text: text.take() });
+                found(Found::json(place, text.take()));
                 self.state = State::Between;
                 return consumed;
             }
-            Some(Event::Array) if begins_page(text.as_bytes()) => {
+            Some(Event::Array) if !text.is_too_large() => {
                 let page = Some(mem::take(nesting));
                 self.state = State::Array { elements: self.elements(), page };
                 return consumed;
@@ -159,7 +161,7 @@ impl JsonReader {
             Some(Event::Misplaced) => (Problem::Unfinished, State::Between),
             Some(Event::BrokenString) if is_one_line => (Problem::BrokenString, State::Between),
             Some(Event::BrokenString) => (Problem::BrokenString, State::BadObject { line_start: true }),
-            Some(Event::Array) | None if !text.is_too_large() => return consumed,
+            None if !text.is_too_large() => return consumed,
             Some(Event::Array) | None if is_one_line && !part.ends_with(b"\n") => {
                 (Problem::TooLarge { limit: self.limit }, State::BadLine)
             }
@@ -183,6 +185,11 @@ impl JsonReader {
         let (problem, next) = match event {
             Some(Event::Closed) => {
                 self.state = State::Between;
+                return consumed;
+            }
+            Some(Event::Array) if !is_too_large => {
+                let page = Some(mem::take(nesting));
+                self.state = State::Array { elements: self.elements(), page };
                 return consumed;
             }
             Some(Event::Misplaced) => (Problem::Unfinished, State::Between),
@@ -210,24 +217,10 @@ fn last_line(first: u64, part: &[u8]) -> u64 {
     first + line_ends(part.strip_suffix(b"\n").unwrap_or(part))
 }
 
-/// Whether an object that begins with `text`, up to the `[` of a member, is a page of records: `{"value":[…]}`, as
-/// Microsoft Graph and `ConvertTo-Json` write it, with `@odata.context` and the like or `Count` before. A record has other members.
-fn begins_page(text: &[u8]) -> bool {
-    let before = text.strip_suffix(b"[").unwrap_or(text);
-    let name = before.trim_ascii_end().strip_suffix(b":").unwrap_or_default().trim_ascii_end();
-    if !name.ends_with(br#""value""#) {
-        return false;
-    }
-    let (mut last, mut others) = (String::new(), true);
-    let object = JsonObject::parse_visiting([before, b"null}"].concat().into(), |name, _| {
-        others &= last.is_empty() || is_of_page(&last);
-        name.clone_into(&mut last);
-    });
-    object.is_ok() && others && last == "value"
-}
-
-fn is_of_page(name: &str) -> bool {
-    name.starts_with('@') || name.eq_ignore_ascii_case("count")
+/// Whether this is a string in which no JSON begins, such as a row of a table.
+fn is_other_string(text: &[u8]) -> bool {
+    let Some(inner) = text.strip_prefix(b"\"") else { return false };
+    !matches!(inner.trim_ascii_start().first(), Some(b'{' | b'[' | b'\\'))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ const LIMIT: usize = 100;
 fn found(input: &str, cut: usize) -> Vec<String> {
     let mut reader = JsonReader::new(LIMIT);
     let mut all = Vec::new();
-    let mut found = |Found { place, text }| {
+    let mut found = |Found { place, text, .. }| {
         all.push(match text {
             Ok(text) => format!("{place}{}", String::from_utf8_lossy(&text).split_whitespace().collect::<String>()),
             Err(problem) => format!("{place}! {problem}"),
@@ -57,10 +57,10 @@ fn the_records_of_a_page_are_found_in_it() {
         &["element 1: {}", "element 2: {\"a\":[]}", "array 2, element 1: {}", "array 2, element 2: {\"a\":[]}"],
     );
     for record in [
-        r#"{"Id":"x","value":[1]}"#,
+        r#"{"RecordType":1,"Operation":"x","value":[1]}"#,
         r#"{"a":{"value":[1]}}"#,
         r#"{"a\"value":[1]}"#,
-        r#"{"value":7,"values":[{}]}"#,
+        r#"{"value":7,"valued":[{}]}"#,
         r#"{"Parameters":[{"value":[1]}]}"#,
     ] {
         assert_found(record, &[&format!("line 1: {record}")]);
@@ -68,9 +68,37 @@ fn the_records_of_a_page_are_found_in_it() {
 }
 
 #[test]
+fn a_page_is_known_wherever_its_records_are() {
+    assert_found(
+        "{\"a\":{\"b\":[1]},\"Results\":[{\"x\":1}],\"more\":[2]}\n{\"hits\":{\"total\":{\"value\":1},\"hits\":[{}\n,{\"a\":}]}}\n{}",
+        &["element 1: {\"x\":1}", "array 2, element 1: {}", "array 2, element 2: {\"a\":}", "line 4: {}"],
+    );
+    // A page may have several.
+    assert_found(
+        "{\"value\":[],\"Records\":[{}],\"body\":{\"items\":[{}]}}",
+        &["array 2, element 1: {}", "array 3, element 1: {}"],
+    );
+}
+
+#[test]
+fn strings_with_json_are_records_and_others_are_bad_lines() {
+    assert_found(
+        "\"{\\\"a\\\":1}\"\n\" [1]\",\n\"a\",\"{b}\"\n\"{\n{}",
+        &[
+            "line 1: \"{\\\"a\\\":1}\"",
+            "line 2: \"[1]\"",
+            &format!("line 3: ! {}", Problem::NotJson),
+            &format!("line 4: ! {}", Problem::BrokenString),
+            "line 5: {}",
+        ],
+    );
+    assert_found("{}\n\"{", &["line 1: {}", &format!("line 2: ! {}", Problem::Truncated)]);
+}
+
+#[test]
 fn a_bad_line_costs_no_other() {
     assert_found(
-        "{}\nx{\"a\":1}\nnull\n\"{}\"\n{}",
+        "{}\nx{\"a\":1}\nnull\n\"x\"\n{}",
         &[
             "line 1: {}",
             &format!("line 2: ! {}", Problem::NotJson),

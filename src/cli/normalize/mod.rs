@@ -1,9 +1,13 @@
 //! `office365-source normalize`
 //!
-//! Input goes through in pieces: bytes become UTF-8 (`encoding`), the form of the input is found (`input`), records are cut
-//! out of it (`json`, `export`), each is checked (`record`), and its event is written (`output`). So memory is bounded by
-//! one record, and what a pipe has brought is out before more of it is waited for.
+//! Input goes through in pieces: bytes become UTF-8 (`encoding`), the form of the input is found (`input`), and objects are cut out
+//! of it (`json`, `export`). A list of records is taken apart while it comes in, however deep in an object it is, if the names that
+//! lead to it say so (`way`). In each object the records are found (`record`): it may be one (`outline`), hold some (`carriers`), or
+//! say beside one what that lacks (`beside`). Their events are written (`output`). So memory is bounded by one object, and what a
+//! pipe has brought is out before more of it is waited for.
 
+mod beside;
+mod carriers;
 mod elements;
 mod encoding;
 mod export;
@@ -11,8 +15,11 @@ mod found;
 mod input;
 mod json;
 mod nesting;
+mod outline;
 mod output;
+mod powershell;
 mod record;
+mod way;
 
 use std::{
     fs::File,

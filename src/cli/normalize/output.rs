@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::{
     found::{Found, Place, Problem},
-    record,
+    record::{self, Read},
 };
 use crate::{
     cli::output::complain,
@@ -20,6 +20,10 @@ use crate::{
 
 /// How many bytes of events are written at once.
 const ENOUGH: usize = 256 << 10;
+
+/// What is told of every record of such an export: its events pass, but lack what Microsoft had sent.
+const FLATTENED: &str = "the export is damaged: PowerShell's ConvertTo-Json has written objects as text, such as @{Name=…}; export \
+                         it again with ConvertTo-Json -Depth 100";
 
 /// Makes events of records and writes them.
 pub(super) struct Output<W> {
@@ -51,14 +55,10 @@ impl Output<StdoutLock<'static>> {
 
 impl<W: Write> Output<W> {
     /// Takes what was found in the input of this name.
-    pub(super) fn take(&mut self, input: &str, Found { place, text }: Found) {
-        self.records += 1;
-        match text.and_then(record::read) {
-            Ok(record) => self.event(input, place, record),
-            Err(problem) => self.bad(input, place, &problem),
-        }
-        if self.text.len() >= ENOUGH {
-            self.write();
+    pub(super) fn take(&mut self, input: &str, Found { place, text, is_row }: Found) {
+        match text {
+            Ok(text) => record::read(text, is_row, &mut |read| self.one(input, place, read)),
+            Err(problem) => self.one(input, place, Err(problem)),
         }
     }
 
@@ -90,6 +90,22 @@ impl<W: Write> Output<W> {
             _ => {}
         }
         bad == 0
+    }
+
+    fn one(&mut self, input: &str, place: Place, read: Result<Read, Problem>) {
+        self.records += 1;
+        match read {
+            Ok(Read { record, is_flattened }) => {
+                self.event(input, place, record);
+                if is_flattened {
+                    complain(&format_args!("{input}: {place}{FLATTENED}"));
+                }
+            }
+            Err(problem) => self.bad(input, place, &problem),
+        }
+        if self.text.len() >= ENOUGH {
+            self.write();
+        }
     }
 
     fn event(&mut self, input: &str, place: Place, Record { object, members, repair }: Record) {
