@@ -256,8 +256,12 @@ pub(super) struct NormalizeArgs {
     ///
     /// Each file may have another form, which is found out: one JSON object a line, pretty-printed objects, JSON arrays
     /// (content blobs), pages of Microsoft Graph's audit log query, a CSV export of Purview Audit, what
-    /// Search-UnifiedAuditLog gives to ConvertTo-Json or Export-Csv; in UTF-8, or in UTF-16 as Windows PowerShell and Excel
-    /// write it.
+    /// Search-UnifiedAuditLog gives to ConvertTo-Json or Export-Csv, a table whose columns are the members of records; in UTF-8, or
+    /// in UTF-16 as Windows PowerShell and Excel write it.
+    ///
+    /// A record may stand in other objects, as an object or as text, alone or in a list: in the documents of Elasticsearch
+    /// (`_source`, `event.original`), the results of Splunk (`result._raw`), the messages of Logstash, Event Hubs' `records`, and
+    /// what others have made of that.
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 }
@@ -268,7 +272,8 @@ Examples:
   office365-source normalize --schema raw < blob.json | jq .Operation
 
 What is no record is told on the standard error, with the number of its line (of its element, in an array) and never with
-its content; the rest goes on. The exit code is 0, or 1 if something was no record, or could not be read or written.";
+its content; the rest goes on. So is a record that ConvertTo-Json has damaged, which its default of -Depth 2 does; its event is
+made of what is left. The exit code is 0, or 1 if something was no record, or could not be read or written.";
 
 /// The form of events.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]

@@ -23,6 +23,9 @@ mod simulated;
 mod tenants;
 mod validate;
 
+#[doc(hidden)]
+pub use self::normalize::records_in;
+
 use std::process::ExitCode;
 
 use clap::Parser;

@@ -147,7 +147,8 @@ impl<'a> Audit<'a> {
         time
     }
 
-    /// When it happened. That a record does not say it is damage: events must have a time.
+    /// When it happened. That a record does not say it is damage: events must have a time. One that is not written year first, as
+    /// Microsoft does, gets that form: an index takes the field for a date.
     pub(crate) fn creation_time(&mut self) -> Option<DateTime<Utc>> {
         const NAME: &str = "CreationTime";
         let known = self.damages.len();
@@ -155,6 +156,11 @@ impl<'a> Audit<'a> {
         if time.is_none() && self.damages.len() == known {
             let damage = if self.text(NAME).is_some() { Damage::InvalidTime } else { Damage::Missing };
             self.damages.add(NAME, damage);
+        }
+        if let Some(time) = time
+            && self.text(NAME).is_some_and(|text| text.find('-') != Some("2015".len()))
+        {
+            self.set(NAME, Node::text(time.format("%Y-%m-%dT%H:%M:%S%.f").to_string()));
         }
         time
     }
@@ -487,6 +493,20 @@ mod tests {
         assert_eq!(audit.time("c").unwrap().timestamp(), 1_435_608_199);
         assert_eq!((audit.time("b"), audit.creation_time()), (None, None));
         assert_eq!(audit.damages.to_string(), "b is no time; CreationTime is no time");
+    }
+
+    #[test]
+    fn the_time_of_an_event_has_the_form_of_microsoft() {
+        for (text, expected) in [
+            (r#"{"CreationTime":"2015-06-29T20:03:19Z"}"#, "2015-06-29T20:03:19Z"),
+            (r#"{"CreationTime":1435608199000}"#, "2015-06-29T20:03:19"),
+            (r#"{"creationtime":"/Date(1435608199500)/"}"#, "2015-06-29T20:03:19.500"),
+        ] {
+            let record = record(text);
+            let mut audit = Audit::new(&record);
+            audit.creation_time().unwrap();
+            assert_eq!(rest(audit), format!(r#"{{"CreationTime":"{expected}"}}"#));
+        }
     }
 
     #[test]

@@ -57,7 +57,8 @@ pub(super) fn respell(record: &JsonObject) -> Option<JsonObject> {
     }
     // What has come through that and is written twice keeps both.
     let mut at_top = |name: &str| {
-        let new = spelling(name).filter(|new| !names.contains(*new))?;
+        let of_all = OF_ALL_RECORDS.into_iter().find(|known| known.eq_ignore_ascii_case(name));
+        let new = of_all.or_else(|| spelling(name)).filter(|new| !names.contains(*new))?;
         names.insert(new.to_owned());
         Some(new)
     };
@@ -121,6 +122,7 @@ mod tests {
                 r#"{"CreationTime":"t","Id":1,"Operation":"o","ClientIP":"c","my own":{"Name":2},"Actor":[{"ID":"a","Type":5}],"Item":{"ID":3,"Id":"b"},"new":[]}"#
             )
         );
+        assert_eq!(respelt(r#"{"CreationTime":"t","ID":1}"#).as_deref(), Some(r#"{"CreationTime":"t","Id":1}"#));
         let one = r#"{"CREATIONTIME" : "t", "Operation":"o","\u0069d":"x", "id":"y"}"#;
         assert_eq!(respelt(one).as_deref(), Some(r#"{"CreationTime" : "t", "Operation":"o","Id":"x", "id":"y"}"#));
     }

@@ -23,13 +23,18 @@ mod way;
 
 use std::{
     fs::File,
-    io::{self, ErrorKind, Read},
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
 
-use self::{input::Input, output::Output};
+use self::{
+    found::{Found, Problem},
+    input::Input,
+    output::Output,
+    record::Read,
+};
 use super::{
     args::{EventSchema, NormalizeArgs},
     exit,
@@ -77,6 +82,27 @@ fn geoip(args: &NormalizeArgs) -> Result<Arc<GeoipDatabases>, GeoipError> {
     Ok(Arc::new(GeoipDatabases { city, asn }))
 }
 
+/// What is found in an input that comes in pieces of this size: the text of each record, or why there is none. For tests of the
+/// readers alone.
+#[must_use]
+pub fn records_in(input: &[u8], piece: usize, max_record_bytes: usize) -> Vec<Result<String, String>> {
+    let mut all = Vec::new();
+    let mut found = |Found { place, text, is_row }: Found| {
+        let mut one = |read: Result<Read, Problem>| {
+            let text = read.map(|read| read.record.object.as_str().to_owned());
+            all.push(text.map_err(|problem| format!("{place}{problem}")));
+        };
+        match text {
+            Ok(text) => record::read(text, is_row, &mut one),
+            Err(problem) => one(Err(problem)),
+        }
+    };
+    let mut reader = Input::new(max_record_bytes);
+    input.chunks(piece.max(1)).for_each(|piece| reader.feed(piece, &mut found));
+    reader.finish(&mut found);
+    all
+}
+
 fn options(args: &NormalizeArgs) -> NormalizeOptions {
     let schema = match args.schema {
         EventSchema::Ecs => Schema::Ecs,
@@ -95,12 +121,12 @@ fn name(path: &Path) -> String {
     if path == Path::new(STDIN) { "standard input".to_owned() } else { path.display().to_string() }
 }
 
-fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+fn open(path: &Path) -> io::Result<Box<dyn io::Read>> {
     Ok(if path == Path::new(STDIN) { Box::new(io::stdin().lock()) } else { Box::new(File::open(path)?) })
 }
 
 /// Reads one input to its end, or until nobody wants its events.
-fn read<W: io::Write>(mut from: Box<dyn Read>, name: &str, output: &mut Output<W>) -> io::Result<()> {
+fn read<W: io::Write>(mut from: Box<dyn io::Read>, name: &str, output: &mut Output<W>) -> io::Result<()> {
     let mut input = Input::new(MemoryConfig::default().max_record_bytes.as_usize());
     let mut piece = vec![0; PIECE];
     let mut read = Ok(());
