@@ -1,5 +1,5 @@
 //! Exports as users have them: how many events each gives, and with which exit code. The files are not part of this project; without
-//! them there is nothing to read, and the test says so. tests/cli_normalize.rs has our own.
+//! them there is nothing to read, and the test says so. `tests/cli_normalize.rs` has our own.
 #![cfg(feature = "cli")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

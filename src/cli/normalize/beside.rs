@@ -61,8 +61,7 @@ pub(super) type Member = (String, String);
 pub(super) fn record(within: Vec<Member>, beside: Vec<Member>) -> String {
     let mut record = Record::default();
     for (name, raw) in within.into_iter().filter(|(_, raw)| !is_empty(raw)) {
-        let raw = numbered(&name, &raw).unwrap_or(raw);
-        record.add(name, raw);
+        record.add(&name, &numbered(&name, &raw).unwrap_or(raw));
     }
     let mut beside: Vec<_> =
         beside.into_iter().filter(|(name, raw)| !is_empty(raw) && !is_audit_data(name)).map(known).collect();
@@ -71,12 +70,12 @@ pub(super) fn record(within: Vec<Member>, beside: Vec<Member>) -> String {
     for (at, (name, raw), known) in beside {
         let raw = numbered(known, &raw).unwrap_or(raw);
         if at < NAMES.len() && !record.has(known) {
-            record.add(known.to_owned(), raw);
+            record.add(known, &raw);
         } else if name.eq_ignore_ascii_case("userId") && !record.has("UserKey") {
             // Graph has the name of the user elsewhere; this is another id of the same.
-            record.add("UserKey".to_owned(), raw);
+            record.add("UserKey", &raw);
         } else if !record.has(&name) {
-            record.add(name, raw);
+            record.add(&name, &raw);
         }
     }
     record.finish()
@@ -119,9 +118,9 @@ impl Record {
         self.names.contains(&name.to_ascii_lowercase())
     }
 
-    fn add(&mut self, name: String, raw: String) {
+    fn add(&mut self, name: &str, raw: &str) {
         self.text.push(if self.text.is_empty() { b'{' } else { b',' });
-        write_string(&name, &mut self.text);
+        write_string(name, &mut self.text);
         self.text.push(b':');
         self.text.extend_from_slice(raw.as_bytes());
         self.names.insert(name.to_ascii_lowercase());

@@ -145,7 +145,9 @@ impl ExportReader {
 /// Whether a table with these columns has records.
 fn holds_records(columns: &[String]) -> bool {
     let mut outline = Outline::default();
-    columns.iter().for_each(|name| outline.visit(name, ""));
+    for name in columns {
+        outline.visit_name(name);
+    }
     // A line with one word on it is no header yet.
     let is_carrier = |name: &String| rank(name).is_some() && (columns.len() > 1 || name.contains(['_', '.']));
     outline.has_audit_data() || outline.is_record() || outline.is_beside() || columns.iter().any(is_carrier)

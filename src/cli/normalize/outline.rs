@@ -6,82 +6,95 @@ use crate::normalize::RECORD_TYPES;
 /// object, in what Microsoft Graph does.
 const AUDIT_DATA: &str = "AuditData";
 
-/// Members that every record has (the common schema of the Office 365 Management Activity API), without those that are common
-/// elsewhere, too: `Id`, `UserId`.
-const COMMON: [&str; 7] =
-    ["CreationTime", "Operation", "RecordType", "OrganizationId", "UserType", "UserKey", "Workload"];
+/// A bit for each thing that names may say.
+type Bits = u16;
 
-const CREATION_TIME: u8 = 0b01;
-const OPERATION: u8 = 0b10;
+const CREATION_TIME: Bits = 1 << 0;
+const OPERATION: Bits = 1 << 1;
+/// The bits of members that every record has.
+const COMMON: Bits = 0b0111_1111;
+const HAS_AUDIT_DATA: Bits = 1 << 7;
+const TIME_BESIDE: Bits = 1 << 8;
+const OPERATION_BESIDE: Bits = 1 << 9;
+const ORIGINAL: Bits = 1 << 10;
+const NAMED_TYPE: Bits = 1 << 11;
 
-/// How many of them make a record: one alone is a word that anybody may use.
+/// What a name says.
+const NAMES: &[(&str, Bits)] = &[
+    // Members that every record has (the common schema of the Office 365 Management Activity API), without those that are common
+    // elsewhere, too: `Id`, `UserId`.
+    ("CreationTime", CREATION_TIME),
+    ("Operation", OPERATION | OPERATION_BESIDE),
+    ("RecordType", 1 << 2),
+    ("OrganizationId", 1 << 3),
+    ("UserType", 1 << 4),
+    ("UserKey", 1 << 5),
+    ("Workload", 1 << 6),
+    (AUDIT_DATA, HAS_AUDIT_DATA),
+    // The time, and what was done, as the columns beside `AuditData` call them, and Sentinel's table `OfficeActivity`.
+    ("CreationDate", TIME_BESIDE),
+    ("createdDateTime", TIME_BESIDE),
+    ("TimeGenerated", TIME_BESIDE),
+    ("Operations", OPERATION_BESIDE),
+    // Where Splunk and Elastic keep the record as it came, beside what they have made of it.
+    ("_raw", ORIGINAL),
+    ("event.original", ORIGINAL),
+];
+
+/// How many of the members that every record has make one: one alone is a word that anybody may use.
 const ENOUGH: u32 = 2;
-
-/// Where Splunk and Elastic keep the record as it came, beside what they have made of it.
-const ORIGINALS: [&str; 2] = ["_raw", "event.original"];
-
-/// The time, and what was done, as the columns beside `AuditData` call them, and Sentinel's table `OfficeActivity`.
-const TIMES_BESIDE: [&str; 3] = ["CreationDate", "createdDateTime", "TimeGenerated"];
-const OPERATIONS_BESIDE: [&str; 2] = ["Operation", "Operations"];
 
 /// What the names of an object's members say. Their case makes no difference.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Outline {
-    /// A bit for each of the common members that were seen.
-    common: u8,
-    has_audit_data: bool,
-    has_time_beside: bool,
-    has_operation_beside: bool,
-    has_named_type: bool,
-    has_original: bool,
-}
+pub(super) struct Outline(Bits);
 
 impl Outline {
-    /// Looks at one member: its name and its JSON text, which may be empty.
+    /// Looks at one member: its name and its JSON text.
     pub(super) fn visit(&mut self, name: &str, raw: &str) {
-        self.common |= common_member(name);
-        self.has_audit_data |= is_audit_data(name);
-        self.has_time_beside |= is_one_of(&TIMES_BESIDE, name);
-        self.has_operation_beside |= is_one_of(&OPERATIONS_BESIDE, name);
-        self.has_original |= is_one_of(&ORIGINALS, name);
-        self.has_named_type |= name.eq_ignore_ascii_case("RecordType") && record_type(raw.trim_matches('"')).is_some();
+        self.0 |= said_by(name);
+        if name.eq_ignore_ascii_case("RecordType") && record_type(raw.trim_matches('"')).is_some() {
+            self.0 |= NAMED_TYPE;
+        }
+    }
+
+    /// Looks at a name alone.
+    pub(super) fn visit_name(&mut self, name: &str) {
+        self.0 |= said_by(name);
     }
 
     /// Whether it holds a record in `AuditData`, beside members that say the same in part.
     pub(super) const fn has_audit_data(self) -> bool {
-        self.has_audit_data
+        self.has(HAS_AUDIT_DATA)
     }
 
     /// Whether it may hold a record as it came, beside what was made of it.
     pub(super) const fn has_original(self) -> bool {
-        self.has_original
+        self.has(ORIGINAL)
     }
 
     /// Whether it is what stands beside `AuditData`, or a record with the name of its type instead of the number.
     pub(super) const fn is_beside(self) -> bool {
-        let has_no_time = self.common & CREATION_TIME == 0;
-        (has_no_time && self.has_time_beside && self.has_operation_beside) || (self.has_named_type && self.is_record())
+        (!self.has(CREATION_TIME) && self.has(TIME_BESIDE) && self.has(OPERATION_BESIDE))
+            || (self.has(NAMED_TYPE) && self.is_record())
     }
 
     /// Whether it is an audit record.
     pub(super) const fn is_record(self) -> bool {
-        self.common.count_ones() >= ENOUGH
+        (self.0 & COMMON).count_ones() >= ENOUGH
     }
 
     /// Whether it is a record that says when and what, so that nobody needs to look beside it.
     pub(super) const fn is_complete(self) -> bool {
-        self.common & (CREATION_TIME | OPERATION) == CREATION_TIME | OPERATION
+        self.has(CREATION_TIME) && self.has(OPERATION)
+    }
+
+    const fn has(self, bit: Bits) -> bool {
+        self.0 & bit != 0
     }
 }
 
-/// A bit for a member that all records have; 0 for any other.
-pub(super) fn common_member(name: &str) -> u8 {
-    COMMON.iter().position(|known| known.eq_ignore_ascii_case(name)).map_or(0, |at| 1 << at)
-}
-
-/// Whether an object with these members is a record.
-pub(super) const fn make_record(common: u8) -> bool {
-    common.count_ones() >= ENOUGH
+fn said_by(name: &str) -> Bits {
+    NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(0, |(_, bits)| *bits)
 }
 
 pub(super) fn is_audit_data(name: &str) -> bool {
@@ -93,17 +106,15 @@ pub(super) fn record_type(name: &str) -> Option<u16> {
     RECORD_TYPES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| *number)
 }
 
-fn is_one_of(names: &[&str], name: &str) -> bool {
-    names.iter().any(|known| known.eq_ignore_ascii_case(name))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn outline(names: &[&str]) -> Outline {
         let mut outline = Outline::default();
-        names.iter().for_each(|name| outline.visit(name, "\"x\""));
+        for name in names {
+            outline.visit(name, "\"x\"");
+        }
         outline
     }
 

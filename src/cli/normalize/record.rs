@@ -1,6 +1,8 @@
 //! From JSON of the input to the audit records in it: one that stands for itself, one in `AuditData`, and those that other programs
 //! have put into objects, lists and strings of their own.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use snafu::ResultExt;
 
@@ -283,7 +285,7 @@ fn members_of(object: &JsonObject, is_row: bool) -> Vec<Member> {
         let json =
             if is_row { decode(raw).filter(|text| text.trim_ascii_start().starts_with(['{', '['])) } else { None };
         let json = json.filter(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
-        members.push((name.to_owned(), json.map_or_else(|| raw.to_owned(), |text| text.into_owned())));
+        members.push((name.to_owned(), json.map_or_else(|| raw.to_owned(), Cow::into_owned)));
     });
     members
 }

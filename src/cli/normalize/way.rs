@@ -3,7 +3,7 @@
 
 use super::{
     carriers::{holds_list, rank},
-    outline::{common_member, make_record},
+    outline::Outline,
 };
 
 /// How many objects deep a page may hold its records: `{"result":{"hits":{"hits":[…]}}}` has three.
@@ -20,8 +20,8 @@ pub(super) struct Way {
     is_name: bool,
     /// The current member of each open object.
     steps: [Step; DEEPEST],
-    /// Which members of all records the objects on the way have had.
-    common: u8,
+    /// What the names in the objects on the way say.
+    outline: Outline,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -40,7 +40,7 @@ impl Way {
     pub(super) fn string_begins(&mut self, open: &[u8], may_be_name: bool) {
         self.name.clear();
         self.is_name = may_be_name
-            && !make_record(self.common)
+            && !self.outline.is_record()
             && open.len() <= DEEPEST
             && !open.is_empty()
             && open.iter().all(|bracket| *bracket == b'{');
@@ -59,7 +59,7 @@ impl Way {
             return;
         }
         let name = std::str::from_utf8(&self.name).unwrap_or_default();
-        self.common |= common_member(name);
+        self.outline.visit_name(name);
         let step = match rank(name) {
             Some(_) if holds_list(name) => Step::List,
             Some(_) => Step::Carrier,
@@ -76,6 +76,6 @@ impl Way {
         *last == Step::List
             && before.iter().all(|step| *step != Step::Other)
             && open.iter().all(|bracket| *bracket == b'{')
-            && !make_record(self.common)
+            && !self.outline.is_record()
     }
 }
