@@ -2,10 +2,11 @@
 //!
 //! Input goes through in pieces: bytes become UTF-8 (`encoding`), the form of the input is found (`input`), and objects are cut out
 //! of it (`json`, `export`). A list of records is taken apart while it comes in, however deep in an object it is, if the names that
-//! lead to it say so (`way`). In each object the records are found (`record`): it may be one (`outline`), hold some (`carriers`), or
-//! say beside one what that lacks (`beside`). Their events are written (`output`). So memory is bounded by one object, and what a
+//! lead to it say so (`way`). In each object the records are found (`record`): it may be one (`outline`), hold some (`wrapped`,
+//! `carriers`), or one in `AuditData` (`audit_data`) and say beside it what that lacks (`beside`). Their events are written (`output`). So memory is bounded by one object, and what a
 //! pipe has brought is out before more of it is waited for.
 
+mod audit_data;
 mod beside;
 mod carriers;
 mod elements;
@@ -20,6 +21,7 @@ mod output;
 mod powershell;
 mod record;
 mod way;
+mod wrapped;
 
 use std::{
     fs::File,

@@ -7,25 +7,24 @@ use bytes::Bytes;
 use snafu::ResultExt;
 
 use super::{
-    beside::{self, Member},
-    carriers::rank,
+    audit_data::{audit_data, made, members_of},
     elements::{Elements, Step},
-    found::{AuditDataSnafu, Found, InvalidSnafu, Place, Problem},
+    found::{Found, InvalidSnafu, Place, Problem},
     json::JsonReader,
-    outline::{Outline, is_audit_data},
-    powershell,
+    outline::Outline,
+    wrapped::{object_within, wrapped},
 };
 use crate::{
     collector::Record,
-    component::{InvalidRecord, JsonObject, Repair},
-    normalize::{RecordMembers, decode, has_flattened, is_flattened},
+    component::{InvalidRecord, JsonObject, Repair, mend_surrogates},
+    normalize::{RecordMembers, has_flattened},
 };
 
 /// The most characters of a cell in Excel.
 const EXCEL_CELL: usize = 32_767;
 
 /// How deep in objects, lists and strings a record is looked for.
-const DEEPEST: usize = 8;
+pub(super) const DEEPEST: usize = 8;
 
 /// A record of the input.
 #[derive(Debug)]
@@ -37,7 +36,7 @@ pub(super) struct Read {
 
 /// What was found in a piece of input: records, and what is wrong with those that should be some. Nothing in a list without
 /// elements.
-type Reads = Vec<Result<Read, Problem>>;
+pub(super) type Reads = Vec<Result<Read, Problem>>;
 
 /// Shows `found` the records in what a reader has found, or why there are none.
 pub(super) fn read(text: Bytes, is_row: bool, found: &mut dyn FnMut(Result<Read, Problem>)) {
@@ -47,13 +46,14 @@ pub(super) fn read(text: Bytes, is_row: bool, found: &mut dyn FnMut(Result<Read,
 
 /// Where an object stands.
 #[derive(Clone, Copy, Debug)]
-struct Nest {
-    depth: usize,
-    is_row: bool,
+pub(super) struct Nest {
+    pub(super) depth: usize,
+    /// Whether it was made of a row of a table.
+    pub(super) is_row: bool,
 }
 
 /// An object, a list of them, or the JSON of either as a string.
-fn value(text: Bytes, depth: usize) -> Reads {
+pub(super) fn value(text: Bytes, depth: usize) -> Reads {
     match text.trim_ascii_start().first() {
         Some(b'[' | b'"') if depth >= DEEPEST => vec![Err(Problem::NoRecord)],
         Some(b'[') => list(&text, depth),
@@ -63,28 +63,31 @@ fn value(text: Bytes, depth: usize) -> Reads {
 }
 
 fn string(text: &Bytes, depth: usize) -> Reads {
-    match serde_json::from_slice::<String>(text) {
+    let decoded = String::from_utf8_lossy(text);
+    let whole = mend_surrogates(&decoded);
+    let repair = Repair {
+        invalid_utf8: matches!(decoded, Cow::Owned(_)),
+        lone_surrogates: usize::from(matches!(whole, Cow::Owned(_))),
+    };
+    let found = match serde_json::from_str::<String>(&whole) {
         Ok(content) if holds_json(&content) => value(content.into(), depth + 1),
         // As a syslog server writes it before a message.
-        Ok(content) => match within(&content) {
+        Ok(content) => match object_within(&content) {
             Some(json) => value(json.to_owned().into(), depth + 1),
             None => vec![Err(InvalidRecord::NotAnObject { found: "a string" }).context(InvalidSnafu)],
         },
         Err(error) => vec![Err(InvalidRecord::Syntax { reason: error.to_string() }).context(InvalidSnafu)],
-    }
+    };
+    mended(found, repair)
 }
 
-fn holds_json(content: &str) -> bool {
+/// Whether JSON begins here that may hold a record.
+pub(super) fn holds_json(content: &str) -> bool {
     content.trim_ascii_start().starts_with(['{', '[', '"'])
 }
 
-/// The object in text that has something before it.
-fn within(content: &str) -> Option<&str> {
-    content.get(content.find("{\"")?..=content.rfind('}')?)
-}
-
 /// One bad element costs itself only.
-fn list(text: &Bytes, depth: usize) -> Reads {
+pub(super) fn list(text: &Bytes, depth: usize) -> Reads {
     let mut rest = text.trim_ascii_start().get(1..).unwrap_or_default();
     let mut elements = Elements::new(1, usize::MAX);
     let mut all = Vec::new();
@@ -128,7 +131,7 @@ fn object(text: Bytes, nest: Nest) -> Reads {
         return mended(audit_data(&object, nest), repair);
     }
     if outline.has_original() {
-        let found = carried(&object, nest.depth);
+        let found = wrapped(&object, nest.depth);
         if found.iter().any(Result::is_ok) {
             return mended(found, repair);
         }
@@ -140,7 +143,7 @@ fn object(text: Bytes, nest: Nest) -> Reads {
         let is_flattened = has_flattened(object.as_str());
         return vec![Ok(Read { record: Record { object, members, repair }, is_flattened })];
     }
-    mended(carried(&object, nest.depth), repair)
+    mended(wrapped(&object, nest.depth), repair)
 }
 
 /// The records of a page that is broken somewhere: the others are not.
@@ -155,7 +158,7 @@ fn page(text: &[u8], depth: usize) -> Option<Reads> {
 }
 
 /// What was mended around a record was mended in it, for all that anybody knows.
-fn mended(mut found: Reads, Repair { invalid_utf8, lone_surrogates }: Repair) -> Reads {
+pub(super) fn mended(mut found: Reads, Repair { invalid_utf8, lone_surrogates }: Repair) -> Reads {
     for Read { record, .. } in found.iter_mut().flatten() {
         record.repair.invalid_utf8 |= invalid_utf8;
         record.repair.lone_surrogates += lone_surrogates;
@@ -163,150 +166,8 @@ fn mended(mut found: Reads, Repair { invalid_utf8, lone_surrogates }: Repair) ->
     found
 }
 
-/// The records in members of an object that is none itself.
-fn carried(object: &JsonObject, depth: usize) -> Reads {
-    if depth >= DEEPEST {
-        return vec![Err(Problem::NoRecord)];
-    }
-    let (mut known, mut others) = (Vec::new(), Vec::new());
-    object.for_each_member(|name, raw| match rank(name) {
-        Some(rank) if may_hold(raw, true) => known.push((rank, raw)),
-        None if may_hold(raw, false) => others.push(raw),
-        _ => {}
-    });
-    known.sort_by_key(|(rank, _)| *rank);
-    let mut is_empty_page = false;
-    let mut told = None;
-    for (_, raw) in known {
-        let found = value(raw.to_owned().into(), depth + 1);
-        if found.iter().any(Result::is_ok) {
-            return found;
-        }
-        is_empty_page |= found.is_empty();
-        told.get_or_insert(found);
-    }
-    // Under a name that nobody knows, only what says itself when it happened is a record.
-    let has_time =
-        |read: &Result<Read, Problem>| read.as_ref().is_ok_and(|read| read.record.members.creation_time.is_some());
-    others
-        .into_iter()
-        .map(|raw| value(raw.to_owned().into(), depth + 1))
-        .find(|found| found.iter().any(has_time))
-        .or_else(|| is_empty_page.then(Vec::new))
-        .or(told)
-        .unwrap_or_else(|| vec![Err(Problem::NoRecord)])
-}
-
-/// Whether JSON text may have a record in it. Text may have something before it where texts are kept.
-fn may_hold(raw: &str, keeps_text: bool) -> bool {
-    match raw.as_bytes() {
-        [b'{' | b'[', ..] => true,
-        [b'"', ..] => decode(raw).is_some_and(|text| holds_json(&text) || (keeps_text && within(&text).is_some())),
-        _ => false,
-    }
-}
-
-/// The record in `AuditData`: as a string, as `Search-UnifiedAuditLog` returns it, or as an object, as Microsoft Graph does. What is
-/// beside it counts where it has nothing.
-fn audit_data(object: &JsonObject, nest: Nest) -> Reads {
-    let mut raw = "null";
-    object.for_each_member(|name, value| {
-        if is_audit_data(name) {
-            raw = value;
-        }
-    });
-    let mut text = raw.trim_ascii().to_owned();
-    // Also as a string in a string.
-    for _ in 0..DEEPEST {
-        if !text.starts_with('"') {
-            break;
-        }
-        match serde_json::from_str::<String>(&text) {
-            Ok(content) => content.trim_ascii().clone_into(&mut text),
-            Err(error) => {
-                let source = InvalidRecord::Syntax { reason: error.to_string() };
-                return vec![Err(source).context(AuditDataSnafu)];
-            }
-        }
-    }
-    let beside = || members_of(object, nest.is_row);
-    match text.bytes().next() {
-        Some(b'{') => whole(text, nest.depth, beside),
-        Some(b'[') if nest.depth < DEEPEST => list(&text.into(), nest.depth + 1),
-        _ if text.is_empty() || text == "null" => vec![made(Vec::new(), beside())],
-        _ if is_flattened(&text) => {
-            let json = |text: &str| serde_json::to_string(text).unwrap_or_default();
-            let within = powershell::members(&text).into_iter().map(|(name, text)| (name.to_owned(), json(text)));
-            vec![made(within.collect(), beside()).map(|read| Read { is_flattened: true, ..read })]
-        }
-        _ if raw.starts_with('"') => {
-            let source = InvalidRecord::NotAnObject { found: "not JSON" };
-            vec![Err(source).context(AuditDataSnafu)]
-        }
-        _ => vec![Err(Problem::AuditDataKind)],
-    }
-}
-
-/// The record of an object in `AuditData`, completed if need be.
-fn whole(text: String, depth: usize, beside: impl FnOnce() -> Vec<Member>) -> Reads {
-    let (mut members, mut outline) = (RecordMembers::default(), Outline::default());
-    let may_be_cut = is_as_long_as_a_cell(text.as_bytes());
-    let parsed = JsonObject::parse_repairing(text.into(), |name, raw| {
-        members.visit(name, raw);
-        outline.visit(name, raw);
-    });
-    vec![match parsed {
-        Ok((object, repair)) if outline.is_complete() => {
-            let is_flattened = has_flattened(object.as_str());
-            Ok(Read { record: Record { object, members, repair }, is_flattened })
-        }
-        Ok((object, repair)) if outline.has_audit_data() && depth < DEEPEST => {
-            return mended(audit_data(&object, Nest { depth: depth + 1, is_row: false }), repair);
-        }
-        Ok((object, repair)) => {
-            if !outline.is_record() {
-                let found = carried(&object, depth);
-                if found.iter().any(Result::is_ok) {
-                    return mended(found, repair);
-                }
-            }
-            let read = made(members_of(&object, false), beside());
-            read.map(|read| Read { record: Record { repair, ..read.record }, ..read })
-        }
-        Err(InvalidRecord::Syntax { .. }) if may_be_cut => Err(Problem::CutByExcel),
-        Err(problem) => Err(problem).context(AuditDataSnafu),
-    }]
-}
-
-/// The members of an object. Of a row, where everything is text, what is JSON is taken as that.
-fn members_of(object: &JsonObject, is_row: bool) -> Vec<Member> {
-    let mut members = Vec::new();
-    object.for_each_member(|name, raw| {
-        let json =
-            if is_row { decode(raw).filter(|text| text.trim_ascii_start().starts_with(['{', '['])) } else { None };
-        let json = json.filter(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok());
-        members.push((name.to_owned(), json.map_or_else(|| raw.to_owned(), Cow::into_owned)));
-    });
-    members
-}
-
-/// A record of what is in `AuditData` and beside it.
-fn made(within: Vec<Member>, beside: Vec<Member>) -> Result<Read, Problem> {
-    let (mut members, mut outline) = (RecordMembers::default(), Outline::default());
-    let parsed = JsonObject::parse_repairing(beside::record(within, beside).into(), |name, raw| {
-        members.visit(name, raw);
-        outline.visit(name, raw);
-    });
-    let (object, repair) = parsed.context(InvalidSnafu)?;
-    if !outline.is_record() {
-        return Err(Problem::AuditDataEmpty);
-    }
-    let is_flattened = has_flattened(object.as_str());
-    Ok(Read { record: Record { object, members, repair }, is_flattened })
-}
-
 /// In UTF-16 units, of which each takes one to three bytes.
-fn is_as_long_as_a_cell(text: &[u8]) -> bool {
+pub(super) fn is_as_long_as_a_cell(text: &[u8]) -> bool {
     (EXCEL_CELL..=3 * EXCEL_CELL).contains(&text.len())
         && String::from_utf8_lossy(text).encode_utf16().count() == EXCEL_CELL
 }

@@ -107,6 +107,9 @@ fn records_are_found_under_the_names_that_others_give_them() {
             ["a", "x"],
         ),
         (json!({"Results": [record("a"), [record("b")]]}), ["a", "b"]),
+        (json!({"value": [record("b")], "_source": record("a")}), ["a", "b"]),
+        (json!({"x": record("a"), "y": record("b").to_string(), "z": record("a")}), ["a", "b"]),
+        (json!({"value": [record("a")], "records": [], "more": [record("b"), record("a")]}), ["a", "b"]),
         (json!([[record("a")], text]), ["a", "x"]),
     ] {
         assert_eq!(ids(&held), expected, "{held}");
@@ -120,7 +123,6 @@ fn what_microsoft_sent_counts_before_what_was_made_of_it() {
         json!({"Operation": "o", "CreationTime": "t", "Workload": "w", "_raw": text}),
         json!({"@timestamp": "t", "message": "m", "o365": {"audit": record("made")}, "event": {"original": text, "id": "y"}}),
         json!({"event.original": text, "Operation": "o", "RecordType": "ExchangeAdmin"}),
-        json!({"value": [record("v")], "_source": record("x")}),
     ] {
         assert_eq!(ids(&object), ["x"], "{object}");
     }
@@ -245,6 +247,9 @@ fn what_is_mended_on_either_level_is_told() {
     let read = only(r#"{"a":"\ud800","AuditData":"{\"CreationTime\":1,\"Operation\":\"\\ud800\"}"}"#);
     let expected = r#"{"CreationTime":1,"Operation":"\ufffd"}"#;
     assert_eq!((read.record.object.as_str(), read.record.repair.lone_surrogates), (expected, 2));
+    let read = only(b"\"{\\\"CreationTime\\\":1,\\\"Operation\\\":\\\"\\ud800\xff\\\"}\"".as_slice());
+    assert_eq!(tree(&read)["Operation"], "\u{fffd}\u{fffd}");
+    assert_eq!(read.record.repair, Repair { invalid_utf8: true, lone_surrogates: 1 });
 }
 
 #[test]
