@@ -272,8 +272,8 @@ Examples:
   office365-source normalize --schema raw < blob.json | jq .Operation
 
 What is no record is told on the standard error, with the number of its line (of its element, in an array) and never with
-its content; the rest goes on. So is a record that ConvertTo-Json has damaged, which its default of -Depth 2 does; its event is
-made of what is left. The exit code is 0, or 1 if something was no record, or could not be read or written.";
+its content; the rest goes on. So is a record that PowerShell has damaged, as ConvertTo-Json does with its default of -Depth 2;
+its event is made of what is left. The exit code is 0, or 1 if something was no record, or could not be read or written.";
 
 /// The form of events.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]

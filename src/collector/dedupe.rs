@@ -167,6 +167,13 @@ mod tests {
     }
 
     #[test]
+    fn a_guid_in_capitals_is_a_copy() {
+        let ids = ["0f9ac8b1-73e1-4f8f-a3c6-8d7a3a6d1f10", "0F9AC8B1-73E1-4F8F-A3C6-8D7A3A6D1F10", "x", "X"];
+        let boarded = InFlight::default().take_off().board(&keys(ids), &mut Dependencies::default());
+        assert_eq!(boarded, [true, false, true, true]);
+    }
+
+    #[test]
     fn a_copy_of_a_batch_that_fails_is_sent_after_all() {
         let in_flight = InFlight::default();
         let mut first = in_flight.take_off();

@@ -17,7 +17,7 @@ pub enum Damage {
     InvalidJson,
     /// The record has the name twice; the last one counts.
     RepeatedName,
-    /// It holds text that PowerShell wrote in the place of an object that `ConvertTo-Json` did not go into.
+    /// It holds text that PowerShell wrote in the place of an object.
     Flattened,
 }
 
@@ -43,7 +43,7 @@ impl Damage {
             Self::InvalidAddress => "is no IP address",
             Self::InvalidJson => "is no JSON",
             Self::RepeatedName => "occurs twice",
-            Self::Flattened => "has lost its structure in ConvertTo-Json; export it again with -Depth 100",
+            Self::Flattened => "has lost its structure in PowerShell; export it with ConvertTo-Json -Depth 100",
         }
     }
 }

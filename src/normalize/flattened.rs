@@ -1,5 +1,6 @@
-//! What PowerShell's `ConvertTo-Json` writes in the place of objects that lie deeper than its `-Depth`, which is 2 unless somebody
-//! says otherwise: the text of a custom object (`@{Name=Identity; Value=x}`), or the name of a .NET type (`System.Object[]`).
+//! What PowerShell writes in the place of objects: `ConvertTo-Json` for those that lie deeper than its `-Depth`, which is 2 unless
+//! somebody says otherwise, `Export-Csv` for all. It is the text of a custom object (`@{Name=Identity; Value=x}`), or the name of a
+//! .NET type (`System.Object[]`).
 
 use std::sync::LazyLock;
 
@@ -9,10 +10,14 @@ use memchr::memmem::Finder;
 pub(crate) fn has_flattened(json: &str) -> bool {
     static OBJECT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"@{"));
     static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\"System."));
-    let begins = |finder: &Finder<'static>, is_one: fn(&str) -> bool| {
-        finder.find_iter(json.as_bytes()).any(|at| json.get(at + 1..).is_some_and(is_one))
-    };
-    begins(&OBJECT, is_flattened) || begins(&TYPE, is_flattened)
+    let is_one = |at: usize| json.get(at + 1..).is_some_and(is_flattened);
+    OBJECT.find_iter(json.as_bytes()).any(is_one)
+        || TYPE.find_iter(json.as_bytes()).any(|at| is_one(at) && !is_value(json.get(..at).unwrap_or_default()))
+}
+
+/// Whether what follows is the value of a parameter or property. Exchange itself writes types there.
+fn is_value(before: &str) -> bool {
+    before.trim_ascii_end().strip_suffix(':').is_some_and(|name| name.trim_ascii_end().ends_with("Value\""))
 }
 
 /// Whether a text begins as one that was once an object or a list.
@@ -74,5 +79,8 @@ mod tests {
         ] {
             assert!(!has_flattened(&serde_json::json!({"a": text, "b": [text]}).to_string()), "{text}");
         }
+        let parameter =
+            serde_json::json!([{"Name": "x", "Value": "System.Object[]"}, {"NewValue": "System.Collections.X"}]);
+        assert!(!has_flattened(&format!("{parameter:#}")));
     }
 }

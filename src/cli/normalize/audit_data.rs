@@ -50,7 +50,8 @@ pub(super) fn audit_data(object: &JsonObject, nest: Nest) -> Reads {
         _ if is_flattened(&text) => {
             let json = |text: &str| serde_json::to_string(text).unwrap_or_default();
             let within = powershell::members(&text).into_iter().map(|(name, text)| (name.to_owned(), json(text)));
-            vec![made(within.collect(), beside()).map(|read| Read { is_flattened: true, ..read })]
+            let read = made(within.collect(), beside()).map_err(|_| Problem::AuditDataFlattened);
+            vec![read.map(|read| Read { is_flattened: true, ..read })]
         }
         _ if raw.starts_with('"') => {
             let source = InvalidRecord::NotAnObject { found: "not JSON" };

@@ -63,6 +63,8 @@ pub(super) enum Problem {
     AuditDataKind,
     #[snafu(display("AuditData holds no record, and what stands beside it makes none"))]
     AuditDataEmpty,
+    #[snafu(display("AuditData has lost its structure in PowerShell; export it again with ConvertTo-Json -Depth 100"))]
+    AuditDataFlattened,
     #[snafu(display(
         "the record was cut after 32767 characters, as Excel does; use the export as it was before Excel saved it"
     ))]

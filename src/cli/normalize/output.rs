@@ -22,7 +22,7 @@ use crate::{
 const ENOUGH: usize = 256 << 10;
 
 /// What is told of every record of such an export: its events pass, but lack what Microsoft had sent.
-const FLATTENED: &str = "the export is damaged: PowerShell's ConvertTo-Json has written objects as text, such as @{Name=…}; export \
+const FLATTENED: &str = "the export is damaged: PowerShell has written objects as text, such as @{Name=…} or System.Object[]; export \
                          it again with ConvertTo-Json -Depth 100";
 
 /// Makes events of records and writes them.

@@ -238,7 +238,7 @@ fn what_convert_to_json_has_flattened_is_told_and_read() {
     assert!(!only(record("x").to_string()).is_flattened);
     assert_eq!(
         problem(r#"{"AuditData":"System.Object[]"}"#),
-        "AuditData holds no record, and what stands beside it makes none"
+        "AuditData has lost its structure in PowerShell; export it again with ConvertTo-Json -Depth 100"
     );
 }
 
