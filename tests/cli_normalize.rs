@@ -142,8 +142,9 @@ fn every_form_of_the_same_records_gives_the_same_events() {
 fn records_of_other_programs_are_found() {
     let records = [record("1"), record("2")];
     let list = |held: fn(&Value) -> Value| Value::from(records.iter().map(held).collect::<Vec<_>>());
-    let lines =
-        |held: fn(&Value) -> Value| records.iter().map(|record| format!("{}\n", held(record))).collect::<String>();
+    let lines = |held: fn(&Value) -> Value| {
+        records.iter().map(|record| held(record).to_string()).collect::<Vec<_>>().join("\n")
+    };
     let encoded = |record: &Value| Value::from(record.to_string());
     for (form, input) in [
         ("another page", json!({"tenant": "t", "Results": records, "Count": 2}).to_string()),

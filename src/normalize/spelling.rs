@@ -216,7 +216,7 @@ mod tests {
                 && SPELLINGS.get(&name.to_ascii_lowercase()).is_some_and(|known| *known == name)
             {
                 out.push_str(&text[copied..span.start]);
-                out.push_str(&format!("\"{}\"", change(&name)));
+                out += &serde_json::json!(change(&name)).to_string();
                 copied = span.end;
             }
         }
