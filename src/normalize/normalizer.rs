@@ -5,8 +5,8 @@ use std::{borrow::Cow, sync::Arc};
 use chrono::{DateTime, Utc};
 
 use super::{
-    Damages, GeoipDatabases, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact,
-    spelling::respell, user_agent::UserAgents,
+    Damages, GeoipDatabases, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact, spelling::respell,
+    user_agent::UserAgents,
 };
 use crate::component::{JsonObject, LogEvent};
 
