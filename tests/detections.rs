@@ -1,7 +1,7 @@
 //! The Sigma rules and pipelines of config-examples/detections over the events of tests/records, and the fields that all
 //! detections name.
 //!
-//! Rules are read by pySigma, the library that converts them, and evaluated by tests/support/sigma_rules.py. Those tests are
+//! Rules are read by pySigma, the library that converts them, and evaluated by `tests/support/sigma_rules.py`. Those tests are
 //! skipped, aloud, where Python has no pySigma: `pip install -r tests/support/sigma-requirements.txt`, for another Python than
 //! `python3` with `SIGMA_PYTHON` set to it.
 //!
@@ -143,9 +143,9 @@ impl Sigma {
         rules: &[PathBuf],
         events: impl IntoIterator<Item = (&'a str, &'a Value)>,
     ) -> Vec<(String, String)> {
-        let input: String = events.into_iter().map(|(name, event)| format!("{name}\t{event}\n")).collect();
+        let lines: Vec<_> = events.into_iter().map(|(name, event)| format!("{name}\t{event}\n")).collect();
         let arguments: Vec<_> = ["match"].iter().chain(options).copied().collect();
-        let told = self.run(&arguments, pipelines, rules, &input);
+        let told = self.run(&arguments, pipelines, rules, &lines.concat());
         let pairs = told.lines().map(|line| line.split_once('\t').unwrap());
         pairs.map(|(rule, event)| (rule.to_owned(), event.to_owned())).collect()
     }
@@ -184,6 +184,29 @@ fn rules_over_records_choose_the_same_in_events() {
     assert_eq!(sigma.matches(&[], &["record-members"], &rules, events()), in_records);
     assert_eq!(sigma.matches(&["--exact"], &["record-members", "elasticsearch"], &rules, events()), in_records);
     assert!(sigma.matches(&[], &[], &rules, events()).is_empty(), "without the pipeline no rule finds its members");
+}
+
+#[test]
+fn names_that_others_give_to_members_find_events() {
+    let Some(sigma) = Sigma::found() else { return };
+    let samples = samples();
+    let events = || samples.iter().map(|sample| (sample.name.as_str(), &sample.event));
+    let rules = files("tests/support/sigma/names_of_others", "yml");
+    let found = sigma.matches(&[], &["record-members"], &rules, events());
+    let found: BTreeSet<_> = found.iter().map(|(rule, event)| format!("{rule}: {event}")).collect();
+    let expected = [
+        "alert_event_name: security 6",
+        "azure_activity: entra 12",
+        "azure_activity: entra 17",
+        "azure_activity: hostile 9",
+        "azure_sign_in: entra 2",
+        "azure_sign_in: entra 3",
+        "azure_sign_in: entra 4",
+        "azure_sign_in: hostile 7",
+    ];
+    assert_eq!(found, expected.map(str::to_owned).into());
+    let exact = sigma.matches(&["--exact"], &["record-members", "elasticsearch"], &rules, events());
+    assert_eq!(exact.len(), found.len());
 }
 
 #[test]
