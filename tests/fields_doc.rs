@@ -1,4 +1,5 @@
-//! docs/fields.md is made from the tables of the mapping, and says what the events of the samples have.
+//! docs/fields.md and docs/audit-operations.md are made from the tables of the mapping, and docs/fields.md says what the events of
+//! the samples have.
 //!
 //! `UPDATE_DOCS=1 cargo test --test fields_doc` writes the tables anew.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -19,9 +20,10 @@ use mmdb::Database;
 use office365_source::{
     component::JsonObject,
     normalize::{
-        CityDatabase, GeoipDatabases, NetworkDatabase, NormalizeOptions, Normalizer, Origin, RecordMembers, Schema,
+        CityDatabase, GeoipDatabases, NetworkDatabase, NormalizeOptions, Normalizer, OperationRow, Origin,
+        RecordMembers, Schema,
         ecs::{self, Field},
-        ocsf, outcome_words, outcomes,
+        ocsf, operations, outcome_words, outcomes, verbs,
     },
 };
 use serde_json::{Value, json, value::RawValue};
@@ -99,6 +101,35 @@ fn classes_table() -> String {
     text
 }
 
+/// A table for each area of operations.
+fn operations_tables() -> String {
+    let list = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    let line = |row: &OperationRow, operations: &str| {
+        format!("| {operations} | {} | {} | {} |\n", row.category, row.types, row.class)
+    };
+    let mut text = String::new();
+    for area in operations() {
+        writeln!(text, "### {}\n\nRecord types: {}.\n", area.name, list(area.record_types)).unwrap();
+        writeln!(text, "Source: {}.\n", area.source).unwrap();
+        text += "| operations | category | type | class and activity |\n|---|---|---|---|\n";
+        for row in &area.rows {
+            text += &line(row, &list(&row.operations));
+        }
+        text += &line(&area.otherwise, "any other of which the name says nothing");
+        text.push('\n');
+    }
+    text
+}
+
+fn verbs_table() -> String {
+    let mut text =
+        "| a name begins with | or has within it | type | activity of API Activity |\n|---|---|---|---|\n".to_owned();
+    for row in verbs() {
+        writeln!(text, "| {} | {} | {} | {} |", row.first, row.within, row.types, row.activity).unwrap();
+    }
+    text
+}
+
 fn outcomes_table() -> String {
     let mut text = "| the first that is true | `event.outcome` |\n|---|---|\n".to_owned();
     for (when, outcome) in outcomes() {
@@ -133,26 +164,41 @@ fn own_table() -> String {
 /// Puts `table` between the marks of its name.
 fn replace(text: &str, name: &str, table: &str) -> String {
     let (begin, end) = (format!("<!-- begin {name} -->\n"), format!("<!-- end {name} -->"));
-    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("docs/fields.md has no mark {begin}"));
-    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("docs/fields.md has no mark {end}"));
+    let (before, rest) = text.split_once(&begin).unwrap_or_else(|| panic!("the document has no mark {begin}"));
+    let (_, after) = rest.split_once(&end).unwrap_or_else(|| panic!("the document has no mark {end}"));
     format!("{before}{begin}\n{table}\n{end}{after}")
 }
 
-#[test]
-fn the_tables_are_those_of_the_mapping() {
-    let path = root().join("docs/fields.md");
+/// Puts tables into a document of docs/, or tells that they are not what is there.
+fn check(document: &str, tables: &[(&str, String)]) {
+    let path = root().join("docs").join(document);
     let text = fs::read_to_string(&path).unwrap();
-    let mut made = replace(&text, "families", &families_table());
-    made = replace(&made, "fields", &fields_table());
-    made = replace(&made, "outcomes", &outcomes_table());
-    made = replace(&made, "own fields", &own_table());
-    made = replace(&made, "categories", &categories_table());
-    made = replace(&made, "classes", &classes_table());
+    let made = tables.iter().fold(text.clone(), |text, (name, table)| replace(&text, name, table));
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, &made).unwrap();
         return;
     }
-    assert!(text == made, "docs/fields.md is out of date; run: UPDATE_DOCS=1 cargo test --test fields_doc");
+    assert!(text == made, "docs/{document} is out of date; run: UPDATE_DOCS=1 cargo test --test fields_doc");
+}
+
+#[test]
+fn the_tables_are_those_of_the_mapping() {
+    check(
+        "fields.md",
+        &[
+            ("families", families_table()),
+            ("fields", fields_table()),
+            ("outcomes", outcomes_table()),
+            ("own fields", own_table()),
+            ("categories", categories_table()),
+            ("classes", classes_table()),
+        ],
+    );
+}
+
+#[test]
+fn the_operations_are_those_of_the_table() {
+    check("audit-operations.md", &[("operations", operations_tables()), ("verbs", verbs_table())]);
 }
 
 #[test]

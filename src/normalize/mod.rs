@@ -4,6 +4,7 @@ mod audit;
 mod client;
 mod conversation;
 mod damage;
+mod described;
 pub mod ecs;
 mod endpoint_dlp;
 mod flattened;
@@ -16,6 +17,7 @@ mod named_users;
 mod network_address;
 mod normalizer;
 pub mod ocsf;
+mod operations;
 mod origin;
 mod outcome;
 mod placeholder;
@@ -32,6 +34,7 @@ mod user_id;
 
 pub use self::{
     damage::{Damage, Damages},
+    described::{AreaTable, OperationRow, VerbRow, operations, verbs},
     geoip::{CityDatabase, DatabaseError, GeoipDatabases, NetworkDatabase},
     normalizer::{DATA_STREAM_NAMESPACE, Made, NormalizeOptions, Normalizer, Schema},
     origin::{Origin, SOURCE_TYPE},

@@ -60,17 +60,6 @@ pub(super) const FAMILY: Family = Family {
             )],
         ),
         function(
-            category,
-            &[
-                fills(F::EVENT_CATEGORY, "`file`", "not `AipHeartBeat`"),
-                fills(
-                    F::EVENT_TYPE,
-                    "`change`; `access` for discovered and opened files, `deletion` for deleted ones",
-                    "not `AipHeartBeat`",
-                ),
-            ],
-        ),
-        function(
             object,
             &[
                 fills(F::URL_ORIGINAL, "`ObjectId`", "it is a URL"),
@@ -100,18 +89,6 @@ fn action(mapping: &mut Mapping<'_>) {
             return;
         }
     }
-}
-
-fn category(mapping: &mut Mapping<'_>) {
-    let kind = match mapping.code {
-        "AipHeartBeat" => return,
-        "AipDiscover" => "access",
-        "AipFileDeleted" => "deletion",
-        _ if mapping.fields.text(F::EVENT_ACTION).is_some_and(|action| action.ends_with("Opened")) => "access",
-        _ => "change",
-    };
-    mapping.fields.append(F::EVENT_CATEGORY, ["file"]);
-    mapping.fields.append(F::EVENT_TYPE, [kind]);
 }
 
 fn object(mapping: &mut Mapping<'_>) {

@@ -8,7 +8,7 @@
 //! - What cannot be read stays where it was, is named in `error.message` and counted. The event passes, and `event.kind` stays.
 //! - What was changed without an old value, or is only named, stays in `o365.audit.ModifiedProperties`.
 
-mod categories;
+pub(super) mod categories;
 mod cloud_apps;
 pub(super) mod common;
 mod copilot;

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
-use super::classes::{API_ACTIVITY, Class, OTHER};
+use super::classes::{API_ACTIVITY, Class};
 use crate::normalize::{
     audit::Audit,
     json::{Node, Object},
@@ -36,6 +36,8 @@ pub(super) struct Mapping<'a> {
     pub(super) class: &'static Class,
     /// `activity_id`.
     pub(super) activity: u8,
+    /// `activity_id` if it becomes an event of the class that takes every record.
+    pub(super) fallback: u8,
     /// Who did it.
     pub(super) user: Option<Object<'a>>,
     /// `status_id`, if the class found one.
@@ -140,7 +142,7 @@ impl<'a> Mapping<'a> {
 
     /// Makes the event one of the class that takes every record.
     pub(super) fn fall_back(&mut self) {
-        (self.class, self.activity) = (&API_ACTIVITY, OTHER);
+        (self.class, self.activity) = (&API_ACTIVITY, self.fallback);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The Open Cybersecurity Schema Framework (OCSF).
 //!
 //! - Which class and activity a record is follows from record type and operation ([`classes()`]). A record that lacks the thing that
-//!   its class is about, such as a file operation without a file, becomes API Activity as what nothing is known of does.
+//!   its class is about, such as a file operation without a file, becomes API Activity.
 //! - What is required and not in the record is not made up: its name is `Unknown`.
 //! - What has no attribute stays under `unmapped`, under the names that Microsoft gave. What has one is not there a second time.
 //! - What cannot be read stays there as well and is named in `metadata.debug`. The event passes.
@@ -33,6 +33,7 @@ mod records_tests;
 
 use std::borrow::Cow;
 
+pub(super) use self::activities::of as activity_of;
 pub use self::classes::{BASE, CLASSES, Class, OCSF_VERSION};
 use self::mapping::{Mapping, Others};
 use super::{
@@ -40,6 +41,7 @@ use super::{
     audit::Audit,
     endpoint_dlp,
     json::{Node, Object},
+    operations::Deed,
     record_types::record_type_name,
     sensitive_types::name_types,
     shape::shape,
@@ -61,7 +63,7 @@ pub struct ClassRow {
     pub activity: &'static str,
 }
 
-/// The rows that give records class and activity, for the documentation; the last one is for all that no other fits.
+/// The rows that give records class and activity by their type, for the documentation; the last one is for what nothing is known of.
 pub fn classes() -> impl Iterator<Item = ClassRow> {
     let row = |record_types: String, operations: String, class: &'static Class, activity_id: u8| ClassRow {
         record_types,
@@ -73,8 +75,13 @@ pub fn classes() -> impl Iterator<Item = ClassRow> {
     let codes = |codes: &[&str]| codes.iter().map(|code| format!("`{code}`")).collect::<Vec<_>>().join(", ");
     activities::ROWS
         .iter()
-        .map(move |known| row(codes(known.codes), known.operations.describe(), known.class, known.activity))
+        .map(move |known| row(codes(known.codes), known.describe(), known.class, known.activity))
         .chain([row("any other".to_owned(), "any".to_owned(), &classes::API_ACTIVITY, classes::OTHER)])
+}
+
+/// The class and activity of a known operation, for the documentation.
+pub(super) fn activity_of_operation(code: &str, deed: Deed, operation: &str) -> (&'static Class, u8) {
+    activities::of_type(code, operation).unwrap_or_else(|| activity_of(code, deed))
 }
 
 /// The OCSF event of a record.
@@ -89,17 +96,14 @@ pub(crate) fn event(record: &JsonObject, context: &Context<'_>) -> Normalized {
     if !operation.is_empty() {
         audit.set_moved("Operation");
     }
-    let (class, activity) = match activities::classify(code, &operation) {
-        // What takes a file off a device is a finding, whether a rule matched or not.
-        (class, _)
-            if code == endpoint_dlp::CODE
-                && class.uid != classes::DATA_SECURITY_FINDING.uid
-                && endpoint_dlp::is_alert(&mut audit, &operation) =>
-        {
-            (&classes::DATA_SECURITY_FINDING, 1)
-        }
-        known => known,
-    };
+    let activities::Activity { mut class, id: mut activity, fallback } = activities::classify(code, &operation);
+    // What takes a file off a device is a finding, whether a rule matched or not.
+    if code == endpoint_dlp::CODE
+        && class.uid != classes::DATA_SECURITY_FINDING.uid
+        && endpoint_dlp::is_alert(&mut audit, &operation)
+    {
+        (class, activity) = (&classes::DATA_SECURITY_FINDING, 1);
+    }
     let time = audit.creation_time().unwrap_or_else(|| context.fallback_time());
     let mut mapping = Mapping {
         record: audit,
@@ -108,6 +112,7 @@ pub(crate) fn event(record: &JsonObject, context: &Context<'_>) -> Normalized {
         operation,
         class,
         activity,
+        fallback,
         user: None,
         status: None,
         severity: None,

@@ -34,7 +34,30 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::simulator::{SimulatedTenant, dice::Dice};
+    use crate::{
+        component::JsonObject,
+        normalize::{NormalizeOptions, Normalizer, Origin, RecordMembers, Schema},
+        simulator::{SimulatedTenant, dice::Dice},
+    };
+
+    #[test]
+    fn every_operation_is_known_to_the_normaliser() {
+        let tenant = SimulatedTenant::contoso();
+        let at = DateTime::from_timestamp(1_780_000_000, 0).unwrap();
+        let normalizer = Normalizer::new(NormalizeOptions::new(Schema::Ecs));
+        for content_type in ContentType::ALL {
+            for number in 0..400 {
+                let dice = Dice::new(1).of(content_type.as_str(), number);
+                let record = write(content_type, Scene::new(&tenant, dice.uuid(), at, dice));
+                let (text, mut members) = (record.to_string(), RecordMembers::default());
+                let (json, _) = JsonObject::parse_repairing(text.into(), |name, raw| members.visit(name, raw)).unwrap();
+                let event = normalizer.event(json, &members, &Origin::outside(None), at).event.to_json();
+                let event: Value = serde_json::from_str(&event).unwrap();
+                let said = |name: &str| event["event"][name].as_array().map_or(0, Vec::len);
+                assert!(said("category") > 1 || said("type") > 1, "{}", record["Operation"]);
+            }
+        }
+    }
 
     #[test]
     fn every_record_has_what_the_common_schema_makes_mandatory() {

@@ -1,0 +1,73 @@
+//! What was done to what: all operations that Microsoft documents, for every schema.
+//!
+//! Source of the rows: Microsoft's page "Audit log activities" (learn.microsoft.com/purview/audit-log-activities) and the pages that
+//! it refers to; each area names its own. What the rows lack is told by the verb of its name ([`verbs`]).
+
+mod areas;
+mod names;
+mod verbs;
+mod vocabulary;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::LazyLock;
+
+use self::names::compare;
+pub(crate) use self::{
+    areas::AREAS,
+    vocabulary::{Act, Area, Deed, Subject},
+    words::{INSTEAD, VERBS},
+};
+
+/// A row of an area, by its name.
+#[derive(Debug)]
+struct Entry {
+    name: &'static str,
+    area: &'static Area,
+    deed: Deed,
+}
+
+/// All rows of all areas, by name.
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
+    let mut entries: Vec<_> = AREAS
+        .iter()
+        .flat_map(|area| area.rows.iter().map(move |row| (area, row)))
+        .flat_map(|(area, row)| row.operations.iter().map(move |name| Entry { name, area, deed: row.deed }))
+        .collect();
+    entries.sort_by(|one, other| compare(one.name, other.name));
+    entries
+});
+
+/// What an operation of a record type is; `None` for one of which nothing is known.
+///
+/// In this order: its row in an area of the record type; its rows elsewhere, if they agree; what its verb says; what the area
+/// says of all its operations. Case, and what is neither letter nor digit, make no difference: `Add user.` is `AddUser`.
+pub(crate) fn look_up(record_type: &str, operation: &str) -> Option<Deed> {
+    known(record_type, operation).or_else(|| {
+        let area = AREAS.iter().find(|area| area.record_types.contains(&record_type));
+        verbs::guess(area, operation).or_else(|| area.and_then(Area::otherwise))
+    })
+}
+
+/// What the rows say of an operation.
+fn known(record_type: &str, operation: &str) -> Option<Deed> {
+    let start = ENTRIES.partition_point(|entry| compare(entry.name, operation).is_lt());
+    let same = || ENTRIES.iter().skip(start).take_while(|entry| compare(entry.name, operation).is_eq());
+    let own = same().find(|entry| entry.area.record_types.contains(&record_type));
+    let mut elsewhere = same().filter(|entry| entry.area.shared);
+    own.or_else(|| {
+        let first = elsewhere.next()?;
+        elsewhere.all(|entry| entry.deed == first.deed).then_some(first)
+    })
+    .map(|entry| entry.deed)
+}
+
+impl Area {
+    /// What an operation is of which only the area is known.
+    fn otherwise(&self) -> Option<Deed> {
+        let deed = Deed { subject: self.subject, act: self.act };
+        (deed != Deed { subject: Subject::Content, act: Act::Other }).then_some(deed)
+    }
+}
