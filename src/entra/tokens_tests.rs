@@ -136,7 +136,7 @@ async fn entra_is_not_asked_before_the_time_that_it_names() {
         let (tokens, entra) = tokens_after(status, r#"{"error":"temporarily_unavailable"}"#, retry_after);
         let error = tokens.get(tenant()).await.unwrap_err();
         assert_eq!(error.asked_to_wait(), Some(Duration::from_secs(wait)), "{error}");
-        tokio::time::sleep(Duration::from_secs(wait) - Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(wait * 1_000 - 10)).await;
         tokens.get(tenant()).await.unwrap_err();
         assert_eq!(entra.requests.load(Ordering::SeqCst), 1, "{status} {retry_after:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
