@@ -70,9 +70,10 @@ pub(super) fn read<T>(
     database: impl FnOnce(Vec<u8>) -> Result<T, DatabaseError>,
 ) -> Result<T, GeoipError> {
     let unreadable = || UnreadableSnafu { key, path, wanted };
-    let file = File::open(path).with_context(|_| unreadable())?;
-    let metadata = file.metadata().with_context(|_| unreadable())?;
+    // Before it is opened: to open a named pipe waits for somebody who writes.
+    let metadata = std::fs::metadata(path).with_context(|_| unreadable())?;
     ensure!(metadata.is_file() && metadata.len() <= LARGEST, NoFileSnafu { key, path, wanted });
+    let file = File::open(path).with_context(|_| unreadable())?;
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
     // One byte more than there was: a file that grows meanwhile is damaged, and read again.
     file.take(metadata.len() + 1).read_to_end(&mut bytes).with_context(|_| unreadable())?;

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::component::JsonObject;
 
+/// Where an object has a time, best first.
+pub(super) const TIME_MEMBERS: [&str; 2] = ["value", "DateTime"];
+
 /// Records with more members than this look for repeated names in a map.
 const MANY_MEMBERS: usize = 64;
 
@@ -139,12 +142,21 @@ impl<'a> Audit<'a> {
 
     /// A time. Without a zone it is UTC. One that was never set is as good as absent.
     pub(crate) fn time(&mut self, path: &str) -> Option<DateTime<Utc>> {
-        let text = self.text(path)?;
+        let text = match self.wrapped_time(path) {
+            Some(text) => text,
+            None => self.text(path)?,
+        };
         let time = parse_time(&text);
         if time.is_none() && !is_unset(&text) {
             self.damages.add(path.to_owned(), Damage::InvalidTime);
         }
         time
+    }
+
+    /// The text of a time in an object, as Windows PowerShell writes it: `{"value":"/Date(…)/","DisplayHint":2,"DateTime":"…"}`.
+    fn wrapped_time(&mut self, path: &str) -> Option<Cow<'a, str>> {
+        let object = self.node(path)?.as_object()?;
+        TIME_MEMBERS.iter().find_map(|name| object.get(name).and_then(scalar_text))
     }
 
     /// When it happened. That a record does not say it is damage: events must have a time. One that is not written year first, as
@@ -158,7 +170,8 @@ impl<'a> Audit<'a> {
             self.damages.add(NAME, damage);
         }
         if let Some(time) = time
-            && self.text(NAME).is_some_and(|text| text.find('-') != Some("2015".len()))
+            && (self.wrapped_time(NAME).is_some()
+                || self.text(NAME).is_some_and(|text| text.find('-') != Some("2015".len())))
         {
             self.set(NAME, Node::text(time.format("%Y-%m-%dT%H:%M:%S%.f").to_string()));
         }
@@ -500,6 +513,8 @@ mod tests {
         for (text, expected) in [
             (r#"{"CreationTime":"2015-06-29T20:03:19Z"}"#, "2015-06-29T20:03:19Z"),
             (r#"{"CreationTime":1435608199000}"#, "2015-06-29T20:03:19"),
+            (r#"{"CreationTime":{"value":"/Date(1435608199000)/","DateTime":"x"}}"#, "2015-06-29T20:03:19"),
+            (r#"{"CreationTime":{"value":"2015-06-29T20:03:19Z","DisplayHint":2}}"#, "2015-06-29T20:03:19"),
             (r#"{"creationtime":"/Date(1435608199500)/"}"#, "2015-06-29T20:03:19.500"),
         ] {
             let record = record(text);

@@ -81,8 +81,8 @@ pub(crate) struct Context<'a> {
     pub(crate) created: Option<DateTime<Utc>>,
     /// When the event is made.
     pub(crate) ingested: DateTime<Utc>,
-    /// Whether the event carries the record's text.
-    pub(crate) keep_original: bool,
+    /// The record's text as it came, if the event carries it.
+    pub(crate) original: Option<&'a str>,
     /// What reads user agents.
     pub(crate) user_agents: Option<&'a UserAgents>,
     /// The tenant's sensitive information types, if they are known.
@@ -144,6 +144,10 @@ impl Normalizer {
 
     /// The event in a schema other than raw.
     fn mapped(&self, record: &JsonObject, origin: &Origin, now: DateTime<Utc>) -> Option<(LogEvent, Damages)> {
+        if self.options.schema == Schema::Raw {
+            return None;
+        }
+        let original = self.options.keep_original.then(|| record.as_str().trim());
         let respelt = respell(record);
         let record = respelt.as_ref().unwrap_or(record);
         let context = Context {
@@ -151,7 +155,7 @@ impl Normalizer {
             content: &origin.content,
             created: origin.created,
             ingested: now,
-            keep_original: self.options.keep_original,
+            original,
             user_agents: self.user_agents.as_deref(),
             sensitive_types: origin.sensitive_types.as_deref(),
             geoip: origin.geoip.as_deref(),

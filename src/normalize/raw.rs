@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Origin, parse_creation_time};
+use super::{Origin, audit::TIME_MEMBERS, parse_creation_time};
 use crate::component::{JsonObject, LogEvent};
 
 /// The name of the member that names an event.
@@ -46,6 +46,11 @@ fn time(raw: &str) -> Option<DateTime<Utc>> {
     match raw.as_bytes() {
         [b'"', ..] => parse_creation_time(&serde_json::from_str::<String>(raw).ok()?),
         [b'0'..=b'9', ..] => parse_creation_time(raw),
+        // As Windows PowerShell writes a time.
+        [b'{', ..] => {
+            let object: serde_json::Value = serde_json::from_str(raw).ok()?;
+            TIME_MEMBERS.iter().find_map(|name| parse_creation_time(object.get(name)?.as_str()?))
+        }
         _ => None,
     }
 }
@@ -110,6 +115,7 @@ mod tests {
             r#"{"ID":"x","CREATIONTIME":"/Date(1435608199000)/"}"#,
             r#"{"Id":"x","CreationTime":"\/Date(1435608199000)\/"}"#,
             r#"{"Id":"x","CreationTime":1435608199}"#,
+            r#"{"Id":"x","CreationTime":{"value":"/Date(1435608199000)/","DisplayHint":2}}"#,
             r#"{"Id":"x","creationTime":1435608199000}"#,
             r#"{"id":"y","Id":"x","ID":"z","creationTime":"2016-01-01T00:00:00","CreationTime":"2015-06-29T20:03:19"}"#,
             r#"{"Id":"y","Id":"x","CreationTime":1435608199.0}"#,

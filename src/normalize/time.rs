@@ -14,7 +14,7 @@ const WITHOUT_ZONE: &[&str] = &[
     "%Y-%m-%d %H:%M:%S%.f",
     "%Y-%m-%dT%H:%M",
     "%Y-%m-%d %H:%M",
-    "%m/%d/%Y %I:%M:%S %p",
+    "%m/%d/%Y %I:%M:%S%.f %p",
     "%m/%d/%Y %H:%M:%S%.f",
     "%m/%d/%Y %I:%M %p",
     "%m/%d/%Y %H:%M",
@@ -53,7 +53,10 @@ fn read(text: &str) -> Option<DateTime<Utc>> {
         b'-' | b'+' => None,
         _ if is_number(text) => parse_epoch(text),
         _ if first.is_ascii_digit() => parse_calendar(text),
-        _ => DateTime::parse_from_rfc2822(text).ok().map(|time| time.to_utc()),
+        _ => DateTime::parse_from_rfc2822(text).map(|time| time.to_utc()).ok().or_else(|| {
+            // As Kibana shows times.
+            NaiveDateTime::parse_from_str(text, "%b %d, %Y @ %H:%M:%S%.f").ok().map(|time| time.and_utc())
+        }),
     };
     time.filter(can_be_written)
 }
@@ -64,6 +67,8 @@ fn parse_calendar(text: &str) -> Option<DateTime<Utc>> {
     }
     // As .NET, and Entra's alerts, may separate what is before AM and PM.
     let plain = text.replace(['\u{202f}', '\u{a0}'], " ");
+    // As browsers write times, and with them the portal of Log Analytics.
+    let plain = plain.replacen(", ", " ", 1);
     let bare = ["UTC", "GMT", "Z"].iter().find_map(|zone| plain.strip_suffix(zone)).unwrap_or(&plain).trim_end();
     let without = |form: &&str| NaiveDateTime::parse_from_str(bare, form).ok().map(|time| time.and_utc());
     let with = |form: &&str| DateTime::parse_from_str(&plain, form).ok().map(|time| time.to_utc());
@@ -161,6 +166,9 @@ mod tests {
             "6/29/2015 8:03:19 PM",
             "06/29/2015 08:03:19 pm",
             "6/29/2015 8:03:19\u{202f}PM",
+            "6/29/2015, 8:03:19 PM",
+            "6/29/2015, 8:03:19.000 PM",
+            "Jun 29, 2015 @ 20:03:19.000",
             "06/29/2015 20:03:19",
             "6/29/2015 10:03:19 PM +02:00",
             "29.06.2015 20:03:19",

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::outline::{is_audit_data, record_type};
+use super::outline::{column, is_audit_data, record_type};
 use crate::normalize::{decode, write_string};
 
 /// A name beside `AuditData`, and what it is in a record. Of several for one member the first counts.
@@ -83,7 +83,7 @@ pub(super) fn record(within: Vec<Member>, beside: Vec<Member>) -> String {
 
 /// Where a member is in the order of names, and what it is in a record.
 fn known((name, raw): Member) -> (usize, Member, &'static str) {
-    let at = NAMES.iter().position(|(known, _)| known.eq_ignore_ascii_case(&name));
+    let at = NAMES.iter().position(|(known, _)| known.eq_ignore_ascii_case(column(&name)));
     let known = at.and_then(|at| NAMES.get(at)).map_or("", |(_, member)| member);
     (at.unwrap_or(NAMES.len()), (name, raw), known)
 }

@@ -286,7 +286,7 @@ mod tests {
                 r#"{"CreationTime":"t","Id":"a\"\\","Operation":"x\ny\u0001"}"#,
             ),
             ("\"CreationDate\"\t\"Operations\"", "t\to", r#"{"CreationDate":"t","Operations":"o"}"#),
-            ("createdDateTime|operation", "t|", r#"{"createdDateTime":"t"}"#),
+            ("createdDateTime|operation|service", "t||", r#"{"createdDateTime":"t"}"#),
             ("Date,AuditDetails", "t,{}", r#"{"AuditDetails":"{}","Date":"t"}"#),
             ("_raw", "{}", r#"{"_raw":"{}"}"#),
         ] {

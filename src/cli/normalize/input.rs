@@ -81,6 +81,17 @@ impl Input {
     }
 }
 
+/// Where the first line ends: at its line feed, or at a carriage return without one, as Excel for the Mac writes it. Whether one follows
+/// the last byte, only the next piece tells.
+fn line_end(text: &[u8], is_all: bool) -> Option<usize> {
+    let at = memchr::memchr2(b'\n', b'\r', text)?;
+    match (text.get(at), text.get(at + 1)) {
+        (Some(b'\r'), Some(b'\n')) => Some(at + 1),
+        (Some(b'\r'), None) if !is_all => None,
+        _ => Some(at),
+    }
+}
+
 impl Form {
     /// The form of an input with this head, and how much of the head has been read by that.
     fn of(head: &[u8], is_all: bool, limit: usize, found: &mut dyn FnMut(Found)) -> Option<(Self, usize)> {
@@ -94,7 +105,7 @@ impl Form {
             let blank = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0xef | 0xbb | 0xbf);
             at += rest.iter().take_while(|byte| blank(byte)).count();
             let rest = head.get(at..).unwrap_or_default();
-            let end = memchr::memchr(b'\n', rest);
+            let end = line_end(rest, is_all);
             let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
             let next = at + line.len() + usize::from(end.is_some());
             if rest.starts_with(b"{") || rest.starts_with(b"[") || is_json_text(rest) {

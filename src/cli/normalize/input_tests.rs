@@ -101,6 +101,13 @@ fn json_in_strings_is_no_header() {
 }
 
 #[test]
+fn lines_may_end_as_on_an_old_mac() {
+    let export = "RecordId,AuditData\r1,\"{\"\"Id\"\":\"\"a\"\",\"\"CreationTime\"\":\"\"x\"\",\"\"UserKey\"\":\"\"k\"\"}\"\r2,\"{\"\"Id\"\":\"\"b\"\",\"\"CreationTime\"\":\"\"x\"\",\"\"UserKey\"\":\"\"k\"\"}\"\r";
+    assert_eq!(ids(export.as_bytes()), ["a", "b"]);
+    assert_eq!(ids(export.replace('\r', "\r\n").as_bytes()), ["a", "b"]);
+}
+
+#[test]
 fn nothing_is_nothing() {
     for input in [b"".as_slice(), b" \n", b"\xef\xbb\xbf", b"\xff\xfe", b"[]", b"\xff\xfe[\0]\0"] {
         assert_eq!(ids(input), [""; 0], "{input:?}");

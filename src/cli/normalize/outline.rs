@@ -18,6 +18,9 @@ const TIME_BESIDE: Bits = 1 << 8;
 const OPERATION_BESIDE: Bits = 1 << 9;
 const ORIGINAL: Bits = 1 << 10;
 const NAMED_TYPE: Bits = 1 << 11;
+const BESIDE: Bits = 1 << 12;
+/// The bits of members that nobody but Microsoft has: all but what was done, when, and by which workload.
+const TELLING: Bits = 0b0011_1100;
 
 /// What a name says.
 const NAMES: &[(&str, Bits)] = &[
@@ -35,7 +38,15 @@ const NAMES: &[(&str, Bits)] = &[
     ("CreationDate", TIME_BESIDE),
     ("createdDateTime", TIME_BESIDE),
     ("TimeGenerated", TIME_BESIDE),
-    ("Operations", OPERATION_BESIDE),
+    ("Operations", OPERATION_BESIDE | BESIDE),
+    // Other columns beside it, by which it is told from what others log.
+    ("auditLogRecordType", BESIDE),
+    ("userPrincipalName", BESIDE),
+    ("service", BESIDE),
+    ("UserIds", BESIDE),
+    ("RecordId", BESIDE),
+    ("OfficeId", BESIDE),
+    ("OfficeWorkload", BESIDE),
     // Where Splunk and Elastic keep the record as it came, beside what they have made of it.
     ("_raw", ORIGINAL),
     ("event.original", ORIGINAL),
@@ -51,7 +62,9 @@ pub(super) struct Outline(Bits);
 impl Outline {
     /// Looks at one member: its name and its JSON text.
     pub(super) fn visit(&mut self, name: &str, raw: &str) {
-        self.0 |= said_by(name);
+        // What is empty says nothing of what the object is.
+        let is_empty = matches!(raw, "null" | "\"\"");
+        self.0 |= said_by(name) & if is_empty { !COMMON } else { Bits::MAX };
         if name.eq_ignore_ascii_case("RecordType") && record_type(raw.trim_matches('"')).is_some() {
             self.0 |= NAMED_TYPE;
         }
@@ -74,13 +87,16 @@ impl Outline {
 
     /// Whether it is what stands beside `AuditData`, or a record with the name of its type instead of the number.
     pub(super) const fn is_beside(self) -> bool {
-        (!self.has(CREATION_TIME) && self.has(TIME_BESIDE) && self.has(OPERATION_BESIDE))
+        (!self.has(CREATION_TIME)
+            && self.has(TIME_BESIDE)
+            && self.has(OPERATION_BESIDE)
+            && self.has(TELLING | BESIDE | HAS_AUDIT_DATA))
             || (self.has(NAMED_TYPE) && self.is_record())
     }
 
-    /// Whether it is an audit record.
+    /// Whether it is an audit record. What was done in which workload, others log as well.
     pub(super) const fn is_record(self) -> bool {
-        (self.0 & COMMON).count_ones() >= ENOUGH
+        (self.0 & COMMON).count_ones() >= ENOUGH && self.has(CREATION_TIME | TELLING)
     }
 
     /// Whether it is a record that says when and what, so that nobody needs to look beside it.
@@ -94,11 +110,17 @@ impl Outline {
 }
 
 fn said_by(name: &str) -> Bits {
+    let name = column(name);
     NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(0, |(_, bits)| *bits)
 }
 
 pub(super) fn is_audit_data(name: &str) -> bool {
     name.eq_ignore_ascii_case(AUDIT_DATA)
+}
+
+/// The name of a column without the zone that the portal of Log Analytics writes behind it.
+pub(super) fn column(name: &str) -> &str {
+    name.strip_suffix(" [UTC]").unwrap_or(name)
 }
 
 /// The number of a record type by its name.
@@ -127,12 +149,17 @@ mod tests {
             &[][..],
             &["Id", "UserId", "Name"],
             &["Operation", "Id", "operation"],
+            &["id", "operation", "workload"],
+            &["id", "operation", "createdDateTime"],
             &["id", "createdDateTime", "userPrincipalName", "status"],
             &["error", "message"],
         ] {
             assert!(!outline(names).is_record() && !outline(names).is_beside(), "{names:?}");
         }
-        assert!(outline(&["createdDateTime", "operation", "id"]).is_beside());
+        assert!(outline(&["createdDateTime", "operation", "service"]).is_beside());
+        let mut empty = outline(&["Operation", "Id"]);
+        empty.visit("CreationTime", "null");
+        assert!(!empty.is_record(), "what is empty says nothing");
         assert!(outline(&["CreationDate", "Operations", "UserIds"]).is_beside());
         assert!(!outline(&["CreationTime", "CreationDate", "Operation"]).is_beside());
         assert!(outline(&["auditdata"]).has_audit_data());

@@ -38,6 +38,8 @@ pub(super) struct Output<W> {
     written: io::Result<()>,
     records: u64,
     bad: u64,
+    /// How many have no time that can be read.
+    timeless: u64,
 }
 
 impl Output<StdoutLock<'static>> {
@@ -49,7 +51,18 @@ impl Output<StdoutLock<'static>> {
         show_damage: bool,
     ) -> Self {
         let out = io::stdout().lock();
-        Self { normalizer, origin, now, show_damage, out, text: Vec::new(), written: Ok(()), records: 0, bad: 0 }
+        Self {
+            normalizer,
+            origin,
+            now,
+            show_damage,
+            out,
+            text: Vec::new(),
+            written: Ok(()),
+            records: 0,
+            bad: 0,
+            timeless: 0,
+        }
     }
 }
 
@@ -80,7 +93,12 @@ impl<W: Write> Output<W> {
 
     /// Tells the total if something was bad. Returns whether nothing was. A reader that had enough (`| head`) is no failure.
     pub(super) fn end(self) -> bool {
-        let Self { records, bad, written, .. } = self;
+        let Self { records, bad, timeless, written, .. } = self;
+        if timeless > 0 {
+            complain(&format_args!(
+                "{timeless} of {records} records have no time that can be read; in ECS and OCSF their events have the time of now"
+            ));
+        }
         match written {
             Ok(()) if bad > 0 => complain(&format_args!("{records} records, {bad} bad")),
             Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -109,6 +127,7 @@ impl<W: Write> Output<W> {
     }
 
     fn event(&mut self, input: &str, place: Place, Record { object, members, repair }: Record) {
+        self.timeless += u64::from(members.creation_time.is_none());
         let now = self.now.unwrap_or_else(Utc::now);
         let Made { event, damages, .. } = self.normalizer.event(object, &members, &self.origin, now);
         event.write_json(&mut self.text);
