@@ -182,6 +182,95 @@ fn an_agent_is_named_whatever_is_done_with_it() {
 }
 
 #[test]
+fn the_original_of_a_record_in_another_letter_case_is_what_came() {
+    let text = r#"{"id":"x","creationtime":"2026-03-04T05:06:07","operation":"UserLoggedIn","recordtype":15,"clientip":"198.51.100.9"}"#;
+    let ecs = normalized::event_with_original(Schema::Ecs, text);
+    assert_eq!(texts(&ecs, "event.original"), [text]);
+    assert_eq!(texts(&ecs, "source.ip"), ["198.51.100.9"]);
+    assert_eq!(texts(&normalized::event_with_original(Schema::Ocsf, text), "raw_data"), [text]);
+}
+
+#[test]
+fn a_logon_error_is_a_failure_in_every_schema() {
+    for code in [15, 9, 2] {
+        let members = json!({ "Operation": "UserLoggedIn", "RecordType": code, "ResultStatus": "Success", "LogonError": "IdsLocked" });
+        assert_eq!(ecs(&members, "event.outcome"), ["failure"], "{code}");
+        assert_eq!(ocsf(&members, "status_id"), ["2"], "{code}");
+        assert_eq!(ocsf(&members, "status_detail"), ["IdsLocked"], "{code}");
+    }
+}
+
+#[test]
+fn placeholders_are_nobody_wherever_they_stand() {
+    for members in [
+        json!({ "RecordType": 25, "Operation": "ChatCreated", "Members": [{ "UPN": "Unknown" }] }),
+        json!({ "RecordType": 22, "Operation": "UserSuspension", "TargetUserId": "Unknown" }),
+        json!({ "RecordType": 14, "Operation": "AddedToSecureLink", "TargetUserOrGroupName": "Not Available" }),
+        json!({ "RecordType": 14, "Operation": "AddedToSecureLink", "TargetUserOrGroupName": "Everyone except external users" }),
+    ] {
+        assert_eq!(ecs(&members, "related.user"), ["ana", "ana@contoso.com"], "{members}");
+        assert_eq!(ecs(&members, "user.target.id"), [""; 0], "{members}");
+        assert_eq!(ecs(&members, "email.to.address"), [""; 0], "{members}");
+        let observed = ocsf(&members, "observables.value");
+        assert!(observed.iter().all(|value| value == "ana@contoso.com"), "{members}: {observed:?}");
+    }
+}
+
+#[test]
+fn what_an_alert_names_is_related() {
+    let entities = json!({
+        "RecordType": 98, "Operation": "AlertTriggered",
+        "Entities": [{ "Type": "ip", "Address": "203.0.113.5" }, { "Type": "account", "Upn": "bo@contoso.com" }],
+    });
+    assert_eq!(ecs(&entities, "related.ip"), ["203.0.113.5"]);
+    assert!(ecs(&entities, "related.user").contains(&"bo@contoso.com".to_owned()));
+    let about = json!({
+        "RecordType": 40, "Operation": "AlertTriggered", "EntityType": "Recipients", "AlertEntityId": "bo@contoso.com;cy@contoso.com",
+        "Data": "{\"trc\":\"\\\"B\\\" <dee@contoso.com>;eve@contoso.com\"}",
+    });
+    let related = ecs(&about, "related.user");
+    for user in ["bo@contoso.com", "cy@contoso.com", "dee@contoso.com", "eve@contoso.com"] {
+        assert!(related.contains(&user.to_owned()), "{related:?}");
+    }
+    assert_eq!(ocsf(&about, "evidences.email.to"), ["dee@contoso.com", "eve@contoso.com"]);
+}
+
+#[test]
+fn structures_as_text_are_read() {
+    let policy = json!([{ "PolicyName": "p", "Rules": [{ "RuleId": "1", "RuleName": "r", "Severity": "High", "Actions": ["BlockAccess"] }] }]);
+    let match_info = json!({ "PolicyName": "p", "RuleName": "r" });
+    let matched = json!({ "RecordType": 11, "Operation": "DLPRuleMatch", "PolicyDetails": policy.to_string() });
+    assert_eq!(ecs(&matched, "rule.name"), ["r"]);
+    assert_eq!(ecs(&matched, "event.severity"), ["4"]);
+    assert_eq!(ecs(&matched, "event.outcome"), ["failure"]);
+    assert_eq!(ocsf(&matched, "disposition"), ["Blocked"]);
+    let device = json!({ "RecordType": 63, "Operation": "FileRead", "PolicyMatchInfo": match_info.to_string() });
+    assert_eq!(ecs(&device, "rule.ruleset"), ["p"]);
+    let items = json!({ "Operation": "HardDelete", "RecordType": 3, "AffectedItems": "[{\"Subject\":\"s\",\"InternetMessageId\":\"<m>\"}]" });
+    assert_eq!(ecs(&items, "email.subject"), ["s"]);
+    assert_eq!(ocsf(&items, "resources.uid"), ["<m>"]);
+    let parameters = json!([{ "Name": "ForwardingSmtpAddress", "Value": "smtp:drop@evil.example" }]);
+    let cmdlet = json!({ "Operation": "Set-Mailbox", "RecordType": 1, "Parameters": parameters.to_string() });
+    assert_eq!(ecs(&cmdlet, "email.to.address"), ["drop@evil.example"]);
+    let broken = json!({ "RecordType": 11, "Operation": "DLPRuleMatch", "PolicyDetails": "[{\"PolicyName\":" });
+    assert_eq!(ecs(&broken, "error.message"), ["PolicyDetails is no JSON"]);
+}
+
+#[test]
+fn lists_of_a_conversation_as_text_hide_no_attack() {
+    let members = json!({
+        "RecordType": 261, "Operation": "CopilotInteraction",
+        "CopilotEventData": { "Messages": "[{\"JailbreakDetected\":true}]", "AccessedResources": "[{\"Name\":\"a.docx\"}]" },
+    });
+    assert_eq!(ecs(&members, "event.kind"), ["alert"]);
+    assert_eq!(ecs(&members, "file.name"), ["a.docx"]);
+    assert_eq!(ocsf(&members, "severity_id"), ["4"]);
+    let unheard_of = json!({ "RecordType": 999, "Operation": "X", "CopilotEventData": [{ "Messages": [{ "JailbreakDetected": "True" }] }] });
+    assert_eq!(ecs(&unheard_of, "event.kind"), ["alert"]);
+    assert_eq!(ocsf(&unheard_of, "is_alert"), ["true"]);
+}
+
+#[test]
 fn device_loss_prevention_has_a_target_and_a_severity() {
     let common = |operation: &str, members: Value| {
         let mut record = json!({
@@ -209,6 +298,14 @@ fn device_loss_prevention_has_a_target_and_a_severity() {
     let matched =
         common("FileRead", json!({ "MatchedPolicies": [{ "PolicyName": "p", "RuleId": "r-1", "RuleName": "r" }] }));
     assert_eq!(ecs(&matched, "event.kind"), ["alert"]);
+    assert_eq!(ecs(&upload, "event.outcome"), ["failure"]);
+    assert_eq!(ecs(&upload, "related.hosts"), ["pc-1", "contoso.com", "files.example"]);
+    let share = common(
+        "FileCopiedToNetworkShare",
+        json!({ "TargetFilePath": "\\\\203.0.113.9\\s\\a", "EnforcementMode": "Block" }),
+    );
+    assert_eq!(ecs(&share, "related.ip"), ["203.0.113.9"]);
+    assert_eq!(ecs(&share, "event.severity"), ["3"]);
     assert_eq!(ecs(&matched, "rule.name"), ["r"]);
     assert_eq!(ecs(&matched, "rule.ruleset"), ["p"]);
     assert_eq!(ocsf(&matched, "finding_info.analytic.name"), ["r"]);

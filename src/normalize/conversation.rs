@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{
     audit::{Audit, scalar_text},
-    json::Node,
+    json::{Node, Repeated},
 };
 
 /// Record types of conversations ("Copilot schema", and "Audit logs for Copilot and AI applications").
@@ -42,14 +42,14 @@ pub(crate) struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     /// The conversation of a record of one of [`CODES`].
     pub(crate) fn of(record: &mut Audit<'a>) -> Self {
-        let mut list = |name: &str| match member(record, name) {
+        let mut list = |name: &str| match member(record, name).map(unfolded) {
             Some(Node::List(list)) => list,
             Some(object @ Node::Object(_)) => vec![object],
             _ => Vec::new(),
         };
         let (resources, contexts, messages) = (list("AccessedResources"), list("Contexts"), list("Messages"));
         let models = texts(&list("ModelTransparencyDetails"), &["ModelName"]);
-        let mut labels = texts(&resources, &["SensitivityLabelId"]);
+        let mut labels = texts(&resources, &["SensitivityLabelId", "sensitivityLabelId"]);
         labels.extend(member(record, "SensitivityLabelId").as_ref().and_then(scalar_text));
         let is_flagged =
             |list: &[Node<'a>], flag| texts(list, &[flag]).iter().any(|flag| flag.eq_ignore_ascii_case("true"));
@@ -70,8 +70,22 @@ impl<'a> Conversation<'a> {
 
 /// A member of the data, wherever that is.
 pub(crate) fn member<'a>(record: &mut Audit<'a>, name: &str) -> Option<Node<'a>> {
-    let nested = record.node(DATA).and_then(|data| data.get(name)).cloned();
-    nested.or_else(|| record.node(name).cloned())
+    let nested = match record.node(DATA) {
+        Some(Node::List(list)) => list.iter().find_map(|data| data.get(name)),
+        data => data.and_then(|data| data.get(name)),
+    };
+    nested.cloned().or_else(|| record.node(name).cloned())
+}
+
+/// Whether a record is about a conversation: by its type, or because it has the data of one.
+pub(crate) fn is_one(record: &mut Audit<'_>, code: &str) -> bool {
+    CODES.contains(&code) || record.node(DATA).is_some()
+}
+
+/// What JSON in text says.
+fn unfolded(node: Node<'_>) -> Node<'_> {
+    let parsed = scalar_text(&node).and_then(|text| Node::parse_embedded(&text, Repeated::Last).ok()?);
+    parsed.unwrap_or(node)
 }
 
 /// The text of the first member that the data has.

@@ -55,7 +55,7 @@ pub(crate) enum Severity {
 
 /// Whether a record is an alert: a rule matched, or the operation takes a file away.
 pub(crate) fn is_alert(record: &mut Audit<'_>, operation: &str) -> bool {
-    operation.to_ascii_lowercase().starts_with("dlprule")
+    operation.to_ascii_lowercase().starts_with("dlp")
         || EGRESS.iter().any(|known| known.eq_ignore_ascii_case(operation))
         || !matches(record).is_empty()
 }
@@ -119,20 +119,34 @@ pub(crate) struct Target {
 
 /// How bad it is. `EnforcementMode` is 1 audit, 2 warn, 3 warn and bypass, 4 block, 5 allow ("`EndpointMetadata` complex type").
 pub(crate) fn severity(record: &mut Audit<'_>) -> Severity {
-    let mode = ["EnforcementMode", "EndpointMetaData.EnforcementMode"]
-        .into_iter()
-        .find_map(|name| record.text(name))
-        .and_then(|mode| parse_integer(&mode));
-    match mode {
+    let mode = ["EnforcementMode", "EndpointMetaData.EnforcementMode"].into_iter().find_map(|name| record.text(name));
+    let Some(mode) = mode else { return Severity::Low };
+    let word = || MODES.iter().find(|(word, _)| word.eq_ignore_ascii_case(mode.trim())).map(|(_, number)| *number);
+    match parse_integer(&mode).or_else(word) {
         Some(2 | 4) => Severity::Medium,
         Some(3) => Severity::High,
         _ => Severity::Low,
     }
 }
 
-/// Whether the rule kept the file where it was. The user may have gone on in mode 3.
-pub(crate) fn is_blocked(record: &mut Audit<'_>) -> bool {
-    severity(record) == Severity::Medium
+/// Words for the numbers of `EnforcementMode`.
+const MODES: &[(&str, i64)] = &[
+    ("Audit", 1),
+    ("Warn", 2),
+    ("BlockWithOverride", 2),
+    ("WarnAndBypass", 3),
+    ("Bypass", 3),
+    ("Block", 4),
+    ("Allow", 5),
+];
+
+/// Whether the rule kept the file where it was: by its mode, or because `blocks` says so of its actions. In mode 3 the user went on.
+pub(crate) fn is_blocked(record: &mut Audit<'_>, blocks: bool) -> bool {
+    match severity(record) {
+        Severity::Low => blocks,
+        Severity::Medium => true,
+        Severity::High => false,
+    }
 }
 
 fn first<'a>(record: &mut Audit<'a>, names: &[&str]) -> Option<Cow<'a, str>> {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use super::{
     audit::{Audit, scalar_text},
-    json::{Node, Repeated},
+    damage::Damage,
+    json::{Node, NotJson, Repeated},
     mail_address::addresses,
 };
 
@@ -22,6 +23,12 @@ const PARAMETERS: &[&str] = &[
     "Parameters.AddToRecipients",
     "Parameters.GenerateIncidentReport",
     "Parameters.JournalEmailAddress",
+    "Parameters.JournalingReportNdrTo",
+    "Parameters.RedirectToRecipients",
+    "Parameters.RedirectAddress",
+    "Parameters.ModerateMessageByUser",
+    "Parameters.BccSuspiciousOutboundAdditionalRecipients",
+    "Parameters.ExternalEmailAddress",
 ];
 
 /// What Outlook's rules do: JSON in the value of `OperationProperties` (`UpdateInboxRules`).
@@ -35,10 +42,12 @@ pub(crate) fn targets(record: &mut Audit<'_>) -> Vec<String> {
             record.texts(parameter).iter().for_each(|text| add(text, &mut found));
         }
     }
-    if let Some(properties) = record.node("OperationProperties")
-        && let Some(actions) = property(properties, ACTIONS)
-    {
-        collect(&actions, false, &mut found);
+    let actions = record.node("OperationProperties").and_then(|properties| property(properties, ACTIONS));
+    if let Some(actions) = actions.or_else(|| record.node(ACTIONS).cloned()) {
+        match unfolded(actions) {
+            Ok(actions) => collect(&actions, false, &mut found),
+            Err(NotJson) => record.damages.add(ACTIONS, Damage::InvalidJson),
+        }
     }
     found
 }
@@ -51,20 +60,28 @@ fn add(text: &str, found: &mut Vec<String>) {
     }
 }
 
-/// The value of a property in a list of names and values, or in an object; JSON in text is read.
+/// What JSON in text says, however often it was encoded.
+fn unfolded(node: Node<'_>) -> Result<Node<'_>, NotJson> {
+    const DEEPEST: usize = 3;
+    let mut node = node;
+    for _ in 0..DEEPEST {
+        let Some(text) = scalar_text(&node) else { return Ok(node) };
+        node = Node::parse_embedded(&text, Repeated::Last)?.unwrap_or(Node::List(Vec::new()));
+    }
+    Err(NotJson)
+}
+
+/// The value of a property in a list of names and values, or in an object.
 fn property<'a>(properties: &Node<'a>, name: &str) -> Option<Node<'a>> {
-    let value = match properties {
+    match properties {
         Node::List(list) => list
             .iter()
             .find(|pair| pair.get("Name").and_then(scalar_text).is_some_and(|known| known.eq_ignore_ascii_case(name)))?
-            .get("Value")?,
-        Node::Object(object) => object.get(name)?,
-        _ => return None,
-    };
-    match scalar_text(value) {
-        Some(text) => Node::parse_embedded(&text, Repeated::Last).ok()?,
-        None => Some(value.clone()),
+            .get("Value"),
+        Node::Object(object) => object.get(name),
+        _ => None,
     }
+    .cloned()
 }
 
 /// Members of an action that hold whom mail is sent to.
@@ -120,10 +137,18 @@ mod tests {
         assert_eq!(found(&object), expected);
         let nested = r#"{"OperationProperties":[{"Name":"RuleActions","Value":"{\"ForwardTo\":[{\"Address\":\"drop@evil.example\"}]}"}]}"#;
         assert_eq!(found(nested), ["drop@evil.example"]);
+        let twice = serde_json::to_string(&format!("\"{actions}\"")).unwrap();
+        let twice = format!(r#"{{"OperationProperties":[{{"Name":"RuleActions","Value":{twice}}}]}}"#);
+        assert_eq!(found(&twice), expected, "{twice}");
+        assert_eq!(found(&format!(r#"{{"RuleActions":"{actions}"}}"#)), expected);
         for nothing in
             [r#"{"OperationProperties":[{"Name":"RuleActions","Value":"[broken"}]}"#, r#"{"OperationProperties":"x"}"#]
         {
             assert_eq!(found(nothing), [""; 0]);
         }
+        let broken = JsonObject::parse(r#"{"RuleActions":"[broken"}"#.into()).unwrap();
+        let mut audit = Audit::new(&broken);
+        targets(&mut audit);
+        assert_eq!(audit.damages.to_string(), "RuleActions is no JSON");
     }
 }

@@ -9,10 +9,11 @@ const SCHEMES: &[&str] = &["smtp:", "mailto:", "sip:"];
 pub(crate) fn addresses(text: &str) -> Vec<String> {
     let mut found = Vec::new();
     let text = text.trim();
-    let text = match text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        Some(inside) if !inside.contains('[') => inside,
-        _ => text,
-    };
+    // Lists in brackets, as records have them, and in braces, as PowerShell writes them.
+    let text = [('[', ']'), ('{', '}')]
+        .into_iter()
+        .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close).filter(|inside| !inside.contains(open)))
+        .unwrap_or(text);
     for entry in entries(text) {
         if let Some(address) = address(entry)
             && !found.contains(&address)
@@ -56,7 +57,7 @@ pub(crate) fn is_address(text: &str) -> bool {
     let is_odd = |c: char| {
         c.is_whitespace()
             || c.is_control()
-            || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '"' | ',' | ';' | ':' | '\\')
+            || matches!(c, '<' | '>' | '[' | ']' | '(' | ')' | '{' | '}' | '"' | ',' | ';' | ':' | '\\')
     };
     text.split_once('@').is_some_and(|(name, domain)| {
         !name.is_empty() && !domain.is_empty() && !domain.contains('@') && !text.contains(is_odd)
@@ -85,6 +86,7 @@ mod tests {
             ("Lee, Ana <a@b.example>", &["a@b.example"]),
             ("a@b.example;\"Two\" [SMTP:c@d.example];a@b.example", &["a@b.example", "c@d.example"]),
             ("[a@b.example, c@d.example]", &["a@b.example", "c@d.example"]),
+            ("{a@b.example, c@d.example}", &["a@b.example", "c@d.example"]),
             ("\"a@b.example\"", &["a@b.example"]),
             ("\"a@b.example; c@d.example", &["a@b.example", "c@d.example"]),
             ("Ana [EX:/o=ExchangeLabs/ou=Exchange/cn=Recipients/cn=ana]", &[]),

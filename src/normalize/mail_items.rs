@@ -13,7 +13,12 @@ const FOLDER_ITEMS: &str = "FolderItems";
 /// Calls `visit` with each item; folders are not visited, but what is in them.
 pub(crate) fn for_each<'a>(record: &mut Audit<'a>, mut visit: impl FnMut(&Node<'a>)) {
     for list in LISTS {
-        for item in record.node(list).and_then(Node::as_list).unwrap_or_default() {
+        let items = match record.node(list) {
+            Some(Node::List(items)) => items.as_slice(),
+            Some(item @ Node::Object(_)) => std::slice::from_ref(item),
+            _ => &[],
+        };
+        for item in items {
             match item.get(FOLDER_ITEMS).and_then(Node::as_list) {
                 Some(items) => items.iter().for_each(&mut visit),
                 None => visit(item),

@@ -56,6 +56,10 @@ const PARAMETERS: &[&str] = &[
     "Parameters.MicrosoftOnlineServicesID",
     "Parameters.WindowsEmailAddress",
     "Parameters.PrimarySmtpAddress",
+    "Parameters.Links",
+    "Parameters.ResourceDelegates",
+    "Parameters.ManagedBy",
+    "Parameters.SourceMailboxes",
 ];
 
 /// What a cmdlet was about.
@@ -65,6 +69,7 @@ const IDENTITY: &str = "Parameters.Identity";
 const NOUNS: &[&str] = &[
     "Mailbox",
     "CASMailbox",
+    "RemoteMailbox",
     "UserPhoto",
     "User",
     "MailUser",
@@ -75,8 +80,12 @@ const NOUNS: &[&str] = &[
     "ActiveSyncMailbox",
 ];
 
-/// Users of folder permissions who are nobody in particular.
-const ANYBODY: &[&str] = &["Default", "Anonymous", "Everyone", "All", "$null"];
+/// Those who are nobody in particular: users of folder permissions, and groups of all.
+const ANYBODY: &[&str] =
+    &["Default", "Anonymous", "Everyone", "Everyone except external users", "All", "$null", r"NT AUTHORITY\SELF"];
+
+/// How the names of those begin who are no users: groups of a site that stand for a link, and claims of groups.
+const NO_USERS: &[&str] = &["SharingLinks.", "c:0"];
 
 /// All users that a record names beside `UserId`, in this order, each once.
 pub(crate) fn named_users<'a>(record: &mut Audit<'a>, operation: &str) -> Vec<Cow<'a, str>> {
@@ -85,7 +94,12 @@ pub(crate) fn named_users<'a>(record: &mut Audit<'a>, operation: &str) -> Vec<Co
         add_all(record.texts(member), &mut found);
     }
     for (list, name) in LISTS {
-        if let Some(Node::List(list)) = record.node(list) {
+        let list = match record.node(list) {
+            Some(Node::List(list)) => list.as_slice(),
+            Some(object) => std::slice::from_ref(object),
+            None => &[],
+        };
+        if !list.is_empty() {
             add_all(list.iter().filter_map(|object| scalar_text(object.get(name)?)).collect(), &mut found);
         }
     }
@@ -117,8 +131,10 @@ fn add_all<'a>(texts: Vec<Cow<'a, str>>, found: &mut Vec<Cow<'a, str>>) {
             _ => bare.into_iter().map(Cow::Owned).collect(),
         };
         for user in users {
-            let is_anybody = ANYBODY.iter().any(|known| known.eq_ignore_ascii_case(user.trim()));
-            if !is_anybody && !is_placeholder(&user) && !found.contains(&user) {
+            let name = user.trim();
+            let is_nobody = ANYBODY.iter().any(|known| known.eq_ignore_ascii_case(name))
+                || NO_USERS.iter().any(|start| name.starts_with(start));
+            if !is_nobody && !is_placeholder(&user) && !found.contains(&user) {
                 found.push(user);
             }
         }

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::audit::{Audit, parse_integer};
+use super::{
+    audit::{Audit, parse_integer},
+    json::Node,
+    placeholder::is_placeholder,
+};
 
 /// How it ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -34,6 +38,9 @@ const STEPS: &[(i64, &str)] = &[
     (50168, "ChromeBrowserSsoInterruptRequired"),
     (50199, "CmsiInterrupt"),
 ];
+
+/// Stands for a code that is a word of failure.
+const FAILED: i64 = -1;
 
 /// What a record says of how it ended.
 #[derive(Debug)]
@@ -68,7 +75,7 @@ struct Rule {
 /// All rows.
 const RULES: &[Rule] = &[
     Rule {
-        when: "`Operation` ends in `Failed` or `Failure`, as `UserLoginFailed` does",
+        when: "`Operation` begins with `Failed`, or ends in `Failed` or `Failure`, as `UserLoginFailed` does",
         fits: |facts| facts.operation_failed,
         outcome: Outcome::Failure,
     },
@@ -140,6 +147,12 @@ const FAILURES: &[&str] = &[
     "errors",
     "exception",
     "denied",
+    "deny",
+    "block",
+    "reject",
+    "insufficient",
+    "nopermission",
+    "notsuccess",
     "unauthorized",
     "unauthorised",
     "notauthorized",
@@ -185,8 +198,9 @@ pub(crate) fn outcome(record: &mut Audit<'_>, code: &str, operation: &str) -> Ou
 
 /// Why a sign-in failed, in Entra's word for it; some records write that there is none.
 pub(crate) fn logon_error<'a>(record: &mut Audit<'a>) -> Option<Cow<'a, str>> {
-    const NONE: &[&str] = &["none", "success", "noerror", "0"];
-    record.text("LogonError").filter(|text| !NONE.iter().any(|none| none.eq_ignore_ascii_case(text.trim())))
+    const NONE: &[&str] = &["success", "noerror", "0"];
+    let says_none = |text: &str| is_placeholder(text) || NONE.iter().any(|none| none.eq_ignore_ascii_case(text.trim()));
+    record.text("LogonError").filter(|text| !says_none(text))
 }
 
 impl Outcome {
@@ -208,13 +222,25 @@ impl Facts {
             Outcome::Failure => Some(false),
             Outcome::Unknown => None,
         });
-        let is_sign_in = SIGN_INS.contains(&code) || operation.eq_ignore_ascii_case(SIGNED_IN);
+        // Mailboxes and others have sign-ins, too.
+        let is_sign_in =
+            SIGN_INS.contains(&code) || operation.eq_ignore_ascii_case(SIGNED_IN) || logon_error(record).is_some();
         Self {
-            operation_failed: ends_with(operation, "Failed") || ends_with(operation, "Failure"),
+            operation_failed: ["Failed", "Failure"].iter().any(|word| ends_with(operation, word))
+                || operation.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("Failed")),
             is_success,
-            status: record.text("ResultStatus").map(|text| status(&text)),
+            status: result_status(record),
             sign_in: is_sign_in.then(|| SignIn::of(record, operation)),
         }
+    }
+}
+
+/// What `ResultStatus` says. What is no text and no number says nothing that is known.
+fn result_status(record: &mut Audit<'_>) -> Option<Outcome> {
+    match record.node("ResultStatus")? {
+        Node::List(_) => record.texts("ResultStatus").first().map(|text| status(text)),
+        Node::Object(_) => Some(Outcome::Unknown),
+        _ => record.text("ResultStatus").map(|text| status(&text)),
     }
 }
 
@@ -224,9 +250,12 @@ impl SignIn {
         let codes: Vec<Option<i64>> = ["ErrorNumber", "LoginStatus"]
             .into_iter()
             .filter_map(|name| record.text(name))
-            .map(|text| parse_integer(&text))
+            .filter(|text| !is_placeholder(text) && status(text) != Outcome::Success)
+            .map(|text| parse_integer(&text).or_else(|| (status(&text) == Outcome::Failure).then_some(FAILED)))
             .collect();
-        let number = codes.iter().copied().flatten().find(|code| *code != 0);
+        // Some write the number where its name belongs.
+        let number = error.as_ref().and_then(|error| parse_integer(error));
+        let number = codes.iter().copied().flatten().find(|code| *code != 0).or(number);
         let is_step = match (number, &error) {
             (Some(number), _) => STEPS.iter().any(|(step, _)| *step == number),
             (None, Some(error)) => STEPS.iter().any(|(_, step)| step.eq_ignore_ascii_case(error.trim())),
@@ -388,6 +417,11 @@ mod tests {
             ),
             ("UserLoggedIn", r#"{"ErrorNumber":"50199"}"#, Outcome::Success),
             ("UserLoggedIn", r#"{"LogonError":"CmsiInterrupt"}"#, Outcome::Success),
+            ("UserLoggedIn", r#"{"LogonError":"50140"}"#, Outcome::Success),
+            ("UserLoggedIn", r#"{"LogonError":"N/A","ErrorNumber":"None"}"#, Outcome::Success),
+            ("PasswordLogon", r#"{"LoginStatus":"Failed"}"#, Outcome::Failure),
+            ("PasswordLogon", r#"{"LoginStatus":"Success"}"#, Outcome::Success),
+            ("FailedValidation", "{}", Outcome::Failure),
             ("UserLoggedIn", r#"{"ResultStatus":"Failed","ErrorNumber":"50140"}"#, Outcome::Failure),
             ("UserLoggedIn", r#"{"ResultStatus":"Success","ErrorNumber":"50126"}"#, Outcome::Failure),
             ("UserLoggedIn", r#"{"ResultStatus":"Success","ErrorNumber":"50074"}"#, Outcome::Failure),
@@ -408,6 +442,7 @@ mod tests {
         // The operation tells, whatever the record type says.
         assert_eq!(of("", "UserLoginFailed", r#"{"ResultStatus":"Success"}"#), Outcome::Failure);
         assert_eq!(of("", "UserLoggedIn", r#"{"ErrorNumber":"50126"}"#), Outcome::Failure);
+        assert_eq!(of("ExchangeItem", "MailboxLogin", r#"{"LogonError":"AccessDenied"}"#), Outcome::Failure);
         // Other records have numbers of their own.
         assert_eq!(of("MicrosoftTeams", "ChatCreated", r#"{"ErrorNumber":"7"}"#), Outcome::Success);
     }

@@ -47,6 +47,35 @@ const TIMES: &[&str] = &["StartTime", "StartTimeUtc", "EndTimeUtc", "LastUpdateT
 /// Names and values that become the members of an object.
 const NAMES_AND_VALUES: &[&str] = &["Parameters", "ExtendedProperties"];
 
+/// Objects and lists that also come as JSON within a string, from those who export and forward records.
+const STRUCTURES: &[&str] = &[
+    "Actor",
+    "AffectedItems",
+    "AppAccessContext",
+    "DeviceProperties",
+    "EndpointMetaData",
+    "Entities",
+    "ExchangeMetaData",
+    "ExtendedProperties",
+    "Folders",
+    "Item",
+    "MatchedPolicies",
+    "Members",
+    "Messages",
+    "ModifiedProperties",
+    "Parameters",
+    "PolicyDetails",
+    "PolicyMatchInfo",
+    "RemovableMediaDeviceAttributes",
+    "SensitiveInfoTypeData",
+    "SharePointMetaData",
+    "Target",
+    // Of conversations with an AI.
+    "AccessedResources",
+    "Contexts",
+    "ModelTransparencyDetails",
+];
+
 /// JSON within a string.
 const EMBEDDED: &[&str] = &["OperationProperties", "AdditionalInfo", conversation::DATA];
 
@@ -56,6 +85,9 @@ const PLATFORMS: &[&str] = &["Unknown", "Windows", "MacOS", "iOS", "Android", "W
 /// Gives all members of a record of type `code` their form. It is the same in all schemas, so that what one has learnt of a
 /// record is true of the other.
 pub(in crate::normalize) fn shape(record: &mut Audit<'_>, code: &str) {
+    for name in STRUCTURES {
+        record.change(name, |node, damages| structure(node, name, damages));
+    }
     for name in CODES {
         record.change(name, |node, _| Some(whole(node, Node::Text)));
     }
@@ -228,7 +260,14 @@ fn plain_name(name: Cow<'_, str>) -> Cow<'_, str> {
 /// JSON in a string becomes what it says; what is none stays as it came, in `_raw`.
 fn embedded<'a>(node: Node<'a>, name: &'static str, repeated: Repeated, damages: &mut Damages) -> Option<Node<'a>> {
     let Some(text) = node.as_text() else { return Some(node) };
-    match Node::parse_embedded(&text, repeated) {
+    // Some is encoded twice.
+    let parsed = match Node::parse_embedded(&text, repeated) {
+        Ok(Some(inner)) if inner.as_text().is_some() => {
+            Node::parse_embedded(&inner.as_text().unwrap_or_default(), repeated)
+        }
+        parsed => parsed,
+    };
+    match parsed {
         Ok(Some(parsed @ (Node::Object(_) | Node::List(_)))) => Some(parsed),
         Ok(None) => None,
         Ok(Some(_)) | Err(_) => {
@@ -236,6 +275,12 @@ fn embedded<'a>(node: Node<'a>, name: &'static str, repeated: Repeated, damages:
             Some(object("_raw", node))
         }
     }
+}
+
+/// An object or a list that came as JSON in a string; any other string stays.
+fn structure<'a>(node: Node<'a>, name: &'static str, damages: &mut Damages) -> Option<Node<'a>> {
+    let is_json = node.as_text().is_some_and(|text| text.trim_start().starts_with(['{', '[']));
+    if is_json { embedded(node, name, Repeated::Last, damages) } else { Some(node) }
 }
 
 fn additional_details<'a>(mut node: Node<'a>, damages: &mut Damages) -> Node<'a> {

@@ -2,7 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::{placeholder::is_placeholder, text::part};
+use super::{
+    mail_address::{addresses, is_address},
+    placeholder::is_placeholder,
+    text::part,
+};
 
 /// What the id of a user says.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,8 +21,11 @@ pub(crate) struct UserId<'a> {
     pub(crate) domain: Option<Cow<'a, str>>,
 }
 
-/// What SharePoint puts before the address of somebody from outside.
-const GUEST: &str = "urn:spo:guest#";
+/// What SharePoint puts before the address of somebody from outside; within a claim it is escaped.
+const GUESTS: &[&str] = &["urn:spo:guest#", "urn%3aspo%3aguest#"];
+
+/// What mail puts before an address.
+const SCHEMES: &[&str] = &["smtp:", "mailto:"];
 
 /// What Entra puts before the address of an account of another identity provider.
 const PROVIDERS: &[&str] = &["live.com#", "google.com#", "facebook.com#", "mail#"];
@@ -35,7 +42,16 @@ impl<'a> UserId<'a> {
         if is_placeholder(&id) {
             return None;
         }
-        let account = account(&id);
+        let mut account = account(&id);
+        if account.contains('<')
+            && let [address] = addresses(&account).as_slice()
+        {
+            account = Cow::Owned(address.clone());
+        }
+        // An id of zeros is nobody's, whatever tenant it is given.
+        if account.split_once('@').is_some_and(|(name, _)| name.len() > 8 && is_placeholder(name)) {
+            return None;
+        }
         if let Some((name, domain)) = split_address(&account) {
             let (email, name, domain) = home(&account).unwrap_or_else(|| (account.clone(), name, domain));
             return Some(Self { id, email: Some(email), name: Some(name), domain: Some(domain) });
@@ -72,20 +88,29 @@ fn trimmed<'a>(text: &Cow<'a, str>) -> Cow<'a, str> {
     part(text, start..start + text.trim().len())
 }
 
-/// The account in a claim, in the urn of a guest, or behind the name of its identity provider.
+/// The account in what is put around it: in a claim, in the urn of a guest, behind the name of its identity provider or its domain.
+/// One may stand in another.
 ///
 /// A claim is `i:0#.f|membership|account` for users, `c:0t.c|tenant|id` for groups: the kind of claim, its issuer and its value
 /// ("Claims encoding", SharePoint).
 fn account<'a>(id: &Cow<'a, str>) -> Cow<'a, str> {
-    let starts = |start: &str| id.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start));
-    let start = if starts(GUEST) {
-        GUEST.len()
-    } else if starts("i:0") || starts("c:0") {
-        id.rfind('|').map_or(0, |at| at + 1)
-    } else {
-        PROVIDERS.iter().find(|provider| starts(provider)).map_or(0, |provider| provider.len())
-    };
+    let mut start = 0;
+    while let Some(length) = id.get(start..).and_then(prefix) {
+        start += length;
+    }
     part(id, start..id.len())
+}
+
+/// How long what stands before an account is; `None` if nothing does.
+fn prefix(text: &str) -> Option<usize> {
+    let starts = |start: &str| text.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start));
+    if starts("i:0") || starts("c:0") || starts("0#.") {
+        return text.rfind('|').map(|at| at + 1);
+    }
+    let known = GUESTS.iter().chain(PROVIDERS).chain(SCHEMES).find(|known| starts(known));
+    // `DOMAIN\name@domain`: the address says more than the domain before it.
+    let domain = || text.find('\\').filter(|at| is_address(&text[at + 1..])).map(|at| at + 1);
+    known.map(|known| known.len()).or_else(domain)
 }
 
 /// The address that a guest has at home, with its name and domain.
@@ -134,7 +159,12 @@ mod tests {
             ("i:0h.f|membership|100320005c5f0001@live.com", "100320005c5f0001@live.com"),
             ("live.com#cy@outlook.example", "cy@outlook.example"),
             ("i:0i.t|00000003-0000-0ff1-ce00-000000000000|app@sharepoint", "app@sharepoint"),
-            ("i:0#.f|membership|urn%3aspo%3aguest#x@partner.example", "urn%3aspo%3aguest#x@partner.example"),
+            ("i:0#.f|membership|urn%3aspo%3aguest#x@partner.example", "x@partner.example"),
+            ("i:0#.f|membership|urn:spo:guest#x@partner.example", "x@partner.example"),
+            ("0#.f|membership|x@partner.example", "x@partner.example"),
+            (r"CORP\ana@fabrikam.example", "ana@fabrikam.example"),
+            ("\"Ana\" <ana@fabrikam.example>", "ana@fabrikam.example"),
+            ("smtp:ana@fabrikam.example", "ana@fabrikam.example"),
             ("ben_partner.example#EXT#@fabrikam.onmicrosoft.example", "ben@partner.example"),
             ("b_o_partner.example#ext#@fabrikam.onmicrosoft.example", "b_o@partner.example"),
             ("i:0#.f|membership|ben_partner.example#EXT#@fabrikam.onmicrosoft.example", "ben@partner.example"),
@@ -173,7 +203,16 @@ mod tests {
         ] {
             assert_eq!(parts(text), Some((None, None, None)), "{text}");
         }
-        for text in ["", " ", "Unknown", "not available", "N/A", "00000000-0000-0000-0000-000000000000", "<null>"] {
+        for text in [
+            "",
+            " ",
+            "Unknown",
+            "not available",
+            "N/A",
+            "00000000-0000-0000-0000-000000000000",
+            "<null>",
+            "00000000-0000-0000-0000-000000000000@fabrikam.example",
+        ] {
             assert_eq!(parts(text), None, "{text}");
         }
     }

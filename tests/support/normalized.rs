@@ -9,10 +9,20 @@ use serde_json::Value;
 
 /// The event of a record.
 pub fn event(schema: Schema, record: &str) -> Value {
+    made(NormalizeOptions::new(schema), record)
+}
+
+/// The event of a record, with the record's text.
+#[allow(dead_code, reason = "not every test that has this module needs it")]
+pub fn event_with_original(schema: Schema, record: &str) -> Value {
+    made(NormalizeOptions { keep_original: true, ..NormalizeOptions::new(schema) }, record)
+}
+
+fn made(options: NormalizeOptions, record: &str) -> Value {
     let mut members = RecordMembers::default();
     let (record, _) =
         JsonObject::parse_repairing(record.to_owned().into(), |name, raw| members.visit(name, raw)).unwrap();
-    let options = NormalizeOptions { user_agents: false, ..NormalizeOptions::new(schema) };
+    let options = NormalizeOptions { user_agents: false, ..options };
     let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
     let made = Normalizer::new(options).event(record, &members, &Origin::outside(None), now);
     serde_json::from_str(&made.event.to_json()).unwrap()

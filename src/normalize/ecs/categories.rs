@@ -117,6 +117,7 @@ fn subject_categories(deed: Deed) -> &'static [&'static str] {
         Subject::Setting | Subject::Site => &["configuration"],
         Subject::SignIn => &["authentication"],
         Subject::Session => &["authentication", "session"],
+        Subject::Host => &["host"],
         Subject::MailItem => &["email"],
         Subject::Mailbox => &["email", "configuration"],
         Subject::Alert | Subject::Threat => &["intrusion_detection"],
@@ -197,6 +198,7 @@ fn expects(category: &str, kind: &str) -> bool {
         "iam" => &["admin", "change", "creation", "deletion", "group", "user"],
         "authentication" | "session" => &["start", "end"],
         "intrusion_detection" => &["allowed", "denied"],
+        "host" => &["access", "change", "end", "start"],
         _ => &[],
     };
     types.contains(&kind)
@@ -235,6 +237,7 @@ mod tests {
         ("configuration", &["access", "change", "creation", "deletion", "info"]),
         ("email", &["info"]),
         ("file", &["access", "change", "creation", "deletion", "info"]),
+        ("host", &["access", "change", "end", "info", "start"]),
         ("iam", &["admin", "change", "creation", "deletion", "group", "info", "user"]),
         ("intrusion_detection", &["allowed", "denied", "info"]),
         ("malware", &["info"]),

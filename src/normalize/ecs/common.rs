@@ -144,13 +144,13 @@ pub(super) const LAST: Family = Family {
             &[
                 fills(
                     F::RELATED_IP,
-                    "`client.ip`, `server.ip`, `SenderIp`, `SenderIP`, `Data.sip`, `ClientIPs`, `SenderIP` and `Address` of `Data.Entities[]`, and all addresses of the members that may name the client",
+                    "`client.ip`, `server.ip`, `destination.ip`, `SenderIp`, `SenderIP`, `Data.sip`, `ClientIPs`, `SenderIP` and `Address` of `Data.Entities[]`, and all addresses of the members that may name the client",
                     "",
                 ),
                 fills(F::RELATED_USER, "names, ids and addresses of all users that the record names", ""),
                 fills(
                     F::RELATED_HOSTS,
-                    "`host.name`, `user.domain`, `user.target.domain`, `url.domain`, `server.domain`, `client.domain`",
+                    "`host.name`, `user.domain`, `user.target.domain`, `url.domain`, `server.domain`, `client.domain`, `destination.domain`",
                     "",
                 ),
                 fills(F::RELATED_HASH, "`file.hash.*`", ""),
@@ -258,8 +258,12 @@ fn host_os(mapping: &mut Mapping<'_>) {
 
 /// All values that the entities of an alert have under a name.
 pub(super) fn entities<'a>(mapping: &mut Mapping<'a>, name: &str) -> Vec<Cow<'a, str>> {
-    let Some(Node::List(entities)) = mapping.record.node("Data.flattened.Entities") else { return Vec::new() };
-    entities.iter().filter_map(|entity| entity.get(name)).flat_map(texts_of).collect()
+    let mut found = Vec::new();
+    for list in ["Data.flattened.Entities", "Entities"] {
+        let entities = mapping.record.node(list).and_then(Node::as_list).unwrap_or_default();
+        found.extend(entities.iter().filter_map(|entity| entity.get(name)).flat_map(texts_of));
+    }
+    found
 }
 
 /// The strings of a list, or the one.
@@ -276,7 +280,15 @@ fn related(mapping: &mut Mapping<'_>) {
     for (list, fields) in [
         (
             F::RELATED_HOSTS,
-            &[F::HOST_NAME, F::USER_DOMAIN, F::USER_TARGET_DOMAIN, F::URL_DOMAIN, F::SERVER_DOMAIN, F::CLIENT_DOMAIN][..],
+            &[
+                F::HOST_NAME,
+                F::USER_DOMAIN,
+                F::USER_TARGET_DOMAIN,
+                F::URL_DOMAIN,
+                F::SERVER_DOMAIN,
+                F::CLIENT_DOMAIN,
+                F::DESTINATION_DOMAIN,
+            ][..],
         ),
         (F::RELATED_HASH, &[F::FILE_HASH_SHA1, F::FILE_HASH_SHA256]),
     ] {
@@ -294,8 +306,10 @@ const OTHER_ADDRESSES: &[&str] = &["SenderIp", "SenderIP", "Data.sip", "ClientIP
 const ENTITY_ADDRESSES: &[&str] = &["SenderIP", "SenderIp", "Address"];
 
 fn related_addresses(mapping: &mut Mapping<'_>) {
-    let mut addresses: Vec<Cow<'_, str>> =
-        [F::CLIENT_IP, F::SERVER_IP].into_iter().filter_map(|field| mapping.fields.text(field)).collect();
+    let mut addresses: Vec<Cow<'_, str>> = [F::CLIENT_IP, F::SERVER_IP, F::DESTINATION_IP]
+        .into_iter()
+        .filter_map(|field| mapping.fields.text(field))
+        .collect();
     for member in OTHER_ADDRESSES {
         for text in mapping.record.texts(member) {
             match ip_of(&text).and_then(|address| address.ip) {

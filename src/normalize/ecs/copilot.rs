@@ -1,5 +1,7 @@
 //! Microsoft Copilot and other AI applications.
 
+use std::borrow::Cow;
+
 use super::{
     fields::Field as F,
     mapping::Mapping,
@@ -24,7 +26,7 @@ pub(super) const FAMILY: Family = Family {
                 fills(F::FILE_NAME, "`AccessedResources[].Name`", ""),
                 fills(
                     F::URL_ORIGINAL,
-                    "`AccessedResources[].SiteUrl`; `Contexts[].Id`, if it is a URL: where the user was",
+                    "`AccessedResources[].SiteUrl` and its id, if that is a URL; `Contexts[].Id`, likewise: where the user was",
                     "",
                 ),
                 fills(F::O365_LABEL_ID, "`SensitivityLabelId` of the record and of `AccessedResources[]`", ""),
@@ -52,12 +54,14 @@ fn talk(mapping: &mut Mapping<'_>) {
     fields.append(F::GEN_AI_RESPONSE_MODEL, models);
     if !resources.is_empty() {
         fields.append(F::FILE_NAME, conversation::texts(&resources, &["Name"]));
-        fields.append(F::URL_ORIGINAL, conversation::texts(&resources, &["SiteUrl"]));
+        fields.append(
+            F::URL_ORIGINAL,
+            conversation::texts(&resources, &["SiteUrl"]).into_iter().chain(urls_in(&resources)),
+        );
         fields.append(F::EVENT_CATEGORY, ["file"]);
         fields.append(F::EVENT_TYPE, ["access"]);
     }
-    let places = conversation::texts(&contexts, &["Id", "ID"]);
-    fields.append(F::URL_ORIGINAL, places.into_iter().filter(|place| place.contains("://")));
+    fields.append(F::URL_ORIGINAL, urls_in(&contexts));
     fields.set_each(F::O365_LABEL_ID, labels);
     if is_refused {
         fields.append(F::EVENT_TYPE, ["denied"]);
@@ -67,4 +71,9 @@ fn talk(mapping: &mut Mapping<'_>) {
         fields.append(F::EVENT_CATEGORY, ["intrusion_detection"]);
         fields.set(F::EVENT_SEVERITY, Node::Integer(HIGH));
     }
+}
+
+/// The ids that are URLs.
+fn urls_in<'a>(list: &[Node<'a>]) -> impl Iterator<Item = Cow<'a, str>> {
+    conversation::texts(list, &["Id", "ID"]).into_iter().filter(|id| id.contains("://"))
 }

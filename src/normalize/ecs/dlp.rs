@@ -13,6 +13,8 @@ use crate::normalize::{
     endpoint_dlp::{self, Severity},
     json::{Node, Object},
     mail_address::addresses,
+    network_address::ip_of,
+    placeholder::is_placeholder,
 };
 
 /// What Exchange and SharePoint have found.
@@ -52,7 +54,8 @@ pub(super) const FAMILY: Family = Family {
                     "`DLPEndpoint`",
                 ),
                 fills(F::DESTINATION_DOMAIN, "`TargetDomain`", "`DLPEndpoint`"),
-                fills(F::FILE_NAME, "the last part of `ObjectId`", "`DLPEndpoint`"),
+                fills(F::DESTINATION_IP, "`destination.address`", "`DLPEndpoint`; it is an IP address"),
+                fills(F::FILE_NAME, "`FileName`, else the last part of `ObjectId`", "`DLPEndpoint`"),
             ],
         ),
         copied(F::DEVICE_ID, &["MDATPDeviceId", "DeviceId"]).step(),
@@ -61,11 +64,16 @@ pub(super) const FAMILY: Family = Family {
         function(
             verdict,
             &[
+                fills(F::EVENT_KIND, "`alert`", "`Operation` begins with `DlpRule`"),
                 fills(F::RULE_ID, "`PolicyDetails[].Rules[].RuleId`", "any rule has id and name"),
                 fills(F::RULE_NAME, "`PolicyDetails[].Rules[].RuleName`", "any rule has id and name"),
                 fills(F::RULE_RULESET, "`PolicyDetails[].PolicyName` of the first", ""),
                 fills(F::EVENT_SEVERITY, "the highest `Severity` of the rules; 0 without any", "`ComplianceDLP…`"),
-                fills(F::EVENT_OUTCOME, "`failure` if access was blocked and nobody overrode it", "`ComplianceDLP…`"),
+                fills(
+                    F::EVENT_OUTCOME,
+                    "`failure` if access was blocked and nobody overrode it",
+                    "`ComplianceDLP…`, `DLPEndpoint`",
+                ),
             ],
         ),
         moved(F::FILE_NAME, &["SharePointMetaData.FileName"]).only(MATCHES).step(),
@@ -140,6 +148,16 @@ impl Rules {
 
 fn verdict(mapping: &mut Mapping<'_>) {
     let rules = mapping.record.node("PolicyDetails").map(Rules::of).unwrap_or_default();
+    let is_match = mapping.operation.to_ascii_lowercase().starts_with("dlprule");
+    if is_match {
+        mapping.fields.set_text(F::EVENT_KIND, "alert");
+    }
+    if mapping.code == endpoint_dlp::CODE
+        && endpoint_dlp::is_blocked(&mut mapping.record, rules.blocks)
+        && !overridden(mapping)
+    {
+        mapping.fields.set_text(F::EVENT_OUTCOME, "failure");
+    }
     if mapping.is_one_of(MATCHES) {
         let failed = rules.blocks && !overridden(mapping);
         mapping.fields.set_text(F::EVENT_OUTCOME, if failed { "failure" } else { "success" });
@@ -160,11 +178,12 @@ fn endpoint(mapping: &mut Mapping<'_>) {
     if mapping.code != endpoint_dlp::CODE {
         return;
     }
-    if let Some(name) = mapping.record.text("ObjectId").and_then(|path| {
-        let name = path.rsplit(['\\', '/']).next().unwrap_or_default().to_owned();
-        (!name.is_empty()).then_some(name)
-    }) {
-        mapping.fields.append(F::FILE_NAME, [name]);
+    let name = mapping.record.text("FileName").or_else(|| {
+        let path = mapping.record.text("ObjectId").filter(|path| !is_placeholder(path))?;
+        path.rsplit(['\\', '/']).next().map(|name| Cow::Owned(name.to_owned()))
+    });
+    if let Some(name) = name.filter(|name| !name.is_empty()) {
+        mapping.fields.set_text(F::FILE_NAME, name);
     }
     let found = endpoint_dlp::matches(&mut mapping.record);
     mapping.fields.append(F::RULE_ID, found.iter().filter_map(|one| one.rule_id.clone()));
@@ -174,6 +193,9 @@ fn endpoint(mapping: &mut Mapping<'_>) {
     if let Some(target) = endpoint_dlp::target(&mut mapping.record) {
         if target.kind == "Domain" {
             mapping.fields.set_text(F::DESTINATION_DOMAIN, target.name.clone());
+        }
+        if let Some(ip) = ip_of(&target.name).and_then(|address| address.ip) {
+            mapping.fields.set_text(F::DESTINATION_IP, ip);
         }
         mapping.fields.set_text(F::DESTINATION_ADDRESS, target.name);
     }

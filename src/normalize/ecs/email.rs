@@ -124,7 +124,7 @@ fn recipients(mapping: &mut Mapping<'_>) {
     // Some records hold the list as one string: `[a, b]`.
     add(mapping, F::EMAIL_TO_ADDRESS, &["Recipients"], "");
     let users = mapping.fields.texts(F::DESTINATION_USER_EMAIL);
-    mapping.fields.append(F::EMAIL_TO_ADDRESS, users);
+    mapping.fields.append(F::EMAIL_TO_ADDRESS, users.iter().flat_map(|text| addresses(text)));
     add(mapping, F::EMAIL_TO_ADDRESS, &["Data.trc"], "Recipient");
 }
 

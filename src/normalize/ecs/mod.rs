@@ -38,8 +38,8 @@ pub use self::{
     rule::{Family, Line},
 };
 use super::{
-    Context, Normalized, audit::Audit, json::Node, record_types::record_type_name, sensitive_types::name_types,
-    shape::shape,
+    Context, Normalized, audit::Audit, conversation, json::Node, record_types::record_type_name,
+    sensitive_types::name_types, shape::shape,
 };
 use crate::component::JsonObject;
 
@@ -108,6 +108,8 @@ pub(crate) fn document(record: &JsonObject, context: &Context<'_>) -> Normalized
     steps(common::FIRST.steps, &mut mapping);
     if let Some(family) = FAMILIES.iter().find(|family| family.codes.contains(&code)) {
         steps(family.steps, &mut mapping);
+    } else if conversation::is_one(&mut mapping.record, code) {
+        steps(copilot::FAMILY.steps, &mut mapping);
     }
     steps(common::LAST.steps, &mut mapping);
     finish(mapping, record, context)
@@ -128,8 +130,8 @@ fn finish(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>) -> N
     if let Some(domain) = context.domain {
         fields.set_text(F::META_SRC_HOST, domain);
     }
-    if context.keep_original {
-        fields.set_text(F::EVENT_ORIGINAL, record.as_str().trim());
+    if let Some(original) = context.original {
+        fields.set_text(F::EVENT_ORIGINAL, original);
     }
     fields.append(F::ERROR_MESSAGE, audit.damages.sentences());
     let mut text = Vec::with_capacity(record.as_bytes().len() * 2 + 512);

@@ -6,7 +6,7 @@ use super::{
     mapping::Mapping,
     rule::{Family, fills, function, moved},
 };
-use crate::normalize::json::Node;
+use crate::normalize::{json::Node, placeholder::is_placeholder};
 
 pub(super) const FAMILY: Family = Family {
     name: "Microsoft Teams",
@@ -20,7 +20,12 @@ pub(super) const FAMILY: Family = Family {
 
 fn members(mapping: &mut Mapping<'_>) {
     let Some(Node::List(members)) = mapping.record.node("Members") else { return };
-    let names: Vec<_> = members.iter().filter_map(|member| member.get("UPN")).flat_map(texts_of).collect();
+    let names: Vec<_> = members
+        .iter()
+        .filter_map(|member| member.get("UPN"))
+        .flat_map(texts_of)
+        .filter(|name| !is_placeholder(name))
+        .collect();
     mapping.fields.append(F::RELATED_USER, names);
 }
 

@@ -5,7 +5,7 @@ use super::{
     mapping::Mapping,
     rule::{Family, copied, fills, function},
 };
-use crate::normalize::{audit::scalar_text, json::Node};
+use crate::normalize::{audit::scalar_text, json::Node, network_address::ip_of};
 
 pub(super) const FAMILY: Family = Family {
     name: "Threat intelligence, and automated investigation and response",
@@ -21,6 +21,13 @@ pub(super) const FAMILY: Family = Family {
     steps: &[
         copied(F::URL_ORIGINAL, &["Url", "URL"]).step(),
         function(
+            sender,
+            &[
+                fills(F::SOURCE_IP, "`SenderIp`: where a mail came from", "no member names the client"),
+                fills(F::SOURCE_PORT, "`SenderIp`", "it has a port"),
+            ],
+        ),
+        function(
             file,
             &[
                 fills(F::FILE_NAME, "`FileData.FileName`, else `AttachmentData[].FileName`", ""),
@@ -32,6 +39,17 @@ pub(super) const FAMILY: Family = Family {
         ),
     ],
 };
+
+fn sender(mapping: &mut Mapping<'_>) {
+    if mapping.fields.has(F::SOURCE_IP) {
+        return;
+    }
+    let Some(text) = ["SenderIp", "SenderIP"].into_iter().find_map(|from| mapping.record.text(from)) else { return };
+    if let Some(address) = ip_of(&text) {
+        mapping.fields.set_some(F::SOURCE_IP, address.ip.map(Node::text));
+        mapping.fields.set_some(F::SOURCE_PORT, address.port.map(|port| Node::Integer(port.into())));
+    }
+}
 
 fn file(mapping: &mut Mapping<'_>) {
     for (field, member) in [

@@ -44,6 +44,9 @@ pub(super) const SPLIT: &[Filled] = &[
 
 const NAMED: &str = "all users that the record names beside `UserId`: owners and delegates of mailboxes, `SendAsUserSmtp`, `SendOnBehalfOfUserSmtp`, `Item.ParentFolder.MemberUpn`, `Members[].UPN`, grantees (`TargetUserOrGroupName`), `TargetUserId`, and the `Identity`, `User`, `Member`, `Trustee`, … of cmdlets; one or several";
 
+/// What entities of alerts and investigations have users in.
+const ENTITY_USERS: &[&str] = &["Upn", "UserPrincipalName", "MailboxPrimaryAddress"];
+
 /// Splits the ids of all users.
 pub(super) fn split(mapping: &mut Mapping<'_>) {
     actor(mapping);
@@ -52,9 +55,11 @@ pub(super) fn split(mapping: &mut Mapping<'_>) {
         (F::SOURCE_USER_EMAIL, F::SOURCE_USER_NAME, F::SOURCE_USER_DOMAIN),
         (F::DESTINATION_USER_EMAIL, F::DESTINATION_USER_NAME, F::DESTINATION_USER_DOMAIN),
     ] {
-        if let [address] = mapping.fields.texts(email).as_slice()
-            && let Some(user) = UserId::parse(address)
-        {
+        if let [address] = mapping.fields.texts(email).as_slice() {
+            let Some(user) = UserId::parse(address) else {
+                mapping.fields.remove(email);
+                continue;
+            };
             mapping.fields.set_some(name, user.name.map(Node::Text));
             mapping.fields.set_some(domain, user.domain.map(Node::Text));
         }
@@ -135,7 +140,17 @@ pub(super) fn related(mapping: &mut Mapping<'_>) {
             users.extend(bare.into_iter().map(Cow::Owned));
         }
     }
-    users.extend(entities(mapping, "Upn"));
+    for name in ENTITY_USERS {
+        users.extend(entities(mapping, name));
+    }
+    // What an alert is about, if that is a user or a list of them; the rules of alerts have moved both.
+    let kind = mapping.record.text("EntityType").or_else(|| mapping.fields.text(F::RULE_RULESET));
+    if kind.is_some_and(|kind| ["user", "recipients"].iter().any(|known| known.eq_ignore_ascii_case(&kind))) {
+        let about = mapping.record.text("AlertEntityId").or_else(|| mapping.fields.text(F::RULE_DESCRIPTION));
+        users.extend(about.iter().flat_map(|text| addresses(text)).map(Cow::Owned));
+    }
+    let sharer = mapping.record.texts("SharePointMetaData.From");
+    users.extend(sharer.iter().flat_map(|text| addresses(text)).map(Cow::Owned));
     users.extend(mapping.fields.text(F::USER_ID));
     for user in &mapping.targets {
         users.push(user.id.clone());

@@ -4,6 +4,6 @@ mod node;
 mod pruned;
 mod scan;
 
-pub(crate) use self::node::{Node, Object, Repeated, write_string};
+pub(crate) use self::node::{Node, NotJson, Object, Repeated, write_string};
 pub(crate) use self::pruned::write_pruned;
 pub(crate) use self::scan::{Members, Scanner, decode};

@@ -130,10 +130,15 @@ fn others(mapping: &mut Mapping<'_>) {
     };
     let operation = mapping.operation.clone();
     let users = named_users(&mut mapping.record, &operation);
-    let names = users.into_iter().filter_map(|user| UserId::parse(&user)).map(|user| user.email.unwrap_or(user.id));
-    for name in names.filter(|name| !is_actor(name)) {
-        if !mapping.others.users.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-            mapping.others.users.push(name.into_owned());
+    for user in users.iter().filter_map(UserId::parse) {
+        if is_actor(&user.id) || user.email.as_deref().is_some_and(is_actor) {
+            continue;
+        }
+        // The bare address first, and what Microsoft has around it.
+        for name in user.email.into_iter().chain([user.id]) {
+            if !mapping.others.users.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+                mapping.others.users.push(name.into_owned());
+            }
         }
     }
     mapping.others.addresses = forwarding::targets(&mut mapping.record);
@@ -235,6 +240,8 @@ fn agent<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
 /// How it ended.
 fn outcome(mapping: &mut Mapping<'_>) {
     let class = mapping.class;
+    // Before anything is taken that it hangs on.
+    let outcome = outcome_of(&mut mapping.record, mapping.code, &mapping.operation);
     let error = logon_error(&mut mapping.record);
     if error.is_some() {
         mapping.record.set_moved("LogonError");
@@ -243,7 +250,6 @@ fn outcome(mapping: &mut Mapping<'_>) {
     let mut status = mapping.status;
     let mut result = None;
     if class.category_uid != 2 {
-        let outcome = outcome_of(&mut mapping.record, mapping.code, &mapping.operation);
         status = status.or(Some(match outcome {
             Outcome::Unknown => 0,
             Outcome::Success => 1,

@@ -3,7 +3,7 @@
 use super::mapping::{Mapping, list};
 use crate::normalize::{
     audit::scalar_text,
-    conversation::{CODES, Conversation},
+    conversation::{Conversation, is_one},
     json::{Node, Object},
 };
 
@@ -12,7 +12,7 @@ const HIGH: u8 = 4;
 
 /// Fills what conversations have beside what is common. Their class is API Activity.
 pub(super) fn fill(mapping: &mut Mapping<'_>) {
-    if !CODES.contains(&mapping.code) {
+    if !is_one(&mut mapping.record, mapping.code) {
         return;
     }
     let Conversation { resources, contexts, is_attack, .. } = Conversation::of(&mut mapping.record);

@@ -109,7 +109,7 @@ fn endpoint<'a>(mapping: &mut Mapping<'a>, found: &mut Match<'a>) {
             Severity::High => 4,
         };
     }
-    found.blocks |= endpoint_dlp::is_blocked(&mut mapping.record);
+    found.blocks = endpoint_dlp::is_blocked(&mut mapping.record, found.blocks);
     if found.policy.is_empty()
         && let Some(one) = endpoint_dlp::matches(&mut mapping.record).into_iter().next()
     {

@@ -1,5 +1,7 @@
 //! Detection Finding: alerts, malware in files, links that were clicked, risky sign-ins, investigations.
 
+use std::borrow::Cow;
+
 use super::{
     common::severity_of,
     evidence, file,
@@ -9,6 +11,7 @@ use crate::normalize::{
     audit::scalar_text,
     ecs::common::texts_of,
     json::{Node, Object},
+    mail_address::addresses,
 };
 
 /// Where the records of a type have what a finding has.
@@ -232,10 +235,21 @@ fn evidences(mapping: &mut Mapping<'_>) {
 
 /// The short keys of `Data` of alerts: who (`f3u`), and a mail's sender (`tsd`), recipients (`trc`), subject and address.
 fn alert<'a>(mapping: &mut Mapping<'a>, found: &mut Vec<Node<'a>>) {
-    let entity = mapping.record.text("EntityType").filter(|kind| kind == "User");
-    let user = entity.and_then(|_| mapping.take_text("AlertEntityId"));
-    found.extend(user.or_else(|| mapping.record.text("Data.f3u")).and_then(evidence::user));
+    let kind = mapping.record.text("EntityType");
+    let is_users =
+        kind.is_some_and(|kind| ["user", "recipients"].iter().any(|known| known.eq_ignore_ascii_case(&kind)));
+    let about = mapping.record.text("AlertEntityId").filter(|_| is_users);
+    let users = about.as_ref().map(|text| addresses(text)).unwrap_or_default();
+    if users.len() > 1 {
+        found.extend(users.into_iter().map(Cow::Owned).filter_map(evidence::user));
+    } else {
+        if about.is_some() {
+            mapping.record.set_moved("AlertEntityId");
+        }
+        found.extend(about.or_else(|| mapping.record.text("Data.f3u")).and_then(evidence::user));
+    }
     let to = mapping.record.node("Data.trc").map(texts_of).unwrap_or_default();
+    let to: Vec<_> = to.iter().flat_map(|text| addresses(text)).map(Cow::Owned).collect();
     let mut text = |name: &str| mapping.record.node(name).and_then(scalar_text);
     let mail = evidence::email(text("Data.tsd").as_ref(), &to, text("Data.ms"), text("Data.imsgid"));
     found.extend(evidence::of("email", mail));

@@ -133,8 +133,13 @@ fn target_user<'a>(mapping: &mut Mapping<'a>) -> Option<Object<'a>> {
     let (id, name) = if is_id { (object.clone(), None) } else { (None, object.clone()) };
     let uid = id.or(target.uid);
     let name = target.principal.or(name).or(target.name);
-    if object.is_some() && (object == uid || object == name) {
+    let user = user::named(name, uid.clone())?;
+    // What was put around the name of a guest is nowhere else.
+    let is_whole = |object: &Cow<'_, str>| {
+        uid.as_ref() == Some(object) || user.get("name").and_then(scalar_text).as_ref() == Some(object)
+    };
+    if object.as_ref().is_some_and(is_whole) {
         mapping.record.set_moved("ObjectId");
     }
-    user::named(name, uid)
+    Some(user)
 }

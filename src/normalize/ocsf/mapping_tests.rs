@@ -11,7 +11,7 @@ fn context() -> Context<'static> {
         content: "",
         created: None,
         ingested: DateTime::from_timestamp_millis(1_772_442_060_000).unwrap(),
-        keep_original: false,
+        original: None,
         user_agents: None,
         sensitive_types: None,
         geoip: None,
@@ -287,11 +287,12 @@ fn metadata_tells_where_the_event_came_from() {
         "RecordType": 6, "Operation": "FileAccessed", "Id": "r", "CreationTime": "2026-03-02T08:07:00", "Workload": "OneDrive",
         "OrganizationId": "ABC", "CorrelationId": "c", "o365": "kept", "UserId": "u", "UserType": {"x": 1}, "SourceFileName": "a",
     });
+    let text = record.to_string();
     let context = Context {
         domain: Some("contoso.example"),
         content: r#"{"type":"Audit.SharePoint","id":"b"}"#,
         created: DateTime::from_timestamp_millis(1_772_442_000_000),
-        keep_original: true,
+        original: Some(&text),
         ..context()
     };
     let (event, normalized) = normalized(&record, &context);

@@ -173,8 +173,8 @@ fn write(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>) -> No
         geo::locate(&mut event, databases);
     }
     observables::fill(&mut event, &others);
-    if context.keep_original {
-        event.set("raw_data", Node::text(record.as_str().trim()));
+    if let Some(original) = context.original {
+        event.set("raw_data", Node::text(original));
     }
     let mut text = Vec::with_capacity(record.as_bytes().len() * 2 + 2048);
     event.write(&mut text);

@@ -6,6 +6,8 @@ use super::mapping::Others;
 use crate::normalize::{
     audit::scalar_text,
     json::{Node, Object},
+    mail_address::addresses,
+    placeholder::is_placeholder,
 };
 
 /// `type_id` and caption of observables (`dictionary.json` and `objects/`, `observable`).
@@ -49,17 +51,12 @@ const PATHS: &[(&str, (u8, &str))] = &[
     ("evidences.file.uri", URL),
     ("evidences.file.hashes.value", HASH),
     // What has no place in the class, but is searched all the same.
-    ("unmapped.Members.UPN", USER_NAME),
-    ("unmapped.TargetUserOrGroupName", USER_NAME),
     ("unmapped.SharePointMetaData.From", EMAIL),
     ("unmapped.ExchangeMetaData.From", EMAIL),
     ("unmapped.ExchangeMetaData.To", EMAIL),
     ("unmapped.ExchangeMetaData.CC", EMAIL),
     ("unmapped.ExchangeMetaData.BCC", EMAIL),
 ];
-
-/// A name that stands for nothing.
-const UNKNOWN: &str = "Unknown";
 
 /// Where what has no attribute of its own is.
 const REST: &str = "unmapped";
@@ -75,8 +72,13 @@ pub(super) fn fill(event: &mut Object<'_>, others: &Others) {
         let Some((first, rest)) = path.split_once('.') else { continue };
         let Some(node) = event.get(first) else { continue };
         visit(node, rest, &mut |value| {
-            if value != UNKNOWN && observables.len() < MAX && known.insert((kind.0, value.clone())) {
-                observables.push(observable(path, *kind, value));
+            // Mail addresses of what is unmapped stand there as they came.
+            let values =
+                if *kind == EMAIL { addresses(&value).into_iter().map(Cow::Owned).collect() } else { vec![value] };
+            for value in values {
+                if !is_placeholder(&value) && observables.len() < MAX && known.insert((kind.0, value.clone())) {
+                    observables.push(observable(path, *kind, value));
+                }
             }
         });
     }

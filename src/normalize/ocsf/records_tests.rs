@@ -122,7 +122,7 @@ fn event_of(record: &Map<String, Value>) -> Value {
         content: r#"{"type":"Audit.General","id":"a$b","created":"2026-03-02T09:00:00Z"}"#,
         created: DateTime::from_timestamp_millis(1_772_442_000_000),
         ingested: DateTime::from_timestamp_millis(1_772_442_060_000).unwrap(),
-        keep_original: false,
+        original: None,
         user_agents: None,
         sensitive_types: None,
         geoip: None,

@@ -26,6 +26,8 @@ pub(crate) enum Subject {
     /// An application or service principal of the directory, its permissions and credentials.
     Application,
     Device,
+    /// A machine, and what is plugged into it.
+    Host,
     /// The directory itself: domains, partners, the company, its policies.
     Directory,
     SignIn,

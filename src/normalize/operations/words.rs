@@ -213,7 +213,7 @@ pub(crate) const VERBS: &[Verb] = &[
     verb(Act::Rename, &["rename"], &["renamed"]),
     verb(Act::Copy, &["clone", "copy", "duplicate"], &["cloned", "copied", "duplicated"]),
     verb(Act::Move, &["move"], &["moved"]),
-    verb(Act::Restore, &["recover", "restore", "undelete"], &["recovered", "restored"]),
+    verb(Act::Restore, &["recover", "restore", "undelete", "undo"], &["recovered", "restored"]),
     verb(Act::Preview, &["preview"], &["previewed"]),
     verb(Act::Lock, &["lock"], &["locked"]),
     verb(Act::Unlock, &["unlock"], &["unlocked"]),

@@ -56,7 +56,7 @@ pub(super) const SIGN_INS: Area = Area {
                 "UserLoginFailed",
             ],
         ),
-        row(SignIn, End, &["UserLoggedOff", "UserLoggedOut"]),
+        row(SignIn, End, &["SignOut", "UserLoggedOff", "UserLoggedOut"]),
     ],
     ..AREA
 };

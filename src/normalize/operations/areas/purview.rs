@@ -218,7 +218,8 @@ pub(super) const DEVICES: Area = Area {
         row(File, Rename, &["FileRenamed"]),
         row(File, Move, &["FileMoved"]),
         row(File, Delete, &["FileDeleted"]),
-        row(Device, Access, &["RemovableMediaMount", "RemovableMediaUnmount"]),
+        row(Host, Start, &["RemovableMediaMount"]),
+        row(Host, End, &["RemovableMediaUnmount"]),
     ],
     ..AREA
 };

@@ -55,6 +55,7 @@ pub(super) const FILES: Area = Area {
             Update,
             &[
                 "ComplianceSettingChanged",
+                "FileArchived",
                 "FileModified",
                 "FileModifiedExtended",
                 "FileSensitivityLabelApplied",

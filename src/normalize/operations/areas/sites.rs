@@ -17,6 +17,7 @@ pub(super) const SITES: Area = Area {
     subject: Setting,
     nouns: NOUNS,
     rows: &[
+        row(SignIn, Start, &["SignInEvent"]),
         row(Group, Create, &["GroupAdded"]),
         row(Group, Delete, &["GroupRemoved"]),
         row(Group, Update, &["GroupUpdated"]),
