@@ -32,6 +32,7 @@ mod time;
 mod user_agent;
 mod user_id;
 
+pub(crate) use self::normalizer::{Context, Normalized};
 pub use self::{
     damage::{Damage, Damages},
     described::{AreaTable, OperationRow, VerbRow, operations, verbs},
@@ -44,8 +45,8 @@ pub use self::{
     sensitive_types::SensitiveTypes,
     time::parse_creation_time,
 };
+#[cfg(feature = "cli")]
 pub(crate) use self::{
     flattened::{has_flattened, is_flattened},
     json::{decode, write_string},
-    normalizer::{Context, Normalized},
 };
