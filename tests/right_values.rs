@@ -312,3 +312,71 @@ fn device_loss_prevention_has_a_target_and_a_severity() {
     // What happens to files all day is no alert.
     assert_eq!(ecs(&common("FileRead", json!({})), "event.kind"), ["event"]);
 }
+
+#[test]
+fn cmdlets_that_delete_by_a_parameter_are_deletions() {
+    for (operation, parameter, value, deletes) in [
+        ("New-ComplianceSearchAction", "Purge", "True", true),
+        ("New-ComplianceSearchAction", "Preview", "True", false),
+        ("Search-Mailbox", "DeleteContent", "True", true),
+        ("Search-Mailbox", "DeleteContent", "False", false),
+    ] {
+        let members =
+            json!({ "RecordType": 1, "Operation": operation, "Parameters": [{ "Name": parameter, "Value": value }] });
+        assert_eq!(
+            ecs(&members, "event.type").contains(&"deletion".to_owned()),
+            deletes,
+            "{operation} {parameter} {value}"
+        );
+        assert_eq!(ocsf(&members, "activity_id") == ["4"], deletes, "{operation} {parameter} {value}");
+    }
+}
+
+#[test]
+fn a_group_whose_members_change_is_no_user() {
+    let members = json!({
+        "RecordType": 1, "Operation": "Add-RoleGroupMember",
+        "Parameters": [{ "Name": "Identity", "Value": "Organization Management" }, { "Name": "Member", "Value": "cy@contoso.com" }],
+    });
+    assert_eq!(ecs(&members, "group.name"), ["Organization Management"]);
+    assert_eq!(ecs(&members, "user.target.id"), ["cy@contoso.com"]);
+}
+
+#[test]
+fn who_failed_to_sign_in_may_be_the_actor() {
+    let members = json!({
+        "RecordType": 15, "Operation": "UserLoginFailed", "UserId": "Not Available",
+        "Actor": [{ "ID": "00000000-0000-0000-0000-000000000000", "Type": 0 }, { "ID": "bo@contoso.com", "Type": 5 }],
+    });
+    assert_eq!(ecs(&members, "user.email"), ["bo@contoso.com"]);
+    assert_eq!(ocsf(&members, "actor.user.email_addr"), ["bo@contoso.com"]);
+}
+
+#[test]
+fn others_who_are_named_are_told_by_every_workload() {
+    for (members, user) in [
+        (
+            json!({ "RecordType": 20, "Operation": "ShareReport", "SharingInformation": [{ "RecipientEmail": "dee@partner.example" }] }),
+            "dee@partner.example",
+        ),
+        (
+            json!({ "RecordType": 20, "Operation": "AddGroupMembers", "UserInformation": { "UsersAdded": ["dee@partner.example"] } }),
+            "dee@partner.example",
+        ),
+        (
+            json!({ "RecordType": 30, "Operation": "PutPermissions", "RecipientUPN": "dee@partner.example" }),
+            "dee@partner.example",
+        ),
+    ] {
+        assert!(ecs(&members, "related.user").contains(&user.to_owned()), "{members}");
+        assert!(ocsf(&members, "observables.value").contains(&user.to_owned()), "{members}");
+    }
+}
+
+#[test]
+fn lists_of_one_that_came_as_an_object_are_read() {
+    let members = json!({ "RecordType": 50, "Operation": "MailItemsAccessed", "Folders": { "FolderItems": { "InternetMessageId": "<m1>" } } });
+    assert_eq!(ecs(&members, "email.message_id"), ["<m1>"]);
+    let members = json!({ "Operation": "Send", "Item": { "Attachments": ["a.txt (3b)", "b.doc (4b)"] } });
+    assert_eq!(ecs(&members, "email.attachments.file.name"), ["a.txt", "b.doc"]);
+}

@@ -19,9 +19,10 @@ pub(crate) fn for_each<'a>(record: &mut Audit<'a>, mut visit: impl FnMut(&Node<'
             _ => &[],
         };
         for item in items {
-            match item.get(FOLDER_ITEMS).and_then(Node::as_list) {
-                Some(items) => items.iter().for_each(&mut visit),
-                None => visit(item),
+            match item.get(FOLDER_ITEMS) {
+                Some(Node::List(items)) => items.iter().for_each(&mut visit),
+                Some(only @ Node::Object(_)) => visit(only),
+                _ => visit(item),
             }
         }
     }

@@ -1,11 +1,11 @@
 //! The users whom a record names beside the one who acted: owners, delegates, grantees, members, and whom a cmdlet is about.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::{
     audit::{Audit, scalar_text},
     json::Node,
-    mail_address::addresses,
+    mail_address::{addresses, is_address},
     placeholder::is_placeholder,
 };
 
@@ -25,6 +25,11 @@ const MEMBERS: &[&str] = &[
     "TargetUPN",
     "AffectedUser",
     "AffectedUserUPN",
+    "UserUPN",
+    "RecipientUPN",
+    "ReleaseTo",
+    "UserInformation.UsersAdded",
+    "UserInformation.UsersRemoved",
 ];
 
 /// Lists of objects, and the member of each that names a user.
@@ -33,6 +38,7 @@ const LISTS: &[(&str, &str)] = &[
     ("Attendees", "UPN"),
     ("Item.ParentFolder.Permissions", "MemberUpn"),
     ("AffectedUsers", "UPN"),
+    ("SharingInformation", "RecipientEmail"),
 ];
 
 /// Whom something was shared with: a user, or a group.
@@ -89,7 +95,7 @@ const NO_USERS: &[&str] = &["SharingLinks.", "c:0"];
 
 /// All users that a record names beside `UserId`, in this order, each once.
 pub(crate) fn named_users<'a>(record: &mut Audit<'a>, operation: &str) -> Vec<Cow<'a, str>> {
-    let mut found = Vec::new();
+    let mut found = Found::default();
     for member in MEMBERS {
         add_all(record.texts(member), &mut found);
     }
@@ -113,7 +119,28 @@ pub(crate) fn named_users<'a>(record: &mut Audit<'a>, operation: &str) -> Vec<Co
             add_all(record.texts(parameter), &mut found);
         }
     }
-    found
+    found.users
+}
+
+/// The user principal name in `Target` or `Actor` of a directory operation: the identity of type 5.
+pub(crate) fn principal<'a>(record: &mut Audit<'a>, list: &str) -> Option<Cow<'a, str>> {
+    let Some(Node::List(members)) = record.node(list) else { return None };
+    members
+        .iter()
+        .find(|member| member.get("Type").and_then(scalar_text).is_some_and(|kind| kind == "5"))
+        .and_then(|member| scalar_text(member.get("ID")?))
+}
+
+/// The group that a cmdlet is about, whose members or owners its other parameters name.
+pub(crate) fn named_group<'a>(record: &mut Audit<'a>, operation: &str) -> Option<Cow<'a, str>> {
+    if is_about_groups(operation) { record.text(IDENTITY) } else { None }
+}
+
+/// Users, each once; there may be ten thousand.
+#[derive(Default)]
+struct Found<'a> {
+    users: Vec<Cow<'a, str>>,
+    known: HashSet<Cow<'a, str>>,
 }
 
 /// Whether something was shared with a group, and not with a user.
@@ -121,11 +148,13 @@ pub(crate) fn grantee_is_group(record: &mut Audit<'_>) -> bool {
     record.text(GRANTEE_TYPE).is_some_and(|kind| kind.to_ascii_lowercase().ends_with("group"))
 }
 
-fn add_all<'a>(texts: Vec<Cow<'a, str>>, found: &mut Vec<Cow<'a, str>>) {
+fn add_all<'a>(texts: Vec<Cow<'a, str>>, found: &mut Found<'a>) {
     for text in texts {
-        let bare = addresses(&text);
+        let bare = if text.trim_start().starts_with("@{") { flattened(&text) } else { addresses(&text) };
         // An address that stands alone stays borrowed.
         let users = match bare.as_slice() {
+            // Of an object that PowerShell has written as text, only its addresses are users.
+            [] if text.trim_start().starts_with("@{") => Vec::new(),
             [] => vec![text],
             [only] if *only == text => vec![text],
             _ => bare.into_iter().map(Cow::Owned).collect(),
@@ -134,18 +163,45 @@ fn add_all<'a>(texts: Vec<Cow<'a, str>>, found: &mut Vec<Cow<'a, str>>) {
             let name = user.trim();
             let is_nobody = ANYBODY.iter().any(|known| known.eq_ignore_ascii_case(name))
                 || NO_USERS.iter().any(|start| name.starts_with(start));
-            if !is_nobody && !is_placeholder(&user) && !found.contains(&user) {
-                found.push(user);
+            if !is_nobody && !is_placeholder(&user) && found.known.insert(user.clone()) {
+                found.users.push(user);
             }
         }
     }
 }
 
+/// The addresses in `@{Add=…; Remove=…}`.
+fn flattened(text: &str) -> Vec<String> {
+    text.split(['{', '}', '=', ';', ',', '"', ' ']).filter(|part| is_address(part)).map(str::to_owned).collect()
+}
+
+/// Nouns of cmdlets that are about the members of a group.
+const GROUPS: &[&str] = &[
+    "UnifiedGroup",
+    "DistributionGroup",
+    "DynamicDistributionGroup",
+    "RoleGroup",
+    "eDiscoveryCaseAdmin",
+    "SecurityGroup",
+];
+
+fn is_about_groups(cmdlet: &str) -> bool {
+    let noun = cmdlet.split_once('-').map_or("", |(_, noun)| noun);
+    GROUPS.iter().any(|known| noun.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known)))
+}
+
 /// The user in the identity that a cmdlet was given. `ana@contoso.com\rule` and `ana@contoso.com:\Calendar` name a thing in
 /// Ana's mailbox. Of other things, such as a transport rule, an identity is no user.
 fn user_of<'a>(identity: &Cow<'a, str>, cmdlet: &str) -> Option<Cow<'a, str>> {
-    let end = identity.find(":\\").or_else(|| identity.find('\\').filter(|at| identity[..*at].contains('@')));
-    let owner = super::text::part(identity, 0..end.unwrap_or(identity.len()));
+    if is_about_groups(cmdlet) {
+        return None;
+    }
+    let is_owner = |at: &usize| identity[..*at].contains(['@', '/']);
+    let end = identity.find(":\\").or_else(|| identity.find('\\').filter(is_owner)).unwrap_or(identity.len());
+    // `domain/container/name`, as Exchange writes what it has found.
+    let is_path = !identity[..end].contains('@') && !identity.starts_with('/');
+    let start = identity[..end].rfind('/').filter(|_| is_path).map_or(0, |at| at + 1);
+    let owner = super::text::part(identity, start..end);
     let noun = cmdlet.split_once('-').map_or("", |(_, noun)| noun);
     let is_about_users = NOUNS.iter().any(|known| {
         noun.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known))

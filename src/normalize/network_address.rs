@@ -98,7 +98,12 @@ impl NetworkAddress {
     /// An IP address, with what may stand around it.
     fn of_ip(text: &str) -> Option<Self> {
         if let Some((inside, rest)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            return Self::bare(inside)?.with_port(rest);
+            return match Self::bare(inside) {
+                Some(found) => found.with_port(rest),
+                // Some put the port into the brackets.
+                None if rest.is_empty() => Self::of_ip(inside),
+                None => None,
+            };
         }
         Self::bare(text).or_else(|| {
             // Behind the last separator, so that what is before it may be IPv6.
@@ -211,7 +216,10 @@ fn element(text: &str) -> &str {
 
 fn unquoted(text: &str) -> &str {
     let text = text.trim();
-    ['"', '\''].into_iter().find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote)).map_or(text, str::trim)
+    [('"', '"'), ('\'', '\''), ('<', '>'), ('(', ')')]
+        .into_iter()
+        .find_map(|(open, close)| text.strip_prefix(open)?.strip_suffix(close))
+        .map_or(text, str::trim)
 }
 
 /// Whether it is the machine's own, or none at all.
@@ -280,6 +288,9 @@ mod tests {
             ("'192.0.2.1:80'", "192.0.2.1", Some(80)),
             ("[192.0.2.1]:80", "192.0.2.1", Some(80)),
             ("[192.0.2.1]-80", "192.0.2.1", Some(80)),
+            ("[192.0.2.1-80]", "192.0.2.1", Some(80)),
+            ("<192.0.2.1>", "192.0.2.1", None),
+            ("(192.0.2.1)", "192.0.2.1", None),
             ("[192.0.2.1]", "192.0.2.1", None),
             ("::ffff:192.0.2.1", "192.0.2.1", None),
             ("::FFFF:c000:201", "192.0.2.1", None),

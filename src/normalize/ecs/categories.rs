@@ -7,7 +7,7 @@
 use super::{fields::Field, mapping::Mapping};
 use crate::normalize::{
     json::Node,
-    operations::{Act, Deed, Subject, look_up},
+    operations::{Act, Deed, Subject, by_parameters, look_up},
 };
 
 /// What Elastic's integration says of an operation.
@@ -64,7 +64,8 @@ pub(super) fn categorise(mapping: &mut Mapping<'_>) {
     mapping.fields.append(Field::EVENT_CATEGORY, ["web"]);
     mapping.fields.append(Field::EVENT_TYPE, ["info"]);
     let action = mapping.fields.text(Field::EVENT_ACTION).unwrap_or_default();
-    if let Some(deed) = look_up(mapping.code, &action) {
+    let deed = by_parameters(&mut mapping.record, &action).or_else(|| look_up(mapping.code, &action));
+    if let Some(deed) = deed {
         categories(deed).for_each(|category| mapping.fields.append(Field::EVENT_CATEGORY, [category]));
         types(deed).for_each(|kind| mapping.fields.append(Field::EVENT_TYPE, [kind]));
     }

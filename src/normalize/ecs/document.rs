@@ -80,12 +80,8 @@ impl<'a> Document<'a> {
 
     /// Sets a field to distinct texts: to the one as it is, to several as a list. Nothing, if there are none.
     pub(super) fn set_each(&mut self, field: Field, texts: impl IntoIterator<Item = Cow<'a, str>>) {
-        let mut distinct: Vec<Cow<'a, str>> = Vec::new();
-        for text in texts {
-            if !distinct.contains(&text) {
-                distinct.push(text);
-            }
-        }
+        let mut known = HashSet::new();
+        let mut distinct: Vec<Cow<'a, str>> = texts.into_iter().filter(|text| known.insert(text.clone())).collect();
         match distinct.len() {
             0 => {}
             1 => self.set_some(field, distinct.pop().map(Node::Text)),

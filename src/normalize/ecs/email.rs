@@ -148,7 +148,7 @@ fn identity(command: &str) -> Option<&str> {
 }
 
 fn attachments(mapping: &mut Mapping<'_>) {
-    let mut texts: Vec<_> = mapping.record.text("Item.Attachments").into_iter().collect();
+    let mut texts = mapping.record.texts("Item.Attachments");
     texts.extend(items(mapping, "Attachments"));
     let files: Vec<_> = texts.iter().flat_map(|text| entries(text)).filter_map(attachment).collect();
     if !files.is_empty() {

@@ -1,6 +1,6 @@
 //! `user.*`, `user.target.*`, `related.user`: who did it, to whom, and who else is named.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::{
     common::entities,
@@ -9,10 +9,9 @@ use super::{
     rule::{Filled, fills},
 };
 use crate::normalize::{
-    audit::scalar_text,
     json::Node,
     mail_address::addresses,
-    named_users::{grantee_is_group, named_users},
+    named_users::{grantee_is_group, named_group, named_users, principal},
     placeholder::is_placeholder,
     user_id::UserId,
 };
@@ -21,7 +20,7 @@ use crate::normalize::{
 pub(super) const SPLIT: &[Filled] = &[
     fills(
         F::USER_ID,
-        "the same without blanks around it; nothing for placeholders such as `Unknown`, `Not Available` and ids of zeros",
+        "the same without blanks around it, else the user principal name in `Actor`; nothing for placeholders such as `Unknown`, `Not Available` and ids of zeros",
         "",
     ),
     fills(
@@ -36,6 +35,7 @@ pub(super) const SPLIT: &[Filled] = &[
     fills(F::USER_TARGET_NAME, "the name in each, as `user.name`", ""),
     fills(F::USER_TARGET_DOMAIN, "the domain in each, as `user.domain`", ""),
     fills(F::GROUP_NAME, "`TargetUserOrGroupName`", "`TargetUserOrGroupType` names a kind of group"),
+    fills(F::GROUP_NAME, "`Parameters.Identity`", "the cmdlet is about a group"),
     fills(F::SOURCE_USER_NAME, "the part of `source.user.email` before the `@`", ""),
     fills(F::SOURCE_USER_DOMAIN, "the part of `source.user.email` after the `@`", ""),
     fills(F::DESTINATION_USER_NAME, "the part of `destination.user.email` before the `@`", "there is one"),
@@ -67,8 +67,10 @@ pub(super) fn split(mapping: &mut Mapping<'_>) {
 }
 
 fn actor(mapping: &mut Mapping<'_>) {
-    let Some(id) = mapping.fields.text(F::USER_ID) else { return };
-    let Some(user) = UserId::parse(&id) else {
+    let user = mapping.fields.text(F::USER_ID).and_then(|id| UserId::parse(&id));
+    // Where `UserId` is nobody, a sign-in that failed may still say who it was.
+    let user = user.or_else(|| principal(&mut mapping.record, "Actor").and_then(|id| UserId::parse(&id)));
+    let Some(user) = user else {
         mapping.fields.remove(F::USER_ID);
         return;
     };
@@ -83,16 +85,17 @@ fn targets(mapping: &mut Mapping<'_>) {
     let object: Vec<_> = mapping.fields.texts(F::USER_TARGET_ID).iter().filter_map(UserId::parse).collect();
     mapping.fields.remove(F::USER_TARGET_ID);
     let has_object = !object.is_empty();
+    // A team may have ten thousand members.
+    let mut known: HashSet<String> = object.iter().flat_map(keys).collect();
     let mut users = object;
-    if let Some(principal) = principal(mapping).and_then(|id| UserId::parse(&id))
-        && !users.iter().any(|known| is_same(known, &principal))
-    {
-        users.push(principal);
-    }
     let operation = mapping.operation.clone();
-    for text in named_users(&mut mapping.record, &operation) {
-        let Some(user) = UserId::parse(&text) else { continue };
-        if !is_actor(mapping, &user) && !users.iter().any(|known| is_same(known, &user)) {
+    let principal = principal(&mut mapping.record, "Target").and_then(|id| UserId::parse(&id));
+    let named = named_users(&mut mapping.record, &operation);
+    let others = named.iter().filter_map(UserId::parse).filter(|user| !is_actor(mapping, user));
+    for user in principal.into_iter().chain(others.collect::<Vec<_>>()) {
+        let keys: Vec<_> = keys(&user).collect();
+        if !keys.iter().any(|key| known.contains(key)) {
+            known.extend(keys);
             users.push(user);
         }
     }
@@ -103,10 +106,12 @@ fn targets(mapping: &mut Mapping<'_>) {
     mapping.fields.set_each(F::USER_TARGET_NAME, users.iter().filter_map(|user| user.name.clone()));
     mapping.fields.set_each(F::USER_TARGET_DOMAIN, users.iter().filter_map(|user| user.domain.clone()));
     mapping.targets = users;
-    if grantee_is_group(&mut mapping.record) {
-        let group = mapping.record.keyword("TargetUserOrGroupName");
-        mapping.fields.set_default(F::GROUP_NAME, group);
-    }
+    let group = if grantee_is_group(&mut mapping.record) {
+        mapping.record.text("TargetUserOrGroupName")
+    } else {
+        named_group(&mut mapping.record, &operation)
+    };
+    mapping.fields.set_default(F::GROUP_NAME, group.map(Node::Text));
 }
 
 /// What somebody does in a mailbox of their own is done to nobody else.
@@ -117,9 +122,9 @@ fn is_actor(mapping: &Mapping<'_>, user: &UserId<'_>) -> bool {
     })
 }
 
-fn is_same(one: &UserId<'_>, other: &UserId<'_>) -> bool {
-    let email = |user: &UserId<'_>| user.email.as_ref().map(|email| email.to_lowercase());
-    one.id.eq_ignore_ascii_case(&other.id) || (one.email.is_some() && email(one) == email(other))
+/// By what a user is known: the id and the address, in any case.
+fn keys<'u>(user: &'u UserId<'_>) -> impl Iterator<Item = String> + use<'u> {
+    [Some(&user.id), user.email.as_ref()].into_iter().flatten().map(|key| key.to_lowercase())
 }
 
 /// Fills `related.user` from all that the event and the record name.
@@ -168,13 +173,4 @@ pub(super) fn related(mapping: &mut Mapping<'_>) {
     }
     users.retain(|user| !is_placeholder(user));
     mapping.fields.append(F::RELATED_USER, users);
-}
-
-/// The user principal name of the object of a directory operation (`Target`, type 5), beside its id.
-fn principal<'a>(mapping: &mut Mapping<'a>) -> Option<Cow<'a, str>> {
-    let Some(Node::List(members)) = mapping.record.node("Target") else { return None };
-    members
-        .iter()
-        .find(|member| member.get("Type").and_then(scalar_text).is_some_and(|kind| kind == "5"))
-        .and_then(|member| scalar_text(member.get("ID")?))
 }

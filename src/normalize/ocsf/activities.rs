@@ -86,9 +86,9 @@ pub(super) struct Activity {
     pub(super) fallback: u8,
 }
 
-/// The class and activity of an operation.
-pub(super) fn classify(code: &str, operation: &str) -> Activity {
-    let deed = look_up(code, operation);
+/// The class and activity of an operation; `deed` is what it was by more than its name.
+pub(super) fn classify(code: &str, operation: &str, deed: Option<Deed>) -> Activity {
+    let deed = deed.or_else(|| look_up(code, operation));
     let fallback = deed.map_or(OTHER, |deed| call(deed.act));
     let (class, id) =
         of_type(code, operation).or_else(|| deed.map(|deed| of(code, deed))).unwrap_or((&API_ACTIVITY, fallback));
@@ -305,7 +305,7 @@ mod tests {
             ("", "BrandNewThing", 6003, 99),
             ("AzureActiveDirectory", "", 3004, 99),
         ] {
-            let found = classify(code, operation);
+            let found = classify(code, operation, None);
             assert_eq!((found.class.uid, found.id), (class, activity), "{code} {operation}");
         }
     }

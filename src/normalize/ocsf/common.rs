@@ -1,6 +1,6 @@
 //! What all classes have in common.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
 use super::{
     classes::{API_ACTIVITY, AUTHENTICATION, Class, OCSF_VERSION, OTHER},
@@ -130,13 +130,14 @@ fn others(mapping: &mut Mapping<'_>) {
     };
     let operation = mapping.operation.clone();
     let users = named_users(&mut mapping.record, &operation);
+    let mut known = HashSet::new();
     for user in users.iter().filter_map(UserId::parse) {
         if is_actor(&user.id) || user.email.as_deref().is_some_and(is_actor) {
             continue;
         }
         // The bare address first, and what Microsoft has around it.
         for name in user.email.into_iter().chain([user.id]) {
-            if !mapping.others.users.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+            if known.insert(name.to_lowercase()) {
                 mapping.others.users.push(name.into_owned());
             }
         }
@@ -215,7 +216,8 @@ fn resources(mapping: &mut Mapping<'_>) {
         }
     });
     for (names, kind) in [(&mapping.others.users, "User"), (&mapping.others.addresses, "Forwarding Address")] {
-        resources.extend(names.iter().map(|name| {
+        let room = MAX_RESOURCES.saturating_sub(resources.len());
+        resources.extend(names.iter().take(room).map(|name| {
             let mut resource = Object::new();
             resource.set("name", Node::text(name.clone()));
             resource.set("type", Node::text(kind));

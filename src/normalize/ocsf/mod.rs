@@ -41,7 +41,7 @@ use super::{
     audit::Audit,
     endpoint_dlp,
     json::{Node, Object},
-    operations::Deed,
+    operations::{Deed, by_parameters},
     record_types::record_type_name,
     sensitive_types::name_types,
     shape::shape,
@@ -96,7 +96,8 @@ pub(crate) fn event(record: &JsonObject, context: &Context<'_>) -> Normalized {
     if !operation.is_empty() {
         audit.set_moved("Operation");
     }
-    let activities::Activity { mut class, id: mut activity, fallback } = activities::classify(code, &operation);
+    let deed = by_parameters(&mut audit, &operation);
+    let activities::Activity { mut class, id: mut activity, fallback } = activities::classify(code, &operation, deed);
     // What takes a file off a device is a finding, whether a rule matched or not.
     if code == endpoint_dlp::CODE
         && class.uid != classes::DATA_SECURITY_FINDING.uid

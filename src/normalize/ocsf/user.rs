@@ -7,6 +7,7 @@ use crate::normalize::{
     audit::{parse_integer, scalar_text},
     json::{Node, Object},
     mail_address::addresses,
+    named_users::principal,
     placeholder::is_placeholder,
     user_id::UserId,
 };
@@ -33,7 +34,12 @@ pub(super) fn actor<'a>(mapping: &mut Mapping<'a>) -> Option<Object<'a>> {
     if key.is_some() {
         mapping.record.set_moved("UserKey");
     }
-    let mut user = take(mapping, "UserId", key)?;
+    let named = take(mapping, "UserId", key.clone());
+    let mut user = match named {
+        Some(user) if user.get("name").is_some() => user,
+        // Where `UserId` is nobody, a sign-in that failed may still say who it was.
+        other => principal(&mut mapping.record, "Actor").and_then(|name| self::named(Some(name), key)).or(other)?,
+    };
     user.set_some("full_name", mapping.take("LogonUserDisplayName"));
     if let Some(kind) = mapping.record.text("UserType").and_then(|kind| type_of(&kind)) {
         set_enum(&mut user, "type_id", "type", kind);

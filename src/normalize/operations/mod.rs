@@ -5,6 +5,7 @@
 
 mod areas;
 mod names;
+mod parameters;
 mod verbs;
 mod vocabulary;
 mod words;
@@ -17,6 +18,7 @@ use std::sync::LazyLock;
 use self::names::compare;
 pub(crate) use self::{
     areas::AREAS,
+    parameters::by_parameters,
     vocabulary::{Act, Area, Deed, Subject},
     words::{INSTEAD, VERBS},
 };

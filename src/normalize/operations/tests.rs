@@ -20,6 +20,32 @@ fn assert_deeds(expected: &[(&str, &str, Subject, Act)]) {
 }
 
 #[test]
+fn the_participle_at_the_end_says_more_than_a_noun_at_the_beginning() {
+    for (operation, act) in [
+        ("PostDeleted", Delete),
+        ("ViewCreated", Create),
+        ("AccessPolicyCreated", Create),
+        ("ReadOnlyEnabled", Enable),
+        ("UploadPolicyRemoved", Delete),
+        ("TagRemoved", Delete),
+        ("IssueClosed", Update),
+        ("ThingDownloadedExtended", Download),
+        ("CreateReport", Create),
+        ("Deletes file", Delete),
+        ("Creating site", Create),
+        ("DeviceWiped", Update),
+        ("UserDeprovisioned", Delete),
+        ("FileUndeleted", Restore),
+    ] {
+        assert_eq!(look_up("", operation).map(|deed| deed.act), Some(act), "{operation}");
+    }
+    for (operation, act) in [("UserSignedIn", Start), ("Login", Start), ("LogoffUser", End), ("SignOut", End)] {
+        let deed = look_up("", operation).unwrap();
+        assert_eq!((deed.subject, deed.act), (SignIn, act), "{operation}");
+    }
+}
+
+#[test]
 fn no_name_is_twice_in_an_area() {
     for area in AREAS {
         let mut names: Vec<_> = area.rows.iter().flat_map(|row| row.operations).collect();

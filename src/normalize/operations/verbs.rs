@@ -17,6 +17,11 @@ pub(super) fn guess(area: Option<&Area>, operation: &str) -> Option<Deed> {
     if operation.len() > LONGEST {
         return None;
     }
+    if area.is_none()
+        && let Some(deed) = sign_in(operation)
+    {
+        return Some(deed);
+    }
     let act = act(operation);
     let subject = match area {
         Some(area) => Some(named(area.nouns, operation).unwrap_or(area.subject)),
@@ -32,21 +37,62 @@ pub(super) fn guess(area: Option<&Area>, operation: &str) -> Option<Deed> {
     .filter(|deed| *deed != Deed { subject: Subject::Content, act: Act::Other })
 }
 
+/// Names of sign-ins and sign-outs, by their letters; also behind who signs in.
+const SIGN_INS: &[&str] = &["login", "logon", "signin", "loggedin", "loggedon", "signedin"];
+const SIGN_OUTS: &[&str] = &["logout", "logoff", "signout", "loggedout", "loggedoff", "signedout"];
+
+/// A sign-in or sign-out of a service that nobody knows.
+fn sign_in(operation: &str) -> Option<Deed> {
+    let plain: String = operation.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let is_one = |known: &&str| plain.ends_with(*known);
+    let deed = |subject, act| Deed { subject, act };
+    if SIGN_INS.iter().any(&is_one) {
+        Some(deed(Subject::SignIn, Act::Start))
+    } else if SIGN_OUTS.iter().any(|known| is_one(known) || plain.strip_suffix("user") == Some(known)) {
+        Some(deed(Subject::SignIn, Act::End))
+    } else {
+        None
+    }
+}
+
 /// What was done.
 fn act(operation: &str) -> Option<Act> {
     let first = words(operation).next()?;
     let instead = words(operation).skip(1).find_map(|word| of(INSTEAD, word));
     // `BillingPolicyCreate` ends with its verb; of `Group_AddMember` it begins a part. In the middle of camel case it is an adjective.
+    let last = last_participle(operation);
     let parts = || operation.split(|c: char| !c.is_ascii_alphanumeric()).filter_map(|part| words(part).next());
     instead
+        .or(last)
         .or_else(|| leading(first))
         .or_else(|| words(operation).rev().find_map(within))
         .or_else(|| words(operation).next_back().and_then(leading))
         .or_else(|| parts().find_map(leading))
 }
 
+/// Words behind the verb of a name that say how much was done.
+const QUALIFIERS: &[&str] = &["extended", "partial", "partially", "full", "fully"];
+
+/// What the participle at the end of a name in camel case says. What it begins with may be a noun: `PostDeleted`, `ViewCreated`.
+fn last_participle(operation: &str) -> Option<Act> {
+    let is_camel = operation.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_qualifier = |word: &&str| QUALIFIERS.iter().any(|known| known.eq_ignore_ascii_case(word));
+    let last = words(operation).rev().find(|word| !is_qualifier(word)).filter(|_| is_camel)?;
+    let is_participle = last.to_ascii_lowercase().ends_with("ed");
+    if is_participle { within(last) } else { None }
+}
+
+/// What a verb says that a name begins with, also as `Deletes` and `Deleting`.
 fn leading(word: &str) -> Option<Act> {
-    VERBS.iter().find(|verb| verb.first.iter().any(|known| known.eq_ignore_ascii_case(word))).map(|verb| verb.act)
+    let is_form = |known: &str| {
+        let stem = known.strip_suffix('e').unwrap_or(known);
+        let rest = |stem: &str| {
+            word.get(..stem.len()).filter(|start| start.eq_ignore_ascii_case(stem)).and(word.get(stem.len()..))
+        };
+        rest(known).is_some_and(|rest| rest.is_empty() || rest.eq_ignore_ascii_case("s"))
+            || rest(stem).is_some_and(|rest| rest.eq_ignore_ascii_case("ing"))
+    };
+    VERBS.iter().find(|verb| verb.first.iter().any(|known| is_form(known))).map(|verb| verb.act)
 }
 
 fn within(word: &str) -> Option<Act> {
