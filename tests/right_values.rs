@@ -380,3 +380,24 @@ fn lists_of_one_that_came_as_an_object_are_read() {
     let members = json!({ "Operation": "Send", "Item": { "Attachments": ["a.txt (3b)", "b.doc (4b)"] } });
     assert_eq!(ecs(&members, "email.attachments.file.name"), ["a.txt", "b.doc"]);
 }
+
+#[test]
+fn a_mailbox_that_mail_is_forwarded_to_by_its_alias_is_related() {
+    let members = json!({ "RecordType": 1, "Operation": "Set-Mailbox", "Parameters": [{ "Name": "ForwardingAddress", "Value": "cy" }] });
+    assert!(ecs(&members, "related.user").contains(&"cy".to_owned()));
+    assert_eq!(ecs(&members, "email.to.address"), [""; 0]);
+    assert!(ocsf(&members, "observables.value").contains(&"cy".to_owned()));
+}
+
+#[test]
+fn an_application_that_gets_an_owner_is_the_entity() {
+    let members = json!({
+        "RecordType": 8, "Operation": "Add owner to application.", "Workload": "AzureActiveDirectory", "ObjectId": "cy@contoso.com",
+        "Target": [{ "ID": "cy@contoso.com", "Type": 5 }],
+        "ModifiedProperties": [{ "Name": "Application.DisplayName", "NewValue": "\"App\"", "OldValue": "" }],
+    });
+    assert_eq!(ocsf(&members, "class_uid"), ["3004"]);
+    assert_eq!(ocsf(&members, "entity.name"), ["App"]);
+    assert!(ocsf(&members, "observables.value").contains(&"cy@contoso.com".to_owned()));
+    assert_eq!(ecs(&members, "user.target.email"), ["cy@contoso.com"]);
+}

@@ -52,6 +52,16 @@ pub(crate) fn targets(record: &mut Audit<'_>) -> Vec<String> {
     found
 }
 
+/// The names of mailboxes among the recipients: aliases and display names, which are no addresses. Addresses of Exchange's own
+/// (`EX:/o=…`, `/o=…`) are no names.
+pub(crate) fn names<'a>(record: &mut Audit<'a>) -> Vec<Cow<'a, str>> {
+    if record.node("Parameters").is_none() {
+        return Vec::new();
+    }
+    let texts = PARAMETERS.iter().flat_map(|parameter| record.texts(parameter));
+    texts.filter(|text| addresses(text).is_empty() && !text.contains(['/', '[', '<', '{'])).collect()
+}
+
 fn add(text: &str, found: &mut Vec<String>) {
     for address in addresses(text) {
         if !found.contains(&address) {
@@ -123,6 +133,10 @@ mod tests {
             {"Name":"Name","Value":"not@this.example"}
         ]}"#;
         assert_eq!(found(record), ["drop@evil.example", "two@evil.example", "three@evil.example"]);
+        let record = JsonObject::parse(record.to_owned().into()).unwrap();
+        let mut audit = Audit::new(&record);
+        shape(&mut audit, "ExchangeAdmin");
+        assert_eq!(names(&mut audit), ["Sales"]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::{
     rule::{Filled, fills},
 };
 use crate::normalize::{
+    forwarding,
     json::Node,
     mail_address::addresses,
     named_users::{grantee_is_group, named_group, named_users, principal},
@@ -171,6 +172,7 @@ pub(super) fn related(mapping: &mut Mapping<'_>) {
     ] {
         users.extend(mapping.fields.texts(field));
     }
+    users.extend(forwarding::names(&mut mapping.record));
     users.retain(|user| !is_placeholder(user));
     mapping.fields.append(F::RELATED_USER, users);
 }

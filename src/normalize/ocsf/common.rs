@@ -15,7 +15,7 @@ use crate::normalize::{
     forwarding,
     json::{Node, Object},
     mail_items,
-    named_users::named_users,
+    named_users::{named_users, principal},
     outcome::{Outcome, logon_error, outcome as outcome_of},
     user_id::UserId,
 };
@@ -129,7 +129,8 @@ fn others(mapping: &mut Mapping<'_>) {
             .any(|known| known.eq_ignore_ascii_case(name))
     };
     let operation = mapping.operation.clone();
-    let users = named_users(&mut mapping.record, &operation);
+    let mut users = named_users(&mut mapping.record, &operation);
+    users.extend(principal(&mut mapping.record, "Target"));
     let mut known = HashSet::new();
     for user in users.iter().filter_map(UserId::parse) {
         if is_actor(&user.id) || user.email.as_deref().is_some_and(is_actor) {
@@ -142,6 +143,11 @@ fn others(mapping: &mut Mapping<'_>) {
             }
         }
     }
+    let names = forwarding::names(&mut mapping.record);
+    mapping
+        .others
+        .users
+        .extend(names.into_iter().filter(|name| known.insert(name.to_lowercase())).map(Cow::into_owned));
     mapping.others.addresses = forwarding::targets(&mut mapping.record);
 }
 

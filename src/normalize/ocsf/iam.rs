@@ -99,6 +99,10 @@ const ENTITIES: &[(&str, u16)] =
 /// Entity Management.
 pub(super) fn entity_management(mapping: &mut Mapping<'_>) -> Option<()> {
     let target = Target::of(mapping);
+    if let Some(entity) = owned(mapping) {
+        mapping.set("entity", Node::Object(entity));
+        return Some(());
+    }
     let object = mapping.take_object_id();
     let mut entity = Object::new();
     entity.set_some("name", target.name.or(target.principal).map(Node::Text));
@@ -118,6 +122,34 @@ pub(super) fn entity_management(mapping: &mut Mapping<'_>) -> Option<()> {
     }
     mapping.set("entity", Node::Object(entity));
     Some(())
+}
+
+/// What may have owners, beside groups, and where the changes have its name and its id.
+const OWNED: &[(&str, &str, &str)] = &[
+    ("Application", "Application_DisplayName", "Application_ObjectID"),
+    ("ServicePrincipal", "ServicePrincipal_DisplayName", "ServicePrincipal_ObjectID"),
+    ("Policy", "Policy_DisplayName", "Policy_ObjectID"),
+    ("Device", "Device_DisplayName", "Device_ObjectID"),
+];
+
+/// What has got or lost an owner. The target of such a record is the owner.
+fn owned<'a>(mapping: &mut Mapping<'a>) -> Option<Object<'a>> {
+    if !mapping.operation.to_ascii_lowercase().contains(" owner ") {
+        return None;
+    }
+    OWNED.iter().find_map(|(kind, name, uid)| {
+        let (name, uid) = (changed(mapping, name), changed(mapping, uid));
+        let mut entity = Object::new();
+        entity.set_some("name", name.map(Node::text));
+        entity.set_some("uid", uid.map(Node::text));
+        if entity.is_empty() {
+            return None;
+        }
+        let known = ENTITIES.iter().find(|(known, _)| known == kind);
+        entity.set("type_id", Node::Integer(known.map_or(i64::from(OTHER), |(_, id)| i64::from(*id))));
+        entity.set("type", Node::text(*kind));
+        Some(entity)
+    })
 }
 
 /// The user to whom it was done.
