@@ -3,9 +3,11 @@
 use std::{fmt, str::FromStr};
 
 use chrono::{DateTime, Utc};
+use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use snafu::Snafu;
+use url::Url;
 use uuid::Uuid;
 
 /// A Microsoft Entra tenant (directory) id.
@@ -180,9 +182,65 @@ pub struct ContentRef {
     pub expiration: Option<DateTime<Utc>>,
 }
 
+/// What Microsoft puts behind the id in the URI of content that it tells a webhook of.
+const FROM_NOTIFICATION: &str = "$IsFromNotification";
+
+/// A content id without [`FROM_NOTIFICATION`]: the id by which a listing names the same content.
+pub fn listed_content_id(content_id: &str) -> &str {
+    let at = content_id.len().saturating_sub(FROM_NOTIFICATION.len());
+    match content_id.split_at_checked(at) {
+        Some((listed, suffix)) if !listed.is_empty() && suffix.eq_ignore_ascii_case(FROM_NOTIFICATION) => listed,
+        _ => content_id,
+    }
+}
+
+/// Whether a URI is that of the content with this id: what follows `/activity/feed/audit/` in its path is the id, by a
+/// listing's name for it, and percent-encoded or not.
+pub fn names_content(uri: &Url, content_id: &str) -> bool {
+    const ABOVE: &str = "/activity/feed/audit/";
+    let path = uri.path();
+    let Some(at) = path.to_ascii_lowercase().find(ABOVE) else { return false };
+    let named = percent_decode_str(&path[at + ABOVE.len()..]).decode_utf8();
+    named.is_ok_and(|named| listed_content_id(&named) == listed_content_id(content_id))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_uri_names_the_content_behind_its_path() {
+        let uri = |path: &str| {
+            Url::parse(&format!("https://manage.office.com/api/v1.0/t/activity/feed/audit{path}")).unwrap()
+        };
+        for (path, id) in [
+            ("/a$b", "a$b"),
+            ("/a%24b", "a$b"),
+            ("/a$b$IsFromNotification", "a$b"),
+            ("/a$b", "a$b$isfromnotification"),
+            ("/a$b?x=c", "a$b"),
+            ("/a/b", "a/b"),
+            ("/%C3%A9", "é"),
+        ] {
+            assert!(names_content(&uri(path), id), "{path} {id}");
+        }
+        for (path, id) in [
+            ("/other", "a"),
+            ("/A", "a"),
+            ("/a/other", "other"),
+            ("/other/a", "a"),
+            ("/other?a", "a"),
+            ("/other#a", "a"),
+            ("/other;a", "a"),
+            ("/a$IsFromNotification$b", "a"),
+            ("/$IsFromNotification", ""),
+            ("/%ff", "a"),
+            ("", "a"),
+        ] {
+            assert!(!names_content(&uri(path), id), "{path} {id}");
+        }
+        assert!(!names_content(&Url::parse("https://manage.office.com/a").unwrap(), "a"));
+    }
 
     #[test]
     fn content_types_are_read_without_regard_to_case() {

@@ -12,8 +12,8 @@ use crate::{
     RunMode,
     activity::Origin,
     collector::{
-        BatchLimits, Collector, CollectorError, CollectorOptions, Limits, SensitiveTypesReader, Shared, State, Work,
-        maintain,
+        Announcements, BatchLimits, Collector, CollectorError, CollectorOptions, Limits, SensitiveTypesReader, Shared,
+        State, Work, maintain,
     },
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
     config::{EventSchema, Mode, NormalizeConfig, Office365Config, SecretError},
@@ -80,9 +80,9 @@ impl SourceConfig for Office365Config {
         };
         tenancy.tell_what_is_missing();
 
-        let work = Work::default();
+        let (work, announcements) = (Work::default(), Announcements::default());
         let webhook = listener.map(|listener| {
-            let webhook = self.endpoint(&path, auth_id, &connection, &tenancy, &work);
+            let webhook = self.endpoint(&path, auth_id, &connection, &tenancy, (&work, &announcements));
             if let Some(handle) = cx.extra_context.get::<WebhookHandle>() {
                 handle.fill(listener.address(), &webhook.0);
             }
@@ -99,6 +99,7 @@ impl SourceConfig for Office365Config {
             client: connection.client.clone(),
             out: cx.out,
             component: Arc::new(cx.key.clone()),
+            announcements: announcements.clone(),
             tenants: tenants.clone(),
             normalizer,
             sensitive_types,
@@ -112,6 +113,7 @@ impl SourceConfig for Office365Config {
             ledger,
             subscriptions,
             work: work.clone(),
+            announcements,
             progress,
             options: self.poll_options(),
         };
@@ -183,7 +185,7 @@ impl Office365Config {
         auth_id: AuthId,
         connection: &Connection,
         tenancy: &Tenancy,
-        work: &Work,
+        (work, announcements): (&Work, &Announcements),
     ) -> (Endpoint, mpsc::UnboundedReceiver<LedgerError>) {
         let (config, key_path) = (self.clone(), path.to_owned());
         let registrar = Registrar {
@@ -214,6 +216,7 @@ impl Office365Config {
             tenants: tenancy.tenants.clone(),
             ledger: Arc::clone(&tenancy.ledger),
             work: work.clone(),
+            announcements: announcements.clone(),
             progress: tenancy.progress.clone(),
             clock: connection.client.clock().clone(),
             registrar,

@@ -4,147 +4,26 @@
 
 mod support;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::TimeDelta;
 use http::{Method, StatusCode};
-use metrics::LocalRecorderGuard;
 use office365_source::{
     RunMode,
-    clock::Clock,
     component::EventStatus,
-    config::{Mode, Office365Config},
-    content::{ContentType, Feed},
-    simulator::{Backlog, Live, SimulatedTenant, Simulator, SimulatorConfig},
-    telemetry::FeedProgress,
+    config::Mode,
+    content::ContentType,
     transport::{TransportError, TransportFailure},
 };
 use serde_json::{Value, json};
 use support::{
-    Arrived, Running, Setup, assert_exactly_once, simulator, start_of_time,
-    telemetry::{Counters, Log},
-    webhook::{AUTH_ID, Notifying, PUBLIC_URL, Road, webhook_config},
-    wire::{Answer, Sent, Wire},
+    assert_exactly_once,
+    scene::{Scene, minutes},
+    webhook::{AUTH_ID, PUBLIC_URL, webhook_config},
+    wire::Answer,
 };
 use tempfile::TempDir;
 use tokio::time::sleep;
-use tracing::subscriber::DefaultGuard;
-
-/// A tenant that is notified, and the world around it.
-struct Scene {
-    clock: Clock,
-    simulator: Simulator,
-    simulated: SimulatorConfig,
-    road: Road,
-    wire: Wire,
-    config: Office365Config,
-    data: TempDir,
-    arrived: Arrived,
-    counters: &'static Counters,
-    log: Log,
-    _notifying: Notifying,
-    _recorder: LocalRecorderGuard<'static>,
-    _subscriber: DefaultGuard,
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self::of(|_| {})
-    }
-
-    /// Content every few minutes, and a little from before.
-    fn of(change: impl FnOnce(&mut SimulatorConfig)) -> Self {
-        let mut simulated = SimulatorConfig {
-            tenants: vec![SimulatedTenant::contoso().subscribed_since(Duration::from_hours(24))],
-            backlog: Backlog { reaches_back: Duration::from_hours(3), blobs_per_feed: 5, events_per_blob: 1..=4 },
-            live: Some(Live { every: Duration::from_mins(3), events_per_blob: 1..=4 }),
-            ..SimulatorConfig::default()
-        };
-        change(&mut simulated);
-        let clock = Clock::starting_at(start_of_time());
-        let simulator = simulator(simulated.clone(), &clock);
-        let road = Road::default();
-        let counters: &'static Counters = Box::leak(Box::default());
-        let log = Log::default();
-        Self {
-            _notifying: Notifying::start(&simulator, &road),
-            wire: Wire::listening(&simulator),
-            config: webhook_config(&simulated),
-            simulated,
-            road,
-            data: TempDir::new().unwrap(),
-            arrived: Arrived::default(),
-            _recorder: metrics::set_default_local_recorder(counters),
-            _subscriber: tracing::subscriber::set_default(log.subscriber()),
-            counters,
-            log,
-            clock,
-            simulator,
-        }
-    }
-
-    fn setup(&self, mode: RunMode) -> Setup<'_> {
-        let mut setup = Setup::new(self.config.clone(), &self.simulator, &self.clock, self.data.path());
-        setup.mode = mode;
-        setup.arrived = self.arrived.clone();
-        setup.transport = Some(Arc::new(self.wire.clone()));
-        setup.webhook = self.road.renew();
-        setup
-    }
-
-    async fn start(&self) -> Running {
-        self.setup(RunMode::Continuous).start().await
-    }
-
-    /// A run that ends.
-    async fn run_for(&self, duration: u64) {
-        let running = self.start().await;
-        minutes(duration).await;
-        running.stop().await;
-    }
-
-    fn feed(&self, content_type: ContentType) -> Feed {
-        Feed { tenant: self.simulated.tenants[0].id, content_type }
-    }
-
-    fn exchange(&self, running: &Running) -> FeedProgress {
-        running.progress.feeds()[&self.feed(ContentType::Exchange)].clone()
-    }
-
-    fn healthy(&self, running: &Running) -> bool {
-        self.exchange(running).webhook.is_some_and(|webhook| webhook.healthy)
-    }
-
-    /// The subscription of Exchange as the API lists it.
-    async fn listed(&self) -> Value {
-        let mut sent = self.wire.sent_to("subscriptions/list").pop().unwrap();
-        // The newest token.
-        sent.authorization = self.wire.sent().into_iter().rev().find_map(|sent| sent.authorization);
-        let answer = self.repeat(&sent).await;
-        let list: Vec<Value> = serde_json::from_str(&answer).unwrap();
-        list.into_iter().find(|subscription| subscription["contentType"] == "Audit.Exchange").unwrap()
-    }
-
-    async fn repeat(&self, sent: &Sent) -> String {
-        use office365_source::transport::{Request, Transport};
-        let mut request = Request::new(sent.method.clone(), sent.url.clone());
-        request.headers.insert(http::header::AUTHORIZATION, sent.authorization.clone().unwrap());
-        let response = Wire::listening(&self.simulator).send(request).await.unwrap();
-        String::from_utf8(response.read_up_to(1_000_000).await.unwrap().to_vec()).unwrap()
-    }
-
-    fn found_by(&self, how: &str) -> u64 {
-        self.counters.sum("office365_content_found_total", &format!("found_by={how}"))
-    }
-
-    fn starts(&self) -> u64 {
-        self.simulator.stats().start_calls()
-    }
-}
-
-async fn minutes(minutes: u64) {
-    sleep(Duration::from_mins(minutes)).await;
-}
 
 #[tokio::test(start_paused = true)]
 async fn notified_content_arrives_at_once_and_exactly_once() {

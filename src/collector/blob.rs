@@ -18,7 +18,12 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub enum Message {
     /// The download's slot is free.
-    SlotFree(Feed),
+    SlotFree {
+        /// What it was used for.
+        feed: Feed,
+        /// Whether only a notification told of the blob.
+        announced: bool,
+    },
     /// How the download went.
     Went(Feed, Outcome),
     /// The blob lies in the queue again.
@@ -36,7 +41,10 @@ pub struct Reporter {
 
 /// A download's slot, given back when dropped.
 #[derive(Debug)]
-pub struct Slot(Reporter);
+pub struct Slot {
+    reporter: Reporter,
+    announced: bool,
+}
 
 impl Reporter {
     /// Tells the scheduler something.
@@ -51,15 +59,17 @@ impl Reporter {
 }
 
 impl Slot {
-    /// Takes a slot for a download of `feed`.
-    pub fn new(feed: Feed, messages: mpsc::UnboundedSender<Message>) -> Self {
-        Self(Reporter { feed, messages })
+    /// Takes a slot for the download of what is claimed.
+    pub fn new(claim: &Claim, messages: mpsc::UnboundedSender<Message>) -> Self {
+        let reporter = Reporter { feed: claim.content.feed, messages };
+        Self { reporter, announced: claim.announced }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.tell(Message::SlotFree(self.0.feed));
+        let (feed, announced) = (self.reporter.feed, self.announced);
+        self.reporter.tell(Message::SlotFree { feed, announced });
     }
 }
 
@@ -79,18 +89,21 @@ pub async fn handle(shared: Arc<Shared>, claim: Claim, slot: Slot) -> Result<(),
     };
     let body = match fetched {
         Ok(body) => body,
-        Err(error) => return failed(&shared, &claim, &key, &slot.0, &error).await,
+        Err(error) => return failed(&shared, &claim, &key, &slot.reporter, &error).await,
     };
     telemetry::bytes_received(&shared.progress, body.len());
     if body.trailing() > 0 {
         telemetry::trailing_bytes(&key, body.trailing());
     }
-    let reporter = slot.0.clone();
+    let reporter = slot.reporter.clone();
     let emitted = Emission::new(&shared, &claim, &key).run(body).await?;
     drop(slot);
     match emitted {
         Ok(emitted) => {
             reporter.went(Outcome::Served);
+            if claim.announced {
+                shared.announcements.served(key.feed);
+            }
             telemetry::feed_recovered(&shared.progress, key.feed, Stage::Fetching);
             if claim.attempts > 0 {
                 telemetry::feed_recovered(&shared.progress, key.feed, Stage::SetAside);
@@ -115,6 +128,9 @@ async fn failed(
     if failure.is_permanent() {
         // The API has answered as it should: whatever kept the feed's content from being fetched is over.
         telemetry::feed_recovered(&shared.progress, key.feed, Stage::Fetching);
+        if claim.announced {
+            return forget(shared, claim, key, reporter, error).await;
+        }
         return bury(shared, claim, key, error.to_string()).await;
     }
     match failure {
@@ -148,7 +164,12 @@ async fn failed(
             return Ok(());
         }
         _ => {
-            reporter.went(Outcome::Failed);
+            // What nobody but a notification told of says little about the feed, and must not slow down the rest of it.
+            if claim.announced {
+                came_to_nothing(shared, key.feed);
+            } else {
+                reporter.went(Outcome::Failed);
+            }
             if failure.needs_an_administrator() {
                 telemetry::feed_failed(&shared.progress, key.feed, Stage::SetAside, failure.code(), &error.to_string());
             }
@@ -158,6 +179,32 @@ async fn failed(
     shared.ledger.release(key);
     reporter.tell(Message::Back(key.feed));
     Ok(())
+}
+
+/// Forgets content that is not there and that only a notification told of. If there ever was such content, the listing names
+/// it, and it is given up visibly.
+async fn forget(
+    shared: &Shared,
+    claim: &Claim,
+    key: &BlobKey,
+    reporter: &Reporter,
+    error: &ActivityError,
+) -> Result<(), CollectorError> {
+    came_to_nothing(shared, key.feed);
+    if shared.ledger.forget_announced(key.clone()).await? {
+        telemetry::announced_content_gone(key, &claim.content.content_uri, error);
+        return Ok(());
+    }
+    // A listing has named it meanwhile.
+    shared.ledger.release(key);
+    reporter.tell(Message::Back(key.feed));
+    Ok(())
+}
+
+fn came_to_nothing(shared: &Shared, feed: Feed) {
+    if let Some(pause) = shared.announcements.came_to_nothing(feed) {
+        telemetry::announcements_paused(feed, pause);
+    }
 }
 
 /// How long a blob stands back that failed for a reason of its feed or tenant: longer than the longest pause of a feed, or

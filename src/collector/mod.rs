@@ -2,6 +2,7 @@
 //!
 //! Does not know how content was found.
 
+mod announcements;
 mod blob;
 mod body;
 mod decode;
@@ -19,6 +20,7 @@ mod split;
 mod work;
 
 pub use self::{
+    announcements::Announcements,
     body::Limits,
     decode::{BatchLimits, Record, read_record},
     error::CollectorError,

@@ -1,6 +1,10 @@
 //! The collector's loop: gives slots to lanes, listens to tasks, and stops cleanly.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use tokio::{
@@ -22,11 +26,16 @@ use crate::{
     RunMode,
     component::ShutdownSignal,
     content::{ContentType, Feed, TenantId},
+    ledger::{Claim, LedgerError, Wanted},
     tenants::Tenant,
 };
 
 /// Blobs that are emitted but not acknowledged yet hold no slot; so many times the slots may wait.
 const WAITING_PER_SLOT: usize = 64;
+
+/// Content that only notifications told of gets one of so many slots, and at least one: whoever has the AuthID can tell of
+/// any amount of it.
+const SLOTS_PER_ANNOUNCED: usize = 4;
 
 /// In a run that should end, a blob that is due later than this is left for the next run.
 const WORTH_WAITING: Duration = Duration::from_secs(30);
@@ -42,6 +51,10 @@ pub struct Collector {
     reports: mpsc::UnboundedSender<Message>,
     messages: mpsc::UnboundedReceiver<Message>,
     next_due: Option<DateTime<Utc>>,
+    /// Downloads of what no listing has named.
+    announced_in_flight: usize,
+    /// Feeds that may have more of it.
+    with_announced: BTreeSet<Feed>,
     draining: bool,
 }
 
@@ -68,6 +81,8 @@ impl Collector {
             reports,
             messages,
             next_due: None,
+            announced_in_flight: 0,
+            with_announced: BTreeSet::new(),
             draining: false,
         }
     }
@@ -103,9 +118,11 @@ impl Collector {
                 Ok(()) = self.tenants.changed() => {
                     let tenants = self.tenants.borrow_and_update();
                     self.lanes.retain(|tenant| tenants.contains_key(&tenant));
+                    self.shared.announcements.retain(|tenant| tenants.contains_key(&tenant));
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() && !self.draining => {
                     self.promote().await?;
+                    self.look_for_announced();
                 }
             }
         }
@@ -117,15 +134,36 @@ impl Collector {
             let Some(feed) = self.lanes.next(Instant::now(), |tenant| client.paused_until(tenant).is_some()) else {
                 break;
             };
-            let Some(claim) = self.shared.ledger.claim(feed, 1).await?.pop() else {
+            let Some(claim) = self.claim(feed).await? else {
                 self.lanes.exhausted(feed);
                 continue;
             };
             self.lanes.started(feed);
-            let slot = Slot::new(feed, self.reports.clone());
+            self.announced_in_flight += usize::from(claim.announced);
+            let slot = Slot::new(&claim, self.reports.clone());
             self.tasks.spawn(blob::handle(Arc::clone(&self.shared), claim, slot).in_current_span());
         }
         Ok(())
+    }
+
+    /// The oldest owed blob of a feed: of those that a listing has named first, then of those that it has not, as far as
+    /// they have slots.
+    async fn claim(&mut self, feed: Feed) -> Result<Option<Claim>, LedgerError> {
+        let share = (self.shared.options.concurrency / SLOTS_PER_ANNOUNCED).max(1);
+        let any = self.announced_in_flight < share && self.shared.announcements.are_heard(feed);
+        let wanted = if any { Wanted::Any } else { Wanted::Listed };
+        let claim = self.shared.ledger.claim(feed, 1, wanted).await?.pop();
+        if claim.is_none() && !any {
+            self.with_announced.insert(feed);
+        }
+        Ok(claim)
+    }
+
+    /// There is room for announced content again.
+    fn look_for_announced(&mut self) {
+        for feed in std::mem::take(&mut self.with_announced) {
+            self.lanes.has_work(feed);
+        }
     }
 
     fn note_work(&mut self, feeds: impl IntoIterator<Item = Feed>) {
@@ -140,7 +178,13 @@ impl Collector {
 
     fn heed(&mut self, message: Message) {
         match message {
-            Message::SlotFree(feed) => self.lanes.finished(feed),
+            Message::SlotFree { feed, announced } => {
+                self.lanes.finished(feed);
+                if announced {
+                    self.announced_in_flight -= 1;
+                    self.look_for_announced();
+                }
+            }
             Message::Went(feed, outcome) => self.lanes.report(feed, outcome, Instant::now()),
             Message::Back(feed) => self.lanes.has_work(feed),
             Message::Deferred(due) => self.next_due = Some(self.next_due.map_or(due, |next| next.min(due))),
@@ -164,7 +208,8 @@ impl Collector {
         let now = Instant::now();
         let due = self.next_due.map(|due| now + (due - self.shared.now()).to_std().unwrap_or_default());
         let paused = self.lanes.tenants_with_work().filter_map(|tenant| self.shared.client.paused_until(tenant));
-        due.into_iter().chain(self.lanes.next_try(now)).chain(paused).min()
+        let announced = self.with_announced.iter().filter_map(|feed| self.shared.announcements.paused_until(*feed));
+        due.into_iter().chain(self.lanes.next_try(now)).chain(paused).chain(announced).min()
     }
 
     fn is_finished(&self) -> bool {

@@ -11,7 +11,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{body::Limits, decode::BatchLimits, dedupe::InFlight, sensitive_types::SensitiveTypesReader};
+use super::{
+    announcements::Announcements, body::Limits, decode::BatchLimits, dedupe::InFlight,
+    sensitive_types::SensitiveTypesReader,
+};
 use crate::{
     RunMode,
     activity::ActivityClient,
@@ -58,6 +61,8 @@ pub struct Shared {
     pub out: SourceSender,
     /// The name of this component.
     pub component: Arc<ComponentKey>,
+    /// What notifications were worth.
+    pub announcements: Announcements,
     /// Whose content is collected, with the domains for their events.
     pub tenants: Tenants,
     /// What makes events of records.

@@ -152,8 +152,9 @@ impl Lister {
         let added = self.ledger.record(feed, new, None, self.client.clock().now()).await?;
         if added > 0 {
             telemetry::content_found(&self.progress, feed, added as u64, FoundBy::Listing);
-            self.work.announce(feed);
         }
+        // What a notification told of and the listing confirms is no longer kept waiting.
+        self.work.announce(feed);
         Ok(())
     }
 }

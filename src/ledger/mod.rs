@@ -54,12 +54,32 @@ pub enum CursorMove {
 pub struct Claim {
     /// What to fetch.
     pub content: ContentRef,
+    /// Whether only a notification told of it: no listing has named it yet.
+    pub announced: bool,
     /// How many attempts have failed so far.
     pub attempts: u32,
     /// How many times the pipeline has rejected events of it. Not among `attempts`.
     pub rejections: u32,
     /// Why the last one failed.
     pub last_error: Option<String>,
+}
+
+/// Which owed blobs are wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// Those that a listing has named.
+    Listed,
+    /// Those first, then those that only a notification told of.
+    Any,
+}
+
+/// What became of content that a notification told of.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Announced {
+    /// So many blobs were new and are owed.
+    pub added: usize,
+    /// So many were new and found no room: they wait for the listing that names them.
+    pub postponed: usize,
 }
 
 /// When to try a blob again, and why it failed.
@@ -148,9 +168,10 @@ pub struct Pruned {
 /// the next start continues from the last durable state.
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
-    /// Records content and moves the cursor of `feed`, in one transaction. Known content is left as it is, save that what
-    /// is still owed gets the newest URI and expiration, and that what was given up is owed again under another URI.
-    /// Returns how many references were new or are owed again.
+    /// Records content that a listing names and moves the cursor of `feed`, in one transaction. Known content is left as it
+    /// is, save that what is still owed gets the newest URI and expiration, and that what was given up, or delivered under
+    /// the URI of other content, is owed again. What a notification told of is confirmed. Returns how many references were
+    /// new or are owed again.
     async fn record(
         &self,
         feed: Feed,
@@ -159,15 +180,26 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<usize, LedgerError>;
 
-    /// Those of `refs` that are not recorded, or are owed or were given up under another URI.
+    /// Records content that a notification tells of, as long as fewer than `most` blobs of the feed are owed which no listing
+    /// has named. Known content is left as it is, in any case: whoever has the AuthID can tell anything.
+    async fn announce(
+        &self,
+        feed: Feed,
+        refs: Vec<ContentRef>,
+        most: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Announced, LedgerError>;
+
+    /// Those of `refs` that are news if a listing names them: not recorded, recorded by a notification only, or owed or
+    /// given up under another URI.
     async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError>;
 
     /// The cursor of a feed.
     async fn cursor(&self, feed: Feed) -> Result<Cursor, LedgerError>;
 
     /// Takes up to `limit` owed blobs of a feed, oldest first, that nobody holds. Each is held until it is completed,
-    /// failed, buried or released; a crash releases all.
-    async fn claim(&self, feed: Feed, limit: usize) -> Result<Vec<Claim>, LedgerError>;
+    /// failed, buried, forgotten or released; a crash releases all.
+    async fn claim(&self, feed: Feed, limit: usize, wanted: Wanted) -> Result<Vec<Claim>, LedgerError>;
 
     /// Gives a claimed blob back untouched.
     fn release(&self, key: &BlobKey);
@@ -186,6 +218,10 @@ pub trait Ledger: fmt::Debug + Send + Sync {
 
     /// Gives a blob up for good, visibly.
     async fn bury(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError>;
+
+    /// Forgets a claimed blob that only a notification told of. Returns whether it is forgotten: one that a listing has named
+    /// meanwhile stays, and stays claimed.
+    async fn forget_announced(&self, key: BlobKey) -> Result<bool, LedgerError>;
 
     /// Makes deferred blobs claimable whose time has come.
     async fn promote(&self, now: DateTime<Utc>) -> Result<Promoted, LedgerError>;

@@ -6,6 +6,8 @@
 //! |---|---|---|
 //! | `blobs` | feed, content id | [`Row`] as JSON |
 //! | `ready` | feed, created, content id | nothing: blobs that can be claimed |
+//! | `announced` | feed, created, content id | nothing: as `ready`, of blobs that no listing has named yet |
+//! | `announced_owed` | feed | how many owed blobs of the feed no listing has named yet |
 //! | `deferred` | time, feed, content id | nothing: owed blobs that wait for a retry |
 //! | `expiry` | time, feed, content id | nothing: when a row may be forgotten |
 //! | `dead` | time, feed, content id | nothing: blobs given up |
@@ -37,8 +39,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tracing::{Span, info};
 
 use super::{
-    BlobKey, Claim, Counts, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Ledger, LedgerError, Promoted, Pruned,
-    Retry, TenantRecord, keys,
+    Announced, BlobKey, Claim, Counts, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Ledger, LedgerError,
+    Promoted, Pruned, Retry, TenantRecord, Wanted, keys,
     row::{Row, State},
     tenants,
     writer::{self, Rank, Writer},
@@ -50,6 +52,8 @@ pub(super) type Bytes = &'static [u8];
 const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const BLOBS: TableDefinition<Bytes, Bytes> = TableDefinition::new("blobs");
 const READY: TableDefinition<Bytes, ()> = TableDefinition::new("ready");
+const ANNOUNCED: TableDefinition<Bytes, ()> = TableDefinition::new("announced");
+const ANNOUNCED_OWED: TableDefinition<Bytes, u64> = TableDefinition::new("announced_owed");
 const DEFERRED: TableDefinition<Bytes, ()> = TableDefinition::new("deferred");
 const EXPIRY: TableDefinition<Bytes, ()> = TableDefinition::new("expiry");
 const DEAD: TableDefinition<Bytes, ()> = TableDefinition::new("dead");
@@ -58,7 +62,9 @@ const SUBSCRIPTIONS: TableDefinition<Bytes, i64> = TableDefinition::new("subscri
 const SECRETS: TableDefinition<&str, &str> = TableDefinition::new("secrets");
 type EventTable<'a> = TableDefinition<'a, [u8; 16], ()>;
 
-const FORMAT: u64 = 1;
+/// Since 2, what only notifications told of is listed apart; an older version would never fetch it.
+const FORMAT: u64 = 2;
+const OLDEST_FORMAT: u64 = 1;
 const FILE: &str = "ledger.redb";
 
 /// In the table `secrets`.
@@ -162,12 +168,43 @@ impl Ledger for RedbLedger {
             .write(Rank::Urgent, move |tx| {
                 let mut added = 0;
                 for content in &refs {
-                    added += usize::from(insert_if_new(tx, content, now)?);
+                    added += usize::from(insert_or_confirm(tx, content, now)?);
                 }
                 if let Some(step) = cursor {
                     move_cursor(tx, feed, step)?;
                 }
                 Ok(added)
+            })
+            .await
+    }
+
+    async fn announce(
+        &self,
+        feed: Feed,
+        refs: Vec<ContentRef>,
+        most: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Announced, LedgerError> {
+        self.writer
+            .write(Rank::Urgent, move |tx| {
+                let owed =
+                    tx.open_table(ANNOUNCED_OWED)?.get(keys::feed(feed).as_slice())?.map_or(0, |owed| owed.value());
+                let mut room = most.saturating_sub(usize::try_from(owed).unwrap_or(usize::MAX));
+                let mut announced = Announced::default();
+                for content in &refs {
+                    let key = BlobKey::from(content);
+                    if row_of(&tx.open_table(BLOBS)?, &key)?.is_some() {
+                        continue;
+                    }
+                    if room == 0 {
+                        announced.postponed += 1;
+                        continue;
+                    }
+                    insert(tx, &key, &Row::announced(content, now))?;
+                    announced.added += 1;
+                    room -= 1;
+                }
+                Ok(announced)
             })
             .await
     }
@@ -178,7 +215,7 @@ impl Ledger for RedbLedger {
             let mut unknown = Vec::new();
             for content in refs {
                 let row = row_of(&blobs, &BlobKey::from(&content))?;
-                if row.is_none_or(|row| row.is_wanted_from(&content.content_uri)) {
+                if row.is_none_or(|row| row.is_news(&content.content_uri)) {
                     unknown.push(content);
                 }
             }
@@ -195,22 +232,29 @@ impl Ledger for RedbLedger {
         .await
     }
 
-    async fn claim(&self, feed: Feed, limit: usize) -> Result<Vec<Claim>, LedgerError> {
+    async fn claim(&self, feed: Feed, limit: usize, wanted: Wanted) -> Result<Vec<Claim>, LedgerError> {
         let held = self.claims().clone();
+        let queues = match wanted {
+            Wanted::Listed => &[READY][..],
+            Wanted::Any => &[READY, ANNOUNCED],
+        };
         let found = self
             .read(move |tx| {
-                let (ready, blobs) = (tx.open_table(READY)?, tx.open_table(BLOBS)?);
+                let blobs = tx.open_table(BLOBS)?;
                 let prefix = keys::feed(feed);
                 let mut claims = Vec::new();
-                for entry in ready.range(prefix.as_slice()..keys::after_feed(&prefix).as_slice())? {
-                    let (key, _) = parsed(keys::parse_in_feed_order(entry?.0.value()))?;
-                    if held.contains(&key) {
-                        continue;
-                    }
-                    let row = row_of(&blobs, &key)?.ok_or_else(dangling)?;
-                    claims.push(parsed(row.claim(key))?);
-                    if claims.len() == limit {
-                        break;
+                for queue in queues {
+                    let queue = tx.open_table(*queue)?;
+                    for entry in queue.range(prefix.as_slice()..keys::after_feed(&prefix).as_slice())? {
+                        if claims.len() == limit {
+                            return Ok(claims);
+                        }
+                        let (key, _) = parsed(keys::parse_in_feed_order(entry?.0.value()))?;
+                        if held.contains(&key) {
+                            continue;
+                        }
+                        let row = row_of(&blobs, &key)?.ok_or_else(dangling)?;
+                        claims.push(parsed(row.claim(key))?);
                     }
                 }
                 Ok(claims)
@@ -258,10 +302,7 @@ impl Ledger for RedbLedger {
         self.writer
             .write(Rank::Bulk(events.len() + ROWS_OF_A_BLOB), move |tx| {
                 remember(tx, &events, now)?;
-                change(tx, &blob, |row| {
-                    row.uri.clear();
-                    row.state = State::Done { at: now };
-                })
+                change(tx, &blob, |row| row.complete(now))
             })
             .await?;
         self.release(&key);
@@ -295,6 +336,15 @@ impl Ledger for RedbLedger {
         self.writer.write(Rank::Bulk(ROWS_OF_A_BLOB), move |tx| change(tx, &blob, dead)).await?;
         self.release(&key);
         Ok(())
+    }
+
+    async fn forget_announced(&self, key: BlobKey) -> Result<bool, LedgerError> {
+        let blob = key.clone();
+        let forgotten = self.writer.write(Rank::Bulk(ROWS_OF_A_BLOB), move |tx| forget_announced(tx, &blob)).await?;
+        if forgotten {
+            self.release(&key);
+        }
+        Ok(forgotten)
     }
 
     async fn promote(&self, now: DateTime<Utc>) -> Result<Promoted, LedgerError> {
@@ -413,9 +463,11 @@ impl Ledger for RedbLedger {
                 summary.owed += 1;
                 summary.oldest_owed = [summary.oldest_owed, created].into_iter().flatten().min();
             };
-            for entry in tx.open_table(READY)?.iter()? {
-                let (key, created) = parsed(keys::parse_in_feed_order(entry?.0.value()))?;
-                owed(key, Some(created));
+            for queue in [READY, ANNOUNCED] {
+                for entry in tx.open_table(queue)?.iter()? {
+                    let (key, created) = parsed(keys::parse_in_feed_order(entry?.0.value()))?;
+                    owed(key, Some(created));
+                }
             }
             let blobs = tx.open_table(BLOBS)?;
             for entry in tx.open_table(DEFERRED)?.iter()? {
@@ -458,8 +510,8 @@ fn open_or_create(path: &Path) -> Result<Database, LedgerError> {
     let database = builder(path).open(path).map_err(|error| LedgerError::from_redb(path.into(), error.into()))?;
     let found = format_of(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
     match found {
-        Some(FORMAT) => {
-            add_tables(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
+        Some(OLDEST_FORMAT..=FORMAT) => {
+            bring_up_to_date(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
             keep_private(path);
             Ok(database)
         }
@@ -508,11 +560,14 @@ fn create(path: &Path) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Makes the tables that versions before did not have. They change nothing for such a version.
-fn add_tables(database: &Database) -> Result<(), redb::Error> {
+/// Makes the tables that versions before did not have. What they have recorded counts as named by a listing.
+fn bring_up_to_date(database: &Database) -> Result<(), redb::Error> {
     let tx = database.begin_write()?;
     tenants::create_tables(&tx)?;
     tx.open_table(SECRETS)?;
+    tx.open_table(ANNOUNCED)?;
+    tx.open_table(ANNOUNCED_OWED)?;
+    tx.open_table(META)?.insert("format", FORMAT)?;
     tx.commit()?;
     Ok(())
 }
@@ -552,28 +607,41 @@ fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
 
 // ---- rows and their indexes ----------------------------------------------------------------------------------------
 
-fn insert_if_new(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>) -> Result<bool, redb::Error> {
+/// Takes what a listing names. Returns whether it is new or owed again.
+fn insert_or_confirm(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>) -> Result<bool, redb::Error> {
     let key = BlobKey::from(content);
     // A statement of its own: redb opens a table once at a time, and `change` opens it again.
     let known = row_of(&tx.open_table(BLOBS)?, &key)?;
-    if let Some(row) = known {
-        if !row.is_wanted_from(&content.content_uri) {
-            return Ok(false);
+    match known {
+        None => insert(tx, &key, &Row::listed(content, now)).map(|()| true),
+        Some(row) if row.is_news(&content.content_uri) => {
+            let mut again = false;
+            change(tx, &key, |row| again = row.confirm(content))?;
+            Ok(again)
         }
-        let revived = !row.is_owed();
-        change(tx, &key, |row| {
-            row.uri.clone_from(&content.content_uri);
-            row.expiration = content.expiration;
-            if revived {
-                row.state = State::FRESH;
-            }
-        })?;
-        return Ok(revived);
+        Some(_) => Ok(false),
     }
-    let row = Row::owed(content, now);
-    tx.open_table(BLOBS)?.insert(keys::blob(&key).as_slice(), encode(&row)?.as_slice())?;
-    index(tx, &key, &row)?;
-    Ok(true)
+}
+
+fn insert(tx: &WriteTransaction, key: &BlobKey, row: &Row) -> Result<(), redb::Error> {
+    tx.open_table(BLOBS)?.insert(keys::blob(key).as_slice(), encode(row)?.as_slice())?;
+    index(tx, key, row)
+}
+
+/// Removes a row that no listing has named; returns whether it is gone.
+fn forget_announced(tx: &WriteTransaction, key: &BlobKey) -> Result<bool, redb::Error> {
+    let known = row_of(&tx.open_table(BLOBS)?, key)?;
+    let Some(row) = known else { return Ok(true) };
+    if row.announced {
+        remove(tx, key, &row)?;
+    }
+    Ok(row.announced)
+}
+
+fn remove(tx: &WriteTransaction, key: &BlobKey, row: &Row) -> Result<(), redb::Error> {
+    unindex(tx, key, row)?;
+    tx.open_table(BLOBS)?.remove(keys::blob(key).as_slice())?;
+    Ok(())
 }
 
 /// Changes a row and keeps the indexes true. A row that is gone (pruned while its blob was in flight) stays gone.
@@ -590,6 +658,7 @@ fn change(tx: &WriteTransaction, key: &BlobKey, with: impl FnOnce(&mut Row)) -> 
 fn index_entries(key: &BlobKey, row: &Row) -> [(TableDefinition<'static, Bytes, ()>, Vec<u8>); 2] {
     let by_state = match &row.state {
         State::Owed { not_before: Some(time), .. } => (DEFERRED, keys::in_time_order(key, *time)),
+        State::Owed { not_before: None, .. } if row.announced => (ANNOUNCED, keys::in_feed_order(key, row.created)),
         State::Owed { not_before: None, .. } => (READY, keys::in_feed_order(key, row.created)),
         State::Dead { at, .. } => (DEAD, keys::in_time_order(key, *at)),
         // Done rows are found by their key only; the expiry entry below stands in twice.
@@ -602,12 +671,27 @@ fn index(tx: &WriteTransaction, key: &BlobKey, row: &Row) -> Result<(), redb::Er
     for (table, entry) in index_entries(key, row) {
         tx.open_table(table)?.insert(entry.as_slice(), ())?;
     }
-    Ok(())
+    count_announced(tx, key, row, |owed| owed.saturating_add(1))
 }
 
 fn unindex(tx: &WriteTransaction, key: &BlobKey, row: &Row) -> Result<(), redb::Error> {
     for (table, entry) in index_entries(key, row) {
         tx.open_table(table)?.remove(entry.as_slice())?;
+    }
+    count_announced(tx, key, row, |owed| owed.saturating_sub(1))
+}
+
+fn count_announced(
+    tx: &WriteTransaction,
+    key: &BlobKey,
+    row: &Row,
+    step: impl FnOnce(u64) -> u64,
+) -> Result<(), redb::Error> {
+    if row.announced && row.is_owed() {
+        let mut counts = tx.open_table(ANNOUNCED_OWED)?;
+        let feed = keys::feed(key.feed);
+        let owed = counts.get(feed.as_slice())?.map_or(0, |owed| owed.value());
+        counts.insert(feed.as_slice(), step(owed))?;
     }
     Ok(())
 }
@@ -674,8 +758,7 @@ fn forget_some(tx: &WriteTransaction, tenant: TenantId) -> Result<(usize, u64), 
     let mut owed = 0;
     for (key, row) in &found {
         owed += u64::from(row.is_owed());
-        unindex(tx, key, row)?;
-        tx.open_table(BLOBS)?.remove(keys::blob(key).as_slice())?;
+        remove(tx, key, row)?;
     }
     Ok((found.len(), owed))
 }
@@ -708,8 +791,7 @@ fn prune_some(
             change(tx, &key, |row| row.state = State::Dead { at: now, reason: reason.clone() })?;
             pruned.expired.push(DeadBlob { key, created: row.created, since: now, reason });
         } else {
-            unindex(tx, &key, &row)?;
-            tx.open_table(BLOBS)?.remove(keys::blob(&key).as_slice())?;
+            remove(tx, &key, &row)?;
             pruned.forgotten += 1;
         }
     }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, hash_map::Entry};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ fn content(feed: Feed, id: &str, created: DateTime<Utc>) -> ContentRef {
     ContentRef {
         feed,
         content_id: id.into(),
-        content_uri: format!("https://manage.office.com/{id}"),
+        content_uri: format!("https://manage.office.com/api/v1.0/t/activity/feed/audit/{id}"),
         created,
         expiration: Some(created + TimeDelta::days(7)),
     }
@@ -47,12 +47,12 @@ async fn content_is_recorded_once_and_claimed_oldest_first_by_one_caller() {
     assert_eq!(ledger.record(a, refs, None, time(30)).await.unwrap(), 0);
     ledger.record(b, vec![content(b, "other", time(0))], None, time(30)).await.unwrap();
 
-    assert_eq!(ids(&ledger.claim(a, 2).await.unwrap()), ["old", "mid"]);
-    assert_eq!(ids(&ledger.claim(a, 2).await.unwrap()), ["new"]);
-    assert!(ledger.claim(a, 2).await.unwrap().is_empty());
+    assert_eq!(ids(&ledger.claim(a, 2, Wanted::Any).await.unwrap()), ["old", "mid"]);
+    assert_eq!(ids(&ledger.claim(a, 2, Wanted::Any).await.unwrap()), ["new"]);
+    assert!(ledger.claim(a, 2, Wanted::Any).await.unwrap().is_empty());
     ledger.release(&BlobKey { feed: a, content_id: "mid".into() });
-    assert_eq!(ids(&ledger.claim(a, 2).await.unwrap()), ["mid"]);
-    assert_eq!(ids(&ledger.claim(b, 9).await.unwrap()), ["other"]);
+    assert_eq!(ids(&ledger.claim(a, 2, Wanted::Any).await.unwrap()), ["mid"]);
+    assert_eq!(ids(&ledger.claim(b, 9, Wanted::Any).await.unwrap()), ["other"]);
 }
 
 #[tokio::test]
@@ -66,7 +66,7 @@ async fn what_is_owed_gets_the_newest_uri_and_what_is_done_is_left_alone() {
     let unknown = ledger.unknown(vec![moved("owed"), moved("done"), content(a, "owed", time(0))]).await.unwrap();
     assert_eq!(unknown, [moved("owed")]);
     assert_eq!(ledger.record(a, vec![moved("owed"), moved("done")], None, time(2)).await.unwrap(), 0);
-    let claims = ledger.claim(a, 9).await.unwrap();
+    let claims = ledger.claim(a, 9, Wanted::Any).await.unwrap();
     assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&moved("owed")]);
 }
 
@@ -80,7 +80,7 @@ async fn deferrals_of_a_wrong_clock_are_not_waited_for() {
         ledger.fail(BlobKey { feed: a, content_id: id.into() }, retry(time(seconds))).await.unwrap();
     }
     assert_eq!(ledger.promote(time(1)).await.unwrap(), Promoted { feeds: vec![a], next_due: Some(time(600)) });
-    assert_eq!(ids(&ledger.claim(a, 9).await.unwrap()), ["x"]);
+    assert_eq!(ids(&ledger.claim(a, 9, Wanted::Any).await.unwrap()), ["x"]);
 }
 
 #[tokio::test]
@@ -91,14 +91,14 @@ async fn a_crash_keeps_what_is_owed_and_forgets_claims() {
         let ledger = open(&directory).await;
         let refs = vec![content(a, "1", time(1)), content(a, "2", time(2)), content(a, "3", time(3))];
         ledger.record(a, refs, Some(CursorMove::ListedThrough(time(9))), time(9)).await.unwrap();
-        assert_eq!(ledger.claim(a, 3).await.unwrap().len(), 3);
+        assert_eq!(ledger.claim(a, 3, Wanted::Any).await.unwrap().len(), 3);
         let done = BlobKey { feed: a, content_id: "2".into() };
         ledger.complete(done, vec![EventKey::new(a.tenant, "e")], time(10)).await.unwrap();
     }
     // The writer task holds the file until it sees that its last handle is gone.
     tokio::task::yield_now().await;
     let ledger = open(&directory).await;
-    assert_eq!(ids(&ledger.claim(a, 9).await.unwrap()), ["1", "3"]);
+    assert_eq!(ids(&ledger.claim(a, 9, Wanted::Any).await.unwrap()), ["1", "3"]);
     assert_eq!(ledger.cursor(a).await.unwrap().listed_through, Some(time(9)));
     let asked = vec![EventKey::new(a.tenant, "e"), EventKey::new(a.tenant, "f")];
     assert_eq!(ledger.delivered(asked).await.unwrap(), [true, false]);
@@ -128,14 +128,14 @@ async fn a_failed_blob_waits_for_its_time_and_remembers_why() {
     let ledger = open(&directory).await;
     let a = feed(1, ContentType::General);
     ledger.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
-    let claim = ledger.claim(a, 1).await.unwrap().remove(0);
+    let claim = ledger.claim(a, 1, Wanted::Any).await.unwrap().remove(0);
     ledger.fail(BlobKey::from(&claim.content), retry(time(100))).await.unwrap();
 
-    assert!(ledger.claim(a, 1).await.unwrap().is_empty());
+    assert!(ledger.claim(a, 1, Wanted::Any).await.unwrap().is_empty());
     let waiting = ledger.promote(time(99)).await.unwrap();
     assert_eq!((waiting.feeds, waiting.next_due), (vec![], Some(time(100))));
     assert_eq!(ledger.promote(time(100)).await.unwrap(), Promoted { feeds: vec![a], next_due: None });
-    let again = ledger.claim(a, 1).await.unwrap().remove(0);
+    let again = ledger.claim(a, 1, Wanted::Any).await.unwrap().remove(0);
     assert_eq!((again.attempts, again.last_error.as_deref()), (1, Some("HTTP 500")));
     assert_eq!(again.content, claim.content);
 }
@@ -148,13 +148,13 @@ async fn rejections_are_counted_apart_and_outlive_a_restart() {
     ledger.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
     for (turn, counts) in (0..).zip([Counts::Rejection, Counts::Attempt, Counts::Nothing, Counts::Rejection]) {
         let due = time(turn);
-        let claim = ledger.claim(a, 1).await.unwrap().remove(0);
+        let claim = ledger.claim(a, 1, Wanted::Any).await.unwrap().remove(0);
         ledger.fail(BlobKey::from(&claim.content), Retry { counts, ..retry(due) }).await.unwrap();
         drop(ledger);
         ledger = open(&directory).await;
         ledger.promote(due).await.unwrap();
     }
-    let claim = ledger.claim(a, 1).await.unwrap().remove(0);
+    let claim = ledger.claim(a, 1, Wanted::Any).await.unwrap().remove(0);
     assert_eq!((claim.attempts, claim.rejections), (1, 2));
 }
 
@@ -266,11 +266,14 @@ async fn a_newer_format_is_refused() {
 #[derive(Default)]
 struct Model {
     blobs: HashMap<&'static str, &'static str>,
+    announced: HashSet<&'static str>,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Record(usize),
+    Announce(usize),
+    Forget(usize),
     Claim,
     Complete(usize),
     Fail(usize),
@@ -282,6 +285,8 @@ enum Step {
 fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..6usize).prop_map(Step::Record),
+        (0..6usize).prop_map(Step::Announce),
+        (0..6usize).prop_map(Step::Forget),
         Just(Step::Claim),
         (0..6usize).prop_map(Step::Complete),
         (0..6usize).prop_map(Step::Fail),
@@ -311,9 +316,27 @@ proptest! {
                     Step::Record(n) => {
                         ledger.record(a, vec![content(a, NAMES[n], time(i64::try_from(n).unwrap()))], None, time(0)).await.unwrap();
                         model.blobs.entry(NAMES[n]).or_insert("owed");
+                        model.announced.remove(NAMES[n]);
+                    }
+                    Step::Announce(n) => {
+                        let refs = vec![content(a, NAMES[n], time(i64::try_from(n).unwrap()))];
+                        ledger.announce(a, refs, 99, time(0)).await.unwrap();
+                        if let Entry::Vacant(new) = model.blobs.entry(NAMES[n]) {
+                            new.insert("owed");
+                            model.announced.insert(NAMES[n]);
+                        }
+                    }
+                    Step::Forget(n) => {
+                        let forgotten = ledger.forget_announced(key(n)).await.unwrap();
+                        let known = model.blobs.contains_key(NAMES[n]);
+                        assert_eq!(forgotten, !known || model.announced.contains(NAMES[n]));
+                        if forgotten {
+                            model.blobs.remove(NAMES[n]);
+                            model.announced.remove(NAMES[n]);
+                        }
                     }
                     Step::Claim => {
-                        ledger.claim(a, 2).await.unwrap();
+                        ledger.claim(a, 2, Wanted::Any).await.unwrap();
                     }
                     Step::Complete(n) => {
                         ledger.complete(key(n), vec![], time(0)).await.unwrap();
@@ -341,7 +364,7 @@ proptest! {
             tokio::task::yield_now().await;
             let ledger = open(&directory).await;
             ledger.promote(time(10)).await.unwrap();
-            let mut claimed: Vec<_> = ids(&ledger.claim(a, 99).await.unwrap()).into_iter().map(str::to_owned).collect();
+            let mut claimed: Vec<_> = ids(&ledger.claim(a, 99, Wanted::Any).await.unwrap()).into_iter().map(str::to_owned).collect();
             claimed.sort();
             let mut owed: Vec<_> =
                 model.blobs.iter().filter(|(_, state)| **state == "owed").map(|(name, _)| (*name).to_owned()).collect();
@@ -360,7 +383,7 @@ async fn a_tenant_that_is_forgotten_takes_its_content_along_and_nobody_elses() {
         let refs = (0..5).map(|number| content(feed, &format!("{number}"), time(number))).collect();
         let cursor = Some(CursorMove::ListedThrough(time(9)));
         ledger.record(feed, refs, cursor, time(9)).await.unwrap();
-        ledger.claim(feed, 2).await.unwrap();
+        ledger.claim(feed, 2, Wanted::Any).await.unwrap();
         ledger.complete(BlobKey { feed, content_id: "0".into() }, Vec::new(), time(9)).await.unwrap();
         ledger.fail(BlobKey { feed, content_id: "1".into() }, retry(time(50))).await.unwrap();
         for address in ["https://x/", "https://y/", "https://x/"] {
@@ -428,13 +451,114 @@ async fn what_was_given_up_is_owed_again_under_another_uri() {
     let mut wrong = right.clone();
     wrong.content_uri = "https://manage.office.com/wrong".into();
     ledger.record(feed, vec![wrong.clone()], None, time(1)).await.unwrap();
-    ledger.claim(feed, 1).await.unwrap();
+    ledger.claim(feed, 1, Wanted::Any).await.unwrap();
     ledger.bury(BlobKey::from(&wrong), "404".into(), time(2)).await.unwrap();
     assert_eq!(ledger.record(feed, vec![wrong], None, time(3)).await.unwrap(), 0, "the same is no news");
 
     assert_eq!(ledger.unknown(vec![right.clone()]).await.unwrap(), std::slice::from_ref(&right));
     assert_eq!(ledger.record(feed, vec![right.clone()], None, time(3)).await.unwrap(), 1);
-    let claims = ledger.claim(feed, 1).await.unwrap();
+    let claims = ledger.claim(feed, 1, Wanted::Any).await.unwrap();
     assert_eq!((claims[0].content.content_uri.as_str(), claims[0].attempts), (right.content_uri.as_str(), 0));
     assert!(ledger.dead(9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_only_a_notification_told_of_comes_last_and_only_so_much_of_it() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    let told = |n: i64| content(a, &format!("told-{n}"), time(n));
+    let first = ledger.announce(a, (0..3).map(told).collect(), 2, time(9)).await.unwrap();
+    assert_eq!(first, Announced { added: 2, postponed: 1 });
+    assert_eq!(
+        ledger.announce(a, (0..4).map(told).collect(), 2, time(9)).await.unwrap(),
+        Announced { added: 0, postponed: 2 }
+    );
+    let other = feed(1, ContentType::Dlp);
+    assert_eq!(ledger.announce(other, vec![content(other, "x", time(0))], 2, time(9)).await.unwrap().added, 1);
+    ledger.record(a, vec![content(a, "listed", time(8))], None, time(9)).await.unwrap();
+    assert_eq!(ids(&ledger.claim(a, 9, Wanted::Listed).await.unwrap()), ["listed"]);
+    ledger.release(&BlobKey { feed: a, content_id: "listed".into() });
+    let claims = ledger.claim(a, 9, Wanted::Any).await.unwrap();
+    assert_eq!(ids(&claims), ["listed", "told-0", "told-1"], "whatever is older");
+    assert_eq!(claims.iter().map(|claim| claim.announced).collect::<Vec<_>>(), [false, true, true]);
+
+    // One waits for a retry, and takes its room all the same.
+    ledger.fail(BlobKey::from(&told(0)), retry(time(20))).await.unwrap();
+    assert_eq!(ledger.announce(a, vec![told(2)], 2, time(9)).await.unwrap().postponed, 1);
+    ledger.promote(time(30)).await.unwrap();
+    assert!(ledger.claim(a, 9, Wanted::Listed).await.unwrap().is_empty());
+    // A listing names one, and there is room for another.
+    assert_eq!(ledger.unknown(vec![told(0)]).await.unwrap(), [told(0)]);
+    assert_eq!(ledger.record(a, vec![told(0)], None, time(31)).await.unwrap(), 0, "it was found already");
+    assert!(ledger.unknown(vec![told(0)]).await.unwrap().is_empty());
+    assert_eq!(ids(&ledger.claim(a, 9, Wanted::Listed).await.unwrap()), ["told-0"]);
+    assert_eq!(ledger.announce(a, vec![told(2)], 2, time(9)).await.unwrap().added, 1);
+
+    assert!(!ledger.forget_announced(BlobKey::from(&told(0))).await.unwrap(), "a listing has named it");
+    assert!(ledger.forget_announced(BlobKey::from(&told(1))).await.unwrap());
+    assert_eq!(ledger.summary().await.unwrap()[0].1.owed, 3);
+    assert!(ledger.dead(9).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_notification_changes_nothing_of_what_is_known() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    let names = ["owed", "done", "dead"];
+    ledger.record(a, names.map(|id| content(a, id, time(0))).to_vec(), None, time(0)).await.unwrap();
+    ledger.complete(BlobKey { feed: a, content_id: "done".into() }, vec![], time(1)).await.unwrap();
+    ledger.bury(BlobKey { feed: a, content_id: "dead".into() }, "404".into(), time(1)).await.unwrap();
+    let moved = |id: &str| ContentRef { content_uri: format!("https://elsewhere/{id}"), ..content(a, id, time(0)) };
+    assert_eq!(ledger.announce(a, names.map(moved).to_vec(), 9, time(2)).await.unwrap(), Announced::default());
+    let claims = ledger.claim(a, 9, Wanted::Any).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&content(a, "owed", time(0))]);
+}
+
+#[tokio::test]
+async fn what_was_delivered_under_the_uri_of_other_content_is_owed_when_a_listing_brings_its_own() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    let (victim, honest) = (content(a, "victim", time(0)), content(a, "honest", time(0)));
+    let from_notification = |content: &ContentRef| ContentRef {
+        content_uri: format!("{}$IsFromNotification", content.content_uri),
+        ..content.clone()
+    };
+    let lied = ContentRef { content_uri: content(a, "other", time(0)).content_uri, ..victim.clone() };
+    ledger.announce(a, vec![lied, from_notification(&honest)], 9, time(0)).await.unwrap();
+    for content in [&victim, &honest] {
+        ledger.complete(BlobKey::from(content), vec![], time(1)).await.unwrap();
+    }
+    assert_eq!(
+        ledger.unknown(vec![victim.clone(), honest.clone()]).await.unwrap().len(),
+        2,
+        "both are to be confirmed"
+    );
+    assert_eq!(ledger.record(a, vec![victim.clone(), honest.clone()], None, time(2)).await.unwrap(), 1);
+    let claims = ledger.claim(a, 9, Wanted::Listed).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&victim]);
+    ledger.complete(BlobKey::from(&victim), vec![], time(3)).await.unwrap();
+    assert!(ledger.unknown(vec![victim, honest]).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_format_before_goes_on() {
+    let directory = TempDir::new().unwrap();
+    let a = feed(1, ContentType::Exchange);
+    {
+        let ledger = open(&directory).await;
+        ledger.record(a, vec![content(a, "owed", time(0))], None, time(0)).await.unwrap();
+        let tx = ledger.database.begin_write().unwrap();
+        tx.open_table(META).unwrap().insert("format", OLDEST_FORMAT).unwrap();
+        tx.delete_table(ANNOUNCED).unwrap();
+        tx.delete_table(ANNOUNCED_OWED).unwrap();
+        tx.commit().unwrap();
+    }
+    tokio::task::yield_now().await;
+    let ledger = open(&directory).await;
+    assert_eq!(ids(&ledger.claim(a, 9, Wanted::Listed).await.unwrap()), ["owed"]);
+    assert_eq!(ledger.announce(a, vec![content(a, "told", time(0))], 9, time(1)).await.unwrap().added, 1);
+    assert_eq!(format_of(&ledger.database).unwrap(), Some(FORMAT));
 }

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{BlobKey, Claim, DeadBlob};
-use crate::content::ContentRef;
+use crate::content::{ContentRef, names_content};
 
 /// Listings reach seven days back, with an hour of tolerance (see docs/api-behaviour.md); a day more is on the safe side.
 const LISTABLE: TimeDelta = TimeDelta::days(8);
@@ -24,6 +25,9 @@ pub(super) struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration: Option<DateTime<Utc>>,
     pub recorded: DateTime<Utc>,
+    /// A notification told of it, and no listing has named it yet. Whoever has the AuthID may have made it up.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub announced: bool,
     pub state: State,
 }
 
@@ -59,15 +63,27 @@ const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
 impl Row {
-    pub fn owed(content: &ContentRef, now: DateTime<Utc>) -> Self {
+    /// Of content that a listing names.
+    pub fn listed(content: &ContentRef, now: DateTime<Utc>) -> Self {
         Self {
             uri: content.content_uri.clone(),
             created: content.created,
             expiration: content.expiration,
             recorded: now,
+            announced: false,
             state: State::FRESH,
         }
+    }
+
+    /// Of content that a notification tells of.
+    pub fn announced(content: &ContentRef, now: DateTime<Utc>) -> Self {
+        Self { announced: true, ..Self::listed(content, now) }
     }
 
     /// Until when the row must stay: as long as the content can be listed, announced or fetched again.
@@ -85,8 +101,44 @@ impl Row {
         matches!(self.state, State::Owed { .. })
     }
 
+    /// Whether it is news that a listing names it with this URI.
+    pub fn is_news(&self, content_uri: &str) -> bool {
+        self.announced || self.is_wanted_from(content_uri)
+    }
+
+    /// Takes what a listing says of it. Returns whether it is owed again: it was given up under another URI, or what was
+    /// delivered for it was other content, since a notification had lied about the URI.
+    pub fn confirm(&mut self, content: &ContentRef) -> bool {
+        let other_content = self.announced
+            && !Url::parse(&self.uri).is_ok_and(|delivered| names_content(&delivered, &content.content_id));
+        let again = match self.state {
+            State::Owed { .. } => false,
+            State::Done { .. } => other_content,
+            State::Dead { .. } => self.is_wanted_from(&content.content_uri),
+        };
+        self.announced = false;
+        if again {
+            self.state = State::FRESH;
+        }
+        if self.is_owed() {
+            self.uri.clone_from(&content.content_uri);
+            self.expiration = content.expiration;
+        } else if matches!(self.state, State::Done { .. }) {
+            self.uri.clear();
+        }
+        again
+    }
+
+    /// Its events are delivered. The URI of what a notification told of stays until a listing shows that it was right.
+    pub fn complete(&mut self, at: DateTime<Utc>) {
+        if !self.announced {
+            self.uri.clear();
+        }
+        self.state = State::Done { at };
+    }
+
     /// Whether another URI for it is news: it is owed, or was given up under a URI that may have been wrong.
-    pub fn is_wanted_from(&self, uri: &str) -> bool {
+    fn is_wanted_from(&self, uri: &str) -> bool {
         // Without a URI, it was delivered once.
         !matches!(self.state, State::Done { .. }) && !self.uri.is_empty() && self.uri != uri
     }
@@ -100,7 +152,7 @@ impl Row {
             created: self.created,
             expiration: self.expiration,
         };
-        Some(Claim { content, attempts, rejections, last_error })
+        Some(Claim { content, announced: self.announced, attempts, rejections, last_error })
     }
 
     pub fn dead(self, key: BlobKey) -> Option<DeadBlob> {

@@ -102,6 +102,25 @@ pub fn content_retried(key: &BlobKey, reason: &str, attempts: u32, wait_secs: u6
     }
 }
 
+/// Content that only a notification told of is not there. It was forgotten.
+pub fn announced_content_gone(key: &BlobKey, uri: &str, error: &ActivityError) {
+    count("office365_announced_content_gone_total", key.feed, 1);
+    debug!(
+        message = "Announced content is not there; if it ever was, a listing will name it.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, uri, %error
+    );
+}
+
+/// Announcements of a feed lead nowhere.
+pub fn announcements_paused(feed: Feed, pause: Duration) {
+    count("office365_announcement_pauses_total", feed, 1);
+    warn!(
+        message = "Notifications tell of content that is not there; content is taken from listings meanwhile. If this goes on, \
+                   somebody else knows the webhook's auth_id: change it.",
+        tenant = %feed.tenant, content_type = %feed.content_type, wait_secs = pause.as_secs()
+    );
+}
+
 /// A blob was given up.
 pub fn content_dead(progress: &Progress, dead: &DeadBlob) {
     count("office365_content_dead_total", dead.key.feed, 1);

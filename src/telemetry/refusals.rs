@@ -12,8 +12,11 @@ use metrics::counter;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::events::count;
+use crate::content::Feed;
+
 /// How often each reason is worth a line.
-const EVERY: Duration = Duration::from_secs(30);
+const EVERY: Duration = Duration::from_secs(60);
 
 /// Counts refusals by their reasons, and logs each reason now and then with how many there were in between.
 #[derive(Debug, Default)]
@@ -44,6 +47,17 @@ impl Refusals {
         counter!("office365_webhook_refused_items_total", "reason" => code).increment(1);
         if let Some(more) = self.worth_a_line(code) {
             warn!(message = "Webhook: discarded a part of a notification.", reason = code, %problem, %source, not_logged = more);
+        }
+    }
+
+    /// A notification told of content that waits for the listing that names it.
+    pub fn postponed(&self, code: &'static str, feed: Feed, blobs: u64) {
+        count("office365_announced_content_postponed_total", feed, blobs);
+        if let Some(more) = self.worth_a_line(code) {
+            warn!(
+                message = "Webhook: announced content waits for the next listing.",
+                reason = code, tenant = %feed.tenant, content_type = %feed.content_type, count = blobs, not_logged = more
+            );
         }
     }
 

@@ -8,6 +8,7 @@ pub mod http_peer;
 pub mod https;
 pub mod lab;
 pub mod pki;
+pub mod scene;
 pub mod site;
 pub mod telemetry;
 pub mod webhook;

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     activity::{ActivityClient, Failure},
     backoff,
-    collector::Work,
+    collector::{Announcements, Work},
     component::ShutdownSignal,
     content::{ContentType, Feed, TenantId},
     discovery::{DiscoveryError, Standing, SubscriptionBook, Subscriptions, listing::Lister},
@@ -64,6 +64,8 @@ pub struct PollContext {
     pub subscriptions: SubscriptionBook,
     /// Whom to tell of new content.
     pub work: Work,
+    /// Whether what notifications tell of is recorded.
+    pub announcements: Announcements,
     /// What has been done.
     pub progress: Progress,
     /// How.
@@ -115,7 +117,11 @@ impl FeedPoller {
                 self.failures = 0;
                 telemetry::feed_recovered(&self.context.progress, self.feed, Stage::Listing);
                 let PollOptions { interval, interval_with_webhook, .. } = self.context.options;
-                return Ok(Next::Regular(if webhook == Told::Yes { interval_with_webhook } else { interval }));
+                return Ok(if webhook == Told::Yes && self.context.announcements.are_complete(self.feed) {
+                    Next::WhileTold { interval: interval_with_webhook, otherwise: interval }
+                } else {
+                    Next::Regular(interval)
+                });
             }
             Err(error) => error,
         };
@@ -153,6 +159,7 @@ impl FeedPoller {
             standing => standing?,
         };
 
+        self.context.announcements.listing(self.feed);
         let now = client.clock().now();
         let mut cursor = ledger.cursor(self.feed).await?;
         if let Some(anchor) = anchor(cursor, now, options.rhythm) {
@@ -194,6 +201,12 @@ impl FeedPoller {
             let started = Instant::now();
             let next = match self.pass_and_tell().await? {
                 Next::Regular(interval) => started + interval,
+                Next::WhileTold { interval, otherwise } => {
+                    tokio::select! {
+                        () = sleep_until(started + interval) => continue,
+                        () = self.context.announcements.incomplete(self.feed) => started + otherwise,
+                    }
+                }
                 Next::Retry(wait) | Next::AfterEntra(wait) => Instant::now() + wait,
             };
             sleep_until(next).await;
@@ -207,7 +220,7 @@ impl FeedPoller {
             let wait = match self.pass_and_tell().await? {
                 Next::AfterEntra(wait) if Instant::now() + wait < give_up => wait,
                 Next::Retry(_) if self.failures < PASSES_ONCE => backoff::UNAVAILABLE.wait(self.failures),
-                Next::Regular(_) | Next::Retry(_) | Next::AfterEntra(_) => return Ok(()),
+                Next::Regular(_) | Next::WhileTold { .. } | Next::Retry(_) | Next::AfterEntra(_) => return Ok(()),
             };
             sleep(wait).await;
         }
@@ -218,6 +231,13 @@ impl FeedPoller {
 enum Next {
     /// So long after the beginning of this one.
     Regular(Duration),
+    /// So long after the beginning of this one for as long as notifications tell of everything, else earlier.
+    WhileTold {
+        /// For as long as they do.
+        interval: Duration,
+        /// When they do not.
+        otherwise: Duration,
+    },
     /// So long after its end.
     Retry(Duration),
     /// So long after its end, as Entra has asked.

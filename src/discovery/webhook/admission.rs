@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Announcement;
 use crate::{
     activity::{ForeignUri, Origin},
-    content::{ContentRef, ContentType, Feed, TenantId},
+    content::{ContentRef, ContentType, Feed, TenantId, listed_content_id, names_content},
 };
 
 /// Content is announced soon after it was created; a day is for clocks that differ and for zones taken for UTC.
@@ -69,8 +69,12 @@ impl Admission {
             return Err(Rejection::OtherContentType(content_type));
         }
         let url = self.origin.check(&content_uri).map_err(Rejection::ForeignUri)?;
-        if !names_content(&url, tenant) {
+        if !is_below_content_of(&url, tenant) {
             return Err(Rejection::Implausible("its contentUri is not that of a content blob of its tenant"));
+        }
+        // Otherwise other content would be fetched, and this counted as delivered.
+        if !names_content(&url, &content_id) {
+            return Err(Rejection::Implausible("its contentUri is not that of its contentId"));
         }
         if created - now > AHEAD {
             return Err(Rejection::Implausible("its contentCreated is more than a day ahead"));
@@ -82,13 +86,15 @@ impl Admission {
             return Err(Rejection::Implausible("its contentExpiration is over"));
         }
         let feed = Feed { tenant, content_type };
+        // The name by which a listing knows it.
+        let content_id = listed_content_id(&content_id).to_owned();
         Ok(ContentRef { feed, content_id, content_uri, created, expiration })
     }
 }
 
 /// Whether a URI is below the path of the tenant's content. Otherwise it could be made to read anything else that the
 /// token may read, and have it emitted as events.
-fn names_content(url: &Url, tenant: TenantId) -> bool {
+fn is_below_content_of(url: &Url, tenant: TenantId) -> bool {
     let path = url.path();
     // What `Url` takes for a part of a segment, a server may take for its end.
     let hides_separators = path.as_bytes().windows(3).any(|escape| {
@@ -179,7 +185,9 @@ mod tests {
     }
 
     fn with_path(path: &str) -> Announcement {
-        Announcement { content_uri: format!("https://manage.office.com{path}"), ..announcement() }
+        // The id is never what is wrong with it.
+        let content_id = path.rsplit_once("/audit/").map_or("", |(_, id)| id).to_owned();
+        Announcement { content_id, content_uri: format!("https://manage.office.com{path}"), ..announcement() }
     }
 
     #[test]
@@ -196,6 +204,32 @@ mod tests {
         }
         for days in [-29, 0, 1] {
             assert!(admit(Announcement { created: now() + TimeDelta::days(days), ..announcement() }).is_ok(), "{days}");
+        }
+    }
+
+    #[test]
+    fn a_uri_must_be_that_of_the_content_that_is_announced() {
+        let path = |rest: &str| format!("https://manage.office.com/api/v1.0/{OURS}/activity/feed/audit/{rest}");
+        for (content_id, rest) in [
+            ("a$b", "a$b$IsFromNotification"),
+            ("a$b$IsFromNotification", "a$b$IsFromNotification"),
+            ("a$b", "a%24b"),
+            ("a$b", "a$b?PublisherIdentifier=x"),
+        ] {
+            let item = Announcement { content_id: content_id.into(), content_uri: path(rest), ..announcement() };
+            let content = admit(item).unwrap();
+            assert_eq!(
+                (content.content_id.as_str(), content.content_uri),
+                ("a$b", path(rest)),
+                "as a listing names it"
+            );
+        }
+        for rest in
+            ["other", "other?a$b", "other#a$b", "a$b/other", "other/a$b", "A$B", "a$b$", "a$b$IsFromNotification$x"]
+        {
+            let rejection = admit(Announcement { content_uri: path(rest), ..announcement() }).unwrap_err();
+            assert_eq!(rejection.code(), "implausible");
+            assert!(rejection.to_string().contains("contentUri is not that of its contentId"), "{rest}: {rejection}");
         }
     }
 

@@ -27,9 +27,9 @@ use super::{
     parse_delivery,
 };
 use crate::{
-    collector::Work,
+    collector::{Announcements, Work},
     content::{ContentRef, Feed},
-    ledger::{Ledger, LedgerError},
+    ledger::{Announced, Ledger, LedgerError},
     telemetry::{self, FoundBy, Progress, Refusals, WebhookAnswer},
     tenancy::Registrar,
     tenants::Tenants,
@@ -42,6 +42,10 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Registrations at a time. Each is an administrator's click, and some requests to Microsoft.
 const REGISTRATIONS: usize = 32;
+
+/// Blobs of a feed that are owed and that no listing has named. A notification of more is answered all the same, and what it
+/// tells of is taken from the next listing.
+const MOST_ANNOUNCED: usize = 2_000;
 
 /// Who sent a request, as far as the connection tells.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -97,6 +101,7 @@ struct Inner {
     tenants: Tenants,
     ledger: Arc<dyn Ledger>,
     work: Work,
+    announcements: Announcements,
     progress: Progress,
     clock: ServerClock,
     registrar: Registrar,
@@ -117,6 +122,8 @@ pub struct EndpointParts {
     pub ledger: Arc<dyn Ledger>,
     /// Who is told.
     pub work: Work,
+    /// What they were worth so far.
+    pub announcements: Announcements,
     /// Where it is noted.
     pub progress: Progress,
     /// The time by Microsoft's clock.
@@ -158,7 +165,7 @@ const BUSY: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_re
 impl Endpoint {
     /// An endpoint, and where it tells when the ledger has failed, which the source does not survive.
     pub fn new(options: EndpointOptions, parts: EndpointParts) -> (Self, mpsc::UnboundedReceiver<LedgerError>) {
-        let EndpointParts { rates, tenants, ledger, work, progress, clock, registrar } = parts;
+        let EndpointParts { rates, tenants, ledger, work, announcements, progress, clock, registrar } = parts;
         let (failed, failure) = mpsc::unbounded_channel();
         let inner = Inner {
             options,
@@ -168,6 +175,7 @@ impl Endpoint {
             tenants,
             ledger,
             work,
+            announcements,
             progress,
             clock,
             registrar,
@@ -346,11 +354,19 @@ impl Endpoint {
         let now = inner.clock.now();
         // At once, so that they share a transaction.
         let recorded = feeds.into_iter().map(|(feed, refs)| async move {
-            let added = inner.ledger.record(feed, refs, None, now).await?;
             inner.progress.notified(feed, now);
+            // Nothing new is recorded of a feed whose announcements have led nowhere; its next listing names what is real.
+            let heard = inner.announcements.are_heard(feed);
+            let most = if heard { MOST_ANNOUNCED } else { 0 };
+            let Announced { added, postponed } = inner.ledger.announce(feed, refs, most, now).await?;
             if added > 0 {
                 telemetry::content_found(&inner.progress, feed, added as u64, FoundBy::Notification);
                 inner.work.announce(feed);
+            }
+            if postponed > 0 {
+                let reason = if heard { "too_much_announced" } else { "announcements_paused" };
+                inner.refusals.postponed(reason, feed, postponed as u64);
+                inner.announcements.overflowed(feed);
             }
             Ok(())
         });

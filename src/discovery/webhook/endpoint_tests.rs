@@ -19,6 +19,7 @@ use crate::{
     discovery::{SubscriptionBook, WebhookPolicy},
     ledger::{
         BlobKey, Claim, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Promoted, Pruned, Retry, TenantRecord,
+        Wanted,
     },
     tenancy::{Tenancy, Turns},
     transport::{Request as Sent, Response as Received, Transport, TransportError, TransportFailure},
@@ -29,27 +30,41 @@ const CLIENT: Uuid = Uuid::from_u128(8);
 const NOW: &str = "2026-08-01T12:00:00Z";
 const FEED: Feed = Feed { tenant: TENANT, content_type: ContentType::Exchange };
 
-/// A ledger in trouble. A notification asks nothing of it but `record`.
+/// A ledger in trouble. A notification asks nothing of it but `announce`.
 #[derive(Debug)]
 struct Troubled {
-    /// Each `record` waits for one of these.
+    /// Each `announce` waits for one of these.
     turns: Semaphore,
     outcome: Result<(), LedgerError>,
 }
 
-const UNASKED: &str = "a notification only records";
+const UNASKED: &str = "a notification only announces";
 
 #[async_trait]
 impl Ledger for Troubled {
-    async fn record(
+    async fn announce(
         &self,
         _: Feed,
         refs: Vec<ContentRef>,
+        _: usize,
+        _: DateTime<Utc>,
+    ) -> Result<Announced, LedgerError> {
+        self.turns.acquire().await.unwrap().forget();
+        self.outcome.clone().map(|()| Announced { added: refs.len(), postponed: 0 })
+    }
+
+    async fn record(
+        &self,
+        _: Feed,
+        _: Vec<ContentRef>,
         _: Option<CursorMove>,
         _: DateTime<Utc>,
     ) -> Result<usize, LedgerError> {
-        self.turns.acquire().await.unwrap().forget();
-        self.outcome.clone().map(|()| refs.len())
+        unreachable!("{UNASKED}")
+    }
+
+    async fn forget_announced(&self, _: BlobKey) -> Result<bool, LedgerError> {
+        unreachable!("{UNASKED}")
     }
 
     async fn unknown(&self, _: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError> {
@@ -60,7 +75,7 @@ impl Ledger for Troubled {
         unreachable!("{UNASKED}")
     }
 
-    async fn claim(&self, _: Feed, _: usize) -> Result<Vec<Claim>, LedgerError> {
+    async fn claim(&self, _: Feed, _: usize, _: Wanted) -> Result<Vec<Claim>, LedgerError> {
         unreachable!("{UNASKED}")
     }
 
@@ -207,6 +222,7 @@ impl Bench {
             tenants: tenancy.tenants.clone(),
             ledger: as_ledger,
             work: work.clone(),
+            announcements: Announcements::default(),
             progress: tenancy.progress.clone(),
             clock: client.clock().clone(),
             registrar: Registrar {
