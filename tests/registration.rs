@@ -81,7 +81,12 @@ impl Scene {
     }
 
     fn invitation(&self) -> Invitation {
-        Invitation { expires: self.in_an_hour(), tenant: None, domain: Some("newcomer.example".to_owned()) }
+        Invitation {
+            issued: self.clock.now(),
+            expires: self.in_an_hour(),
+            tenant: None,
+            domain: Some("newcomer.example".to_owned()),
+        }
     }
 
     fn in_an_hour(&self) -> DateTime<Utc> {
@@ -199,13 +204,25 @@ async fn only_whoever_was_invited_can_register() {
     let running = scene.start().await;
     let hour = scene.in_an_hour();
     let forged = StateKey::derive(&"another secret".into(), scene.config.auth.client_id).seal(&scene.invitation());
-    let other = Invitation { expires: hour, tenant: Some(SimulatedTenant::contoso().id), domain: None };
-    let expired = Invitation { expires: scene.clock.now() - TimeDelta::seconds(1), tenant: None, domain: None };
+    let other = Invitation {
+        issued: scene.clock.now(),
+        expires: hour,
+        tenant: Some(SimulatedTenant::contoso().id),
+        domain: None,
+    };
+    let expired = Invitation {
+        issued: scene.clock.now() - TimeDelta::days(1),
+        expires: scene.clock.now() - TimeDelta::seconds(1),
+        tenant: None,
+        domain: None,
+    };
+    let early = Invitation { issued: scene.clock.now() + TimeDelta::days(1), ..scene.invitation() };
     for (state, expected) in [
         (String::new(), "state is missing"),
         ("nonsense".to_owned(), "cannot be read"),
         (forged, "not made with this client_id and client_secret"),
         (scene.state(&expired), "expired"),
+        (scene.state(&early), "lies in the future"),
         (scene.state(&other), "the administrator belongs to tenant"),
     ] {
         let target = format!("/wh/o365/?admin_consent=True&tenant={}&state={state}", scene.tenant);
@@ -354,4 +371,37 @@ async fn a_tenant_is_shown_renamed_and_removed_while_the_source_runs() {
     assert!(running.progress.feeds().is_empty());
     running.stop().await;
     assert_eq!(ask(&directory, &Question::List).await.unwrap(), None, "nobody runs any more");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn whoever_says_nothing_on_the_control_socket_keeps_nobody_waiting() {
+    use std::os::unix::net::UnixStream;
+
+    use office365_source::tenancy::control::{Answer, Question, ask};
+
+    let scene = Scene::of(|simulated| simulated.live = None);
+    let running = scene.start().await;
+    let directory = support::webhook::source_directory(scene.data.path());
+    let list = || ask(&directory, &Question::List);
+    while list().await.unwrap().is_none() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let silent = || UnixStream::connect(directory.join("control.sock")).unwrap();
+    let mut strangers = vec![silent()];
+    assert!(matches!(list().await, Ok(Some(Answer::Tenants { .. }))), "another is answered meanwhile");
+    // So many that there is no turn left: whoever comes then is told at once.
+    let busy = loop {
+        strangers.push(silent());
+        match list().await.unwrap().unwrap() {
+            Answer::Refused { problem } => break problem,
+            _ => assert!(strangers.len() < 100, "connections are bounded"),
+        }
+    };
+    assert!(busy.contains("ask again in 10 seconds"), "{busy}");
+    drop(strangers);
+    while matches!(list().await, Ok(Some(Answer::Refused { .. }))) {
+        sleep(Duration::from_millis(5)).await;
+    }
+    running.stop().await;
 }

@@ -14,9 +14,10 @@ use serde::Serialize;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
+    task::JoinSet,
     time::{sleep, timeout},
 };
-use tracing::{debug, warn};
+use tracing::{Instrument, debug, warn};
 
 use super::Tenancy;
 pub use super::question::{Answer, Question, answer};
@@ -24,10 +25,15 @@ pub use super::question::{Answer, Question, answer};
 /// In the source's own directory, below `data_dir`.
 const FILE: &str = "control.sock";
 
-/// The longest line either side takes. Unit: bytes.
-const LONGEST_LINE: u64 = 4 * 1024 * 1024;
+/// The longest lines that are taken. Unit: bytes.
+const LONGEST_QUESTION: u64 = 64 * 1024;
+const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
 
-/// How long a line may take to come. Answers come after requests to Microsoft.
+/// Questions that are answered at a time. It is people who ask; but one of them who says nothing must not keep the others
+/// waiting.
+const CONVERSATIONS: usize = 8;
+
+/// How long a question may take to come or to be taken, and an answer to be taken. Answers come after requests to Microsoft.
 const QUESTION: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
 
@@ -44,25 +50,48 @@ pub async fn serve(directory: &Path, tenancy: Tenancy) {
             return std::future::pending().await;
         }
     };
+    let mut conversations = JoinSet::new();
     loop {
-        match socket.listener.accept().await {
-            // One at a time: it is people who ask.
-            Ok((stream, _)) => {
-                if let Err(error) = converse(stream, &tenancy).await {
-                    debug!(message = "A conversation on the control socket broke off.", %error);
+        tokio::select! {
+            Some(_) = conversations.join_next() => {}
+            accepted = socket.listener.accept() => match accepted {
+                Ok((stream, _)) if conversations.len() < CONVERSATIONS => {
+                    conversations.spawn(converse(stream, tenancy.clone()).in_current_span());
                 }
-            }
-            Err(error) => {
-                debug!(message = "The control socket cannot accept a connection.", %error);
-                sleep(Duration::from_secs(1)).await;
+                Ok((stream, _)) => turn_away(&stream),
+                Err(error) => {
+                    debug!(message = "The control socket cannot accept a connection.", %error);
+                    sleep(Duration::from_secs(1)).await;
+                }
             }
         }
     }
 }
 
-async fn converse(stream: UnixStream, tenancy: &Tenancy) -> io::Result<()> {
+/// Says that all turns are taken. An empty socket takes so little at once.
+fn turn_away(stream: &UnixStream) {
+    let busy = Answer::Refused {
+        problem: format!(
+            "the running source answers {CONVERSATIONS} other questions at the moment; ask again in {} seconds",
+            QUESTION.as_secs()
+        ),
+    };
+    let mut line = serde_json::to_vec(&busy).unwrap_or_default();
+    line.push(b'\n');
+    if let Err(error) = stream.try_write(&line) {
+        debug!(message = "A conversation on the control socket broke off.", %error);
+    }
+}
+
+async fn converse(stream: UnixStream, tenancy: Tenancy) {
+    if let Err(error) = hold_conversation(stream, &tenancy).await {
+        debug!(message = "A conversation on the control socket broke off.", %error);
+    }
+}
+
+async fn hold_conversation(stream: UnixStream, tenancy: &Tenancy) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
-    let line = timeout(QUESTION, line(&mut stream)).await??;
+    let line = timeout(QUESTION, line(&mut stream, LONGEST_QUESTION)).await??;
     let answer = match serde_json::from_str(&line) {
         Ok(question) => answer(tenancy, question).await,
         Err(_) => Answer::Refused {
@@ -80,7 +109,7 @@ async fn converse(stream: UnixStream, tenancy: &Tenancy) -> io::Result<()> {
 ///
 /// When a source is there but does not answer.
 pub async fn ask(directory: &Path, question: &Question) -> io::Result<Option<Answer>> {
-    let stream = match UnixStream::connect(directory.join(FILE)).await {
+    let stream = match timeout(QUESTION, UnixStream::connect(directory.join(FILE))).await? {
         Ok(stream) => stream,
         // Nobody listens, or nobody ever did.
         Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
@@ -89,8 +118,14 @@ pub async fn ask(directory: &Path, question: &Question) -> io::Result<Option<Ans
         Err(error) => return Err(error),
     };
     let mut stream = BufReader::new(stream);
-    send(&mut stream, question).await?;
-    let line = timeout(ANSWER, line(&mut stream)).await??;
+    // Whoever was turned away has an answer, too, and may not have taken the question.
+    let sent = timeout(QUESTION, send(&mut stream, question)).await?;
+    let line = timeout(ANSWER, line(&mut stream, LONGEST_ANSWER)).await?;
+    let line = match line {
+        Ok(line) if !line.is_empty() => line,
+        Ok(_) => sent.and(Err(io::ErrorKind::UnexpectedEof.into()))?,
+        Err(error) => return Err(sent.err().unwrap_or(error)),
+    };
     serde_json::from_str(&line).map(Some).map_err(io::Error::other)
 }
 
@@ -101,9 +136,9 @@ async fn send(stream: &mut BufReader<UnixStream>, message: &impl Serialize) -> i
     stream.flush().await
 }
 
-async fn line(stream: &mut BufReader<UnixStream>) -> io::Result<String> {
+async fn line(stream: &mut BufReader<UnixStream>, longest: u64) -> io::Result<String> {
     let mut line = String::new();
-    stream.take(LONGEST_LINE).read_line(&mut line).await?;
+    stream.take(longest).read_line(&mut line).await?;
     Ok(line)
 }
 

@@ -83,7 +83,7 @@ pub fn invite(
     let InvitationOptions { flow, tenant, domain, valid_for } = options;
     let life = TimeDelta::from_std(valid_for).unwrap_or(TimeDelta::MAX);
     let expires = now.checked_add_signed(life).unwrap_or(DateTime::<Utc>::MAX_UTC);
-    let state = state_key.seal(&Invitation { expires, tenant, domain });
+    let state = state_key.seal(&Invitation { issued: now, expires, tenant, domain });
     let request = ConsentRequest {
         authority: &config.authority(),
         flow,
@@ -128,6 +128,7 @@ mod tests {
         let state = link.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
         let invitation = config().state_key("sources.m365").unwrap().open(&state, DateTime::UNIX_EPOCH).unwrap();
         let expected = Invitation {
+            issued: DateTime::UNIX_EPOCH,
             expires: DateTime::UNIX_EPOCH + TimeDelta::seconds(60),
             tenant: Some(TenantId(Uuid::from_u128(7))),
             domain: Some("contoso.com".to_owned()),

@@ -75,8 +75,9 @@ impl Hook {
         domain: &str,
     ) -> Result<String> {
         let redirect_uri = config.webhook.public_url().ok_or("the demo has no public URL")?;
-        let expires = Utc::now() + TimeDelta::hours(1);
-        let invitation = Invitation { expires, tenant: Some(newcomer), domain: Some(domain.to_owned()) };
+        let issued = Utc::now();
+        let expires = issued + TimeDelta::hours(1);
+        let invitation = Invitation { issued, expires, tenant: Some(newcomer), domain: Some(domain.to_owned()) };
         let request = ConsentRequest {
             authority: &config.authority(),
             flow: ConsentFlow::AdminConsent,

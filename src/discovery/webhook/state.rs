@@ -6,7 +6,7 @@
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt;
 use ring::hmac;
 use secrecy::{ExposeSecret, SecretString};
@@ -19,17 +19,21 @@ use crate::content::TenantId;
 const LABEL: &[u8] = b"office365-source: state of the consent URL, version 1";
 
 /// The first byte: how the rest is laid out.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
-/// Version, nonce, time of expiry in milliseconds, tenant (nil for none); after that the domain.
+/// Version, nonce, times of issue and expiry in milliseconds, tenant (nil for none); after that the domain.
 const NONCE: usize = 16;
-const FIXED: usize = 1 + NONCE + 8 + 16;
+const FIXED: usize = 1 + NONCE + 8 + 8 + 16;
+
+/// How far the clock of the machine that makes an invitation may be ahead of Microsoft's. A link from a clock that is wrong
+/// by more would live longer than anybody meant.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
 const TAG: usize = 32;
 
 /// No name in DNS is longer, in bytes.
 const LONGEST_DOMAIN: usize = 253;
 
-/// Longer ones are not of our making. The longest of ours has 435.
+/// Longer ones are not of our making. The longest of ours has 446.
 const LONGEST: usize = 1_000;
 
 /// The key that signs invitations.
@@ -39,6 +43,8 @@ pub struct StateKey(hmac::Key);
 /// An invitation to consent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Invitation {
+    /// When it was made, to the millisecond, by the clock of the machine that made it.
+    pub issued: DateTime<Utc>,
     /// Until when it can be used, to the millisecond.
     pub expires: DateTime<Utc>,
     /// The tenant that may consent; `None` for any.
@@ -69,6 +75,15 @@ pub enum StateError {
          open the link that it prints"
     ))]
     Forged,
+    /// It was made at a time that is yet to come.
+    #[snafu(display(
+        "the consent link was made at {at}, which lies in the future: the clock of the machine that made it is wrong. Set it \
+         right, run office365-source register again and open the link that it prints"
+    ))]
+    FromTheFuture {
+        /// When.
+        at: DateTime<Utc>,
+    },
     /// It is too old.
     #[snafu(display(
         "the consent link expired at {at}; run office365-source register again and open the link that it prints"
@@ -94,6 +109,7 @@ impl StateKey {
         let mut bytes = Vec::with_capacity(FIXED + LONGEST_DOMAIN + TAG);
         bytes.push(VERSION);
         bytes.extend(rand::rng().random::<[u8; NONCE]>());
+        bytes.extend(invitation.issued.timestamp_millis().to_be_bytes());
         bytes.extend(invitation.expires.timestamp_millis().to_be_bytes());
         bytes.extend(invitation.tenant.map_or(Uuid::nil(), |tenant| tenant.0).as_bytes());
         let domain = invitation.domain.as_deref().filter(|domain| domain.len() <= LONGEST_DOMAIN);
@@ -107,7 +123,7 @@ impl StateKey {
     ///
     /// # Errors
     ///
-    /// When it is not one that this key has sealed, or has expired.
+    /// When it is not one that this key has sealed, was made more than five minutes in the future, or has expired.
     pub fn open(&self, state: &str, now: DateTime<Utc>) -> Result<Invitation, StateError> {
         ensure!(!state.is_empty(), MissingSnafu);
         ensure!(state.len() < LONGEST, MalformedSnafu);
@@ -117,19 +133,22 @@ impl StateKey {
         // Compared in constant time by ring.
         hmac::verify(&self.0, sealed, tag).ok().context(ForgedSnafu)?;
         let invitation = read(&sealed[1 + NONCE..]).context(MalformedSnafu)?;
+        ensure!(invitation.issued - CLOCKS_DIFFER <= now, FromTheFutureSnafu { at: invitation.issued });
         ensure!(now < invitation.expires, ExpiredSnafu { at: invitation.expires });
         Ok(invitation)
     }
 }
 
 fn read(bytes: &[u8]) -> Option<Invitation> {
-    let (expires, rest) = bytes.split_first_chunk()?;
-    let expires = DateTime::from_timestamp_millis(i64::from_be_bytes(*expires))?;
+    let time = |bytes: &[u8; 8]| DateTime::from_timestamp_millis(i64::from_be_bytes(*bytes));
+    let (issued, rest) = bytes.split_first_chunk()?;
+    let (expires, rest) = rest.split_first_chunk()?;
+    let (issued, expires) = (time(issued)?, time(expires)?);
     let (tenant, domain) = rest.split_first_chunk()?;
     let tenant = Uuid::from_bytes(*tenant);
     let tenant = (!tenant.is_nil()).then_some(TenantId(tenant));
     let domain = Some(str::from_utf8(domain).ok()?).filter(|domain| !domain.is_empty()).map(str::to_owned);
-    Some(Invitation { expires, tenant, domain })
+    Some(Invitation { issued, expires, tenant, domain })
 }
 
 impl fmt::Debug for StateKey {
@@ -155,6 +174,7 @@ mod tests {
 
     fn invitation() -> Invitation {
         Invitation {
+            issued: now(),
             expires: now() + TimeDelta::hours(1),
             tenant: Some(TenantId(Uuid::from_u128(7))),
             domain: Some("contoso.com".into()),
@@ -173,6 +193,20 @@ mod tests {
     }
 
     #[test]
+    fn an_invitation_from_a_clock_that_is_ahead_is_refused() {
+        let ahead = |minutes| Invitation {
+            issued: now() + TimeDelta::minutes(minutes),
+            expires: now() + TimeDelta::days(400),
+            ..invitation()
+        };
+        let key = key("s");
+        assert!(key.open(&key.seal(&ahead(5)), now()).is_ok());
+        let error = key.open(&key.seal(&ahead(6)), now()).unwrap_err();
+        assert_eq!(error, StateError::FromTheFuture { at: ahead(6).issued });
+        assert!(error.to_string().contains("the clock of the machine that made it is wrong"), "{error}");
+    }
+
+    #[test]
     fn another_secret_or_application_opens_nothing() {
         let state = key("s").seal(&invitation());
         let other_application = StateKey::derive(&SecretString::from("s"), Uuid::from_u128(2));
@@ -188,7 +222,7 @@ mod tests {
         assert_ne!(key.seal(&invitation()), key.seal(&invitation()));
         let longest = Invitation { domain: Some("x".repeat(LONGEST_DOMAIN)), ..invitation() };
         let state = key.seal(&longest);
-        assert_eq!((state.len(), key.open(&state, now())), (435, Ok(longest)));
+        assert_eq!((state.len(), key.open(&state, now())), (446, Ok(longest)));
         let longer = Invitation { domain: Some("x".repeat(LONGEST_DOMAIN + 1)), ..invitation() };
         assert_eq!(key.open(&key.seal(&longer), now()).unwrap().domain, None);
     }
@@ -201,7 +235,7 @@ mod tests {
         for bad in ["x", "a+b/", "%", &"A".repeat(40), &"A".repeat(LONGEST), &state[..40], &format!("{state}=")] {
             assert_eq!(key.open(bad, now()), Err(StateError::Malformed), "{bad}");
         }
-        assert_eq!(key.open(&state[..state.len() - 4], now()), Err(StateError::Forged));
+        assert_eq!(key.open(&state[..state.len() - 3], now()), Err(StateError::Forged));
     }
 
     #[test]
@@ -217,15 +251,16 @@ mod tests {
             domain in prop::option::of("[a-zä.-]{1,60}"),
         ) {
             let expires = DateTime::from_timestamp_millis(millis + 1).unwrap();
-            let invitation = Invitation { expires, tenant: tenant.map(|id| TenantId(Uuid::from_u128(id))), domain };
+            let issued = DateTime::from_timestamp_millis(millis).unwrap();
+            let invitation = Invitation { issued, expires, tenant: tenant.map(|id| TenantId(Uuid::from_u128(id))), domain };
             let state = key("s").seal(&invitation);
             prop_assert!(state.len() < LONGEST);
             prop_assert!(state.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')));
-            prop_assert_eq!(key("s").open(&state, DateTime::from_timestamp_millis(millis).unwrap()), Ok(invitation));
+            prop_assert_eq!(key("s").open(&state, issued), Ok(invitation));
         }
 
         #[test]
-        fn no_bit_can_be_changed(at in 0_usize..84, bit in 0_u32..8) {
+        fn no_bit_can_be_changed(at in 0_usize..92, bit in 0_u32..8) {
             let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(key("s").seal(&invitation())).unwrap();
             bytes[at] ^= 1_u8 << bit;
             prop_assert!(key("s").open(&BASE64_URL_SAFE_NO_PAD.encode(bytes), now()).is_err());
