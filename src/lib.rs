@@ -24,6 +24,7 @@ pub mod ledger;
 #[path = "../tests/support/mmdb.rs"]
 mod mmdb;
 pub mod normalize;
+mod once;
 mod run_mode;
 #[cfg(feature = "simulator")]
 pub mod simulator;

@@ -1,12 +1,12 @@
 //! The source component: puts the rooms together.
 
-use std::{collections::BTreeSet, num::NonZeroU32, panic, path::PathBuf, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, panic, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use futures::FutureExt;
 use tokio::{sync::mpsc, task::JoinSet};
-use tracing::{Instrument, error, info};
+use tracing::{Instrument, info};
 
 use crate::{
     RunMode,
@@ -18,7 +18,7 @@ use crate::{
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
     config::{EventSchema, Mode, NormalizeConfig, Office365Config, SecretError},
     connection::Connection,
-    content::{ContentType, Feed},
+    content::ContentType,
     discovery::{
         SubscriptionBook, WebhookPolicy, WebhookTarget,
         poll::{PollContext, PollOptions, Rhythm, poll_once, poll_until},
@@ -29,7 +29,8 @@ use crate::{
     geoip::GeoipFiles,
     ledger::{Ledger, LedgerError, RedbLedger},
     normalize::{NormalizeOptions, Normalizer, Schema},
-    telemetry::{self, Progress, Totals},
+    once,
+    telemetry::{self, Progress},
     tenancy::{self, Registrar, Tenancy, Turns},
     tenants::Tenants,
 };
@@ -55,7 +56,7 @@ impl SourceConfig for Office365Config {
         let listener = match (self.mode, mode) {
             (Mode::Webhook, RunMode::Continuous) => Some(Listener::bind(&self.webhook).await?),
             // A run that ends by itself lists what there is, in either mode.
-            (Mode::Poll, _) | (Mode::Webhook, RunMode::Once) => None,
+            (Mode::Poll, _) | (Mode::Webhook, RunMode::Once { .. }) => None,
         };
         let auth_id = match (auth_id, &listener) {
             (Some(auth_id), _) => AuthId::from(auth_id),
@@ -372,7 +373,9 @@ impl Running {
         let discovery = async {
             match mode {
                 RunMode::Continuous => poll_until(poll, &tenants, &content_types, shutdown.clone()).await,
-                RunMode::Once => poll_once(poll, &tenants, &content_types, shutdown.clone()).await,
+                RunMode::Once { patience } => {
+                    poll_once(poll, &tenants, &content_types, patience, shutdown.clone()).await
+                }
             }
         };
         let webhook = async {
@@ -381,6 +384,7 @@ impl Running {
                 None => std::future::pending().await,
             }
         };
+        let mut gave_up = false;
         let outcome = tokio::select! {
             outcome = webhook => outcome,
             // Discovery ends first, on shutdown or when all is listed; the collector decides when the source is done.
@@ -388,33 +392,19 @@ impl Running {
             Err(error) = maintain(Arc::clone(&shared)) => Err(error),
             () = control.run() => Ok(()),
             () = databases => Ok(()),
+            () = once::out_of_patience(&shared) => {
+                gave_up = true;
+                Ok(())
+            }
         };
         if let Err(error) = outcome {
             telemetry::source_failed(&shared.component, &error);
             return Err(());
         }
-        if mode == RunMode::Once {
-            return verdict(&shared, &tenants.feeds(&content_types)).await;
+        if mode.patience().is_some() {
+            let verdict = once::verdict(&shared, &tenants.feeds(&content_types)).await;
+            return if gave_up { Err(()) } else { verdict };
         }
         Ok(())
     }
-}
-
-/// Whether a run that should end has delivered everything that was available.
-async fn verdict(shared: &Shared, feeds: &BTreeSet<Feed>) -> Result<(), ()> {
-    let summary = shared.ledger.summary().await.map_err(|error| {
-        error!(message = "Cannot tell whether everything was delivered.", %error);
-    })?;
-    let owed: u64 = summary.iter().filter(|(feed, _)| feeds.contains(feed)).map(|(_, summary)| summary.owed).sum();
-    let Totals { blobs_dead: dead, gap_seconds, .. } = shared.progress.totals();
-    let unlisted = shared.progress.feeds().values().filter(|feed| feed.problem.is_some()).count();
-    if owed + dead + gap_seconds > 0 || unlisted > 0 {
-        error!(
-            message = "Something stayed undelivered; what is owed is tried again with the next run.",
-            component_id = %shared.component, blobs_owed = owed, blobs_given_up = dead, feeds_with_problems = unlisted,
-            gap_seconds,
-        );
-        return Err(());
-    }
-    Ok(())
 }

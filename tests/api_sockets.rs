@@ -114,7 +114,7 @@ async fn collect(origin: &str) -> (Result<(), ()>, Vec<String>) {
     let (_trigger, signal, _done) = ShutdownSignal::new_wired();
     cx.shutdown = signal;
     let clock = Clock::system().skewed(start_of_time() + chrono::TimeDelta::hours(1) - chrono::Utc::now());
-    cx.extra_context = ExtraContext::default().with(clock).with(RunMode::Once).with(Progress::default());
+    cx.extra_context = ExtraContext::default().with(clock).with(RunMode::ONCE).with(Progress::default());
     let source = tokio::spawn(config.build(cx).await.unwrap());
     let mut arrived = Vec::new();
     while let Some(item) = receiver.recv().await {

@@ -204,3 +204,26 @@ async fn a_damaged_ledger_stops_the_start_and_is_left_alone() {
     assert!(log.contains("is damaged") && log.contains("start over"), "{log}");
     assert_eq!(fs::read(&ledger).unwrap().len(), good.len() / 3);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_of_once_whose_sink_is_out_of_reach_ends_and_the_next_delivers_everything() {
+    let world = World::new(Faults::default()).await;
+    let good = fs::read_to_string(world.path("config.toml")).unwrap();
+    // Nobody listens on a port that was taken a moment ago.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (before, _) = good.split_once("[sinks.out]").unwrap();
+    let sink = format!("[sinks.out]\ntype = \"http\"\ninputs = [\"m365\"]\nuri = \"http://{nobody}/\"\n");
+    fs::write(world.path("config.toml"), format!("{before}{sink}")).unwrap();
+    assert_eq!(world.wait(&mut world.start(&["--once", "--patience", "2s"])).await, 1);
+    let log = fs::read_to_string(world.path("log")).unwrap();
+    assert!(log.contains("no sink has acknowledged anything"), "{log}");
+    assert!(log.contains("sources.m365: 0 events delivered from 0 content blobs"), "{log}");
+
+    // The ledger is free again, and owes everything.
+    fs::write(world.path("config.toml"), good).unwrap();
+    assert_eq!(world.wait(&mut world.start(&["--once"])).await, 0);
+    let (times, _) = world.written();
+    let expected = world.simulator.oracle().expected_ids();
+    assert_eq!(times.len(), expected.len());
+    assert!(times.values().all(|times| *times == 1));
+}

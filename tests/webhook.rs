@@ -339,7 +339,7 @@ async fn a_run_of_once_lists_and_leaves_the_webhook_alone() {
     let scene = Scene::new();
     scene.run_for(2).await;
     minutes(30).await;
-    let (result, _) = scene.setup(RunMode::Once).run().await;
+    let (result, _) = scene.setup(RunMode::ONCE).run().await;
     result.unwrap();
     assert_exactly_once(&scene.arrived, &scene.simulator);
     assert_eq!(scene.listed().await["webhook"]["address"], PUBLIC_URL);

@@ -314,6 +314,10 @@ fn timeout(text: &str) -> Result<HumanDuration, String> {
     within(text, HumanDuration::from_secs(1), HumanDuration::from_secs(600))
 }
 
+fn patience(text: &str) -> Result<HumanDuration, String> {
+    within(text, HumanDuration::from_secs(1), HumanDuration::from_days(1))
+}
+
 fn valid_for(text: &str) -> Result<HumanDuration, String> {
     within(text, HumanDuration::from_secs(60), HumanDuration::from_days(30))
 }
@@ -335,6 +339,9 @@ pub(super) struct RunArgs {
     /// undelivered. For cron and for retrieval by hand.
     #[arg(long)]
     pub(super) once: bool,
+    /// With --once: how long to ride out failures (of Microsoft, or of sinks) before giving up with exit code 1.
+    #[arg(long, value_name = "DURATION", default_value = "2m", requires = "once", value_parser = patience)]
+    pub(super) patience: HumanDuration,
 }
 
 #[derive(Args, Debug)]

@@ -25,7 +25,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
             return exit::usage();
         }
     };
-    let mode = if args.once { RunMode::Once } else { RunMode::Continuous };
+    let mode = if args.once { RunMode::Once { patience: args.patience.get() } } else { RunMode::Continuous };
     let result = Builder::new_multi_thread().enable_all().build().map(|runtime| {
         let result = block_on(&runtime, &topology, mode);
         runtime.shutdown_timeout(LAST_WRITE);
@@ -53,7 +53,7 @@ fn block_on(runtime: &Runtime, topology: &TopologyConfig, mode: RunMode) -> io::
 }
 
 fn conclude(report: &Report, mode: RunMode) -> ExitCode {
-    if mode == RunMode::Once {
+    if mode.patience().is_some() {
         complain(&summary(report).join("\n"));
     }
     match &report.failure {

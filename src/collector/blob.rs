@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
 use super::{emission::Emission, error::CollectorError, fetch::fetch, lanes::Outcome, shared::Shared};
 use crate::{
-    RunMode,
     activity::{ActivityError, Failure},
     content::Feed,
     ledger::{BlobKey, Claim, Counts, DeadBlob, Retry},
@@ -136,15 +135,11 @@ async fn failed(
     match failure {
         Failure::Throttled { wait } => {
             telemetry::throttled(key.feed, wait.as_secs());
-            if shared.options.mode == RunMode::Once {
-                // Nothing is sent to the tenant for a while; but a run that should end does not wait for ever.
-                reporter.went(Outcome::Failed);
-            }
         }
         // The blob had no part in it: there was no request.
         Failure::Token(_) => {
             telemetry::feed_failed(&shared.progress, key.feed, Stage::Fetching, failure.code(), &error.to_string());
-            reporter.went(Outcome::TenantInTrouble);
+            reporter.went(Outcome::TenantInTrouble { may_pass: !failure.needs_people() });
         }
         _ if failure.concerns_the_tenant()
             || failure.concerns_the_subscription()
@@ -152,10 +147,10 @@ async fn failed(
         {
             telemetry::feed_failed(&shared.progress, key.feed, Stage::Fetching, failure.code(), &error.to_string());
             let tenant = failure.concerns_the_tenant();
-            reporter.went(if tenant { Outcome::TenantInTrouble } else { Outcome::FeedInTrouble });
+            reporter.went(if tenant { Outcome::TenantInTrouble { may_pass: false } } else { Outcome::FeedInTrouble });
             // Most likely not the blob's fault. But if it is (a proxy that objects to its contents), the next try must be
             // another blob's.
-            let not_before = shared.now() + BEHIND_THE_OTHERS;
+            let not_before = shared.behind_the_others(key);
             shared
                 .ledger
                 .fail(key.clone(), Retry { not_before, reason: error.to_string(), counts: Counts::Nothing })
@@ -207,10 +202,6 @@ fn came_to_nothing(shared: &Shared, feed: Feed) {
     }
 }
 
-/// How long a blob stands back that failed for a reason of its feed or tenant: longer than the longest pause of a feed, or
-/// it would be the oldest again when the pause is over.
-const BEHIND_THE_OTHERS: TimeDelta = TimeDelta::minutes(20);
-
 /// Puts a blob back for later. When its content has expired, the API says so; no clock is trusted with that.
 pub async fn retry(
     shared: &Shared,
@@ -222,7 +213,7 @@ pub async fn retry(
 ) -> Result<(), CollectorError> {
     // What waits for an administrator need not be tried often; with the tenth attempt's wait from the first.
     let attempts = claim.attempts.saturating_add(if slowly { 10 } else { 1 });
-    let (not_before, wait) = shared.next_attempt(key, attempts);
+    let (not_before, wait) = if slowly { shared.later(attempts) } else { shared.next_attempt(key, attempts) };
     telemetry::content_retried(key, &reason, attempts, wait.as_secs());
     shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: Counts::Attempt }).await?;
     reporter.tell(Message::Deferred(not_before));
@@ -242,7 +233,7 @@ pub async fn retry_rejected(
     reporter: &Reporter,
 ) -> Result<(), CollectorError> {
     let rejections = claim.rejections.saturating_add(1);
-    let (not_before, wait) = shared.next_attempt(key, rejections);
+    let (not_before, wait) = shared.after_rejection(key, rejections);
     let reason = format!("the pipeline rejected its events; after {REJECTIONS} times they are given up");
     telemetry::content_retried(key, &reason, rejections, wait.as_secs());
     shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: Counts::Rejection }).await?;

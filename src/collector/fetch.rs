@@ -1,5 +1,6 @@
 //! Getting one blob.
 
+use futures::{StreamExt, TryStreamExt};
 use snafu::ResultExt;
 
 use super::{
@@ -13,18 +14,35 @@ use crate::{
     content::ContentRef,
 };
 
+/// A download that has brought so much more goes on, however long it takes. Unit: bytes.
+const STEP: usize = 1024 * 1024;
+
 /// Fetches a blob whole.
 ///
 /// # Errors
 ///
 /// The outer error ends the collector; the inner one is about this blob.
 pub async fn fetch(shared: &Shared, content: &ContentRef) -> Result<Result<Body, ActivityError>, CollectorError> {
-    let response = match shared.client.retrieve_content(content.feed, &content.content_uri).await {
+    let mut response = match shared.client.retrieve_content(content.feed, &content.content_uri).await {
         Ok(response) => response,
         Err(error) => return Ok(Err(error)),
     };
+    let (progress, mut received) = (shared.progress.clone(), 0);
+    response.body = response
+        .body
+        .inspect_ok(move |chunk| {
+            let before = received / STEP;
+            received += chunk.len();
+            if received / STEP > before {
+                progress.step();
+            }
+        })
+        .boxed();
     let failure = match Body::receive(response, shared.options.body, &shared.options.spool_directory).await {
-        Ok(body) => return Ok(Ok(body)),
+        Ok(body) => {
+            shared.progress.step();
+            return Ok(Ok(body));
+        }
         Err(BodyError::Broken { source }) => Failure::Transport(source),
         Err(BodyError::TooLarge { limit }) => Failure::TooLarge { limit },
         Err(BodyError::Malformed { source, start }) => {

@@ -4,7 +4,10 @@
 //! and while several have work, none may hold more than its share of the slots: one whose requests hang must not slow the
 //! others down.
 
-use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
+use std::{
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -20,6 +23,7 @@ const FAILURES_OF_A_FEED: u32 = 5;
 #[derive(Debug)]
 pub struct Lanes {
     slots: usize,
+    longest_pause: Duration,
     tenants: BTreeMap<TenantId, Tenant>,
     turns: VecDeque<TenantId>,
 }
@@ -50,11 +54,11 @@ impl Trouble {
         self.until.is_none_or(|until| until <= now)
     }
 
-    fn add(&mut self, now: Instant, rule: Rule) {
+    fn add(&mut self, now: Instant, rule: Rule, longest: Duration) {
         self.failures = self.failures.saturating_add(1);
         if let Some(pauses @ 1..) = self.failures.checked_sub(rule.free) {
-            self.until = Some(now + rule.backoff.wait(pauses));
-            self.hopeless = pauses >= rule.patience;
+            self.until = Some(now + rule.backoff.wait(pauses).min(longest));
+            self.hopeless = rule.pauses.is_some_and(|most| pauses >= most);
         }
     }
 }
@@ -65,12 +69,14 @@ struct Rule {
     /// So many failures in a row have no consequence.
     free: u32,
     backoff: Backoff,
-    /// After so many pauses, a run that should end no longer waits.
-    patience: u32,
+    /// After so many pauses, a run that should end no longer waits. `None` where it does so until nothing else goes on
+    /// either: what may pass by itself is ridden out.
+    pauses: Option<u32>,
 }
 
-const FAILING: Rule = Rule { free: FAILURES_OF_A_FEED - 1, backoff: backoff::FEED, patience: 4 };
-const IN_TROUBLE: Rule = Rule { free: 0, backoff: backoff::TROUBLE, patience: 2 };
+const FAILING: Rule = Rule { free: FAILURES_OF_A_FEED - 1, backoff: backoff::FEED, pauses: None };
+const UNREACHABLE: Rule = Rule { free: 0, backoff: backoff::TROUBLE, pauses: None };
+const IN_TROUBLE: Rule = Rule { pauses: Some(2), ..UNREACHABLE };
 
 /// How a download ended, as far as scheduling is concerned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,17 +88,26 @@ pub enum Outcome {
     /// The content type cannot be had for now: its permission or subscription is missing.
     FeedInTrouble,
     /// The tenant cannot be had for now: no token, auditing off.
-    TenantInTrouble,
+    TenantInTrouble {
+        /// Whether that may end by itself.
+        may_pass: bool,
+    },
 }
 
 impl Lanes {
     /// Lanes for these feeds, with so many slots in all.
     pub fn new(feeds: impl IntoIterator<Item = Feed>, slots: usize) -> Self {
-        let mut lanes = Self { slots, tenants: BTreeMap::new(), turns: VecDeque::new() };
+        let mut lanes = Self { slots, longest_pause: Duration::MAX, tenants: BTreeMap::new(), turns: VecDeque::new() };
         for feed in feeds {
             lanes.add(feed);
         }
         lanes
+    }
+
+    /// The same with pauses of no more than `longest`: a run that should end has little time to see that a failure is over.
+    pub const fn with_pauses_up_to(mut self, longest: Duration) -> Self {
+        self.longest_pause = longest;
+        self
     }
 
     /// Makes a lane for a feed, if it has none.
@@ -169,6 +184,7 @@ impl Lanes {
 
     /// How a download went.
     pub fn report(&mut self, feed: Feed, outcome: Outcome, now: Instant) {
+        let longest = self.longest_pause;
         let Some(tenant) = self.tenants.get_mut(&feed.tenant) else { return };
         let Some(lane) = tenant.lanes.get_mut(&feed.content_type) else { return };
         match outcome {
@@ -176,11 +192,13 @@ impl Lanes {
                 lane.trouble = Trouble::default();
                 tenant.trouble = Trouble::default();
             }
-            Outcome::Failed => lane.trouble.add(now, FAILING),
+            Outcome::Failed => lane.trouble.add(now, FAILING, longest),
             // Downloads in flight together fail together; that is one failure.
-            Outcome::FeedInTrouble if lane.trouble.over(now) => lane.trouble.add(now, IN_TROUBLE),
-            Outcome::TenantInTrouble if tenant.trouble.over(now) => tenant.trouble.add(now, IN_TROUBLE),
-            Outcome::FeedInTrouble | Outcome::TenantInTrouble => {}
+            Outcome::FeedInTrouble if lane.trouble.over(now) => lane.trouble.add(now, IN_TROUBLE, longest),
+            Outcome::TenantInTrouble { may_pass } if tenant.trouble.over(now) => {
+                tenant.trouble.add(now, if may_pass { UNREACHABLE } else { IN_TROUBLE }, longest);
+            }
+            Outcome::FeedInTrouble | Outcome::TenantInTrouble { .. } => {}
         }
     }
 
@@ -334,7 +352,7 @@ mod tests {
         let until = lanes.next_try(Instant::now()).unwrap();
         assert!(until - Instant::now() <= Duration::from_secs(30), "failures in flight together are one");
 
-        lanes.report(exchange, Outcome::TenantInTrouble, Instant::now());
+        lanes.report(exchange, Outcome::TenantInTrouble { may_pass: false }, Instant::now());
         assert_eq!((start(&mut lanes), start(&mut lanes)), (Some(other), Some(other)));
         tokio::time::sleep(Duration::from_secs(31)).await;
         let picks: Vec<_> = (0..6).map(|_| start(&mut lanes).unwrap()).collect();
@@ -355,13 +373,35 @@ mod tests {
             tried += 1;
         }
         assert_eq!(tried, FAILURES_OF_A_FEED);
-        for _ in 0..3 {
-            assert!(!lanes.hopeless());
+        for _ in 0..30 {
             lanes.report(exchange, Outcome::Failed, Instant::now());
         }
-        assert!(lanes.hopeless());
-        lanes.report(exchange, Outcome::Served, Instant::now());
-        assert!(!lanes.hopeless());
+        assert!(!lanes.hopeless(), "what may pass is waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_people_is_given_up_after_two_pauses() {
+        let exchange = feed(1, ContentType::Exchange);
+        for (outcome, hopeless) in [
+            (Outcome::FeedInTrouble, true),
+            (Outcome::TenantInTrouble { may_pass: false }, true),
+            (Outcome::TenantInTrouble { may_pass: true }, false),
+        ] {
+            let longest = Duration::from_secs(5);
+            let mut lanes = lanes(1, 16).with_pauses_up_to(longest);
+            lanes.has_work(exchange);
+            for _ in 0..2 {
+                assert!(!lanes.hopeless());
+                lanes.report(exchange, outcome, Instant::now());
+                assert_eq!(start(&mut lanes), None);
+                tokio::time::sleep(longest).await;
+                assert_eq!(start(&mut lanes), Some(exchange));
+                lanes.finished(exchange);
+            }
+            assert_eq!(lanes.hopeless(), hopeless, "{outcome:?}");
+            lanes.report(exchange, Outcome::Served, Instant::now());
+            assert!(!lanes.hopeless());
+        }
     }
 
     #[tokio::test(start_paused = true)]

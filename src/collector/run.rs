@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -23,7 +23,6 @@ use super::{
 use tracing::Instrument;
 
 use crate::{
-    RunMode,
     component::ShutdownSignal,
     content::{ContentType, Feed, TenantId},
     ledger::{Claim, LedgerError, Wanted},
@@ -39,6 +38,12 @@ const SLOTS_PER_ANNOUNCED: usize = 4;
 
 /// In a run that should end, a blob that is due later than this is left for the next run.
 const WORTH_WAITING: Duration = Duration::from_secs(30);
+
+/// A run that should end makes a pause no longer than so small a part of its patience.
+const PAUSES_IN_PATIENCE: u32 = 8;
+
+/// Longer than any blob waits, also one that waits by a clock that was wrong.
+const WHATEVER_PAUSE: TimeDelta = TimeDelta::days(36_500);
 
 /// Collects what is owed.
 pub struct Collector {
@@ -67,6 +72,9 @@ impl Collector {
         // Watched from before the feeds are read, so that no change is missed.
         let tenants = shared.tenants.watch();
         let mut lanes = Lanes::new(shared.tenants.feeds(content_types), shared.options.concurrency);
+        if let Some(patience) = shared.options.mode.patience() {
+            lanes = lanes.with_pauses_up_to(patience / PAUSES_IN_PATIENCE);
+        }
         for feed in shared.tenants.feeds(content_types) {
             lanes.has_work(feed);
         }
@@ -94,7 +102,7 @@ impl Collector {
     ///
     /// See [`CollectorError`].
     pub async fn run(mut self, mut shutdown: ShutdownSignal) -> Result<(), CollectorError> {
-        self.promote().await?;
+        self.promote(self.first_look()).await?;
         loop {
             if !self.draining {
                 self.fill_slots().await?;
@@ -121,7 +129,7 @@ impl Collector {
                     self.shared.announcements.retain(|tenant| tenants.contains_key(&tenant));
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() && !self.draining => {
-                    self.promote().await?;
+                    self.promote(self.shared.now()).await?;
                     self.look_for_announced();
                 }
             }
@@ -191,13 +199,19 @@ impl Collector {
         }
     }
 
-    /// Makes deferred blobs claimable that are due.
-    async fn promote(&mut self) -> Result<(), CollectorError> {
+    /// Until when what is deferred is due at the start: a run that should end tries everything, whatever pause an earlier one
+    /// has given it.
+    fn first_look(&self) -> DateTime<Utc> {
         let now = self.shared.now();
-        if self.next_due.is_some_and(|due| due > now) {
+        if self.shared.options.mode.patience().is_some() { now + WHATEVER_PAUSE } else { now }
+    }
+
+    /// Makes deferred blobs claimable that are due at `time`.
+    async fn promote(&mut self, time: DateTime<Utc>) -> Result<(), CollectorError> {
+        if self.next_due.is_some_and(|due| due > time) {
             return Ok(());
         }
-        let promoted = self.shared.ledger.promote(now).await?;
+        let promoted = self.shared.ledger.promote(time).await?;
         self.next_due = promoted.next_due;
         self.note_work(promoted.feeds);
         Ok(())
@@ -219,7 +233,7 @@ impl Collector {
         if self.draining {
             return true;
         }
-        self.shared.options.mode == RunMode::Once
+        self.shared.options.mode.patience().is_some()
             && self.work.is_complete()
             && self.work.is_empty()
             && self.lanes.hopeless()

@@ -8,7 +8,10 @@ use std::{
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -28,8 +31,15 @@ use crate::{
     tenants::Tenants,
 };
 
-/// In a run that should end, a blob that failed this often is left for the next run.
-pub const ATTEMPTS_ONCE: u32 = 5;
+/// How long a blob stands back that failed for a reason of its feed or tenant: longer than the longest pause of a feed, or
+/// it would be the oldest again when the pause is over.
+const BEHIND_THE_OTHERS: TimeDelta = TimeDelta::minutes(20);
+
+/// So often a run that should end sends what the pipeline rejects.
+const REJECTIONS_ONCE: u32 = 5;
+
+/// So many failures make a wait for which a run that should end does not stay.
+const LEFT_FOR_THE_NEXT_RUN: u32 = 6;
 
 /// Settings of a collector.
 #[derive(Clone, Debug)]
@@ -86,7 +96,15 @@ pub struct State {
     /// Set when the source shuts down: downloads are given back, what is being emitted is finished.
     pub(super) stop_fetching: CancellationToken,
     budget: Arc<Semaphore>,
-    attempts_in_run: Mutex<HashMap<BlobKey, u32>>,
+    /// In a run that should end, what failed in it.
+    failing: Mutex<HashMap<BlobKey, Failing>>,
+}
+
+/// A blob that fails.
+#[derive(Debug)]
+struct Failing {
+    attempts: u32,
+    since: Instant,
 }
 
 impl State {
@@ -97,7 +115,7 @@ impl State {
             in_flight: InFlight::default(),
             stop_fetching: CancellationToken::new(),
             budget: Arc::new(Semaphore::new(budget)),
-            attempts_in_run: Mutex::default(),
+            failing: Mutex::default(),
         }
     }
 }
@@ -127,21 +145,55 @@ impl Shared {
         permits.await.ok().map(Arc::new)
     }
 
+    /// How many bytes of events wait for the pipeline's acknowledgement.
+    pub fn unacknowledged_bytes(&self) -> usize {
+        let budget = self.options.max_buffered_bytes.clamp(1, Semaphore::MAX_PERMITS);
+        budget.saturating_sub(self.state.budget.available_permits())
+    }
+
     /// When a blob that has failed `attempts` times, this one included, is tried again.
     pub fn next_attempt(&self, key: &BlobKey, attempts: u32) -> (DateTime<Utc>, Duration) {
-        let wait = match self.options.mode {
-            RunMode::Continuous => backoff::BLOB.wait(attempts),
-            RunMode::Once => {
-                let mut in_run = self.state.attempts_in_run.lock().unwrap_or_else(PoisonError::into_inner);
-                let attempt = in_run.entry(key.clone()).or_default();
-                *attempt += 1;
-                if *attempt < ATTEMPTS_ONCE {
-                    backoff::BLOB_ONCE.wait(*attempt)
-                } else {
-                    backoff::BLOB.wait(attempts.max(ATTEMPTS_ONCE + 1))
-                }
-            }
-        };
+        self.next_of(key, attempts, u32::MAX)
+    }
+
+    /// When a blob is sent again that the pipeline has rejected `rejections` times, this one included. What is rejected is
+    /// given up after so many times, which a run that should end must not use up.
+    pub fn after_rejection(&self, key: &BlobKey, rejections: u32) -> (DateTime<Utc>, Duration) {
+        self.next_of(key, rejections, REJECTIONS_ONCE)
+    }
+
+    fn next_of(&self, key: &BlobKey, attempts: u32, most_in_run: u32) -> (DateTime<Utc>, Duration) {
+        match self.options.mode.patience() {
+            None => self.later(attempts),
+            Some(patience) => match self.again_in_this_run(key, patience, most_in_run) {
+                Some(wait) => self.after(wait),
+                None => self.later(attempts.max(LEFT_FOR_THE_NEXT_RUN)),
+            },
+        }
+    }
+
+    /// As [`Self::next_attempt`], also in a run that should end: there is no use in trying again soon.
+    pub fn later(&self, attempts: u32) -> (DateTime<Utc>, Duration) {
+        self.after(backoff::BLOB.wait(attempts))
+    }
+
+    /// When a blob is tried again that failed for a reason of its feed or tenant.
+    pub fn behind_the_others(&self, key: &BlobKey) -> DateTime<Utc> {
+        let soon = self.options.mode.patience().and_then(|patience| self.again_in_this_run(key, patience, u32::MAX));
+        soon.map_or_else(|| self.now() + BEHIND_THE_OTHERS, |wait| self.after(wait).0)
+    }
+
+    /// How long a blob that has failed waits in a run that should end; `None` once it has failed for longer than the run's
+    /// patience, or as often as it may.
+    fn again_in_this_run(&self, key: &BlobKey, patience: Duration, most: u32) -> Option<Duration> {
+        let mut failing = self.state.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let blob = failing.entry(key.clone()).or_insert_with(|| Failing { attempts: 0, since: Instant::now() });
+        blob.attempts += 1;
+        let wait = backoff::BLOB_ONCE.wait(blob.attempts).min(patience / 4);
+        (blob.attempts < most && blob.since.elapsed() + wait < patience).then_some(wait)
+    }
+
+    fn after(&self, wait: Duration) -> (DateTime<Utc>, Duration) {
         (self.now() + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX), wait)
     }
 }

@@ -32,7 +32,7 @@
 //! # let simulator = Simulator::new(SimulatorConfig::default(), Clock::system());
 //! # simulator.set_base_url("https://manage.office.com".parse()?);
 //! # let transport = TransportOverride(std::sync::Arc::new(InProcess::new(&simulator)));
-//! # context.extra_context = ExtraContext::default().with(RunMode::Once).with(transport);
+//! # context.extra_context = ExtraContext::default().with(RunMode::ONCE).with(transport);
 //! let source = tokio::spawn(config.build(context).await?);
 //!
 //! # let mut events = 0;

@@ -1,6 +1,6 @@
 //! Why content was not found.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use snafu::Snafu;
 
 use crate::{
@@ -44,8 +44,10 @@ pub enum DiscoveryError {
     },
     /// The subscription was started a moment ago.
     #[snafu(display(
-        "the subscription of {feed} is not enabled, although it was started at {last}; Microsoft accepts the next start after \
-         {next}"
+        "there is no enabled subscription of {feed} yet: Microsoft was asked for it at {}, shows none yet, and is asked again at {}, since \
+         it accepts a start every 15 minutes. If it shows up before, collecting begins at once",
+        to_the_second(last),
+        to_the_second(next)
     ))]
     TooSoon {
         /// Which.
@@ -55,6 +57,10 @@ pub enum DiscoveryError {
         /// When it may be started again.
         next: DateTime<Utc>,
     },
+}
+
+fn to_the_second(time: &DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 impl DiscoveryError {

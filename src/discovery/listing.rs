@@ -137,7 +137,12 @@ impl Lister {
                     }
                     // The client sends nothing to the tenant until its wait is over.
                 }
-                page => return page.map(|page| (page, permit)),
+                page => {
+                    if page.is_ok() {
+                        self.progress.step();
+                    }
+                    return page.map(|page| (page, permit));
+                }
             }
             attempt += 1;
         }

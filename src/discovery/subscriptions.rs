@@ -160,9 +160,13 @@ impl Subscriptions {
         let start = match self.start(feed, target).await {
             Ok(start) => start,
             Err(error) => {
+                // It may have been started all the same, with only the answer lost: the next look at the list tells, and goes
+                // before what the API said when it was asked last.
+                state.checked = None;
                 if let DiscoveryError::Activity { source } = &error {
-                    // It may have been started all the same, with only the answer lost: the next look at the list tells.
-                    state.checked = None;
+                    if source.failure.may_pass() {
+                        state.refused.remove(&content_type);
+                    }
                     if target.is_some() && may_be_the_webhook(&source.failure) {
                         state.unreachable.insert(content_type, source.clone());
                     }

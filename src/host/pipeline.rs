@@ -19,6 +19,9 @@ use crate::{
     telemetry::Progress,
 };
 
+/// How long sinks may go on after a run that should end has failed: to end a write that has begun.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
 /// A running pipeline. Dropping it ends everything in it at once.
 pub(super) struct Pipeline {
     mode: RunMode,
@@ -91,6 +94,10 @@ impl Pipeline {
                 self.shut_down();
             }
         }
+        if self.running.is_empty() && self.failure.is_some() && self.mode != RunMode::Continuous {
+            // Whoever waited for acknowledgements has gone: what a sink still delivers is sent again by the next run.
+            self.deadline.get_or_insert(Instant::now() + LAST_WRITE);
+        }
     }
 
     fn sink_ended(&mut self, name: &str, result: Result<(), SinkError>) {
@@ -114,6 +121,11 @@ impl Pipeline {
         let waiting = self.sources.iter().filter(|source| source.ended == Ended::Abandoned);
         let sources: Vec<_> = waiting.map(|source| source.key.to_string()).collect();
         let sinks: Vec<_> = self.sinks_writing.iter().cloned().collect();
+        if sources.is_empty() && self.mode != RunMode::Continuous {
+            // The source has said why it gave up.
+            telemetry::sinks_left(&sinks);
+            return;
+        }
         telemetry::abandoned(&sources, &sinks, self.timeout);
     }
 }

@@ -31,7 +31,7 @@ impl Status {
             "version": env!("CARGO_PKG_VERSION"),
             "mode": match self.mode {
                 RunMode::Continuous => "continuous",
-                RunMode::Once => "once",
+                RunMode::Once { .. } => "once",
             },
             "uptime_secs": self.since.elapsed().as_secs(),
             "sources": sources.collect::<serde_json::Map<_, _>>(),
@@ -101,7 +101,7 @@ mod tests {
         let feed = Feed { tenant: TenantId(uuid::Uuid::from_u128(1)), content_type: ContentType::Exchange };
         telemetry::feed_failed(&component.progress, feed, telemetry::Stage::Listing, "AF10001", "no permission");
         telemetry::content_found(&component.progress, feed, 3, telemetry::FoundBy::Listing);
-        let status = Status::of(&[component], RunMode::Once).to_json();
+        let status = Status::of(&[component], RunMode::ONCE).to_json();
         assert_eq!(status["mode"], "once");
         let source = &status["sources"]["m365"];
         assert_eq!(source["totals"]["blobs_found"], 3);

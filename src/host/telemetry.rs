@@ -230,6 +230,14 @@ pub(super) fn draining(timeout: Duration) {
     debug!(message = "Waiting for events to be delivered.", timeout_secs = timeout.as_secs());
 }
 
+/// A run that should end has given up, with sinks that had something left.
+pub(super) fn sinks_left(sinks: &[String]) {
+    warn!(
+        message = "Sinks have not taken everything. Nothing is lost: what they have not acknowledged is sent again by the next run.",
+        sinks_writing = %sinks.join(", ")
+    );
+}
+
 /// The time for a shutdown is over.
 pub(super) fn abandoned(sources: &[String], sinks: &[String], timeout: Duration) {
     warn!(

@@ -159,14 +159,14 @@ async fn events_are_acknowledged_when_they_are_in_every_file() {
     let topology = topology(dir.path(), &[(&one, &["a", "b"]), (&two, &["a"])]);
     let (seen_one, seen_two) = <(Arc<Mutex<String>>, Arc<Mutex<String>>)>::default();
     let a = TestSource::then(Then::Read(one.clone(), Arc::clone(&seen_one)));
-    run_two(&topology, RunMode::Once, &a, &TestSource::default()).await;
+    run_two(&topology, RunMode::ONCE, &a, &TestSource::default()).await;
     assert_eq!(a.status(), Some(BatchStatus::Delivered));
     assert!(seen_one.lock().unwrap().contains(LINES), "{seen_one:?}");
     assert_eq!(fs::read_to_string(&one).unwrap(), LINES.repeat(2), "both sources");
     assert_eq!(fs::read_to_string(&two).unwrap(), LINES, "only the one it asked for");
 
     let a = TestSource::then(Then::Read(two.clone(), Arc::clone(&seen_two)));
-    let report = run_two(&topology, RunMode::Once, &a, &TestSource::default()).await;
+    let report = run_two(&topology, RunMode::ONCE, &a, &TestSource::default()).await;
     assert_eq!(*seen_two.lock().unwrap(), LINES.repeat(2));
     assert!(report.failure.is_none());
     assert_eq!(ended(&report), [Ended::Finished; 2]);
@@ -202,7 +202,7 @@ async fn a_source_that_fails_stops_the_host_but_not_a_run_of_once() {
         assert!(failure.starts_with("sources.a: stopped with an error"), "{failure}");
     }
     let b = TestSource::default();
-    let report = run_two(&topology, RunMode::Once, &TestSource::then(Then::Fail), &b).await;
+    let report = run_two(&topology, RunMode::ONCE, &TestSource::then(Then::Fail), &b).await;
     assert!(matches!(report.failure, Some(HostError::SourceFailed { .. })));
     assert_eq!((ended(&report), b.status()), (vec![Ended::Failed, Ended::Finished], Some(BatchStatus::Delivered)));
 }
@@ -251,7 +251,7 @@ async fn a_program_can_give_its_sources_what_no_file_holds() {
     impl SourceConfig for Looks {
         async fn build(&self, cx: SourceContext) -> crate::Result<Source> {
             let found = cx.extra_context.get::<&'static str>() == Some(&"simulated")
-                && cx.extra_context.get::<RunMode>() == Some(&RunMode::Once);
+                && cx.extra_context.get::<RunMode>() == Some(&RunMode::ONCE);
             self.0.store(found, Ordering::Relaxed);
             Ok(Box::pin(async { Ok(()) }))
         }
@@ -268,7 +268,7 @@ async fn a_program_can_give_its_sources_what_no_file_holds() {
     let dir = tempfile::tempdir().unwrap();
     let topology = topology(dir.path(), &[(&dir.path().join("1"), &["a", "b"])]);
     let found = Arc::new(AtomicBool::new(false));
-    let options = Options { mode: RunMode::Once, extra_context: ExtraContext::default().with("simulated") };
+    let options = Options { mode: RunMode::ONCE, extra_context: ExtraContext::default().with("simulated") };
     let components = vec![Component::new("a", "test", Box::new(Looks(Arc::clone(&found))))];
     run_components(components, &topology, &options, pending()).await.unwrap();
     assert!(found.load(Ordering::Relaxed));

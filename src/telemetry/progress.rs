@@ -30,6 +30,8 @@ struct Inner {
     discarded: AtomicU64,
     bytes: AtomicU64,
     gap_seconds: AtomicU64,
+    /// Everything that went well, in no unit: whether anything does is all that can be told by it.
+    steps: AtomicU64,
     feeds: Mutex<BTreeMap<Feed, FeedState>>,
     missing: Mutex<Option<&'static str>>,
 }
@@ -131,6 +133,15 @@ impl Progress {
         }
     }
 
+    /// A number that changes whenever something goes well: a page is listed, a piece of content comes, events are delivered.
+    pub(crate) fn steps(&self) -> u64 {
+        self.0.steps.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn step(&self) {
+        self.0.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// What the source still needs from an administrator before it can collect anything.
     pub fn missing(&self) -> Option<&'static str> {
         *self.0.missing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -215,14 +226,17 @@ impl Progress {
     }
 
     pub(super) fn add_delivered(&self) {
+        self.step();
         self.0.delivered.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn add_dead(&self) {
+        self.step();
         self.0.dead.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn add_events(&self, events: u64) {
+        self.step();
         self.0.events.fetch_add(events, Ordering::Relaxed);
     }
 

@@ -110,7 +110,7 @@ impl Lab {
         self.simulator.add_blob(self.feed, BlobSpec::new(body, self.ago(60)))
     }
 
-    fn setup(&self, mode: RunMode) -> Setup<'_> {
+    pub fn setup(&self, mode: RunMode) -> Setup<'_> {
         let mut setup = Setup::new(self.source.clone(), &self.simulator, &self.clock, self.data.path());
         setup.mode = mode;
         setup.arrived = self.arrived.clone();
@@ -125,7 +125,7 @@ impl Lab {
 
     /// A source that ends by itself.
     pub async fn once(&self) -> (Result<(), ()>, Running) {
-        self.setup(RunMode::Once).run().await
+        self.setup(RunMode::ONCE).run().await
     }
 
     /// What arrived, with how often.

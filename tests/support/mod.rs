@@ -109,7 +109,7 @@ impl<'a> Setup<'a> {
             simulator,
             clock: clock.clone(),
             data_dir,
-            mode: RunMode::Once,
+            mode: RunMode::ONCE,
             arrived: Arrived::default(),
             verdict: Box::new(|_| EventStatus::Delivered),
             transport: None,
@@ -193,6 +193,14 @@ impl Running {
         self.source.await.unwrap().unwrap();
         self.pipeline.await.unwrap();
         (self.arrived, self.progress)
+    }
+
+    /// Waits for a source that ends by itself, whatever its pipeline does; then the pipeline is gone, too.
+    pub async fn source_alone(mut self) -> (Result<(), ()>, Progress) {
+        let result = (&mut self.source).await.unwrap();
+        self.pipeline.abort();
+        let _ = self.pipeline.await;
+        (result, self.progress)
     }
 
     /// Kills the source where it stands, as a crash would.

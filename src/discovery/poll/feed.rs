@@ -36,11 +36,11 @@ const PAGES: usize = 64;
 /// Feeds do not begin all at once, but so long after each other.
 const STAGGER: Duration = Duration::from_millis(10);
 
-/// In a run that should end, a pass that fails is done again this often.
+/// In a run that should end, a pass that fails for a reason that does not pass by itself is done again this often.
 const PASSES_ONCE: u32 = 3;
 
-/// How long a run that should end waits for Entra, which only has too much to do.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// In such a run, the longest wait between passes of which there may be any number.
+const LONGEST_WAIT_ONCE: Duration = Duration::from_secs(10);
 
 /// How a feed is polled.
 #[derive(Clone, Copy, Debug)]
@@ -135,19 +135,22 @@ impl FeedPoller {
             return Ok(Next::AfterEntra(wait));
         }
         let interval = self.context.options.interval;
+        let may_pass = matches!(error, DiscoveryError::TooSoon { .. })
+            || error.failure().is_some_and(|failure| !failure.needs_people());
         let wait = match (&error, error.failure()) {
             // Nothing is asked before the next start is allowed, and nothing is collected until then.
             (DiscoveryError::TooSoon { .. }, _) | (_, Some(Failure::WebhookRefused(_))) => interval,
             (_, Some(failure)) if failure.may_pass() => backoff::UNAVAILABLE.wait(self.failures),
             _ => backoff::TROUBLE.wait(self.failures).max(interval),
         };
-        Ok(Next::Retry(wait))
+        Ok(Next::Retry { wait, may_pass })
     }
 
     async fn pass(&mut self) -> Result<Told, DiscoveryError> {
         let PollContext { client, ledger, options, progress, .. } = &self.context;
         // Microsoft's clock is known once Entra has answered; windows depend on it.
         client.authenticate(self.feed.tenant).await?;
+        progress.step();
         let policy = self.context.subscriptions.policy();
         let standing = match self.subscriptions.ensure(self.feed.content_type).await {
             Err(error) if policy.target().is_some() && !error.failure().is_some_and(Failure::may_pass) => {
@@ -158,6 +161,7 @@ impl FeedPoller {
             }
             standing => standing?,
         };
+        progress.step();
 
         self.context.announcements.listing(self.feed);
         let now = client.clock().now();
@@ -207,21 +211,27 @@ impl FeedPoller {
                         () = self.context.announcements.incomplete(self.feed) => started + otherwise,
                     }
                 }
-                Next::Retry(wait) | Next::AfterEntra(wait) => Instant::now() + wait,
+                Next::Retry { wait, .. } | Next::AfterEntra(wait) => Instant::now() + wait,
             };
             sleep_until(next).await;
         }
     }
 
-    /// Passes until one succeeds, a few times at most; but as long as Entra only asks to wait, for [`PATIENCE`].
-    async fn run_once(mut self) -> Result<(), LedgerError> {
-        let give_up = Instant::now() + PATIENCE;
+    /// Passes until one succeeds: for as long as `patience` while they fail for a reason that may pass, else a few times.
+    async fn run_once(mut self, patience: Duration) -> Result<(), LedgerError> {
+        let began = Instant::now();
         loop {
-            let wait = match self.pass_and_tell().await? {
-                Next::AfterEntra(wait) if Instant::now() + wait < give_up => wait,
-                Next::Retry(_) if self.failures < PASSES_ONCE => backoff::UNAVAILABLE.wait(self.failures),
-                Next::Regular(_) | Next::WhileTold { .. } | Next::Retry(_) | Next::AfterEntra(_) => return Ok(()),
+            let (wait, again) = match self.pass_and_tell().await? {
+                Next::Regular(_) | Next::WhileTold { .. } => return Ok(()),
+                Next::AfterEntra(wait) => (wait, true),
+                Next::Retry { may_pass, .. } => {
+                    let wait = backoff::UNAVAILABLE.wait(self.failures).min(LONGEST_WAIT_ONCE).min(patience / 4);
+                    (wait, may_pass || self.failures < PASSES_ONCE)
+                }
             };
+            if !again || began.elapsed() + wait >= patience {
+                return Ok(());
+            }
             sleep(wait).await;
         }
     }
@@ -239,7 +249,12 @@ enum Next {
         otherwise: Duration,
     },
     /// So long after its end.
-    Retry(Duration),
+    Retry {
+        /// How long.
+        wait: Duration,
+        /// Whether what failed may pass by itself.
+        may_pass: bool,
+    },
     /// So long after its end, as Entra has asked.
     AfterEntra(Duration),
 }
@@ -271,7 +286,7 @@ pub async fn poll_until(
     }
 }
 
-/// Lists everything available now, once.
+/// Lists everything available now, once; a feed that fails is tried for as long as `patience`.
 ///
 /// # Errors
 ///
@@ -280,10 +295,11 @@ pub async fn poll_once(
     context: PollContext,
     tenants: &Tenants,
     content_types: &[ContentType],
+    patience: Duration,
     shutdown: ShutdownSignal,
 ) -> Result<(), LedgerError> {
     let pages = Arc::new(Semaphore::new(PAGES));
-    let poller = |feed| FeedPoller::new(feed, context.clone(), Arc::clone(&pages)).run_once();
+    let poller = |feed| FeedPoller::new(feed, context.clone(), Arc::clone(&pages)).run_once(patience);
     let pollers = tenants.feeds(content_types).into_iter().map(poller);
     tokio::select! {
         _ = shutdown => {}

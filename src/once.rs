@@ -1,0 +1,57 @@
+//! A run that should end: when it gives up, and what it came to.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::{Instant, sleep};
+use tracing::error;
+
+use crate::{collector::Shared, content::Feed, telemetry::Totals};
+
+/// How exactly patience is measured: to so many parts of it.
+const PARTS: u32 = 40;
+
+/// Waits until nothing has gone well for as long as the run is patient: no page listed, no piece of content received, no
+/// event acknowledged. For ever in a run that should not end.
+///
+/// What fails by itself, a feed or a blob, is given up by whoever tries it. This is for what leaves nobody anything to try:
+/// an API that does not answer, a tenant that is throttled for an hour, a sink that cannot be reached.
+pub async fn out_of_patience(shared: &Shared) {
+    let Some(patience) = shared.options.mode.patience() else { return std::future::pending().await };
+    let mut last = (shared.progress.steps(), Instant::now());
+    while last.1.elapsed() < patience {
+        sleep((patience / PARTS).max(Duration::from_millis(10))).await;
+        let steps = shared.progress.steps();
+        if steps != last.0 {
+            last = (steps, Instant::now());
+        }
+    }
+    let waiting = shared.unacknowledged_bytes();
+    let reason = if waiting > 0 {
+        "no sink has acknowledged anything; see what the sinks have logged"
+    } else {
+        "Microsoft has served nothing; see what was logged of the feeds"
+    };
+    error!(
+        message = "Nothing has gone well for as long as this run is patient (--patience); giving up.",
+        component_id = %shared.component, patience_secs = patience.as_secs(), reason, unacknowledged_bytes = waiting
+    );
+}
+
+/// Whether a run that should end has delivered everything that was available.
+pub async fn verdict(shared: &Shared, feeds: &BTreeSet<Feed>) -> Result<(), ()> {
+    let summary = shared.ledger.summary().await.map_err(|error| {
+        error!(message = "Cannot tell whether everything was delivered.", %error);
+    })?;
+    let owed: u64 = summary.iter().filter(|(feed, _)| feeds.contains(feed)).map(|(_, summary)| summary.owed).sum();
+    let Totals { blobs_dead: dead, gap_seconds, .. } = shared.progress.totals();
+    let unlisted = shared.progress.feeds().values().filter(|feed| feed.problem.is_some()).count();
+    if owed + dead + gap_seconds > 0 || unlisted > 0 {
+        error!(
+            message = "Something stayed undelivered; what is owed is tried again with the next run.",
+            component_id = %shared.component, blobs_owed = owed, blobs_given_up = dead, feeds_with_problems = unlisted,
+            gap_seconds,
+        );
+        return Err(());
+    }
+    Ok(())
+}
