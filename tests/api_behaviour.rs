@@ -217,12 +217,48 @@ async fn entra_is_obeyed_when_it_asks_to_wait_also_by_a_run_that_ends() {
 async fn a_page_in_the_place_of_a_401_is_told_with_what_to_check() {
     let lab = Lab::new();
     lab.publish(&["a"]);
-    let page = "<!DOCTYPE html><html><title>401 - Unauthorized</title></html>";
-    lab.wire.rewrite(first(u32::MAX, LIST, Answer::new(401, page)));
-    let (result, run) = lab.once().await;
-    assert_eq!(result, Err(()));
-    let problem = run.problem(lab.feed).unwrap();
-    assert!(problem.contains("proxy or firewall") && problem.contains("401 - Unauthorized"), "{problem}");
+    for status in [401, 403] {
+        let page = format!("<!DOCTYPE html><html><title>{status} - Unauthorized</title></html>");
+        lab.wire.rewrite(first(u32::MAX, LIST, Answer::new(status, page)));
+        let (result, run) = lab.once().await;
+        assert_eq!(result, Err(()));
+        let problem = run.problem(lab.feed).unwrap();
+        assert!(problem.contains("proxy or firewall") && problem.contains(" - Unauthorized"), "{problem}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_of_a_new_token_is_neither_called_a_missing_permission_nor_waited_out() {
+    for operation in [LIST, BLOB, "subscriptions/list"] {
+        let lab = Lab::new();
+        lab.publish(&["a"]);
+        // The token is seconds old each time.
+        lab.wire.rewrite(first(1, operation, Answer::new(401, "")));
+        let began = tokio::time::Instant::now();
+        assert_eq!(lab.once().await.0, Ok(()), "{operation}: {}", lab.log.text());
+        assert!(began.elapsed() < Duration::from_secs(10), "{operation}: {:?}", began.elapsed());
+        lab.assert_arrived_once(&["a"]);
+        assert!(!lab.log.text().contains("lacks the permission"), "{operation}: {}", lab.log.text());
+        assert_eq!(lab.simulator.stats().tokens_issued, 2, "{operation}");
+    }
+    // For minutes, as after a revocation that has not reached all of Microsoft's machines.
+    let lab = Lab::new();
+    lab.publish(&["a"]);
+    let end = tokio::time::Instant::now() + Duration::from_mins(3);
+    lab.wire.rewrite(move |sent, answer| {
+        let refused = tokio::time::Instant::now() < end && sent.asks("/activity/feed/");
+        Ok(if refused { Answer::new(401, "") } else { answer })
+    });
+    let running = lab.start().await;
+    minutes(1).await;
+    let problem = running.problem(lab.feed).unwrap();
+    assert!(problem.contains("refuses an access token that has the permission ActivityFeed.Read;"), "{problem}");
+    assert!(problem.contains("Conditional Access"), "{problem}");
+    minutes(7).await;
+    assert_eq!(running.problem(lab.feed), None);
+    lab.assert_arrived_once(&["a"]);
+    assert!(lab.simulator.stats().tokens_issued < 40, "{} tokens", lab.simulator.stats().tokens_issued);
+    running.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

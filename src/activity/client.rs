@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::{ActivityError, Failure, Operation, Origin, Refusal, Throttle, with_publisher};
 use crate::{
     content::{ContentType, Feed, TenantId},
-    entra::{AccessToken, Tokens},
+    entra::{AccessToken, Suspicion, Tokens},
     transport::{Request, Response, ServerClock, Transport, TransportError, TransportFailure, retry_after},
 };
 
@@ -138,15 +138,19 @@ impl ActivityClient {
                 return Ok(response);
             }
             let status = response.status;
-            if status == StatusCode::UNAUTHORIZED && !renewed && self.tokens.invalidate(subject.tenant, &token).await {
-                renewed = true;
-                continue;
-            }
             let asked_to_wait = retry_after(&response.headers, self.clock.now());
             // An error without a readable body is still that error.
             let body = response.read_up_to(LARGEST_REFUSAL).await.unwrap_or_default();
             let refusal = Refusal::parse(&body);
             let failure = self.classify(subject, status, refusal, asked_to_wait, &token);
+            if status == StatusCode::UNAUTHORIZED
+                && !renewed
+                && let Some(suspicion) = suspicion(&failure, &token)
+                && self.tokens.invalidate(subject.tenant, &token, suspicion).await
+            {
+                renewed = true;
+                continue;
+            }
             if matches!(failure, Failure::ContentRefused(_)) {
                 self.tokens.doubt(subject.tenant, &token).await;
             }
@@ -245,6 +249,10 @@ impl ActivityClient {
             if subject.operation == Operation::RetrieveContent && !lacks("ActivityFeed.Read") && !lacks(permission) {
                 return Failure::ContentRefused(refusal);
             }
+            // The token says what it may; a code says more than a status.
+            if refusal.code.is_none() && token.has_role(permission) == Some(true) {
+                return Failure::TokenRefused { permission, refusal };
+            }
             let missing = if lacks("ActivityFeed.Read") { "ActivityFeed.Read" } else { permission };
             return Failure::PermissionMissing { permission: missing, refusal };
         }
@@ -259,6 +267,20 @@ impl ActivityClient {
         let mut throttles = self.throttles.lock().unwrap_or_else(PoisonError::into_inner);
         let limit = self.options.requests_per_minute;
         Arc::clone(throttles.entry(tenant).or_insert_with(|| Arc::new(Throttle::new(limit))))
+    }
+}
+
+/// How likely it is that a 401 is the token's fault; `None` when its body says that something else is wrong.
+fn suspicion(failure: &Failure, token: &AccessToken) -> Option<Suspicion> {
+    match failure {
+        Failure::PermissionMissing { permission, .. } if token.has_role(permission) == Some(false) => {
+            Some(Suspicion::OnlyIfOld)
+        }
+        Failure::PermissionMissing { .. }
+        | Failure::TokenRefused { .. }
+        | Failure::ContentRefused(_)
+        | Failure::Unavailable { .. } => Some(Suspicion::EvenIfNew),
+        _ => None,
     }
 }
 

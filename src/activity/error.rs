@@ -87,6 +87,13 @@ pub enum Failure {
         /// What Microsoft says.
         refusal: Refusal,
     },
+    /// HTTP 401 or 403 for a token that says that it has the permission.
+    TokenRefused {
+        /// Which permission.
+        permission: &'static str,
+        /// What Microsoft says.
+        refusal: Refusal,
+    },
     /// HTTP 401 or 403 for one blob. Whether a permission is missing, the listing of its feed tells: that is served, or refused.
     ContentRefused(Refusal),
     /// Unified auditing is off in the tenant.
@@ -142,6 +149,7 @@ impl Failure {
             Self::Throttled { .. } => "throttled",
             Self::StartedTooOften { .. } => "started_too_often",
             Self::PermissionMissing { .. } => "permission_missing",
+            Self::TokenRefused { .. } => "token_refused",
             Self::ContentRefused(_) => "content_refused",
             Self::AuditingDisabled => "auditing_disabled",
             Self::TenantRefused(_) => "tenant_refused",
@@ -170,6 +178,21 @@ impl Failure {
         matches!(self, Self::Foreign(_) | Self::TooLarge { .. })
     }
 
+    /// Whether people must change something before the same request succeeds. What cannot be told counts as that.
+    pub const fn needs_people(&self) -> bool {
+        !matches!(
+            self,
+            Self::Transport(_)
+                | Self::Throttled { .. }
+                | Self::StartedTooOften { .. }
+                | Self::Unavailable { .. }
+                | Self::Malformed { .. }
+                | Self::TokenRefused { .. }
+                | Self::ContentRefused(_)
+                | Self::Token(EntraError::Busy { .. } | EntraError::Unreachable { .. } | EntraError::NotEntra { .. })
+        )
+    }
+
     /// Whether the same request may well succeed in a moment.
     pub const fn may_pass(&self) -> bool {
         matches!(
@@ -177,6 +200,7 @@ impl Failure {
             Self::Transport(_)
                 | Self::Unavailable { .. }
                 | Self::Malformed { .. }
+                | Self::TokenRefused { .. }
                 | Self::ContentRefused(_)
                 | Self::Token(EntraError::Busy { .. })
         )
@@ -222,6 +246,14 @@ impl fmt::Display for Failure {
                 "the application lacks the permission {permission}: in the Entra admin center open App registrations > \
                  your app > API permissions, add Office 365 Management APIs > Application permissions > {permission}, and \
                  click \"Grant admin consent\"{}",
+                quoted(refusal)
+            ),
+            Self::TokenRefused { permission, refusal } => write!(
+                f,
+                "the API refuses an access token that has the permission {permission}; asking again with a new one. A consent \
+                 that was given a moment ago, and tokens that were revoked, need some minutes. If it stays so, see in the Entra \
+                 admin center whether a Conditional Access policy for workload identities concerns the application, and whether \
+                 `cloud` is the tenant's{}",
                 quoted(refusal)
             ),
             Self::ContentRefused(refusal) => {

@@ -33,7 +33,8 @@ impl TlsConfig {
 pub struct ProxyConfig {
     /// `false` goes out directly, whatever the environment says.
     pub enabled: bool,
-    /// The proxy for http URLs. Default: the environment variable `HTTP_PROXY`.
+    /// The proxy for http URLs. Default: the environment variable `HTTP_PROXY`. A user name and a password may stand in the URL,
+    /// percent-encoded (`@` as `%40`); they are not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"http://proxy.contoso.com:3128")]
     pub http: Option<ProxyUrl>,
@@ -133,8 +134,33 @@ impl<'de> Deserialize<'de> for ProxyUrl {
     /// By hand, because the error of `Url` would quote the password.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
+        if !credentials_are_encoded(&text) {
+            return Err(de::Error::custom(
+                "has a user or password with characters that must be percent-encoded in a URL: write @ as %40, / as %2F, # as \
+                 %23, ? as %3F, % as %25, a blank as %20, and so on",
+            ));
+        }
         Url::parse(&text).map(Self).map_err(|error| de::Error::custom(format!("is not a URL ({error})")))
     }
+}
+
+/// Whether what stands before the host has only characters that may stand there (RFC 3986, 3.2.1). Others end the credentials
+/// early, so that a part of the password becomes the host, or are taken for an encoding that nobody meant.
+fn credentials_are_encoded(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    // The last one: an unencoded password may have others, and separators of the rest of a URL.
+    let Some((credentials, _)) = rest.rsplit_once('@') else { return true };
+    let mut bytes = credentials.bytes();
+    while let Some(byte) = bytes.next() {
+        let is_fine = match byte {
+            b'%' => (0..2).all(|_| bytes.next().is_some_and(|digit| digit.is_ascii_hexdigit())),
+            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:".contains(&byte),
+        };
+        if !is_fine {
+            return false;
+        }
+    }
+    true
 }
 
 impl JsonSchema for ProxyUrl {
@@ -162,6 +188,34 @@ mod tests {
         let own = ProxyConfig { https: url("http://c"), ..ProxyConfig::default() };
         assert_eq!(own.or(&global), ProxyConfig { http: url("http://a"), https: url("http://c"), ..own.clone() });
         assert!(!own.or(&ProxyConfig { enabled: false, ..ProxyConfig::default() }).enabled);
+    }
+
+    #[test]
+    fn credentials_of_a_proxy_must_be_encoded() {
+        let read =
+            |credentials: &str| serde_json::from_value::<ProxyUrl>(format!("http://{credentials}@proxy:3128").into());
+        for good in ["me", "me:", "me:hunter2", "DOM%5Cme:p%40ss%25", "me:a:b", "me:-._~!$&'()*+,;="] {
+            let url = read(good).unwrap();
+            assert_eq!(url.expose().host_str(), Some("proxy"), "{good}");
+        }
+        for bad in [
+            "me:p@Qx",
+            "me:p#Qx",
+            "me:12#Qx",
+            "me:p/Qx",
+            "me:p?Qx",
+            "me:50%",
+            "me:%zz",
+            "me:%4",
+            "DOM\\me:x",
+            "me:a b",
+            "me:ü",
+        ] {
+            let error = read(bad).unwrap_err().to_string();
+            assert!(error.contains("write @ as %40"), "{bad}: {error}");
+            assert!(!error.contains("Qx"), "{bad}: {error}");
+        }
+        assert!(serde_json::from_str::<ProxyUrl>("\"http://proxy:3128\"").is_ok());
     }
 
     #[test]

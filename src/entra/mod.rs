@@ -12,5 +12,5 @@ pub use self::{
     aadsts::advice_in,
     answer::{TokenAnswer, parse_token_answer},
     error::EntraError,
-    tokens::{AccessToken, Authority, TokenEndpoint, Tokens},
+    tokens::{AccessToken, Authority, Suspicion, TokenEndpoint, Tokens},
 };

@@ -29,7 +29,10 @@ const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3_600);
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
-/// A token this young is not at fault when the API answers 401: the permission is.
+/// The same where Entra has refused nothing: it could not be reached, or had too much to do and did not say for how long.
+const LONGEST_PAUSE_UNREFUSED: Duration = Duration::from_secs(30);
+
+/// A token this young is hardly at fault when the API answers 401: the permission is.
 const YOUNG: Duration = Duration::from_secs(10);
 
 /// Entra's answers are small; a body larger than this is not one.
@@ -111,6 +114,15 @@ impl fmt::Debug for AccessToken {
     }
 }
 
+/// When a token that was refused may be at fault.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Suspicion {
+    /// Not when it was issued seconds ago: it says itself that it lacks the permission.
+    OnlyIfOld,
+    /// Also then: all tokens may have been revoked since.
+    EvenIfNew,
+}
+
 /// The tokens of all tenants.
 pub struct Tokens {
     authority: Authority,
@@ -136,7 +148,29 @@ struct Refusal {
     pause: Duration,
 }
 
+impl Refusal {
+    fn next_pause(&self) -> Duration {
+        let longest = match self.error {
+            EntraError::Busy { .. } | EntraError::Unreachable { .. } | EntraError::NotEntra { .. } => {
+                LONGEST_PAUSE_UNREFUSED
+            }
+            _ => LONGEST_PAUSE,
+        };
+        (self.pause * 2).min(longest)
+    }
+}
+
 impl Slot {
+    /// Drops a token that may be a good one, unless that was done a moment ago. Returns whether it has.
+    fn drop_doubted(&mut self) -> bool {
+        let drops = self.doubted.is_none_or(|last| last.elapsed() >= YOUNG);
+        if drops {
+            self.token = None;
+            self.doubted = Some(Instant::now());
+        }
+        drops
+    }
+
     fn valid(&self, now: Instant) -> Option<AccessToken> {
         self.token.clone().filter(|token| now < token.expires)
     }
@@ -177,7 +211,7 @@ impl Tokens {
         if let Some(refusal) = slot.refusal.as_ref().filter(|refusal| now < refusal.until) {
             return slot.valid(now).ok_or_else(|| refusal.error.clone());
         }
-        let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, |last| (last.pause * 2).min(LONGEST_PAUSE));
+        let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, Refusal::next_pause);
         match self.fetch(tenant, pause).await {
             Ok(token) => {
                 slot.token = Some(token.clone());
@@ -204,15 +238,18 @@ impl Tokens {
         self.tenants.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&tenant);
     }
 
-    /// Drops a token that the API refused. Returns whether asking for another can help: not when this one is brand new,
-    /// and it is the permission that is missing.
-    pub async fn invalidate(&self, tenant: TenantId, refused: &AccessToken) -> bool {
+    /// Drops a token that the API refused. Returns whether asking for another can help: not when a brand-new one was replaced
+    /// for the same reason a moment ago, and it is the permission that is missing.
+    pub async fn invalidate(&self, tenant: TenantId, refused: &AccessToken, suspicion: Suspicion) -> bool {
         let slot = self.slot(tenant);
         let mut slot = slot.lock().await;
         match &slot.token {
             // Somebody else has dropped it already and there is a newer one.
             Some(current) if current.fetched != refused.fetched => true,
-            Some(current) if current.fetched.elapsed() < YOUNG => false,
+            // All tokens may have been revoked right after it was issued; but not again and again.
+            Some(current) if current.fetched.elapsed() < YOUNG => {
+                suspicion == Suspicion::EvenIfNew && slot.drop_doubted()
+            }
             _ => {
                 slot.token = None;
                 true
@@ -226,9 +263,8 @@ impl Tokens {
         let slot = self.slot(tenant);
         let mut slot = slot.lock().await;
         let is_current = slot.token.as_ref().is_some_and(|current| current.fetched == refused.fetched);
-        if is_current && slot.doubted.is_none_or(|last| last.elapsed() >= YOUNG) {
-            slot.token = None;
-            slot.doubted = Some(Instant::now());
+        if is_current {
+            slot.drop_doubted();
         }
     }
 

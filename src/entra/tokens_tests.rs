@@ -85,13 +85,21 @@ async fn many_callers_share_one_request_and_the_token_is_renewed_before_it_expir
 async fn a_refused_token_is_fetched_once_more_unless_it_is_brand_new() {
     let (tokens, entra) = tokens(200, GOOD);
     let first = tokens.get(tenant()).await.unwrap();
-    assert!(!tokens.invalidate(tenant(), &first).await, "a brand new token is not at fault");
+    assert!(!tokens.invalidate(tenant(), &first, Suspicion::OnlyIfOld).await, "a brand new token is not at fault");
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(tokens.invalidate(tenant(), &first).await);
-    tokens.get(tenant()).await.unwrap();
-    assert!(tokens.invalidate(tenant(), &first).await, "another caller has renewed it: try that one");
+    assert!(tokens.invalidate(tenant(), &first, Suspicion::OnlyIfOld).await);
+    let second = tokens.get(tenant()).await.unwrap();
+    assert!(
+        tokens.invalidate(tenant(), &first, Suspicion::OnlyIfOld).await,
+        "another caller has renewed it: try that one"
+    );
     tokens.get(tenant()).await.unwrap();
     assert_eq!(entra.requests.load(Ordering::SeqCst), 2);
+    assert!(tokens.invalidate(tenant(), &second, Suspicion::EvenIfNew).await, "it may have been revoked at once");
+    let third = tokens.get(tenant()).await.unwrap();
+    assert!(!tokens.invalidate(tenant(), &third, Suspicion::EvenIfNew).await, "but hardly twice");
+    tokens.get(tenant()).await.unwrap();
+    assert_eq!(entra.requests.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test(start_paused = true)]
