@@ -265,3 +265,19 @@ async fn what_the_pipeline_errs_on_for_a_while_is_ridden_out() {
     assert_eq!(setup.run().await.0, Ok(()), "{}", lab.log.text());
     lab.assert_arrived_once(&["a"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_is_listed_and_refused_is_told_as_that_and_not_waited_for() {
+    let lab = Lab::new();
+    lab.publish(&["a"]);
+    let disabled = r#"{"error":{"code":"AF20023","message":"The subscription was disabled."}}"#;
+    lab.wire.rewrite(move |sent, answer| {
+        Ok(if sent.asks("subscriptions/content") { Answer::new(400, disabled) } else { answer })
+    });
+    let began = Instant::now();
+    let (result, run) = lab.once().await;
+    assert_eq!(result, Err(()));
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+    let problem = run.problem(lab.feed).unwrap();
+    assert!(problem.contains("lists the subscription of Audit.General"), "{problem}");
+}

@@ -276,10 +276,11 @@ fn suspicion(failure: &Failure, token: &AccessToken) -> Option<Suspicion> {
         Failure::PermissionMissing { permission, .. } if token.has_role(permission) == Some(false) => {
             Some(Suspicion::OnlyIfOld)
         }
-        Failure::PermissionMissing { .. }
-        | Failure::TokenRefused { .. }
-        | Failure::ContentRefused(_)
-        | Failure::Unavailable { .. } => Some(Suspicion::EvenIfNew),
+        // A page, which a proxy may have sent.
+        Failure::Unavailable { .. } => Some(Suspicion::OnlyIfOld),
+        Failure::PermissionMissing { .. } | Failure::TokenRefused { .. } | Failure::ContentRefused(_) => {
+            Some(Suspicion::EvenIfNew)
+        }
         _ => None,
     }
 }

@@ -180,17 +180,22 @@ impl Failure {
 
     /// Whether people must change something before the same request succeeds. What cannot be told counts as that.
     pub const fn needs_people(&self) -> bool {
-        !matches!(
-            self,
+        match self {
+            // A page with a refusal: credentials, or a proxy that does not let this machine through.
+            Self::Unavailable { status, .. } => {
+                matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+            }
             Self::Transport(_)
-                | Self::Throttled { .. }
-                | Self::StartedTooOften { .. }
-                | Self::Unavailable { .. }
-                | Self::Malformed { .. }
-                | Self::TokenRefused { .. }
-                | Self::ContentRefused(_)
-                | Self::Token(EntraError::Busy { .. } | EntraError::Unreachable { .. } | EntraError::NotEntra { .. })
-        )
+            | Self::Throttled { .. }
+            | Self::StartedTooOften { .. }
+            | Self::Malformed { .. }
+            | Self::TokenRefused { .. }
+            | Self::ContentRefused(_)
+            | Self::Token(EntraError::Busy { .. } | EntraError::Unreachable { .. } | EntraError::NotEntra { .. }) => {
+                false
+            }
+            _ => true,
+        }
     }
 
     /// Whether the same request may well succeed in a moment.

@@ -42,7 +42,22 @@ pub enum DiscoveryError {
         /// Which.
         feed: Feed,
     },
-    /// The subscription was started a moment ago.
+    /// Microsoft lists the subscription as enabled and refuses its content all the same.
+    #[snafu(display(
+        "Microsoft lists the subscription of {feed} as enabled and refuses its content as if it were not, although it was \
+         started at {}; it is started again at {}. If it stays so, look for another program or administrator that stops it",
+        to_the_second(last),
+        to_the_second(next)
+    ))]
+    StaysRefused {
+        /// Which.
+        feed: Feed,
+        /// When it was last started.
+        last: DateTime<Utc>,
+        /// When it may be started again.
+        next: DateTime<Utc>,
+    },
+    /// The subscription was started a moment ago, and is not listed yet.
     #[snafu(display(
         "there is no enabled subscription of {feed} yet: Microsoft was asked for it at {}, shows none yet, and is asked again at {}, since \
          it accepts a start every 15 minutes. If it shows up before, collecting begins at once",
@@ -68,7 +83,11 @@ impl DiscoveryError {
     pub fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Activity { source } => Some(&source.failure),
-            Self::Ledger { .. } | Self::TooSoon { .. } | Self::Unchanged { .. } | Self::LeftAlone { .. } => None,
+            Self::Ledger { .. }
+            | Self::TooSoon { .. }
+            | Self::StaysRefused { .. }
+            | Self::Unchanged { .. }
+            | Self::LeftAlone { .. } => None,
         }
     }
 }

@@ -171,7 +171,12 @@ impl Subscriptions {
                         state.unreachable.insert(content_type, source.clone());
                     }
                 }
-                let error = state.best_reason(content_type, error);
+                let error = match state.best_reason(content_type, error) {
+                    DiscoveryError::TooSoon { feed, last, next } if listed.enabled && !enabled => {
+                        DiscoveryError::StaysRefused { feed, last, next }
+                    }
+                    error => error,
+                };
                 return match flaw {
                     Some(flaw) if enabled && !matches!(error, DiscoveryError::Ledger { .. }) => {
                         Ok(Standing::Impaired(WebhookProblem { flaw, source: error }))

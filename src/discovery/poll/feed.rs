@@ -139,7 +139,8 @@ impl FeedPoller {
             || error.failure().is_some_and(|failure| !failure.needs_people());
         let wait = match (&error, error.failure()) {
             // Nothing is asked before the next start is allowed, and nothing is collected until then.
-            (DiscoveryError::TooSoon { .. }, _) | (_, Some(Failure::WebhookRefused(_))) => interval,
+            (DiscoveryError::TooSoon { .. } | DiscoveryError::StaysRefused { .. }, _)
+            | (_, Some(Failure::WebhookRefused(_))) => interval,
             (_, Some(failure)) if failure.may_pass() => backoff::UNAVAILABLE.wait(self.failures),
             _ => backoff::TROUBLE.wait(self.failures).max(interval),
         };
