@@ -224,6 +224,130 @@ async fn over_http_what_must_not_be_sent_again_is_kept() {
     }
 }
 
+/// The answers of collectors that cannot read a compression.
+const UNREADABLE: [http_peer::Reply; 9] = [
+    http_peer::Reply::Status(400, ""),
+    http_peer::Reply::Status(400, " \r\n"),
+    http_peer::Reply::Status(400, "<html><body>Bad Request</body></html>"),
+    // No `google.rpc.Status`, which is what a collector says.
+    http_peer::Reply::Status(422, "cannot read it"),
+    http_peer::Reply::Status(400, "\x08\x03\x12\x11unknown encoding:"),
+    http_peer::Reply::Status(500, "\x08\x0d\x12\x14failed to decompress"),
+    http_peer::Reply::Status(415, ""),
+    http_peer::Reply::With(415, "accept-encoding: identity\r\n", ""),
+    http_peer::Reply::With(415, "accept-encoding: gzip\r\n", "\x12\x10unsupported type"),
+];
+
+#[tokio::test]
+async fn over_http_events_whose_compression_is_not_read_go_uncompressed_from_then_on() {
+    let pipelines = UNREADABLE.into_iter().flat_map(|reply| [("gzip", reply.clone()), ("zstd", reply)]);
+    let pipelines = pipelines.map(|(compression, reply)| async move {
+        let answer = reply.clone();
+        let peer = HttpPeer::answering(move |request| match request.header("content-encoding") {
+            None => http_peer::Reply::Status(200, ""),
+            Some(_) => answer.clone(),
+        })
+        .await;
+        let more = format!("compression = \"{compression}\"\nrequest.concurrency = 1\nbatch.max_events = 3");
+        let finished = Pipeline::start(vec![numbered(0..3), numbered(3..6)], &http(&peer, &more)).finish().await;
+        let received = peer.received();
+        assert_eq!(
+            received.iter().map(|request| request.header("content-encoding")).collect::<Vec<_>>(),
+            [Some(compression), None, None],
+            "{reply:?}"
+        );
+        assert_eq!(received[1..].iter().flat_map(of_post).collect::<Vec<_>>(), numbered(0..6));
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{reply:?}");
+    });
+    futures::future::join_all(pipelines).await;
+}
+
+#[tokio::test]
+async fn over_grpc_events_whose_compression_is_not_read_go_uncompressed_from_then_on() {
+    let unreadable = [
+        (12, "Content is compressed with `zstd` which isn't supported"),
+        (12, "grpc: Decompressor is not installed for grpc-encoding"),
+        (12, ""),
+        (13, "Can't find decompressor for zstd"),
+        (3, "Decompressor is not installed for grpc-encoding"),
+        (2, "gzip: invalid header"),
+        // What a peer might say that has taken the compressed bytes for a message.
+        (3, "cannot parse the message"),
+    ];
+    let pipelines = unreadable.map(|(code, message)| async move {
+        let peer = GrpcPeer::answering(move |call| match call.header("grpc-encoding") {
+            None => EMPTY,
+            Some(_) => grpc_peer::Reply::Status(code, message),
+        })
+        .await;
+        let more = "compression = \"zstd\"\nrequest.concurrency = 1\nbatch.max_events = 3";
+        let finished = Pipeline::start(vec![numbered(0..3), numbered(3..6)], &grpc(&peer, more)).finish().await;
+        let calls = peer.calls();
+        let encodings: Vec<_> = calls.iter().map(|call| call.header("grpc-encoding")).collect();
+        assert_eq!(encodings, [Some("zstd"), None, None], "{message}");
+        assert_eq!(calls[1..].iter().flat_map(of_call).collect::<Vec<_>>(), numbered(0..6));
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    });
+    futures::future::join_all(pipelines).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_uncompressed_too_is_kept_and_the_compression_stays() {
+    let more = "compression = \"gzip\"\nrequest.concurrency = 1\nbatch.max_events = 2";
+    let is_bad = |events: &[Value]| events.iter().any(|event| event["n"] == 1);
+    let peer = HttpPeer::answering(move |request| {
+        http_peer::Reply::Status(if is_bad(&of_post(request)) { 400 } else { 200 }, "")
+    })
+    .await;
+    let finished = Pipeline::start(vec![numbered(0..2), numbered(2..4)], &http(&peer, more)).finish().await;
+    assert_eq!(events_of(&finished.dead_letters()), numbered(1..2));
+    let received = peer.received();
+    let encodings: Vec<_> = received.iter().map(|request| request.header("content-encoding").is_some()).collect();
+    // Two events, the first of them, the second of them, and the next two.
+    assert_eq!(encodings, [true, false, true, true, false, true]);
+
+    let peer = GrpcPeer::answering(
+        move |call| {
+            if is_bad(&of_call(call)) { grpc_peer::Reply::Status(3, "invalid") } else { EMPTY }
+        },
+    )
+    .await;
+    let finished = Pipeline::start(vec![numbered(0..2), numbered(2..4)], &grpc(&peer, more)).finish().await;
+    assert_eq!(events_of(&finished.dead_letters()), numbered(1..2));
+    let encodings: Vec<_> = peer.calls().iter().map(|call| call.header("grpc-encoding").is_some()).collect();
+    // When it has read compressed events, a reason that says nothing of them is believed.
+    assert_eq!(encodings, [true, false, true, true, true]);
+}
+
+#[tokio::test]
+async fn an_answer_with_a_meaning_of_its_own_says_nothing_of_the_compression() {
+    let refusals = [(401, ""), (403, ""), (404, ""), (405, ""), (413, ""), (429, ""), (500, ""), (503, "")];
+    let pipelines = refusals.map(|(status, body)| async move {
+        let peer = HttpPeer::start([http_peer::Reply::Status(status, body)]).await;
+        let finished = Pipeline::start(vec![numbered(0..2)], &http(&peer, "compression = \"zstd\"")).finish().await;
+        for request in peer.received() {
+            assert_eq!(request.header("content-encoding"), Some("zstd"), "{status}");
+        }
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{status}");
+    });
+    futures::future::join_all(pipelines).await;
+    let troubles = [
+        (16, "unauthenticated: no gzip for you"),
+        (8, "quota"),
+        (8, "grpc: received message after decompression larger than max (9 vs. 4)"),
+        (14, "decompressor is busy"),
+    ];
+    let pipelines = troubles.map(|(code, message)| async move {
+        let peer = GrpcPeer::start([grpc_peer::Reply::Status(code, message)]).await;
+        let finished = Pipeline::start(vec![numbered(0..2)], &grpc(&peer, "compression = \"zstd\"")).finish().await;
+        for call in peer.calls() {
+            assert_eq!(call.header("grpc-encoding"), Some("zstd"), "{message}");
+        }
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    });
+    futures::future::join_all(pipelines).await;
+}
+
 fn partial(rejected: i64, message: &str) -> Vec<u8> {
     let partial = ExportLogsPartialSuccess { rejected_log_records: rejected, error_message: message.to_owned() };
     ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()

@@ -96,6 +96,29 @@ async fn whatever_goes_wrong_the_same_events_come_again_until_they_are_acknowled
 }
 
 #[tokio::test]
+async fn events_whose_compression_is_not_read_go_uncompressed_from_then_on() {
+    for (code, message) in [
+        (12, "Content is compressed with `zstd` which isn't supported"),
+        (12, ""),
+        (INTERNAL, "Error decompressing: unknown frame, while sending request"),
+        (INTERNAL, "failed to decode Protobuf message: invalid tag value: 0"),
+    ] {
+        let peer = GrpcPeer::answering(move |call| match call.header("grpc-encoding") {
+            None => Reply::Message(Vec::new()),
+            Some(_) => Reply::Status(code, message),
+        })
+        .await;
+        let more = "compression = \"zstd\"\nrequest.concurrency = 1\nbatch.max_events = 3";
+        let finished = Pipeline::start(vec![numbered(0..3), numbered(3..6)], &sink(&peer, more)).finish().await;
+        let calls = peer.calls();
+        let encodings: Vec<_> = calls.iter().map(|call| call.header("grpc-encoding")).collect();
+        assert_eq!(encodings, [Some("zstd"), None, None], "{message}");
+        assert_eq!(calls[1..].iter().flat_map(events).collect::<Vec<_>>(), numbered(0..6), "{message}");
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_late_answer_is_waited_for() {
     let peer = GrpcPeer::start([Reply::Late(Duration::from_millis(1_500))]).await;
     Pipeline::start(vec![numbered(0..2)], &sink(&peer, "")).finish().await;

@@ -5,6 +5,7 @@
 //! `network`.
 
 mod append;
+mod compression;
 mod console;
 mod driver;
 mod error;

@@ -115,12 +115,22 @@ fn retry_delay(status: &Status) -> Option<Duration> {
     Some(Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into())).min(LONGEST_WAIT))
 }
 
+/// What a collector gives as the reason, if it is one that has answered.
+fn said(answer: &[u8]) -> String {
+    RpcStatus::decode(answer).map(|status| quote(&status.message)).unwrap_or_default()
+}
+
+/// Whether an answer over HTTP that is no success is a collector's, with a reason.
+pub(super) fn gives_reason(answer: &[u8]) -> bool {
+    !said(answer).is_empty()
+}
+
 /// What an HTTP status that is no success means.
 ///
 /// After 429, 502, 503 and 504 the same data may be sent again, after no other. But a collector always says why, in a
 /// `google.rpc.Status`: what comes without one is from something on the way.
 pub(super) fn http_refusal(origin: &str, refusal: Refusal) -> Failure {
-    let said = RpcStatus::decode(refusal.answer()).map(|status| quote(&status.message)).unwrap_or_default();
+    let said = said(refusal.answer());
     let status = refusal.status();
     let failure = Failure::from(refusal);
     let Some(status) = status.filter(|_| !said.is_empty()) else { return failure };
