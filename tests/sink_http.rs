@@ -187,6 +187,18 @@ async fn a_reason_from_a_server_that_reads_the_compression_is_believed() {
 }
 
 #[tokio::test]
+async fn a_server_that_refuses_a_large_body_without_reading_it_gets_smaller_ones() {
+    let peer = HttpPeer::with_limit(1024 * 1024).await;
+    // More than the buffers of a connection hold.
+    let events: Vec<_> = (0..32).map(|n| json!({ "n": n, "text": "x".repeat(1_000_000) })).collect();
+    let more = "batch.max_bytes = \"64MiB\"\nrequest.concurrency = 1";
+    let finished = Pipeline::start(vec![events.clone()], &sink(&peer, more)).finish().await;
+    assert_eq!(finished.dead_letters(), [] as [Value; 0]);
+    assert_eq!(peer.received().iter().flat_map(lines).collect::<Vec<_>>(), events);
+    assert!(peer.unread() > 0);
+}
+
+#[tokio::test]
 async fn nothing_is_delivered_before_it_is_acknowledged_nor_after_a_shutdown() {
     let peer = HttpPeer::start([Reply::Status(200, ""), Reply::Silence]).await;
     let more = "request.concurrency = 1\nbatch.max_events = 2";

@@ -15,7 +15,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use support::{
-    feeder::{GUARD, Pipeline, numbered},
+    feeder::{GUARD, Pipeline, bulky, numbered},
     grpc_peer::{self, Call, GrpcPeer},
     http_peer::{self, HttpPeer, Received, write_pem},
     pki::Authority,
@@ -378,23 +378,88 @@ async fn a_partial_success_is_not_sent_again_and_what_may_be_missing_is_kept() {
 
 #[tokio::test]
 async fn what_is_too_large_is_halved() {
-    for reply in [
-        grpc_peer::Reply::Status(8, "grpc: received message larger than max (9 vs. 4)"),
-        grpc_peer::Reply::Status(11, "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes"),
-    ] {
+    for (code, message) in grpc_peer::TOO_LARGE {
+        let reply = grpc_peer::Reply::Status(code, message);
         let peer = GrpcPeer::answering(move |call| if of_call(call).len() > 2 { reply.clone() } else { EMPTY }).await;
         let finished = Pipeline::start(vec![numbered(0..7)], &grpc(&peer, "request.concurrency = 1")).finish().await;
-        assert_eq!(finished.dead_letters(), [] as [Value; 0]);
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
         let taken: Vec<_> = peer.calls().iter().map(of_call).filter(|events| events.len() <= 2).flatten().collect();
+        assert_eq!(taken, numbered(0..7), "{message}");
+    }
+    for reply in [
+        http_peer::Reply::Status(413, ""),
+        // The collector's, for more than `max_request_body_size`.
+        http_peer::Reply::Status(400, "\x08\x03\x12\x1dhttp: request body too large"),
+    ] {
+        let peer = HttpPeer::answering(move |request| {
+            if of_post(request).len() > 2 { reply.clone() } else { http_peer::Reply::Status(200, "") }
+        })
+        .await;
+        let finished = Pipeline::start(vec![numbered(0..7)], &http(&peer, "request.concurrency = 1")).finish().await;
+        assert_eq!(finished.dead_letters(), [] as [Value; 0]);
+        let taken: Vec<_> = peer.received().iter().map(of_post).filter(|events| events.len() <= 2).flatten().collect();
         assert_eq!(taken, numbered(0..7));
     }
-    let peer =
-        HttpPeer::answering(|request| http_peer::Reply::Status(if of_post(request).len() > 2 { 413 } else { 200 }, ""))
-            .await;
-    let finished = Pipeline::start(vec![numbered(0..7)], &http(&peer, "request.concurrency = 1")).finish().await;
-    assert_eq!(finished.dead_letters(), [] as [Value; 0]);
-    let taken: Vec<_> = peer.received().iter().map(of_post).filter(|events| events.len() <= 2).flatten().collect();
-    assert_eq!(taken, numbered(0..7));
+}
+
+#[tokio::test]
+async fn a_quota_is_no_limit_of_size() {
+    let pipelines = grpc_peer::OVER_QUOTA.map(|(code, message)| async move {
+        let peer = GrpcPeer::start([grpc_peer::Reply::Status(code, message)]).await;
+        let finished = Pipeline::start(vec![numbered(0..2)], &grpc(&peer, "")).finish().await;
+        assert_eq!(peer.calls().iter().map(of_call).collect::<Vec<_>>(), [numbered(0..2), numbered(0..2)], "{message}");
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    });
+    futures::future::join_all(pipelines).await;
+    // Who says when to come back speaks of a quota, in whatever words.
+    let reply = grpc_peer::Reply::Details(8, "request too large for now", RETRY_IN_A_SECOND.to_vec());
+    let peer = GrpcPeer::start([reply]).await;
+    let finished = Pipeline::start(vec![numbered(0..1)], &grpc(&peer, "")).finish().await;
+    assert_eq!((peer.calls().len(), finished.dead_letters().len()), (2, 0));
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_alone_is_kept_with_its_size_and_the_others_are_taken() {
+    let mut events = numbered(0..5);
+    events[3]["user"]["name"] = "x".repeat(5_000).into();
+    let size = events[3].to_string().len();
+    let others = [&events[..3], &events[4..]].concat();
+    let reason = |said: &str| format!("one event of {size} bytes (as JSON) is more than the peer takes: {said}");
+    let message = "grpc: received message larger than max (5000 vs. 4000)";
+    let is_taken = |message: &[u8]| message.len() <= 4_000;
+
+    let peer = GrpcPeer::answering(
+        move |call| {
+            if is_taken(&call.message) { EMPTY } else { grpc_peer::Reply::Status(8, message) }
+        },
+    )
+    .await;
+    let more = "request.concurrency = 1\ncompression = \"zstd\"";
+    let finished = Pipeline::start(vec![events.clone()], &grpc(&peer, more)).finish().await;
+    let letters = finished.dead_letters();
+    assert_eq!(events_of(&letters), events[3..4]);
+    let said = format!("http://{} has answered ResourceExhausted: {message}", peer.address);
+    assert_eq!(letters[0]["reason"], reason(&said));
+    let taken: Vec<_> = peer.calls().iter().filter(|call| is_taken(&call.message)).flat_map(of_call).collect();
+    assert_eq!(taken, others);
+
+    let peer = HttpPeer::with_limit(4_000).await;
+    let finished = Pipeline::start(vec![events.clone()], &http(&peer, "request.concurrency = 1")).finish().await;
+    let letters = finished.dead_letters();
+    assert_eq!(events_of(&letters), events[3..4]);
+    let said = format!("http://{} has answered 413 Payload Too Large", peer.address);
+    assert_eq!(letters[0]["reason"], reason(&said));
+    assert_eq!(peer.received().iter().flat_map(of_post).collect::<Vec<_>>(), others);
+}
+
+#[tokio::test]
+async fn what_is_sent_by_default_stays_below_what_servers_usually_take() {
+    for compression in ["none", "gzip", "zstd"] {
+        let more = format!("compression = \"{compression}\"");
+        let peer = GrpcPeer::start([]).await;
+        Pipeline::start(bulky(), &grpc(&peer, &more)).finish().await;
+        grpc_peer::assert_usual_size(&peer.calls());
+    }
 }
 
 #[tokio::test]

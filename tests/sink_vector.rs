@@ -13,8 +13,8 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use support::{
-    feeder::{GUARD, Pipeline, numbered},
-    grpc_peer::{Call, GrpcPeer, Reply},
+    feeder::{GUARD, Pipeline, bulky, numbered},
+    grpc_peer::{Call, GrpcPeer, OVER_QUOTA, Reply, TOO_LARGE, assert_usual_size},
     http_peer::write_pem,
     pki::Authority,
 };
@@ -144,22 +144,40 @@ async fn what_vector_refuses_is_kept() {
 
 #[tokio::test]
 async fn what_is_too_large_is_halved() {
-    for reply in [
-        Reply::Status(11, "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes"),
-        Reply::Status(11, "decompressed message exceeds the maximum allowed size"),
-        Reply::Status(8, "grpc: received message larger than max (9 vs. 4)"),
-        Reply::Http(413),
-    ] {
-        let peer = GrpcPeer::answering(
-            move |call| {
-                if events(call).len() > 2 { reply.clone() } else { Reply::Message(Vec::new()) }
-            },
-        )
-        .await;
+    let replies = TOO_LARGE.map(|(code, message)| Reply::Status(code, message)).into_iter().chain([Reply::Http(413)]);
+    for reply in replies {
+        let answer = reply.clone();
+        let peer =
+            GrpcPeer::answering(
+                move |call| {
+                    if events(call).len() > 2 { answer.clone() } else { Reply::Message(Vec::new()) }
+                },
+            )
+            .await;
         let finished = Pipeline::start(vec![numbered(0..7)], &sink(&peer, "request.concurrency = 1")).finish().await;
-        assert_eq!(finished.dead_letters(), [] as [Value; 0]);
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{reply:?}");
         let taken: Vec<_> = peer.calls().iter().map(events).filter(|events| events.len() <= 2).flatten().collect();
-        assert_eq!(taken, numbered(0..7));
+        assert_eq!(taken, numbered(0..7), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_is_no_limit_of_size() {
+    let pipelines = OVER_QUOTA.map(|(code, message)| async move {
+        let peer = GrpcPeer::start([Reply::Status(code, message)]).await;
+        let finished = Pipeline::start(vec![numbered(0..2)], &sink(&peer, "")).finish().await;
+        assert_eq!(peer.calls().iter().map(events).collect::<Vec<_>>(), [numbered(0..2), numbered(0..2)], "{message}");
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    });
+    futures::future::join_all(pipelines).await;
+}
+
+#[tokio::test]
+async fn what_is_sent_by_default_stays_below_what_servers_usually_take() {
+    for compression in ["none", "gzip", "zstd"] {
+        let peer = GrpcPeer::start([]).await;
+        Pipeline::start(bulky(), &sink(&peer, &format!("compression = \"{compression}\""))).finish().await;
+        assert_usual_size(&peer.calls());
     }
 }
 

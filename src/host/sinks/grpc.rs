@@ -196,15 +196,6 @@ impl From<Failure> for Fault {
     }
 }
 
-/// Whether a peer complains about the size of a message. gRPC has no code for it: tonic says `OUT_OF_RANGE`, Go
-/// `RESOURCE_EXHAUSTED`.
-pub(super) fn is_about_size(status: &Status) -> bool {
-    let message = status.message().to_ascii_lowercase();
-    ["too large", "too big", "larger than", "exceeds the maximum", "exceeds maximum"]
-        .iter()
-        .any(|part| message.contains(part))
-}
-
 /// A call that is given up while it waits leaves a connection behind on which perhaps nothing arrives any more, and which
 /// TCP takes a quarter of an hour to declare dead. The next call makes its own; calls that are on their way keep theirs.
 struct Suspicion<'a>(&'a GrpcClient);

@@ -21,6 +21,7 @@ use super::{
     SinkError,
     compression::{Body, Unaccepted},
     network::{Connector, Failure},
+    size_limit,
 };
 use crate::{
     config::{SecretRef, SinkTlsConfig},
@@ -272,6 +273,7 @@ fn refusal(uri: &Uri, status: StatusCode, headers: &HeaderMap, answer: &str) -> 
         | StatusCode::TOO_EARLY
         | StatusCode::UPGRADE_REQUIRED
         | StatusCode::TOO_MANY_REQUESTS => Failure::MayPass { reason, after: retry_after(headers, Utc::now()) },
+        status if status.is_client_error() && size_limit::is_named_in(answer) => Failure::TooLarge { reason },
         status if status.is_client_error() => Failure::Refused { reason },
         _ => Failure::MayPass { reason, after: retry_after(headers, Utc::now()) },
     }

@@ -19,6 +19,7 @@ mod ndjson;
 mod network;
 mod opentelemetry;
 mod protobuf;
+mod size_limit;
 mod splunk_hec;
 mod tail;
 mod vector;

@@ -14,10 +14,10 @@ use tonic::{Code, Status};
 use super::{
     SinkError,
     compression::RequestCompression,
-    grpc::{GrpcClient, Reply, is_about_size},
+    grpc::{GrpcClient, Reply},
     http_client::Headers,
     network::{Accepted, Batch, Failure, Peer},
-    protobuf,
+    protobuf, size_limit,
 };
 use crate::{config::VectorSinkConfig, host::telemetry::SinkLabels};
 
@@ -69,7 +69,7 @@ impl Peer for VectorPeer {
 /// `DATA_LOSS` when a sink will not. A message that Vector cannot decode is `INTERNAL`, too, but will never be anything else.
 fn refusal(status: &Status, reason: String) -> Failure {
     match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted if is_about_size(status) => Failure::TooLarge { reason },
+        _ if size_limit::is_exceeded(status) => Failure::TooLarge { reason },
         Code::DataLoss => Failure::Lost { reason },
         Code::InvalidArgument => Failure::Refused { reason },
         Code::Internal if status.message().starts_with("failed to decode Protobuf message") => {

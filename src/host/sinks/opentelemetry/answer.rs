@@ -12,9 +12,9 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use super::super::{
-    grpc::is_about_size,
     http_client::{Refusal, quote},
     network::{Accepted, Failure, Rejected},
+    size_limit,
 };
 
 /// No peer's wish keeps a sink waiting for longer, as with `Retry-After`.
@@ -77,9 +77,10 @@ pub(super) fn accepted(origin: &str, answer: &[u8], byte_size: u64) -> Result<Ac
 
 /// What a gRPC status means.
 pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
-    let may_pass = |reason| Failure::MayPass { reason, after: retry_delay(status) };
+    let after = retry_delay(status);
     match (status.code(), status.message()) {
-        (Code::OutOfRange | Code::ResourceExhausted, _) if is_about_size(status) => Failure::TooLarge { reason },
+        // Whoever says when to come back means a quota, whatever the words.
+        _ if after.is_none() && size_limit::is_exceeded(status) => Failure::TooLarge { reason },
         // Vector's src/sources/opentelemetry/grpc.rs has INTERNAL and DATA_LOSS the other way round.
         (Code::DataLoss, "Delivery failed") => Failure::Lost { reason },
         // The specification would have a client give up after RESOURCE_EXHAUSTED without `RetryInfo`. Quotas end, and
@@ -94,7 +95,7 @@ pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
             | Code::DataLoss
             | Code::ResourceExhausted,
             _,
-        ) => may_pass(reason),
+        ) => Failure::MayPass { reason, after },
         (Code::Unauthenticated | Code::PermissionDenied, _) => {
             Failure::may_pass(format!("{reason} (see to `headers` in the sink's configuration)"))
         }
