@@ -194,6 +194,15 @@ async fn nothing_is_delivered_before_it_is_acknowledged_nor_after_a_shutdown() {
 }
 
 #[tokio::test]
+async fn whole_numbers_arrive_with_every_digit() {
+    let peer = GrpcPeer::start([]).await;
+    let event = json!({ "most": i64::MAX, "more": u64::MAX, "in": { "mask": 9_223_372_036_854_775_808_u64 } });
+    Pipeline::start(vec![vec![event]], &sink(&peer, "")).finish().await;
+    let expected = json!({ "most": i64::MAX, "more": "18446744073709551615", "in": { "mask": "9223372036854775808" } });
+    assert_eq!(events(&peer.calls()[0]), [expected]);
+}
+
+#[tokio::test]
 async fn a_vector_that_goes_away_and_comes_back_gets_the_rest() {
     let peer = GrpcPeer::start([Reply::Message(Vec::new()), Reply::Silence]).await;
     let address = peer.address;
