@@ -13,7 +13,6 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Integers {
     /// From -2⁶³ to 2⁶³-1.
-    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "the host's sinks need it"))]
     Signed,
     /// From -2⁶³ to 2⁶⁴-1.
     SignedAndUnsigned,
