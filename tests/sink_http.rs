@@ -139,6 +139,7 @@ async fn events_whose_compression_is_not_read_go_uncompressed_from_then_on_and_t
         Reply::Status(400, "{\"error\":\"content-encoding zstd is not known\"}"),
         // What a server may say that has taken the compressed bytes for events.
         Reply::Status(400, "invalid character '(' looking for beginning of value"),
+        Reply::Status(500, "cannot decompress the body"),
         Reply::Status(415, ""),
         Reply::With(415, "accept-encoding: gzip\r\n", "unsupported"),
     ] {

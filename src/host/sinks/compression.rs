@@ -10,12 +10,13 @@
 //!   space, a page for people (HTML), an empty JSON value, the mere name of the status; and for a protocol that has a form for
 //!   errors, everything that does not have it: a `google.rpc.Status` with a message for OTLP, an object with `code` for
 //!   Splunk.
-//! - One whose reason speaks of compression; over gRPC also `INTERNAL`, `INVALID_ARGUMENT` and `UNKNOWN` that do.
+//! - One whose reason speaks of compression; over HTTP also any server error that does, over gRPC `INTERNAL`,
+//!   `INVALID_ARGUMENT` and `UNKNOWN`.
 //! - Any other refusal of the events, as long as the peer has never accepted a compressed request: it may be about
 //!   bytes that the peer has not decompressed.
 //!
 //! Statuses that have a meaning of their own keep it: credentials (401, 403, 407), address (404, 405), size (413), time
-//! (408, 429) and the like, and server errors that pass.
+//! (408, 429) and the like, and server errors that do not speak of compression.
 //!
 //! When the uncompressed request is accepted, the peer cannot read the compression, and is not sent it again before the
 //! next start. When it is not, its answer counts.
@@ -170,6 +171,7 @@ impl Unaccepted {
     pub(super) fn by_http(failure: Failure, status: Option<StatusCode>, gives_reason: bool, answer: &str) -> Self {
         let cause = match (status, &failure) {
             (Some(StatusCode::UNSUPPORTED_MEDIA_TYPE), _) => Cause::Compression,
+            (Some(status), _) if status.is_server_error() && is_about_compression(answer) => Cause::Compression,
             (Some(_), Failure::Refused { .. }) if !gives_reason || is_about_compression(answer) => Cause::Compression,
             (Some(_), Failure::Refused { .. }) => Cause::Unlikely,
             _ => Cause::Other,
