@@ -12,6 +12,7 @@ use support::{
     feeder::{GUARD, Pipeline, numbered},
     http_peer::{HttpPeer, Received, Reply, write_pem},
     pki::Authority,
+    telemetry::Log,
 };
 
 fn sink(peer: &HttpPeer, more: &str) -> String {
@@ -125,6 +126,77 @@ async fn what_the_server_refuses_is_kept_and_what_it_finds_too_large_is_halved()
     assert_eq!(finished.dead_letters(), [] as [Value; 0]);
     let taken: Vec<_> = peer.received().iter().map(lines).filter(|lines| lines.len() <= 2).flatten().collect();
     assert_eq!(taken, numbered(0..7));
+}
+
+#[tokio::test]
+async fn events_whose_compression_is_not_read_go_uncompressed_from_then_on_and_the_log_says_so_once() {
+    for reply in [
+        Reply::Status(400, ""),
+        Reply::Status(400, "\n\t"),
+        Reply::Status(400, "Bad Request\n"),
+        Reply::Status(422, "{}"),
+        Reply::Status(400, "\n<!DOCTYPE html><title>400 Bad Request</title>"),
+        Reply::Status(400, "{\"error\":\"content-encoding zstd is not known\"}"),
+        // What a server may say that has taken the compressed bytes for events.
+        Reply::Status(400, "invalid character '(' looking for beginning of value"),
+        Reply::Status(500, "cannot decompress the body"),
+        Reply::Status(415, ""),
+        Reply::With(415, "accept-encoding: gzip\r\n", "unsupported"),
+    ] {
+        let log = Log::default();
+        let guard = tracing::subscriber::set_default(log.subscriber());
+        let answer = reply.clone();
+        let peer = HttpPeer::answering(move |request| match request.header("content-encoding") {
+            None => Reply::Status(200, ""),
+            Some(_) => answer.clone(),
+        })
+        .await;
+        let more = "compression = \"zstd\"\nbatch.max_events = 1";
+        let finished = Pipeline::start(vec![numbered(0..9)], &sink(&peer, more)).finish().await;
+        drop(guard);
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{reply:?}");
+        let received = peer.received();
+        let mut plain: Vec<_> =
+            received.iter().filter(|request| request.header("content-encoding").is_none()).collect();
+        plain.sort_by_key(|request| lines(request)[0]["n"].as_u64());
+        assert_eq!(plain.into_iter().flat_map(lines).collect::<Vec<_>>(), numbered(0..9), "{reply:?}");
+        // The four that were on their way together.
+        assert!(received.len() <= 13, "{} requests after {reply:?}", received.len());
+        let text = log.text();
+        let said: Vec<_> = text.lines().filter(|line| line.contains("cannot read the compression")).collect();
+        assert_eq!(said.len(), 1, "{reply:?}: {text}");
+        for part in ["WARN", "component_id=\"siem\"", "compression=\"zstd\"", "sinks.siem.compression"] {
+            assert!(said[0].contains(part), "{}", said[0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reason_from_a_server_that_reads_the_compression_is_believed() {
+    let peer = HttpPeer::answering(|request| match request.text() {
+        text if text.contains("\"n\":1,") => Reply::Status(400, "field user.name is not mapped"),
+        text if text.contains("\"n\":2,") => Reply::Status(400, ""),
+        _ => Reply::Status(200, ""),
+    })
+    .await;
+    let more = "compression = \"gzip\"\nbatch.max_events = 1\nrequest.concurrency = 1";
+    let finished = Pipeline::start(vec![numbered(0..4)], &sink(&peer, more)).finish().await;
+    assert_eq!(finished.dead_letters().len(), 2);
+    let encodings: Vec<_> =
+        peer.received().iter().map(|request| request.header("content-encoding").is_some()).collect();
+    assert_eq!(encodings, [true, true, true, false, true]);
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_a_large_body_without_reading_it_gets_smaller_ones() {
+    let peer = HttpPeer::with_limit(1024 * 1024).await;
+    // More than the buffers of a connection hold.
+    let events: Vec<_> = (0..32).map(|n| json!({ "n": n, "text": "x".repeat(1_000_000) })).collect();
+    let more = "batch.max_bytes = \"64MiB\"\nrequest.concurrency = 1";
+    let finished = Pipeline::start(vec![events.clone()], &sink(&peer, more)).finish().await;
+    assert_eq!(finished.dead_letters(), [] as [Value; 0]);
+    assert_eq!(peer.received().iter().flat_map(lines).collect::<Vec<_>>(), events);
+    assert!(peer.unread() > 0);
 }
 
 #[tokio::test]

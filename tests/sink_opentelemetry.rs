@@ -15,7 +15,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use support::{
-    feeder::{GUARD, Pipeline, numbered},
+    feeder::{GUARD, Pipeline, bulky, numbered},
     grpc_peer::{self, Call, GrpcPeer},
     http_peer::{self, HttpPeer, Received, write_pem},
     pki::Authority,
@@ -224,6 +224,130 @@ async fn over_http_what_must_not_be_sent_again_is_kept() {
     }
 }
 
+/// The answers of collectors that cannot read a compression.
+const UNREADABLE: [http_peer::Reply; 9] = [
+    http_peer::Reply::Status(400, ""),
+    http_peer::Reply::Status(400, " \r\n"),
+    http_peer::Reply::Status(400, "<html><body>Bad Request</body></html>"),
+    // No `google.rpc.Status`, which is what a collector says.
+    http_peer::Reply::Status(422, "cannot read it"),
+    http_peer::Reply::Status(400, "\x08\x03\x12\x11unknown encoding:"),
+    http_peer::Reply::Status(500, "\x08\x0d\x12\x14failed to decompress"),
+    http_peer::Reply::Status(415, ""),
+    http_peer::Reply::With(415, "accept-encoding: identity\r\n", ""),
+    http_peer::Reply::With(415, "accept-encoding: gzip\r\n", "\x12\x10unsupported type"),
+];
+
+#[tokio::test]
+async fn over_http_events_whose_compression_is_not_read_go_uncompressed_from_then_on() {
+    let pipelines = UNREADABLE.into_iter().flat_map(|reply| [("gzip", reply.clone()), ("zstd", reply)]);
+    let pipelines = pipelines.map(|(compression, reply)| async move {
+        let answer = reply.clone();
+        let peer = HttpPeer::answering(move |request| match request.header("content-encoding") {
+            None => http_peer::Reply::Status(200, ""),
+            Some(_) => answer.clone(),
+        })
+        .await;
+        let more = format!("compression = \"{compression}\"\nrequest.concurrency = 1\nbatch.max_events = 3");
+        let finished = Pipeline::start(vec![numbered(0..3), numbered(3..6)], &http(&peer, &more)).finish().await;
+        let received = peer.received();
+        assert_eq!(
+            received.iter().map(|request| request.header("content-encoding")).collect::<Vec<_>>(),
+            [Some(compression), None, None],
+            "{reply:?}"
+        );
+        assert_eq!(received[1..].iter().flat_map(of_post).collect::<Vec<_>>(), numbered(0..6));
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{reply:?}");
+    });
+    futures::future::join_all(pipelines).await;
+}
+
+#[tokio::test]
+async fn over_grpc_events_whose_compression_is_not_read_go_uncompressed_from_then_on() {
+    let unreadable = [
+        (12, "Content is compressed with `zstd` which isn't supported"),
+        (12, "grpc: Decompressor is not installed for grpc-encoding"),
+        (12, ""),
+        (13, "Can't find decompressor for zstd"),
+        (3, "Decompressor is not installed for grpc-encoding"),
+        (2, "gzip: invalid header"),
+        // What a peer might say that has taken the compressed bytes for a message.
+        (3, "cannot parse the message"),
+    ];
+    let pipelines = unreadable.map(|(code, message)| async move {
+        let peer = GrpcPeer::answering(move |call| match call.header("grpc-encoding") {
+            None => EMPTY,
+            Some(_) => grpc_peer::Reply::Status(code, message),
+        })
+        .await;
+        let more = "compression = \"zstd\"\nrequest.concurrency = 1\nbatch.max_events = 3";
+        let finished = Pipeline::start(vec![numbered(0..3), numbered(3..6)], &grpc(&peer, more)).finish().await;
+        let calls = peer.calls();
+        let encodings: Vec<_> = calls.iter().map(|call| call.header("grpc-encoding")).collect();
+        assert_eq!(encodings, [Some("zstd"), None, None], "{message}");
+        assert_eq!(calls[1..].iter().flat_map(of_call).collect::<Vec<_>>(), numbered(0..6));
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    });
+    futures::future::join_all(pipelines).await;
+}
+
+#[tokio::test]
+async fn what_is_refused_uncompressed_too_is_kept_and_the_compression_stays() {
+    let more = "compression = \"gzip\"\nrequest.concurrency = 1\nbatch.max_events = 2";
+    let is_bad = |events: &[Value]| events.iter().any(|event| event["n"] == 1);
+    let peer = HttpPeer::answering(move |request| {
+        http_peer::Reply::Status(if is_bad(&of_post(request)) { 400 } else { 200 }, "")
+    })
+    .await;
+    let finished = Pipeline::start(vec![numbered(0..2), numbered(2..4)], &http(&peer, more)).finish().await;
+    assert_eq!(events_of(&finished.dead_letters()), numbered(1..2));
+    let received = peer.received();
+    let encodings: Vec<_> = received.iter().map(|request| request.header("content-encoding").is_some()).collect();
+    // Two events, the first of them, the second of them, and the next two.
+    assert_eq!(encodings, [true, false, true, true, false, true]);
+
+    let peer = GrpcPeer::answering(
+        move |call| {
+            if is_bad(&of_call(call)) { grpc_peer::Reply::Status(3, "invalid") } else { EMPTY }
+        },
+    )
+    .await;
+    let finished = Pipeline::start(vec![numbered(0..2), numbered(2..4)], &grpc(&peer, more)).finish().await;
+    assert_eq!(events_of(&finished.dead_letters()), numbered(1..2));
+    let encodings: Vec<_> = peer.calls().iter().map(|call| call.header("grpc-encoding").is_some()).collect();
+    // When it has read compressed events, a reason that says nothing of them is believed.
+    assert_eq!(encodings, [true, false, true, true, true]);
+}
+
+#[tokio::test]
+async fn an_answer_with_a_meaning_of_its_own_says_nothing_of_the_compression() {
+    let refusals = [(401, ""), (403, ""), (404, ""), (405, ""), (413, ""), (429, ""), (500, ""), (503, "")];
+    let pipelines = refusals.map(|(status, body)| async move {
+        let peer = HttpPeer::start([http_peer::Reply::Status(status, body)]).await;
+        let finished = Pipeline::start(vec![numbered(0..2)], &http(&peer, "compression = \"zstd\"")).finish().await;
+        for request in peer.received() {
+            assert_eq!(request.header("content-encoding"), Some("zstd"), "{status}");
+        }
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{status}");
+    });
+    futures::future::join_all(pipelines).await;
+    let troubles = [
+        (16, "unauthenticated: no gzip for you"),
+        (8, "quota"),
+        (8, "grpc: received message after decompression larger than max (9 vs. 4)"),
+        (14, "decompressor is busy"),
+    ];
+    let pipelines = troubles.map(|(code, message)| async move {
+        let peer = GrpcPeer::start([grpc_peer::Reply::Status(code, message)]).await;
+        let finished = Pipeline::start(vec![numbered(0..2)], &grpc(&peer, "compression = \"zstd\"")).finish().await;
+        for call in peer.calls() {
+            assert_eq!(call.header("grpc-encoding"), Some("zstd"), "{message}");
+        }
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    });
+    futures::future::join_all(pipelines).await;
+}
+
 fn partial(rejected: i64, message: &str) -> Vec<u8> {
     let partial = ExportLogsPartialSuccess { rejected_log_records: rejected, error_message: message.to_owned() };
     ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec()
@@ -254,23 +378,88 @@ async fn a_partial_success_is_not_sent_again_and_what_may_be_missing_is_kept() {
 
 #[tokio::test]
 async fn what_is_too_large_is_halved() {
-    for reply in [
-        grpc_peer::Reply::Status(8, "grpc: received message larger than max (9 vs. 4)"),
-        grpc_peer::Reply::Status(11, "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes"),
-    ] {
+    for (code, message) in grpc_peer::TOO_LARGE {
+        let reply = grpc_peer::Reply::Status(code, message);
         let peer = GrpcPeer::answering(move |call| if of_call(call).len() > 2 { reply.clone() } else { EMPTY }).await;
         let finished = Pipeline::start(vec![numbered(0..7)], &grpc(&peer, "request.concurrency = 1")).finish().await;
-        assert_eq!(finished.dead_letters(), [] as [Value; 0]);
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
         let taken: Vec<_> = peer.calls().iter().map(of_call).filter(|events| events.len() <= 2).flatten().collect();
+        assert_eq!(taken, numbered(0..7), "{message}");
+    }
+    for reply in [
+        http_peer::Reply::Status(413, ""),
+        // The collector's, for more than `max_request_body_size`.
+        http_peer::Reply::Status(400, "\x08\x03\x12\x1dhttp: request body too large"),
+    ] {
+        let peer = HttpPeer::answering(move |request| {
+            if of_post(request).len() > 2 { reply.clone() } else { http_peer::Reply::Status(200, "") }
+        })
+        .await;
+        let finished = Pipeline::start(vec![numbered(0..7)], &http(&peer, "request.concurrency = 1")).finish().await;
+        assert_eq!(finished.dead_letters(), [] as [Value; 0]);
+        let taken: Vec<_> = peer.received().iter().map(of_post).filter(|events| events.len() <= 2).flatten().collect();
         assert_eq!(taken, numbered(0..7));
     }
-    let peer =
-        HttpPeer::answering(|request| http_peer::Reply::Status(if of_post(request).len() > 2 { 413 } else { 200 }, ""))
-            .await;
-    let finished = Pipeline::start(vec![numbered(0..7)], &http(&peer, "request.concurrency = 1")).finish().await;
-    assert_eq!(finished.dead_letters(), [] as [Value; 0]);
-    let taken: Vec<_> = peer.received().iter().map(of_post).filter(|events| events.len() <= 2).flatten().collect();
-    assert_eq!(taken, numbered(0..7));
+}
+
+#[tokio::test]
+async fn a_quota_is_no_limit_of_size() {
+    let pipelines = grpc_peer::OVER_QUOTA.map(|(code, message)| async move {
+        let peer = GrpcPeer::start([grpc_peer::Reply::Status(code, message)]).await;
+        let finished = Pipeline::start(vec![numbered(0..2)], &grpc(&peer, "")).finish().await;
+        assert_eq!(peer.calls().iter().map(of_call).collect::<Vec<_>>(), [numbered(0..2), numbered(0..2)], "{message}");
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    });
+    futures::future::join_all(pipelines).await;
+    // Who says when to come back speaks of a quota, in whatever words.
+    let reply = grpc_peer::Reply::Details(8, "request too large for now", RETRY_IN_A_SECOND.to_vec());
+    let peer = GrpcPeer::start([reply]).await;
+    let finished = Pipeline::start(vec![numbered(0..1)], &grpc(&peer, "")).finish().await;
+    assert_eq!((peer.calls().len(), finished.dead_letters().len()), (2, 0));
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_alone_is_kept_with_its_size_and_the_others_are_taken() {
+    let mut events = numbered(0..5);
+    events[3]["user"]["name"] = "x".repeat(5_000).into();
+    let size = events[3].to_string().len();
+    let others = [&events[..3], &events[4..]].concat();
+    let reason = |said: &str| format!("one event of {size} bytes (as JSON) is more than the peer takes: {said}");
+    let message = "grpc: received message larger than max (5000 vs. 4000)";
+    let is_taken = |message: &[u8]| message.len() <= 4_000;
+
+    let peer = GrpcPeer::answering(
+        move |call| {
+            if is_taken(&call.message) { EMPTY } else { grpc_peer::Reply::Status(8, message) }
+        },
+    )
+    .await;
+    let more = "request.concurrency = 1\ncompression = \"zstd\"";
+    let finished = Pipeline::start(vec![events.clone()], &grpc(&peer, more)).finish().await;
+    let letters = finished.dead_letters();
+    assert_eq!(events_of(&letters), events[3..4]);
+    let said = format!("http://{} has answered ResourceExhausted: {message}", peer.address);
+    assert_eq!(letters[0]["reason"], reason(&said));
+    let taken: Vec<_> = peer.calls().iter().filter(|call| is_taken(&call.message)).flat_map(of_call).collect();
+    assert_eq!(taken, others);
+
+    let peer = HttpPeer::with_limit(4_000).await;
+    let finished = Pipeline::start(vec![events.clone()], &http(&peer, "request.concurrency = 1")).finish().await;
+    let letters = finished.dead_letters();
+    assert_eq!(events_of(&letters), events[3..4]);
+    let said = format!("http://{} has answered 413 Payload Too Large", peer.address);
+    assert_eq!(letters[0]["reason"], reason(&said));
+    assert_eq!(peer.received().iter().flat_map(of_post).collect::<Vec<_>>(), others);
+}
+
+#[tokio::test]
+async fn what_is_sent_by_default_stays_below_what_servers_usually_take() {
+    for compression in ["none", "gzip", "zstd"] {
+        let more = format!("compression = \"{compression}\"");
+        let peer = GrpcPeer::start([]).await;
+        Pipeline::start(bulky(), &grpc(&peer, &more)).finish().await;
+        grpc_peer::assert_usual_size(&peer.calls());
+    }
 }
 
 #[tokio::test]

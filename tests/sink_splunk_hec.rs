@@ -229,6 +229,28 @@ async fn wrong_settings_are_waited_for_with_advice_and_wrong_events_are_not() {
 }
 
 #[tokio::test]
+async fn events_whose_compression_is_not_read_go_uncompressed_from_then_on() {
+    for (status, body) in [(400, ""), (400, "<html>"), (400, r#"{"text":"Invalid data format","code":6}"#), (415, "")] {
+        let splunk = Splunk::new(Some(0));
+        let answers = splunk.clone();
+        let peer = HttpPeer::answering(move |request| match request.header("content-encoding") {
+            None => answers.answer(request),
+            Some(_) => Reply::Status(status, body),
+        })
+        .await;
+        let more = "compression = \"gzip\"\nrequest.concurrency = 1\nbatch.max_events = 1\n\
+                    indexer_acknowledgements.max_pending_acks = 1";
+        let finished = Pipeline::start(vec![numbered(0..3)], &sink(&peer, more)).finish().await;
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{status} {body}");
+        let posts: Vec<_> = peer.received().into_iter().filter(|request| request.path.ends_with("/event")).collect();
+        let encodings: Vec<_> = posts.iter().map(|request| request.header("content-encoding")).collect();
+        assert_eq!(encodings, [Some("gzip"), None, None, None], "{status} {body}");
+        // No answer was lost, so that all of them are on one channel.
+        assert_eq!((splunk.events().len(), splunk.state().channels.len()), (3, 1), "{status} {body}");
+    }
+}
+
+#[tokio::test]
 async fn a_lost_answer_never_acknowledges_another_request() {
     let splunk = Splunk::new(None);
     let peer = splunk.start().await;

@@ -13,8 +13,8 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use support::{
-    feeder::{GUARD, Pipeline, numbered},
-    grpc_peer::{Call, GrpcPeer, Reply},
+    feeder::{GUARD, Pipeline, bulky, numbered},
+    grpc_peer::{Call, GrpcPeer, OVER_QUOTA, Reply, TOO_LARGE, assert_usual_size},
     http_peer::write_pem,
     pki::Authority,
 };
@@ -96,6 +96,29 @@ async fn whatever_goes_wrong_the_same_events_come_again_until_they_are_acknowled
 }
 
 #[tokio::test]
+async fn events_whose_compression_is_not_read_go_uncompressed_from_then_on() {
+    for (code, message) in [
+        (12, "Content is compressed with `zstd` which isn't supported"),
+        (12, ""),
+        (INTERNAL, "Error decompressing: unknown frame, while sending request"),
+        (INTERNAL, "failed to decode Protobuf message: invalid tag value: 0"),
+    ] {
+        let peer = GrpcPeer::answering(move |call| match call.header("grpc-encoding") {
+            None => Reply::Message(Vec::new()),
+            Some(_) => Reply::Status(code, message),
+        })
+        .await;
+        let more = "compression = \"zstd\"\nrequest.concurrency = 1\nbatch.max_events = 3";
+        let finished = Pipeline::start(vec![numbered(0..3), numbered(3..6)], &sink(&peer, more)).finish().await;
+        let calls = peer.calls();
+        let encodings: Vec<_> = calls.iter().map(|call| call.header("grpc-encoding")).collect();
+        assert_eq!(encodings, [Some("zstd"), None, None], "{message}");
+        assert_eq!(calls[1..].iter().flat_map(events).collect::<Vec<_>>(), numbered(0..6), "{message}");
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_late_answer_is_waited_for() {
     let peer = GrpcPeer::start([Reply::Late(Duration::from_millis(1_500))]).await;
     Pipeline::start(vec![numbered(0..2)], &sink(&peer, "")).finish().await;
@@ -121,22 +144,40 @@ async fn what_vector_refuses_is_kept() {
 
 #[tokio::test]
 async fn what_is_too_large_is_halved() {
-    for reply in [
-        Reply::Status(11, "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes"),
-        Reply::Status(11, "decompressed message exceeds the maximum allowed size"),
-        Reply::Status(8, "grpc: received message larger than max (9 vs. 4)"),
-        Reply::Http(413),
-    ] {
-        let peer = GrpcPeer::answering(
-            move |call| {
-                if events(call).len() > 2 { reply.clone() } else { Reply::Message(Vec::new()) }
-            },
-        )
-        .await;
+    let replies = TOO_LARGE.map(|(code, message)| Reply::Status(code, message)).into_iter().chain([Reply::Http(413)]);
+    for reply in replies {
+        let answer = reply.clone();
+        let peer =
+            GrpcPeer::answering(
+                move |call| {
+                    if events(call).len() > 2 { answer.clone() } else { Reply::Message(Vec::new()) }
+                },
+            )
+            .await;
         let finished = Pipeline::start(vec![numbered(0..7)], &sink(&peer, "request.concurrency = 1")).finish().await;
-        assert_eq!(finished.dead_letters(), [] as [Value; 0]);
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{reply:?}");
         let taken: Vec<_> = peer.calls().iter().map(events).filter(|events| events.len() <= 2).flatten().collect();
-        assert_eq!(taken, numbered(0..7));
+        assert_eq!(taken, numbered(0..7), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_quota_is_no_limit_of_size() {
+    let pipelines = OVER_QUOTA.map(|(code, message)| async move {
+        let peer = GrpcPeer::start([Reply::Status(code, message)]).await;
+        let finished = Pipeline::start(vec![numbered(0..2)], &sink(&peer, "")).finish().await;
+        assert_eq!(peer.calls().iter().map(events).collect::<Vec<_>>(), [numbered(0..2), numbered(0..2)], "{message}");
+        assert_eq!(finished.dead_letters(), [] as [Value; 0], "{message}");
+    });
+    futures::future::join_all(pipelines).await;
+}
+
+#[tokio::test]
+async fn what_is_sent_by_default_stays_below_what_servers_usually_take() {
+    for compression in ["none", "gzip", "zstd"] {
+        let peer = GrpcPeer::start([]).await;
+        Pipeline::start(bulky(), &sink(&peer, &format!("compression = \"{compression}\""))).finish().await;
+        assert_usual_size(&peer.calls());
     }
 }
 
@@ -150,6 +191,15 @@ async fn nothing_is_delivered_before_it_is_acknowledged_nor_after_a_shutdown() {
     let statuses = pipeline.stop().await;
     assert_eq!(statuses[0], Some(BatchStatus::Delivered));
     assert!(statuses[1..].iter().all(|status| *status != Some(BatchStatus::Delivered)), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn whole_numbers_arrive_with_every_digit() {
+    let peer = GrpcPeer::start([]).await;
+    let event = json!({ "most": i64::MAX, "more": u64::MAX, "in": { "mask": 9_223_372_036_854_775_808_u64 } });
+    Pipeline::start(vec![vec![event]], &sink(&peer, "")).finish().await;
+    let expected = json!({ "most": i64::MAX, "more": "18446744073709551615", "in": { "mask": "9223372036854775808" } });
+    assert_eq!(events(&peer.calls()[0]), [expected]);
 }
 
 #[tokio::test]

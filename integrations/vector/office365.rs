@@ -283,7 +283,8 @@ fn log_event(
     log
 }
 
-/// The same value as Vector's type, whichever version of `vrl` it is of. Bytes and names move.
+/// The same value as Vector's type, whichever version of `vrl` it is of. Bytes and names move. A whole number that is no `i64`
+/// is text in the tree already.
 fn vector_value(value: component::Value) -> Value {
     match value {
         component::Value::Bytes(bytes) => Value::Bytes(bytes),

@@ -9,6 +9,7 @@ use vrl::value::{KeyString, ObjectMap, Value};
 use super::{
     AddBatchNotifier, BatchNotifier, ComponentKey, EventFinalizer, EventFinalizers, EventStatus, Finalizable,
     JsonObject,
+    whole_number::{Integers, quote_others},
 };
 
 /// A log event.
@@ -152,7 +153,8 @@ impl LogEvent {
     }
 
     /// The event as a tree, for hosts that want one. The timestamp's member is a [`Value::Timestamp`]; a member nested so
-    /// deeply that no tree can be built safely keeps its JSON text.
+    /// deeply that no tree can be built safely keeps its JSON text, and so does a whole number that is no [`i64`]: a float would
+    /// lose digits of it.
     pub fn value(&self) -> Value {
         let mut object = ObjectMap::new();
         self.record.for_each_member(|name, raw| {
@@ -204,7 +206,8 @@ impl LogEvent {
 
 /// `serde_json` refuses to build what is nested deeper than 128; such text stays text rather than costing the event.
 fn tree(raw: &str) -> Value {
-    serde_json::from_str(raw).unwrap_or_else(|_| Value::from(Bytes::copy_from_slice(raw.as_bytes())))
+    serde_json::from_str(&quote_others(raw, Integers::Signed))
+        .unwrap_or_else(|_| Value::from(Bytes::copy_from_slice(raw.as_bytes())))
 }
 
 /// JSON allows line breaks between tokens and nowhere else, so that dropping them changes nothing.
@@ -307,6 +310,31 @@ mod tests {
         assert_eq!(object["d"].to_string_lossy(), deep);
         assert_eq!(object["s"], Value::from("x"));
         assert_eq!(object["meta"].as_object().unwrap()["host"], Value::from("contoso.com"));
+    }
+
+    #[test]
+    fn the_tree_has_every_digit_of_a_whole_number() {
+        for (number, expected) in [
+            ("9223372036854775807", Value::Integer(i64::MAX)),
+            ("-9223372036854775808", Value::Integer(i64::MIN)),
+            ("9223372036854775808", Value::from("9223372036854775808")),
+            ("18446744073709551615", Value::from("18446744073709551615")),
+            ("-9223372036854775809", Value::from("-9223372036854775809")),
+            ("123456789012345678901234567890", Value::from("123456789012345678901234567890")),
+            // Measures.
+            ("12345678901234567890.5", Value::from_f64_or_zero(12_345_678_901_234_567_890.5)),
+            ("1e20", Value::from_f64_or_zero(1e20)),
+        ] {
+            let event = event(&format!(r#"{{"n":{number},"in":[{{"n":{number}}}]}}"#));
+            let value = event.value();
+            let object = value.as_object().unwrap();
+            assert_eq!(object["n"], expected);
+            let Value::Array(items) = &object["in"] else { panic!("{object:?}") };
+            assert_eq!(items[0].as_object().unwrap()["n"], expected);
+        }
+        // Not even a float has room for the other one, and the text is the record's own.
+        let text = r#"{"n":[1e999,12345678901234567890]}"#;
+        assert_eq!(event(text).value().as_object().unwrap()["n"], Value::from("[1e999,12345678901234567890]"));
     }
 
     proptest! {

@@ -58,6 +58,7 @@ mod json_object;
 mod sender;
 mod shutdown;
 mod source;
+pub(crate) mod whole_number;
 
 pub(crate) use self::json_object::mend_surrogates;
 pub use self::{

@@ -3,8 +3,8 @@
 //! An event's JSON text is parsed and written in one go, without a tree between. The sizes that `MessagePack` wants ahead
 //! of maps and arrays are put in when their ends are reached.
 //!
-//! Numbers stay what they are in JSON: whole numbers from -2⁶³ to 2⁶⁴-1 as integers in their shortest form, all others as
-//! 64-bit floats. What no parser can read safely or exactly enough (nested deeper than 128, beyond the range of 64-bit
+//! Numbers stay what they are in JSON: whole numbers from -2⁶³ to 2⁶⁴-1 as integers in their shortest form, those beyond as
+//! strings with all their digits, all others as 64-bit floats. What no parser can read safely or exactly enough (nested deeper than 128, beyond the range of 64-bit
 //! floats, half a surrogate pair) keeps its JSON text as a string, by top-level members, as in
 //! [`LogEvent::value`](crate::component::LogEvent::value).
 //!
@@ -20,7 +20,10 @@ use serde::{
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::component::LogEvent;
+use crate::component::{
+    LogEvent,
+    whole_number::{Integers, quote_others},
+};
 
 /// Appends the event's body: one map of its members, in the order of the record, then those that were added to it.
 ///
@@ -29,7 +32,8 @@ use crate::component::LogEvent;
 pub fn write_event(event: &LogEvent, out: &mut Vec<u8>) {
     let mut encoder = Encoder { out: ByteBuf::from_vec(std::mem::take(out)), keys: Vec::new() };
     let map = encoder.open();
-    if event.overrides_nothing() && encoder.members(event.record().as_str()).is_ok() {
+    let record = quote_others(event.record().as_str(), Integers::SignedAndUnsigned);
+    if event.overrides_nothing() && encoder.members(&record).is_ok() {
         event.for_each_shared_member(|name, json| encoder.member(name, json));
     } else {
         encoder.reset(&map);
@@ -101,7 +105,8 @@ impl Encoder {
     fn member(&mut self, name: &str, json: &str) {
         self.key(name);
         let (start, keys) = (self.len(), self.keys.len());
-        let mut deserializer = serde_json::Deserializer::from_str(json);
+        let exact = quote_others(json, Integers::SignedAndUnsigned);
+        let mut deserializer = serde_json::Deserializer::from_str(&exact);
         let parsed = Json(self).deserialize(&mut deserializer).and_then(|()| deserializer.end());
         if parsed.is_err() {
             self.out.as_mut_vec().truncate(start);

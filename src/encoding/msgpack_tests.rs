@@ -101,14 +101,16 @@ fn of_a_name_that_comes_twice_the_last_stays_at_every_level_and_size() {
 fn numbers_are_right_to_their_limits() {
     let event = event(
         r#"{"max":18446744073709551615,"min":-9223372036854775808,"i64":9223372036854775807,"zero":-0,
-            "beyond":18446744073709551616,"exp":1e9,"tiny":5e-324,"no":{"in":[1e999]}}"#,
+            "beyond":18446744073709551616,"below":[-9223372036854775809],"exp":1e9,"large":1e20,"tiny":5e-324,"no":{"in":[1e999]}}"#,
     );
     let read = round_trip(&event);
     assert_eq!(read["max"].as_u64(), Some(u64::MAX));
     assert_eq!(read["min"].as_i64(), Some(i64::MIN));
     assert_eq!(read["i64"].as_i64(), Some(i64::MAX));
     assert_eq!(read["zero"].as_f64().map(f64::to_bits), Some((-0.0_f64).to_bits()));
-    assert_eq!(read["beyond"].as_f64().map(f64::to_bits), Some(18_446_744_073_709_551_616.0_f64.to_bits()));
+    assert_eq!(read["beyond"], "18446744073709551616");
+    assert_eq!(read["below"][0], "-9223372036854775809");
+    assert_eq!(read["large"].as_f64().map(f64::to_bits), Some(1e20_f64.to_bits()));
     assert_eq!(read["exp"].as_f64().map(f64::to_bits), Some(1e9_f64.to_bits()));
     assert_eq!(read["tiny"].as_f64().map(f64::to_bits), Some(5e-324_f64.to_bits()));
     assert_eq!(read["no"], r#"{"in":[1e999]}"#);

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::Path, time::Duration};
 use metrics::counter;
 use tracing::{debug, error, info, trace, warn};
 
-use crate::component::ComponentKey;
+use crate::{component::ComponentKey, config::Compression};
 
 /// What tells one sink's metrics from another's.
 #[derive(Clone, Debug)]
@@ -119,6 +119,21 @@ pub(super) fn indexers_silent(sink: &SinkLabels, reason: &str) {
         message = "Cannot ask which events the indexers have; asking again. Until then nothing more counts as delivered.",
         component_id = sink.id, error = %reason,
         error_code = "indexers_silent", error_type = "request_failed", stage = "sending"
+    );
+}
+
+/// A peer takes uncompressed what it has refused compressed, with `reason`.
+pub(super) fn compression_unreadable(sink: &SinkLabels, compression: Compression, reason: &str) {
+    let (compression, others) = match compression {
+        Compression::Zstd => ("zstd", "\"gzip\" or \"none\""),
+        Compression::Gzip => ("gzip", "\"none\""),
+        Compression::None => return,
+    };
+    warn!(
+        message = "The peer cannot read the compression; it gets everything uncompressed until the next start. Set the key to \
+                   what it reads.",
+        component_id = sink.id, compression, key = %format!("sinks.{}.compression", sink.id), set_to = others,
+        error = %reason
     );
 }
 

@@ -83,6 +83,23 @@ pub fn numbered(numbers: std::ops::Range<u64>) -> Vec<Value> {
     numbers.map(|n| json!({ "n": n, "@timestamp": "2026-08-01T12:00:00.5Z", "user": { "name": "Zoë" } })).collect()
 }
 
+/// Batches of more than 1 MB, of events of about 1 KB: text that no compression makes smaller, and the shapes that take the
+/// most room in messages of Protobuf.
+pub fn bulky() -> Vec<Vec<Value>> {
+    let hex = |n: u64| {
+        let mix = |n: u64| (n ^ (n >> 31)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (0..60).fold(String::new(), |text, part| text + &format!("{:016x}", mix(mix(n * 61 + part))))
+    };
+    let shapes: [&dyn Fn(u64) -> Value; 5] = [
+        &|n| json!({ "text": hex(n) }),
+        &|_| json!({ "list": vec![json!({ "a": -1, "b": 1 }); 60] }),
+        &|_| json!({ "floats": vec![0.5; 240] }),
+        &|_| json!({ "objects": vec![json!({ "a": {} }); 100] }),
+        &|_| json!({ "flags": (0..90).map(|m| (format!("k{m}"), json!(true))).collect::<serde_json::Map<_, _>>() }),
+    ];
+    shapes.map(|shape| (0..1_200).map(shape).collect()).into()
+}
+
 /// A pipeline that runs: the feeder, and a sink.
 pub struct Pipeline {
     feeder: Feeder,

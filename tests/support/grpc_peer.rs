@@ -54,6 +54,39 @@ pub enum Reply {
     Silence,
 }
 
+/// What servers say of a message that is larger than they take: code and message.
+pub const TOO_LARGE: [(u8, &str); 12] = [
+    // tonic, and Vector with it.
+    (11, "Error, decoded message length too large: found 9 bytes, the limit is: 4 bytes"),
+    (8, "Error decompressing: size limit, of 4 bytes, exceeded while decompressing message"),
+    (11, "decompressed message exceeds the maximum allowed size"),
+    // grpc-go, and the OpenTelemetry Collector with it.
+    (8, "grpc: received message larger than max (9 vs. 4)"),
+    (8, "grpc: received message after decompression larger than max 4"),
+    (8, "grpc: message after decompression larger than max (9 vs. 4)"),
+    // The C core, and what is built upon it, such as Python.
+    (8, "Received message larger than max (9 vs. 4)"),
+    // grpc-js.
+    (8, "Received message that decompresses to a size larger than 4"),
+    // grpc-java.
+    (8, "gRPC message exceeds maximum size 4: 9"),
+    (8, "Decompressed gRPC message exceeds maximum size 4"),
+    (8, "Compressed gRPC message exceeds maximum size 4: 9 bytes read"),
+    // grpc-dotnet.
+    (8, "Received message exceeds the maximum configured message size."),
+];
+
+/// What servers say that are asked for too much, of whatever size the messages are.
+pub const OVER_QUOTA: [(u8, &str); 7] = [
+    (8, "quota"),
+    (8, "ingestion rate limit exceeded"),
+    (8, "request rate is larger than allowed"),
+    (8, "Quota exceeded: number of requests exceeds the maximum of 9 per minute"),
+    (8, "too many requests"),
+    (8, "queue size exceeds the maximum"),
+    (8, "memory limit exceeded, message refused"),
+];
+
 /// A call that has arrived whole.
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -61,12 +94,25 @@ pub struct Call {
     pub headers: HeaderMap,
     /// Decompressed.
     pub message: Vec<u8>,
+    /// How many bytes the message took on the wire.
+    pub wire_size: usize,
 }
 
 impl Call {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
+}
+
+/// Checks that servers take these calls with their usual limit of 4 MiB, which some apply to what has arrived and others to
+/// what it is without compression.
+pub fn assert_usual_size(calls: &[Call]) {
+    const LIMIT: usize = 4 * 1024 * 1024;
+    let largest = |size: fn(&Call) -> usize| calls.iter().map(size).max().unwrap();
+    let (plain, wire) = (largest(|call| call.message.len()), largest(|call| call.wire_size));
+    assert!(plain < LIMIT && wire < LIMIT, "{plain} bytes, {wire} on the wire");
+    // Else the events were too few to fill a batch.
+    assert!(plain > LIMIT / 8, "{plain}");
 }
 
 type Answer = dyn Fn(&Call) -> Reply + Send + Sync;
@@ -196,8 +242,10 @@ async fn respond(
     assert_eq!(head.method, "POST");
     assert_eq!(head.headers["content-type"], "application/grpc");
     assert_eq!(head.headers["te"], "trailers");
-    let message = unframe(&body.to_bytes(), head.headers.get("grpc-encoding"));
-    let call = Call { path: head.uri.path().to_owned(), headers: head.headers, message };
+    let frame = body.to_bytes();
+    let message = unframe(&frame, head.headers.get("grpc-encoding"));
+    let call =
+        Call { path: head.uri.path().to_owned(), headers: head.headers, message, wire_size: frame.len() - FRAME_HEAD };
     let reply = (shared.answer)(&call);
     shared.calls.lock().unwrap().push(call);
     Ok(match reply {
@@ -219,9 +267,12 @@ async fn respond(
     })
 }
 
+/// A byte that says whether the message is compressed, and its length.
+const FRAME_HEAD: usize = 5;
+
 /// One message: a byte that says whether it is compressed, its length, and the message.
 fn unframe(frame: &[u8], encoding: Option<&HeaderValue>) -> Vec<u8> {
-    let (head, message) = frame.split_at(5);
+    let (head, message) = frame.split_at(FRAME_HEAD);
     assert_eq!(u32::from_be_bytes(head[1..].try_into().unwrap()) as usize, message.len());
     match (head[0], encoding.map(|encoding| encoding.to_str().unwrap())) {
         (0, _) => message.to_vec(),

@@ -5,7 +5,10 @@ use std::{
     io::{self, Read},
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -68,6 +71,8 @@ type Answer = dyn Fn(&Received) -> Reply + Send + Sync;
 pub struct HttpPeer {
     pub address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
+    /// How many requests were answered without a look at their bodies.
+    unread: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
 
@@ -87,6 +92,13 @@ impl HttpPeer {
     pub async fn answering(answer: impl Fn(&Received) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::serve(listener, None, Arc::new(answer))
+    }
+
+    /// Answers 413 to a body of more than `limit` bytes, as its head announces it, and closes the connection with the body
+    /// unread. Says 200 to all others.
+    pub async fn with_limit(limit: usize) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::serve_up_to(listener, None, Arc::new(|_: &Received| Reply::Status(200, "")), limit)
     }
 
     /// With TLS, and with a client certificate of `clients` if there is such an authority.
@@ -110,25 +122,38 @@ impl HttpPeer {
     }
 
     fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, answer: Arc<Answer>) -> Self {
+        Self::serve_up_to(listener, tls, answer, usize::MAX)
+    }
+
+    fn serve_up_to(listener: TcpListener, tls: Option<TlsAcceptor>, answer: Arc<Answer>, limit: usize) -> Self {
         let address = listener.local_addr().unwrap();
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
         let log = Arc::clone(&received);
+        let unread: Arc<AtomicUsize> = Arc::default();
+        let refusals = Arc::clone(&unread);
         let server = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (tls, log, answer) = (tls.clone(), Arc::clone(&log), Arc::clone(&answer));
+                let refusals = Arc::clone(&refusals);
                 tokio::spawn(async move {
+                    let limit = Limit { bytes: limit, refusals: &refusals };
                     match tls {
-                        None => converse(stream, &log, &*answer).await,
-                        Some(tls) => converse(tls.accept(stream).await?, &log, &*answer).await,
+                        None => converse(stream, &log, &*answer, &limit).await,
+                        Some(tls) => converse(tls.accept(stream).await?, &log, &*answer, &limit).await,
                     }
                 });
             }
         });
-        Self { address, received, server }
+        Self { address, received, unread, server }
     }
 
     pub fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap().clone()
+    }
+
+    /// How many requests were answered without a look at their bodies.
+    pub fn unread(&self) -> usize {
+        self.unread.load(Ordering::Relaxed)
     }
 
     /// Waits until so many requests have arrived.
@@ -149,10 +174,13 @@ async fn converse(
     stream: impl AsyncRead + AsyncWrite + Unpin,
     log: &Mutex<Vec<Received>>,
     answer: &Answer,
+    limit: &Limit<'_>,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
-        let received = read_request(&mut stream).await?;
+        let Some(received) = read_request(&mut stream, limit).await? else {
+            return stream.write_all(b"HTTP/1.1 413 Said so\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+        };
         let reply = answer(&received);
         log.lock().unwrap().push(received);
         let text = |status: u16, headers: &str, body: &str| {
@@ -174,7 +202,14 @@ async fn converse(
     }
 }
 
-async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result<Received> {
+/// The most that a body may have.
+struct Limit<'a> {
+    bytes: usize,
+    refusals: &'a AtomicUsize,
+}
+
+/// `None` for a request whose body is larger than that.
+async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin), limit: &Limit<'_>) -> io::Result<Option<Received>> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if stream.read_line(&mut head).await? == 0 {
@@ -185,7 +220,12 @@ async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result
     let (first, headers) = head.split_once("\r\n").unwrap();
     let head = format!("{first}\r\n{}", lower_names(headers));
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    let mut body = vec![0; header("content-length").unwrap().parse().unwrap()];
+    let length = header("content-length").unwrap().parse().unwrap();
+    if length > limit.bytes {
+        limit.refusals.fetch_add(1, Ordering::Relaxed);
+        return Ok(None);
+    }
+    let mut body = vec![0; length];
     stream.read_exact(&mut body).await?;
     let body = match header("content-encoding") {
         None => body,
@@ -197,7 +237,7 @@ async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin)) -> io::Result
         Some("zstd") => zstd::stream::decode_all(&body[..])?,
         Some(other) => panic!("{other}"),
     };
-    Ok(Received { head, path, body })
+    Ok(Some(Received { head, path, body }))
 }
 
 fn lower_names(headers: &str) -> String {

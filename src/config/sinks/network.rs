@@ -186,7 +186,7 @@ pub enum Compression {
     /// Not at all: least work, for a peer on the same machine.
     #[default]
     None,
-    /// gzip, which every peer reads.
+    /// gzip, which nearly every peer reads.
     Gzip,
     /// Zstandard: smaller and faster than gzip.
     Zstd,

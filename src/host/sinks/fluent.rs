@@ -27,7 +27,7 @@ use self::{
 };
 use super::{
     SinkError,
-    http_client::compress,
+    compression::compress,
     network::{Accepted, Batch, Connector, Failure, Peer},
 };
 use crate::{

@@ -25,8 +25,9 @@ use url::Url;
 
 use super::{
     SinkError,
+    compression::{RequestCompression, Unaccepted},
     http_client::{Headers, origin, quote, uri},
-    network::{Connector, Failure},
+    network::{Accepted, Connector, Failure},
 };
 use crate::config::{Compression, SinkTlsConfig};
 
@@ -40,7 +41,7 @@ pub(super) struct GrpcClient {
     /// One connection, shared by all calls and made anew when it breaks.
     channel: Mutex<Option<Channel>>,
     method: PathAndQuery,
-    compression: Option<CompressionEncoding>,
+    compression: RequestCompression,
     headers: Headers,
 }
 
@@ -55,7 +56,7 @@ pub(super) struct Reply {
 
 /// Why there is no reply.
 #[derive(Debug)]
-pub(super) enum Fault {
+enum Fault {
     /// The peer was not reached, or something that is no gRPC server has answered.
     Failure(Failure),
     /// What the peer has answered; its meaning depends on the protocol.
@@ -74,7 +75,7 @@ impl GrpcClient {
         (address, key): (&Url, &str),
         tls: &SinkTlsConfig,
         method: &'static str,
-        compression: Compression,
+        compression: RequestCompression,
         headers: Headers,
     ) -> Result<Self, SinkError> {
         // A secret that is missing at the start is a mistake; one that is missing later may be on its way.
@@ -86,17 +87,37 @@ impl GrpcClient {
             connector: Connector::new(name, tls, &[b"h2"])?,
             channel: Mutex::new(None),
             method: PathAndQuery::from_static(method),
-            compression: match compression {
-                Compression::None => None,
-                Compression::Gzip => Some(CompressionEncoding::Gzip),
-                Compression::Zstd => Some(CompressionEncoding::Zstd),
-            },
+            compression,
             headers,
         })
     }
 
-    /// Calls the method with `message`.
-    pub(super) async fn call(&self, message: Bytes) -> Result<Reply, Fault> {
+    /// Calls the method with `message`, compressed as the peer reads it. `accepted` says what a success means in the
+    /// protocol, `refused` what another status does, from it and its description.
+    ///
+    /// # Errors
+    ///
+    /// Why the peer has not acknowledged the message.
+    pub(super) async fn send(
+        &self,
+        message: &Bytes,
+        accepted: impl Fn(Reply) -> Result<Accepted, Failure>,
+        refused: impl Fn(&Status, String) -> Failure,
+    ) -> Result<Accepted, Failure> {
+        let (accepted, refused) = (&accepted, &refused);
+        let attempt = move |compression| async move {
+            match self.call(message.clone(), compression).await {
+                Ok(reply) => Ok(accepted(reply)?),
+                Err(Fault::Failure(failure)) => Err(failure.into()),
+                Err(Fault::Status(status)) => {
+                    Err(Unaccepted::by_grpc(refused(&status, self.describe(&status)), &status))
+                }
+            }
+        };
+        self.compression.send(attempt).await
+    }
+
+    async fn call(&self, message: Bytes, compression: Compression) -> Result<Reply, Fault> {
         let headers = self.headers.read().map_err(|error| Failure::may_pass(error.to_string()))?;
         let watch = Arc::new(Watch::default());
         let channel = self.channel();
@@ -105,10 +126,12 @@ impl GrpcClient {
             async move { watch.exchange(channel, request).await }
         });
         let mut client = Grpc::new(service);
-        if let Some(compression) = self.compression {
-            // The answers are too small for it.
-            client = client.send_compressed(compression);
-        }
+        // The answers are too small for it.
+        client = match compression {
+            Compression::None => client,
+            Compression::Gzip => client.send_compressed(CompressionEncoding::Gzip),
+            Compression::Zstd => client.send_compressed(CompressionEncoding::Zstd),
+        };
         let request = Request::from_parts(MetadataMap::from_headers(headers), http::Extensions::new(), message);
         let suspicion = Suspicion(self);
         let result = client.unary(request, self.method.clone(), Opaque).await;
@@ -121,7 +144,7 @@ impl GrpcClient {
     }
 
     /// What the peer has answered, for people.
-    pub(super) fn describe(&self, status: &Status) -> String {
+    fn describe(&self, status: &Status) -> String {
         let quoted = quote(status.message());
         let colon = if quoted.is_empty() { "" } else { ": " };
         format!("{} has answered {:?}{colon}{quoted}", self.origin(), status.code())
@@ -171,15 +194,6 @@ impl From<Failure> for Fault {
     fn from(failure: Failure) -> Self {
         Self::Failure(failure)
     }
-}
-
-/// Whether a peer complains about the size of a message. gRPC has no code for it: tonic says `OUT_OF_RANGE`, Go
-/// `RESOURCE_EXHAUSTED`.
-pub(super) fn is_about_size(status: &Status) -> bool {
-    let message = status.message().to_ascii_lowercase();
-    ["too large", "too big", "larger than", "exceeds the maximum", "exceeds maximum"]
-        .iter()
-        .any(|part| message.contains(part))
 }
 
 /// A call that is given up while it waits leaves a connection behind on which perhaps nothing arrives any more, and which

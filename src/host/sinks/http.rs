@@ -1,23 +1,26 @@
 //! JSON over HTTP: a batch is a POST, and any success acknowledges it.
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderMap, Uri};
 
 use super::{
     SinkError,
-    http_client::{Headers, HttpClient, Scheme, body_headers, compress, uri},
+    compression::{Body, RequestCompression, is_worded},
+    http_client::{Headers, HttpClient, Scheme, content_type, uri},
     ndjson,
     network::{Accepted, Batch, Failure, Peer},
 };
-use crate::config::{Compression, HttpAuthConfig, HttpFraming, HttpSinkConfig};
+use crate::{
+    config::{HttpAuthConfig, HttpFraming, HttpSinkConfig},
+    host::telemetry::SinkLabels,
+};
 
 /// An HTTP server that takes JSON.
 pub(super) struct HttpPeer {
     client: HttpClient,
     uri: Uri,
     framing: HttpFraming,
-    compression: Compression,
+    compression: RequestCompression,
     headers: HeaderMap,
 }
 
@@ -37,25 +40,26 @@ impl HttpPeer {
             }
             _ => {}
         }
-        let content_type = match config.framing {
+        let media_type = match config.framing {
             HttpFraming::Ndjson => "application/x-ndjson",
             HttpFraming::JsonArray => "application/json",
         };
+        let labels = SinkLabels { id: name.to_owned(), component_type: "http" };
         Ok(Self {
             client: HttpClient::new(name, &config.tls, headers)?,
             uri: uri(&config.uri, &key("uri"))?,
             framing: config.framing,
-            compression: config.compression,
-            headers: body_headers(content_type, config.compression),
+            compression: RequestCompression::new(labels, config.compression),
+            headers: content_type(media_type),
         })
     }
 }
 
 #[async_trait]
 impl Peer for HttpPeer {
-    type Request = Bytes;
+    type Request = Body;
 
-    fn encode(&self, batch: &Batch) -> Result<Bytes, String> {
+    fn encode(&self, batch: &Batch) -> Result<Body, String> {
         let mut body = Vec::with_capacity(batch.json_size() + 2);
         match self.framing {
             HttpFraming::Ndjson => ndjson::render(batch.events(), &mut body),
@@ -67,11 +71,16 @@ impl Peer for HttpPeer {
                 body.push(b']');
             }
         }
-        compress(body, self.compression).map(Bytes::from)
+        self.compression.body(body)
     }
 
-    async fn send(&self, body: &Bytes) -> Result<Accepted, Failure> {
-        self.client.submit(&self.uri, &self.headers, body.clone()).await?;
-        Ok(Accepted { byte_size: body.len() as u64, rejected: None })
+    async fn send(&self, body: &Body) -> Result<Accepted, Failure> {
+        let attempt = move |compression| async move {
+            let body = body.sent_with(compression)?;
+            let submitted = self.client.submit(&self.uri, &self.headers, &body).await;
+            submitted.map_err(|refusal| refusal.interpret(is_worded, Failure::from))?;
+            Ok(Accepted { byte_size: body.byte_size(), rejected: None })
+        };
+        self.compression.send(attempt).await
     }
 }

@@ -1,11 +1,10 @@
 //! HTTP requests to a peer, for every protocol that is a POST, and what their answers mean.
 
-use std::{io::Write, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use chrono::Utc;
-use flate2::write::GzEncoder;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
@@ -20,10 +19,12 @@ use url::Url;
 
 use super::{
     SinkError,
+    compression::{Body, Unaccepted},
     network::{Connector, Failure},
+    size_limit,
 };
 use crate::{
-    config::{Compression, SecretRef, SinkTlsConfig},
+    config::{SecretRef, SinkTlsConfig},
     transport::retry_after,
 };
 
@@ -122,9 +123,9 @@ impl HttpClient {
     ///
     /// # Errors
     ///
-    /// A [`Failure`] by the kind of the status, or without one.
-    pub(super) async fn submit(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<(), Failure> {
-        self.exchange(uri, headers, body).await.map(drop).map_err(Failure::from)
+    /// What has been answered, or why there is no answer.
+    pub(super) async fn submit(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<(), Refusal> {
+        self.exchange(uri, headers, body).await.map(drop)
     }
 
     /// Posts `body` and returns the answer of a success, for a protocol that knows more of an answer than its status.
@@ -132,20 +133,23 @@ impl HttpClient {
     /// # Errors
     ///
     /// What has been answered.
-    pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Bytes, Refusal> {
+    pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<Bytes, Refusal> {
         self.exchange(uri, headers, body).await?.map_err(|error| {
             Failure::may_pass(format!("{} has answered, but not to the end: {error}", origin(uri))).into()
         })
     }
 
     /// The answer of a success, if it came whole.
-    async fn exchange(&self, uri: &Uri, headers: &HeaderMap, body: Bytes) -> Result<Result<Bytes, BodyError>, Refusal> {
-        let mut request = Request::new(Full::new(body));
+    async fn exchange(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<Result<Bytes, BodyError>, Refusal> {
+        let mut request = Request::new(Full::new(body.bytes().clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri.clone();
         let secrets = self.headers.read().map_err(|error| Failure::may_pass(error.to_string()))?;
         request.headers_mut().extend(secrets.clone());
         request.headers_mut().extend(headers.clone());
+        if let Some(encoding) = body.compression().content_encoding() {
+            request.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
         let agent = HeaderValue::from_static(concat!("office365-source/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(USER_AGENT).or_insert(agent);
         let response = self.client.request(request).await.map_err(|error| unreachable(uri, &error))?;
@@ -182,6 +186,19 @@ impl Refusal {
     /// The failure when the sink's settings are wrong: it passes when somebody does what `advice` says.
     pub(super) fn settings(self, advice: &str) -> Failure {
         Failure::may_pass(format!("{} ({advice})", self.failure.into_reason()))
+    }
+}
+
+impl Refusal {
+    /// What follows for a request whose compression may be at fault. `gives_reason` says whether an answer has one in the
+    /// protocol's form, `meaning` what the refusal means in the protocol.
+    pub(super) fn interpret(
+        self,
+        gives_reason: impl FnOnce(&[u8]) -> bool,
+        meaning: impl FnOnce(Self) -> Failure,
+    ) -> Unaccepted {
+        let (status, answer) = (self.status, self.answer.clone());
+        Unaccepted::by_http(meaning(self), status, gives_reason(&answer), &String::from_utf8_lossy(&answer))
     }
 }
 
@@ -256,6 +273,7 @@ fn refusal(uri: &Uri, status: StatusCode, headers: &HeaderMap, answer: &str) -> 
         | StatusCode::TOO_EARLY
         | StatusCode::UPGRADE_REQUIRED
         | StatusCode::TOO_MANY_REQUESTS => Failure::MayPass { reason, after: retry_after(headers, Utc::now()) },
+        status if status.is_client_error() && size_limit::is_named_in(answer) => Failure::TooLarge { reason },
         status if status.is_client_error() => Failure::Refused { reason },
         _ => Failure::MayPass { reason, after: retry_after(headers, Utc::now()) },
     }
@@ -270,28 +288,7 @@ pub(super) fn uri(url: &Url, key: &str) -> Result<Uri, SinkError> {
     Uri::try_from(url.as_str()).map_err(|_| SinkError::Address { key: key.to_owned() })
 }
 
-/// The headers of a body.
-pub(super) fn body_headers(content_type: &'static str, compression: Compression) -> HeaderMap {
-    let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
-    if let Some(encoding) = compression.content_encoding() {
-        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
-    }
-    headers
-}
-
-/// Compresses a body.
-///
-/// # Errors
-///
-/// Never in practice: it is written to memory.
-pub(super) fn compress(body: Vec<u8>, compression: Compression) -> Result<Vec<u8>, String> {
-    let compressed = match compression {
-        Compression::None => Ok(body),
-        Compression::Gzip => {
-            let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), flate2::Compression::default());
-            encoder.write_all(&body).and_then(|()| encoder.finish())
-        }
-        Compression::Zstd => zstd::bulk::compress(&body, zstd::DEFAULT_COMPRESSION_LEVEL),
-    };
-    compressed.map_err(|error| format!("cannot compress: {error}"))
+/// The headers of a request whose body is of this type.
+pub(super) fn content_type(name: &'static str) -> HeaderMap {
+    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(name))])
 }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use vrl::value::Value;
 
 use super::protobuf::{bytes, cancel, close, double, int, open, uint};
+use crate::component::whole_number::{Integers, quote_others};
 
 /// Decoders refuse messages that are nested deeper than 100, as prost does; an object takes three levels, an array two.
 /// What is around the event, and what the peer puts the event into, need the rest.
@@ -45,10 +46,12 @@ impl Dialect {
     /// Appends the object that the JSON text `object` is: its entries, without what would be around them. Members
     /// whose names `skip` says are left out.
     ///
-    /// What cannot be a number of the message is the text of its JSON, with the member it belongs to.
+    /// A whole number that is no `int64` is text with all its digits. What cannot be a number of the message at all is the text
+    /// of its JSON, with the member it belongs to.
     pub(super) fn entries<'a>(&self, out: &mut Vec<u8>, object: &'a str, skip: impl Fn(&str) -> bool) {
         let start = out.len();
-        let mut json = serde_json::Deserializer::from_str(object);
+        let exact = quote_others(object, Integers::Signed);
+        let mut json = serde_json::Deserializer::from_str(&exact);
         let whole = Entries { dialect: self, out, depth: OBJECT_DEPTH, skip: &skip };
         if (&mut json).deserialize_map(whole).is_err() {
             // A number beyond all floats, somewhere. It costs its member the structure, and nobody else.
@@ -59,7 +62,8 @@ impl Dialect {
                         entry(out, name, |out| {
                             let start = out.len();
                             let value = Item { dialect: self, out, depth: OBJECT_DEPTH };
-                            if value.deserialize(&mut serde_json::Deserializer::from_str(raw.get())).is_err() {
+                            let exact = quote_others(raw.get(), Integers::Signed);
+                            if value.deserialize(&mut serde_json::Deserializer::from_str(&exact)).is_err() {
                                 out.truncate(start);
                                 bytes(out, self.text, raw.get().as_bytes());
                             }
@@ -187,9 +191,8 @@ impl<'de> Visitor<'de> for Item<'_> {
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
         match i64::try_from(value) {
             Ok(value) => int(self.out, self.dialect.integer, value),
-            // As `LogEvent::value` does, and as every reader of JSON without integers of this size.
-            #[expect(clippy::cast_precision_loss)]
-            Err(_) => double(self.out, self.dialect.float, value as f64),
+            // Has quotes before it comes here.
+            Err(_) => self.dialect.text(self.out, &value.to_string()),
         }
         Ok(())
     }

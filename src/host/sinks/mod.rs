@@ -5,6 +5,7 @@
 //! `network`.
 
 mod append;
+mod compression;
 mod console;
 mod driver;
 mod error;
@@ -18,6 +19,7 @@ mod ndjson;
 mod network;
 mod opentelemetry;
 mod protobuf;
+mod size_limit;
 mod splunk_hec;
 mod tail;
 mod vector;

@@ -8,7 +8,6 @@ mod tests;
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use chrono::Utc;
 use http::{HeaderMap, Uri};
 use opentelemetry_proto::tonic::{
@@ -20,12 +19,16 @@ use prost::Message;
 
 use super::{
     SinkError,
-    grpc::{Fault, GrpcClient},
-    http_client::{Headers, HttpClient, Scheme, body_headers, compress, origin, uri},
+    compression::{Body, RequestCompression},
+    grpc::{GrpcClient, Reply},
+    http_client::{Headers, HttpClient, Scheme, content_type, origin, uri},
     network::{Accepted, Batch, Failure, Peer},
     protobuf,
 };
-use crate::config::{Compression, OpentelemetryProtocol, OpentelemetrySinkConfig};
+use crate::{
+    config::{OpentelemetryProtocol, OpentelemetrySinkConfig},
+    host::telemetry::SinkLabels,
+};
 
 /// Service and method, from `opentelemetry/proto/collector/logs/v1/logs_service.proto`.
 const EXPORT: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
@@ -57,7 +60,7 @@ struct Http {
     client: HttpClient,
     uri: Uri,
     headers: HeaderMap,
-    compression: Compression,
+    compression: RequestCompression,
 }
 
 impl OpentelemetryPeer {
@@ -68,9 +71,11 @@ impl OpentelemetryPeer {
         for (header, secret) in &config.headers {
             headers.add(header, format!("sinks.{name}.headers.{header}"), secret, Scheme::Plain);
         }
+        let labels = SinkLabels { id: name.to_owned(), component_type: "opentelemetry" };
+        let compression = RequestCompression::new(labels, *compression);
         let transport = match protocol {
             OpentelemetryProtocol::Grpc => {
-                let client = GrpcClient::new(name, (endpoint, &key), tls, EXPORT, *compression, headers)?;
+                let client = GrpcClient::new(name, (endpoint, &key), tls, EXPORT, compression, headers)?;
                 Transport::Grpc(Box::new(client))
             }
             OpentelemetryProtocol::Http => {
@@ -81,8 +86,8 @@ impl OpentelemetryPeer {
                 Transport::Http(Box::new(Http {
                     client: HttpClient::new(name, tls, headers)?,
                     uri: uri(&endpoint, &key)?,
-                    headers: body_headers("application/x-protobuf", *compression),
-                    compression: *compression,
+                    headers: content_type("application/x-protobuf"),
+                    compression,
                 }))
             }
         };
@@ -113,9 +118,9 @@ fn scope() -> Vec<u8> {
 
 #[async_trait]
 impl Peer for OpentelemetryPeer {
-    type Request = Bytes;
+    type Request = Body;
 
-    fn encode(&self, batch: &Batch) -> Result<Bytes, String> {
+    fn encode(&self, batch: &Batch) -> Result<Body, String> {
         let mut out = Vec::with_capacity(batch.json_size() + batch.json_size() / 2);
         let observed = Utc::now();
         let resource_logs = protobuf::open(&mut out, RESOURCE_LOGS);
@@ -130,25 +135,33 @@ impl Peer for OpentelemetryPeer {
         protobuf::close(&mut out, scope_logs);
         protobuf::close(&mut out, resource_logs);
         match &self.transport {
-            Transport::Grpc(_) => Ok(out.into()),
-            Transport::Http(http) => compress(out, http.compression).map(Bytes::from),
+            // Compressed with each call.
+            Transport::Grpc(_) => Ok(Body::plain(out)),
+            Transport::Http(http) => http.compression.body(out),
         }
     }
 
-    async fn send(&self, request: &Bytes) -> Result<Accepted, Failure> {
+    async fn send(&self, request: &Body) -> Result<Accepted, Failure> {
         match &self.transport {
-            Transport::Grpc(client) => match client.call(request.clone()).await {
-                Ok(reply) => answer::accepted(&client.origin(), &reply.message, reply.byte_size),
-                Err(Fault::Failure(failure)) => Err(failure),
-                Err(Fault::Status(status)) => Err(answer::grpc_refusal(&status, client.describe(&status))),
-            },
-            Transport::Http(http) => {
-                let Http { client, uri, headers, .. } = &**http;
-                match client.post(uri, headers, request.clone()).await {
-                    Ok(message) => answer::accepted(&origin(uri), &message, request.len() as u64),
-                    Err(refusal) => Err(answer::http_refusal(&origin(uri), refusal)),
-                }
+            Transport::Grpc(client) => {
+                let accepted = |reply: Reply| answer::accepted(&client.origin(), &reply.message, reply.byte_size);
+                client.send(request.bytes(), accepted, answer::grpc_refusal).await
             }
+            Transport::Http(http) => http.send(request).await,
         }
+    }
+}
+
+impl Http {
+    async fn send(&self, body: &Body) -> Result<Accepted, Failure> {
+        let origin = &origin(&self.uri);
+        let attempt = move |compression| async move {
+            let body = body.sent_with(compression)?;
+            let answered = self.client.post(&self.uri, &self.headers, &body).await.map_err(|refusal| {
+                refusal.interpret(answer::gives_reason, |refusal| answer::http_refusal(origin, refusal))
+            })?;
+            Ok(answer::accepted(origin, &answered, body.byte_size())?)
+        };
+        self.compression.send(attempt).await
     }
 }

@@ -13,7 +13,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderMap, Uri};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -22,21 +21,18 @@ use tokio::{sync::Semaphore, time::timeout};
 use self::acknowledgements::{Acknowledgements, Queries};
 use super::{
     SinkError,
-    http_client::{Headers, HttpClient, Refusal, Scheme, body_headers, compress, uri},
+    compression::{Body, RequestCompression, Unaccepted},
+    http_client::{Headers, HttpClient, Refusal, Scheme, content_type, uri},
     network::{Accepted, Batch, Failure, Peer, Rejected},
 };
-use crate::{
-    component::LogEvent,
-    config::{Compression, SplunkHecSinkConfig},
-    host::telemetry::SinkLabels,
-};
+use crate::{component::LogEvent, config::SplunkHecSinkConfig, host::telemetry::SinkLabels};
 
 /// Splunk.
 pub(super) struct SplunkHecPeer {
     client: HttpClient,
     uri: Uri,
     headers: HeaderMap,
-    compression: Compression,
+    compression: RequestCompression,
     /// What stands before and after the event of each envelope.
     envelope: Envelope,
     acknowledgements: Option<Acknowledgements>,
@@ -72,10 +68,11 @@ impl SplunkHecPeer {
             uri(&url, &format!("sinks.{name}.endpoint"))
         };
         let timeout = config.request.timeout();
+        let labels = SinkLabels { id: name.to_owned(), component_type: "splunk_hec" };
         let acknowledgements = &config.indexer_acknowledgements;
         let acknowledgements = if acknowledgements.enabled {
-            let labels = SinkLabels { id: name.to_owned(), component_type: "splunk_hec" };
-            let queries = Queries { client: client.clone(), uri: below("/services/collector/ack")?, timeout, labels };
+            let (client, labels) = (client.clone(), labels.clone());
+            let queries = Queries { client, uri: below("/services/collector/ack")?, timeout, labels };
             Some(Acknowledgements::new(queries, acknowledgements, config.request.concurrency))
         } else {
             None
@@ -83,8 +80,8 @@ impl SplunkHecPeer {
         Ok(Self {
             client,
             uri: below("/services/collector/event")?,
-            headers: body_headers("application/json", config.compression),
-            compression: config.compression,
+            headers: content_type("application/json"),
+            compression: RequestCompression::new(labels, config.compression),
             envelope: Envelope::new(config),
             acknowledgements,
             requests: Semaphore::new(usize::try_from(config.request.concurrency).unwrap_or(Semaphore::MAX_PERMITS)),
@@ -94,17 +91,26 @@ impl SplunkHecPeer {
     }
 
     /// Posts a body, on the channel if there is one.
-    async fn post(&self, body: Bytes, channel: Option<&str>) -> Result<Answer, Failure> {
+    async fn post(&self, body: &Body, channel: Option<&str>) -> Result<(Answer, u64), Failure> {
         let mut headers = self.headers.clone();
         if let Some(channel) = channel {
             acknowledgements::add_channel(&mut headers, channel);
         }
+        let headers = &headers;
+        let attempt = move |compression| async move {
+            let body = body.sent_with(compression)?;
+            Ok((self.exchange(headers, &body).await?, body.byte_size()))
+        };
+        self.compression.send(attempt).await
+    }
+
+    async fn exchange(&self, headers: &HeaderMap, body: &Body) -> Result<Answer, Unaccepted> {
         // Never closed.
         let _turn = self.requests.acquire().await;
-        let posted = timeout(self.timeout, self.client.post(&self.uri, &headers, body)).await;
+        let posted = timeout(self.timeout, self.client.post(&self.uri, headers, body)).await;
         let answer = posted
             .unwrap_or_else(|_| Err(Failure::may_pass("Splunk has not answered in time").into()))
-            .map_err(explain)?;
+            .map_err(|refusal| refusal.interpret(|answer| code(answer).is_some(), explain))?;
         // A proxy's idea of success is not Splunk's.
         let answer = serde_json::from_slice::<Answer>(&answer).ok().filter(|answer| answer.code == 0);
         answer.ok_or_else(|| {
@@ -112,6 +118,7 @@ impl SplunkHecPeer {
                 "{} has answered with a success that is not Splunk's; see to `endpoint`",
                 self.uri
             ))
+            .into()
         })
     }
 
@@ -129,25 +136,24 @@ impl SplunkHecPeer {
 
 #[async_trait]
 impl Peer for SplunkHecPeer {
-    type Request = Bytes;
+    type Request = Body;
 
-    fn encode(&self, batch: &Batch) -> Result<Bytes, String> {
+    fn encode(&self, batch: &Batch) -> Result<Body, String> {
         let mut body = Vec::with_capacity(batch.json_size() + batch.len() * (self.envelope.members.len() + 40));
         for event in batch.events() {
             self.envelope.write(event, &mut body);
         }
-        compress(body, self.compression).map(Bytes::from)
+        self.compression.body(body)
     }
 
-    async fn send(&self, body: &Bytes) -> Result<Accepted, Failure> {
-        let byte_size = body.len() as u64;
+    async fn send(&self, body: &Body) -> Result<Accepted, Failure> {
         let Some(acknowledgements) = &self.acknowledgements else {
-            self.post(body.clone(), None).await?;
+            let (_, byte_size) = self.post(body, None).await?;
             return Ok(Accepted { byte_size, rejected: None });
         };
         let channel = acknowledgements.channel();
         let mut guard = LeaveUnread { acknowledgements, channel: &channel, is_read: false };
-        let answer = self.post(body.clone(), Some(&channel)).await?;
+        let (answer, byte_size) = self.post(body, Some(&channel)).await?;
         guard.is_read = true;
         match answer.ack_id {
             Some(id) => acknowledgements.wait(&channel, id).await.map(|()| Accepted { byte_size, rejected: None }),
@@ -208,14 +214,18 @@ impl Envelope {
     }
 }
 
-/// What Splunk's own codes say beyond the status.
-fn explain(refused: Refusal) -> Failure {
+/// The code in an answer, if it is Splunk's.
+fn code(answer: &[u8]) -> Option<u32> {
     #[derive(Deserialize)]
     struct Code {
         code: u32,
     }
-    let code = serde_json::from_slice::<Code>(refused.answer()).map_or(0, |Code { code }| code);
-    let advice = match code {
+    serde_json::from_slice::<Code>(answer).ok().map(|Code { code }| code)
+}
+
+/// What Splunk's own codes say beyond the status.
+fn explain(refused: Refusal) -> Failure {
+    let advice = match code(refused.answer()).unwrap_or_default() {
         1 => "the token is disabled: Splunk Web > Settings > Data inputs > HTTP Event Collector > Enable",
         2..=4 => "write the token as Splunk Web > Settings > Data inputs > HTTP Event Collector shows it",
         7 => {

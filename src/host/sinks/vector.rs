@@ -13,12 +13,13 @@ use tonic::{Code, Status};
 
 use super::{
     SinkError,
-    grpc::{Fault, GrpcClient, is_about_size},
+    compression::RequestCompression,
+    grpc::{GrpcClient, Reply},
     http_client::Headers,
     network::{Accepted, Batch, Failure, Peer},
-    protobuf,
+    protobuf, size_limit,
 };
-use crate::config::VectorSinkConfig;
+use crate::{config::VectorSinkConfig, host::telemetry::SinkLabels};
 
 /// Service and method, from Vector's proto/vector/vector.proto.
 const PUSH_EVENTS: &str = "/vector.Vector/PushEvents";
@@ -35,7 +36,9 @@ impl VectorPeer {
     pub(super) fn new(name: &str, config: &VectorSinkConfig) -> Result<Self, SinkError> {
         let key = format!("sinks.{name}.address");
         let VectorSinkConfig { address, tls, compression, .. } = config;
-        let client = GrpcClient::new(name, (address, &key), tls, PUSH_EVENTS, *compression, Headers::default())?;
+        let labels = SinkLabels { id: name.to_owned(), component_type: "vector" };
+        let compression = RequestCompression::new(labels, *compression);
+        let client = GrpcClient::new(name, (address, &key), tls, PUSH_EVENTS, compression, Headers::default())?;
         Ok(Self { client })
     }
 }
@@ -55,11 +58,8 @@ impl Peer for VectorPeer {
     }
 
     async fn send(&self, request: &Bytes) -> Result<Accepted, Failure> {
-        match self.client.call(request.clone()).await {
-            Ok(reply) => Ok(Accepted { byte_size: reply.byte_size, rejected: None }),
-            Err(Fault::Failure(failure)) => Err(failure),
-            Err(Fault::Status(status)) => Err(refusal(&self.client, &status)),
-        }
+        let accepted = |reply: Reply| Ok(Accepted { byte_size: reply.byte_size, rejected: None });
+        self.client.send(request, accepted, refusal).await
     }
 }
 
@@ -67,10 +67,9 @@ impl Peer for VectorPeer {
 ///
 /// `handle_batch_status` in Vector's src/sources/vector/mod.rs: `INTERNAL` when a sink could not deliver and may later,
 /// `DATA_LOSS` when a sink will not. A message that Vector cannot decode is `INTERNAL`, too, but will never be anything else.
-fn refusal(client: &GrpcClient, status: &Status) -> Failure {
-    let reason = client.describe(status);
+fn refusal(status: &Status, reason: String) -> Failure {
     match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted if is_about_size(status) => Failure::TooLarge { reason },
+        _ if size_limit::is_exceeded(status) => Failure::TooLarge { reason },
         Code::DataLoss => Failure::Lost { reason },
         Code::InvalidArgument => Failure::Refused { reason },
         Code::Internal if status.message().starts_with("failed to decode Protobuf message") => {

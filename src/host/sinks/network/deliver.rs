@@ -8,6 +8,7 @@ use tokio::time::{sleep, timeout};
 use super::{Accepted, Batch, DeadLetters, Failure, Peer, Rejected, record::Record};
 use crate::{
     backoff::Backoff,
+    component::LogEvent,
     host::telemetry::{self, SinkLabels},
 };
 
@@ -34,7 +35,7 @@ impl<P: Peer> Courier<P> {
         // Boxed because a batch may be delivered as two.
         Box::pin(async move {
             let outcome = if batch.len() > 1 && self.record.is_too_large(batch.json_size()) {
-                Outcome::NotAsOne(String::new())
+                Outcome::TooLarge(String::new())
             } else {
                 match self.peer.encode(&batch) {
                     Ok(request) => self.send(&request, batch.json_size()).await,
@@ -47,10 +48,15 @@ impl<P: Peer> Courier<P> {
                     self.accepted(batch, rejected).await;
                 }
                 // One event that the peer does not take must not take all the others with it.
-                Outcome::NotAsOne(_) if batch.len() > 1 => {
+                Outcome::TooLarge(_) | Outcome::NotAsOne(_) if batch.len() > 1 => {
                     let (first, second) = batch.halves();
                     Arc::clone(&self).deliver(first).await;
                     self.deliver(second).await;
+                }
+                Outcome::TooLarge(reason) => {
+                    let size: usize = batch.events().map(LogEvent::json_size).sum();
+                    let reason = format!("one event of {size} bytes (as JSON) is more than the peer takes: {reason}");
+                    self.bury(batch, 1, &reason).await;
                 }
                 Outcome::NotAsOne(reason) => self.bury(batch, 1, &reason).await,
                 Outcome::Lost(reason) => {
@@ -77,7 +83,7 @@ impl<P: Peer> Courier<P> {
                 }
                 Err(Failure::TooLarge { reason }) => {
                     self.record.has_found_too_large(json_size);
-                    return Outcome::NotAsOne(reason);
+                    return Outcome::TooLarge(reason);
                 }
                 Err(Failure::Lost { reason }) => return Outcome::Lost(reason),
                 Err(Failure::Refused { reason }) => {
@@ -139,6 +145,8 @@ enum Outcome {
     Accepted(Accepted),
     /// Taken, but not all of it kept.
     Lost(String),
+    /// More than the peer takes at once.
+    TooLarge(String),
     /// Not these events together, and not a single one of them if it is one.
     NotAsOne(String),
 }

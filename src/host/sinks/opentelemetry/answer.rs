@@ -12,9 +12,9 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use super::super::{
-    grpc::is_about_size,
     http_client::{Refusal, quote},
     network::{Accepted, Failure, Rejected},
+    size_limit,
 };
 
 /// No peer's wish keeps a sink waiting for longer, as with `Retry-After`.
@@ -77,9 +77,10 @@ pub(super) fn accepted(origin: &str, answer: &[u8], byte_size: u64) -> Result<Ac
 
 /// What a gRPC status means.
 pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
-    let may_pass = |reason| Failure::MayPass { reason, after: retry_delay(status) };
+    let after = retry_delay(status);
     match (status.code(), status.message()) {
-        (Code::OutOfRange | Code::ResourceExhausted, _) if is_about_size(status) => Failure::TooLarge { reason },
+        // Whoever says when to come back means a quota, whatever the words.
+        _ if after.is_none() && size_limit::is_exceeded(status) => Failure::TooLarge { reason },
         // Vector's src/sources/opentelemetry/grpc.rs has INTERNAL and DATA_LOSS the other way round.
         (Code::DataLoss, "Delivery failed") => Failure::Lost { reason },
         // The specification would have a client give up after RESOURCE_EXHAUSTED without `RetryInfo`. Quotas end, and
@@ -94,7 +95,7 @@ pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
             | Code::DataLoss
             | Code::ResourceExhausted,
             _,
-        ) => may_pass(reason),
+        ) => Failure::MayPass { reason, after },
         (Code::Unauthenticated | Code::PermissionDenied, _) => {
             Failure::may_pass(format!("{reason} (see to `headers` in the sink's configuration)"))
         }
@@ -115,12 +116,22 @@ fn retry_delay(status: &Status) -> Option<Duration> {
     Some(Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into())).min(LONGEST_WAIT))
 }
 
+/// What a collector gives as the reason, if it is one that has answered.
+fn said(answer: &[u8]) -> String {
+    RpcStatus::decode(answer).map(|status| quote(&status.message)).unwrap_or_default()
+}
+
+/// Whether an answer over HTTP that is no success is a collector's, with a reason.
+pub(super) fn gives_reason(answer: &[u8]) -> bool {
+    !said(answer).is_empty()
+}
+
 /// What an HTTP status that is no success means.
 ///
 /// After 429, 502, 503 and 504 the same data may be sent again, after no other. But a collector always says why, in a
 /// `google.rpc.Status`: what comes without one is from something on the way.
 pub(super) fn http_refusal(origin: &str, refusal: Refusal) -> Failure {
-    let said = RpcStatus::decode(refusal.answer()).map(|status| quote(&status.message)).unwrap_or_default();
+    let said = said(refusal.answer());
     let status = refusal.status();
     let failure = Failure::from(refusal);
     let Some(status) = status.filter(|_| !said.is_empty()) else { return failure };

@@ -105,6 +105,19 @@ proptest! {
 }
 
 #[test]
+fn whole_numbers_keep_every_digit() {
+    let event = log_event(
+        r#"{"most":9223372036854775807,"more":9223372036854775808,"less":[-9223372036854775809],"float":1e20,
+            "beyond":[1e999,18446744073709551616]}"#,
+    );
+    let expected = json!({
+        "most": i64::MAX, "more": "9223372036854775808", "less": ["-9223372036854775809"], "float": 1e20,
+        "beyond": "[1e999,18446744073709551616]",
+    });
+    assert_eq!(body(&event), expected);
+}
+
+#[test]
 fn times_are_nanoseconds_and_none_is_made_up() {
     let time: DateTime<Utc> = "2026-08-01T12:00:00.5Z".parse().unwrap();
     let text = r#"{"@timestamp":"2026-08-01T12:00:00.500Z"}"#;

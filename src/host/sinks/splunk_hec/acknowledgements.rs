@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header::CONTENT_TYPE};
 use serde::{Deserialize, Serialize};
 use tokio::{
@@ -21,7 +20,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::{Failure, HttpClient, explain};
+use super::{Body, Failure, HttpClient, explain};
 use crate::{
     config::IndexerAcknowledgementsConfig,
     host::telemetry::{self, SinkLabels},
@@ -196,7 +195,7 @@ impl Queries {
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
         add_channel(&mut headers, channel);
         let query = serde_json::to_vec(&Query { acks }).map_err(|error| error.to_string())?;
-        let answer = self.client.post(&self.uri, &headers, Bytes::from(query)).await;
+        let answer = self.client.post(&self.uri, &headers, &Body::plain(query)).await;
         let answer = answer.map_err(|refusal| explain(refusal).into_reason())?;
         serde_json::from_slice(&answer).map_err(|error| format!("the answer is not Splunk's: {error}"))
     }

@@ -127,6 +127,26 @@ fn numbers_beyond_all_floats_cost_their_member_the_structure_only() {
 }
 
 #[test]
+fn whole_numbers_keep_every_digit() {
+    let text = |text: &str| Some(Kind::RawBytes(text.as_bytes().to_vec()));
+    let event = log_event(
+        r#"{"most":9223372036854775807,"more":9223372036854775808,"least":-9223372036854775808,
+            "less":-9223372036854775809,"many":123456789012345678901234567890,"float":1.2345678901234567890e30,
+            "text":"1e999","in":[{"n":18446744073709551615}],"beyond":[1e999,18446744073709551615]}"#,
+    );
+    assert_eq!(decode(&encode(&event)), simple(&event));
+    let Some(Event::Log(log)) = decode(&encode(&event)).event else { panic!() };
+    assert_eq!(log.fields["most"].kind, Some(Kind::Integer(i64::MAX)));
+    assert_eq!(log.fields["least"].kind, Some(Kind::Integer(i64::MIN)));
+    assert_eq!(log.fields["more"].kind, text("9223372036854775808"));
+    assert_eq!(log.fields["less"].kind, text("-9223372036854775809"));
+    assert_eq!(log.fields["many"].kind, text("123456789012345678901234567890"));
+    assert_eq!(log.fields["float"].kind, Some(Kind::Float(1.234_567_890_123_456_7e30)));
+    assert_eq!(log.fields["beyond"].kind, text("[1e999,18446744073709551615]"));
+    assert_eq!(as_json(log.fields["in"].clone()), r#"[{"n":"18446744073709551615"}]"#);
+}
+
+#[test]
 fn what_is_nested_deeper_than_decoders_go_is_text_and_nothing_is_lost() {
     for (open, close) in [("[", "]"), (r#"{"a":"#, "}"), (r#"[{"a":[0,"#, "]}]")] {
         for depth in [1, 28, 29, 30, 31, 44, 45, 46, 60, 127, 128, 129, 5_000] {
