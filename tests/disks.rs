@@ -5,11 +5,48 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::{io::Read, time::Duration};
+use std::{fs, io::Read, path::Path, time::Duration};
 
-use office365_source::simulator::Faults;
-use program::World;
+use chrono::TimeDelta;
+use office365_source::{ledger::RedbLedger, simulator::Faults};
+use program::{World, read_lines};
 use tokio::time::sleep;
+
+/// Takes the ledger away from a program that runs, by `how` with its directory, and starts it again.
+async fn assert_stops_and_nothing_is_missing(how: impl FnOnce(&Path)) {
+    let latency = Some(Duration::from_millis(20)..=Duration::from_millis(60));
+    let world = World::new(Faults { latency, ..Faults::default() }).await;
+    let mut child = world.start(&[]);
+    while read_lines(&world.path("events.ndjson")).is_empty() {
+        sleep(Duration::from_millis(10)).await;
+    }
+    how(&world.path("data/m365"));
+    assert_eq!(world.wait(&mut child).await, 1);
+    let log = world.log();
+    assert!(log.contains("was deleted, moved or replaced while this program used it"), "{log}");
+    assert!(log.contains("error_code=\"ledger_replaced\""), "{log}");
+    assert!(world.missing(&world.written().0) > 0, "it stopped only when everything had arrived");
+    let mut next = world.start(&["--once"]);
+    assert_eq!(world.wait(&mut next).await, 0, "{}", world.log());
+    assert_eq!(world.missing(&world.written().0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_directory_that_is_deleted_stops_the_program_and_nothing_is_missing() {
+    assert_stops_and_nothing_is_missing(|home| fs::remove_dir_all(home).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_is_replaced_stops_the_program_and_nothing_is_missing() {
+    // As of a restore: another ledger, which knows nothing.
+    let other = tempfile::TempDir::new().unwrap();
+    drop(RedbLedger::open(other.path(), TimeDelta::days(7)).await.unwrap());
+    assert_stops_and_nothing_is_missing(|home| {
+        fs::copy(other.path().join("ledger.redb"), home.join("other")).unwrap();
+        fs::rename(home.join("other"), home.join("ledger.redb")).unwrap();
+    })
+    .await;
+}
 
 /// A world that writes to the standard output.
 async fn with_console() -> World {
