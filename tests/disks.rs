@@ -5,10 +5,20 @@
 #[path = "support/program.rs"]
 mod program;
 
-use std::{fs, io::Read, path::Path, time::Duration};
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
-use chrono::TimeDelta;
-use office365_source::{ledger::RedbLedger, simulator::Faults};
+use chrono::{TimeDelta, Utc};
+use office365_source::{
+    content::{ContentType, Feed},
+    ledger::{Ledger, RedbLedger},
+    simulator::{BlobSpec, Faults, SimulatedTenant},
+};
 use program::{World, read_lines};
 use tokio::time::sleep;
 
@@ -46,6 +56,77 @@ async fn a_ledger_that_is_replaced_stops_the_program_and_nothing_is_missing() {
         fs::rename(home.join("other"), home.join("ledger.redb")).unwrap();
     })
     .await;
+}
+
+/// Places a blob of 24 MiB and returns its feed.
+fn place_a_large_blob(world: &World) -> Feed {
+    let feed = Feed { tenant: SimulatedTenant::contoso().id, content_type: ContentType::General };
+    let record = format!(r#"{{"Id":"large","OrganizationId":"{}","Filler":"{}"}}"#, feed.tenant, "x".repeat(1 << 20));
+    let body = format!("[{}]", [record.as_str(); 24].join(","));
+    world.simulator.add_blob(feed, BlobSpec::new(body, Utc::now() - TimeDelta::hours(1)));
+    feed
+}
+
+/// Asserts that everything was delivered but one blob of `feed`, which is owed and told.
+async fn assert_only_the_large_blob_waits(world: &World, data_dir: &Path, feed: Feed, events: usize) {
+    let log = world.log();
+    assert!(
+        log.contains("error_code=\"no_room\"") && log.contains("free some space there or raise the limit"),
+        "{log}"
+    );
+    assert!(log.contains(&format!("sources.m365: {events} events delivered")), "{log}");
+    let ledger = RedbLedger::open(&data_dir.join("m365"), TimeDelta::days(7)).await.unwrap();
+    let owed: Vec<_> = ledger.summary().await.unwrap().into_iter().filter(|(_, feed)| feed.owed > 0).collect();
+    assert!(owed.len() == 1 && owed[0].0 == feed && owed[0].1.owed == 1, "{owed:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_above_the_limit_of_the_size_of_files_costs_nothing_but_itself() {
+    let world = with_console().await;
+    let events = world.simulator.oracle().expected_ids().len();
+    let feed = place_a_large_blob(&world);
+    // 8 MiB or 16, according to the shell. The signal of the limit would end the process.
+    let mut child = world.start_in_shell(r#"ulimit -f 16384; exec "$@" >/dev/null"#, &["--once"]);
+    assert_eq!(world.wait(&mut child).await, 1, "something stayed undelivered: {}", world.log());
+    assert_only_the_large_blob_waits(&world, &world.path("data"), feed, events).await;
+}
+
+/// A small file system in memory.
+#[cfg(target_os = "linux")]
+struct Disk(PathBuf);
+
+#[cfg(target_os = "linux")]
+impl Disk {
+    /// `None` if this process may not mount.
+    fn mount(path: PathBuf, size: &str) -> Option<Self> {
+        fs::create_dir(&path).unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&path);
+        mount.status().is_ok_and(|status| status.success()).then_some(Self(path))
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
+async fn a_full_disk_costs_only_the_blobs_that_do_not_fit() {
+    let world = with_console().await;
+    let Some(disk) = Disk::mount(world.path("disk"), "24m") else {
+        eprintln!("SKIPPED: this user may not mount a file system");
+        return;
+    };
+    world.configure(|text| text.replace("/data\"", "/disk\""));
+    let events = world.simulator.oracle().expected_ids().len();
+    let feed = place_a_large_blob(&world);
+    let mut child = world.start(&["--once"]);
+    assert_eq!(world.wait(&mut child).await, 1, "something stayed undelivered: {}", world.log());
+    assert_only_the_large_blob_waits(&world, &disk.0, feed, events).await;
 }
 
 /// A world that writes to the standard output.

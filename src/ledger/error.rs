@@ -63,7 +63,7 @@ pub enum LedgerError {
     },
     /// There is no room.
     #[snafu(display(
-        "data_dir: no space left for the ledger {}; free some space and start again: nothing is lost",
+        "data_dir: no space left for the ledger {}; free some space (or raise the limit of the size of files) and start again: nothing is lost",
         path.display()
     ))]
     DiskFull {
@@ -115,7 +115,9 @@ impl LedgerError {
     /// Whether the file has changed, [`LedgerFile`](super::file::LedgerFile) knows.
     pub(super) fn from_io(path: PathBuf, error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::DiskFull { path }
+            }
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                 Self::Corrupt { path, detail: error.to_string(), changed: false }
             }
