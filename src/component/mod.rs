@@ -59,7 +59,7 @@ mod sender;
 mod shutdown;
 mod source;
 
-pub(crate) use self::json_object::mend_surrogates;
+pub(crate) use self::json_object::{escape_control_characters, mend_text};
 pub use self::{
     context::{ComponentKey, GlobalOptions, SourceContext},
     event::{EventMetadata, LogEvent, SharedFields},
