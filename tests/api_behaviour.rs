@@ -1046,12 +1046,13 @@ async fn records_with_bad_text_pass_repaired() {
         event("lone-trail", br"\udc00"),
         event("pair", br"\ud83d\ude00"),
         event("escaped-backslash", br"\\ud83d"),
+        event("control", b"a\x00b\tc\r\nd\x1f"),
     ];
     lab.place([&b"["[..], &records.join(&b","[..]), b"]"].concat());
     let (result, run) = lab.once().await;
     assert_eq!(result, Ok(()));
-    lab.assert_arrived_once(&["utf-8", "lone-lead", "lone-trail", "pair", "escaped-backslash"]);
-    assert_eq!(lab.counters.sum("office365_repaired_records_total", ""), 3);
+    lab.assert_arrived_once(&["utf-8", "lone-lead", "lone-trail", "pair", "escaped-backslash", "control"]);
+    assert_eq!(lab.counters.sum("office365_repaired_records_total", ""), 4);
     let texts = run.texts.lock().unwrap();
     let text = |id: &str| {
         let event: Value = texts
@@ -1062,6 +1063,7 @@ async fn records_with_bad_text_pass_repaired() {
         event["Text"].as_str().unwrap().to_owned()
     };
     assert_eq!(text("lone-lead"), "a\u{fffd}b");
+    assert_eq!(text("control"), "a\0b\tc\r\nd\u{1f}");
     assert_eq!(text("pair"), "😀");
     assert_eq!(text("escaped-backslash"), "\\ud83d");
     assert!(text("utf-8").starts_with("a\u{fffd}"));

@@ -2,129 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![cfg(all(unix, feature = "cli", feature = "simulator"))]
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+#[path = "support/program.rs"]
+mod program;
 
-use assert_cmd::cargo::cargo_bin;
-use office365_source::{
-    clock::Clock,
-    simulator::{Backlog, Faults, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
-};
+use std::{fs, time::Duration};
+
+use office365_source::simulator::Faults;
+use program::{IN_FLIGHT, World, read_lines, signal};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tempfile::TempDir;
 use tokio::time::sleep;
-
-/// A simulator with a backlog that takes a while, and a configuration that collects it into a file.
-struct World {
-    directory: TempDir,
-    simulator: Simulator,
-    _service: RunningSimulator,
-}
-
-/// What may be in flight: so much can be sent twice by each kill.
-const IN_FLIGHT: usize = 256 * 1024;
-
-impl World {
-    async fn new(faults: Faults) -> Self {
-        // Subscribed long ago: a kill between a start and its answer rightly costs 15 minutes before the next start.
-        let tenant = SimulatedTenant::contoso().subscribed_since(Duration::from_hours(30 * 24));
-        let config = SimulatorConfig {
-            tenants: vec![tenant],
-            backlog: Backlog { reaches_back: Duration::from_hours(12), blobs_per_feed: 120, events_per_blob: 1..=60 },
-            faults,
-            ..SimulatorConfig::default()
-        };
-        let simulator = Simulator::new(config.clone(), Clock::system());
-        let service = simulator.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let directory = TempDir::new().unwrap();
-        let base = service.base_url().to_string();
-        let (base, tenant, path) = (base.trim_end_matches('/'), &config.tenants[0], directory.path().display());
-        let text = format!(
-            r#"
-            data_dir = "{path}/data"
-            [sources.m365]
-            type = "office365"
-            content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
-            endpoint = "{base}"
-            auth_endpoint = "{base}"
-            auth = {{ client_id = "{}", client_secret = "{}" }}
-            tenants = [{{ id = "{}", domain = "{}" }}]
-            batch = {{ max_events = 25, max_bytes = "64KiB" }}
-            memory = {{ spool_threshold = "64KiB", max_buffered_bytes = "{IN_FLIGHT}B" }}
-            # Compiling the patterns takes longer in a debug build than a process lives here.
-            normalize = {{ parse_user_agent = false }}
-            [sinks.out]
-            type = "file"
-            inputs = ["m365"]
-            path = "{path}/events.ndjson"
-            "#,
-            tenant.client_id, tenant.client_secret, tenant.id, tenant.domain,
-        );
-        fs::write(directory.path().join("config.toml"), text).unwrap();
-        Self { directory, simulator, _service: service }
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn start(&self, arguments: &[&str]) -> Child {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        Command::new(cargo_bin!("office365-source"))
-            .args(["run", "--config"])
-            .arg(self.path("config.toml"))
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap()
-    }
-
-    async fn wait(&self, child: &mut Child) -> i32 {
-        for _ in 0..1_200 {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        let _ = child.kill();
-        panic!("it does not end:\n{}", fs::read_to_string(self.path("log")).unwrap());
-    }
-
-    /// How often each event was written, and how many bytes were written more than once. Every line must be whole.
-    fn written(&self) -> (BTreeMap<String, u32>, usize) {
-        let (mut times, mut repeated) = (BTreeMap::<String, u32>::new(), 0);
-        for line in read_lines(&self.path("events.ndjson")) {
-            let event: serde_json::Value =
-                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-            let seen = times.entry(event["event"]["id"].as_str().unwrap().to_owned()).or_default();
-            *seen += 1;
-            repeated += if *seen > 1 { line.len() } else { 0 };
-        }
-        (times, repeated)
-    }
-
-    fn missing(&self, written: &BTreeMap<String, u32>) -> usize {
-        let expected = self.simulator.oracle().expected_ids();
-        assert!(expected.len() > 5_000, "{}", expected.len());
-        expected.iter().filter(|(_, id)| !written.contains_key(id)).count()
-    }
-}
-
-fn read_lines(path: &Path) -> Vec<String> {
-    fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
-}
-
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_kills_at_random_moments_lose_nothing_and_repeat_only_what_was_in_flight() {
@@ -144,7 +30,7 @@ async fn ten_kills_at_random_moments_lose_nothing_and_repeat_only_what_was_in_fl
     assert!(world.missing(&world.written().0) > 0, "the backlog was over before the last kill");
 
     let mut last = world.start(&["--once"]);
-    assert_eq!(world.wait(&mut last).await, 0, "{}", fs::read_to_string(world.path("log")).unwrap());
+    assert_eq!(world.wait(&mut last).await, 0, "{}", world.log());
     let (written, repeated) = world.written();
     assert_eq!(world.missing(&written), 0);
     assert!(repeated <= 10 * IN_FLIGHT, "{repeated} bytes were written twice");
@@ -184,7 +70,7 @@ async fn a_second_process_on_the_same_data_dir_is_refused() {
     fs::write(world.path("config.toml"), config).unwrap();
     let mut second = world.start(&[]);
     assert_eq!(world.wait(&mut second).await, 1);
-    let log = fs::read_to_string(world.path("log")).unwrap();
+    let log = world.log();
     assert!(log.contains("in use by another process"), "{log}");
     signal(&first, "TERM");
     assert_eq!(world.wait(&mut first).await, 0);
@@ -200,7 +86,7 @@ async fn a_damaged_ledger_stops_the_start_and_is_left_alone() {
     fs::write(&ledger, &good[..good.len() / 3]).unwrap();
     let mut second = world.start(&["--once"]);
     assert_eq!(world.wait(&mut second).await, 1);
-    let log = fs::read_to_string(world.path("log")).unwrap();
+    let log = world.log();
     assert!(log.contains("is damaged") && log.contains("start over"), "{log}");
     assert_eq!(fs::read(&ledger).unwrap().len(), good.len() / 3);
 }

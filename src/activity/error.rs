@@ -1,6 +1,6 @@
 //! What can go wrong with a request to the API: for whom, and what an administrator does about it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use http::StatusCode;
 use snafu::Snafu;
@@ -138,6 +138,13 @@ pub enum Failure {
         /// The limit, in bytes.
         limit: u64,
     },
+    /// A blob is too large for memory, and for the disk.
+    NoRoom {
+        /// Where it should have gone.
+        directory: PathBuf,
+        /// What the operating system says.
+        problem: String,
+    },
 }
 
 impl Failure {
@@ -164,6 +171,7 @@ impl Failure {
             Self::Refused { .. } => "refused",
             Self::Malformed { .. } => "malformed",
             Self::TooLarge { .. } => "too_large",
+            Self::NoRoom { .. } => "no_room",
         }
     }
 
@@ -173,9 +181,9 @@ impl Failure {
     }
 
     /// Whether trying again is pointless until an administrator changes something. The content stays owed: once the
-    /// setting is right, it is fetched as long as Microsoft holds it.
+    /// setting is right, or there is room, it is fetched as long as Microsoft holds it.
     pub const fn needs_an_administrator(&self) -> bool {
-        matches!(self, Self::Foreign(_) | Self::TooLarge { .. })
+        matches!(self, Self::Foreign(_) | Self::TooLarge { .. } | Self::NoRoom { .. })
     }
 
     /// Whether people must change something before the same request succeeds. What cannot be told counts as that.
@@ -304,6 +312,12 @@ impl fmt::Display for Failure {
             Self::TooLarge { limit } => {
                 write!(f, "the blob is larger than {limit} bytes; to have it, raise request.max_blob_bytes")
             }
+            Self::NoRoom { directory, problem } => write!(
+                f,
+                "the blob is larger than memory.spool_threshold and does not fit into {}: {problem}; to have it, free some space \
+                 there or raise the limit, or raise memory.spool_threshold",
+                directory.display()
+            ),
         }
     }
 }

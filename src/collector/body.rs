@@ -8,12 +8,12 @@ use std::{io, path::Path};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use snafu::{ResultExt, Snafu};
-use tokio::{
-    fs::File,
-    io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt, BufWriter},
-};
+use tokio::{fs::File, io::AsyncReadExt};
 
-use super::split::{MalformedBody, Splitter};
+use super::{
+    split::{MalformedBody, Splitter},
+    spool::Spool,
+};
 use crate::transport::{Response, TransportError};
 
 /// How much of a spooled body is read at a time.
@@ -86,7 +86,7 @@ impl Body {
         let mut stream = response.body;
         let mut splitter = Splitter::default();
         let mut memory = BytesMut::new();
-        let mut spool: Option<BufWriter<File>> = None;
+        let mut spool: Option<Spool> = None;
         let mut len = 0;
         let mut start = BytesMut::new();
         while let Some(chunk) = stream.next().await {
@@ -98,13 +98,13 @@ impl Body {
             start.extend_from_slice(&chunk[..chunk.len().min(START - start.len())]);
             scan(&mut splitter, &chunk).map_err(|source| malformed(source, &start))?;
             if let Some(file) = &mut spool {
-                file.write_all(&chunk).await.context(SpoolSnafu)?;
+                file.write(&chunk).await.context(SpoolSnafu)?;
                 continue;
             }
             memory.extend_from_slice(&chunk);
             if memory.len() > limits.spool_threshold {
-                let mut file = BufWriter::with_capacity(PIECE, unnamed_file(directory).await.context(SpoolSnafu)?);
-                file.write_all(&memory).await.context(SpoolSnafu)?;
+                let mut file = Spool::create(directory).await.context(SpoolSnafu)?;
+                file.write(&memory).await.context(SpoolSnafu)?;
                 memory = BytesMut::new();
                 spool = Some(file);
             }
@@ -116,12 +116,7 @@ impl Body {
                 let held = body.len();
                 (Pieces::Memory(Some(body)), held)
             }
-            Some(mut file) => {
-                file.flush().await.context(SpoolSnafu)?;
-                let mut file = file.into_inner();
-                file.rewind().await.context(SpoolSnafu)?;
-                (Pieces::Spooled(file), 0)
-            }
+            Some(file) => (Pieces::Spooled(file.finish().await.context(SpoolSnafu)?), 0),
         };
         let single_object = splitter.is_single_object();
         Ok(Self { pieces, len, trailing, held, single_object })
@@ -182,12 +177,6 @@ fn scan(splitter: &mut Splitter, mut chunk: &[u8]) -> Result<(), MalformedBody> 
     }
 }
 
-async fn unnamed_file(directory: &Path) -> io::Result<File> {
-    let directory = directory.to_owned();
-    let made = tokio::task::spawn_blocking(move || tempfile::tempfile_in(directory)).await;
-    Ok(File::from_std(made.map_err(io::Error::other)??))
-}
-
 #[cfg(test)]
 mod tests {
     use futures::stream;
@@ -241,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_full_disk_is_told_apart() {
+    async fn a_spool_that_cannot_be_made_is_told_apart() {
         let gone = TempDir::new().unwrap().path().join("gone");
         let chunks = vec![Ok(format!("[{}1]", "1,".repeat(1_000)).into())];
         let result = Body::receive(response(chunks), LIMITS, &gone).await;

@@ -18,7 +18,7 @@ pub enum CollectorError {
     },
     /// Large bodies cannot be spooled.
     #[snafu(display(
-        "data_dir: cannot spool a content blob to {}: {source}; free some space or check the directory's permissions",
+        "data_dir: cannot spool a content blob to {}: {source}; check the disk, and the owner and permissions of the directory",
         directory.display()
     ))]
     Spool {

@@ -8,6 +8,7 @@ use super::{
     error::{CollectorError, SpoolSnafu},
     shared::Shared,
     split::MalformedBody,
+    spool::is_no_room,
 };
 use crate::{
     activity::{ActivityError, Failure, Refusal},
@@ -52,6 +53,9 @@ pub async fn fetch(shared: &Shared, content: &ContentRef) -> Result<Result<Body,
                 MalformedBody::Empty | MalformedBody::Truncated => source.to_string(),
             };
             Failure::Malformed { problem }
+        }
+        Err(BodyError::Spool { source }) if is_no_room(&source) => {
+            Failure::NoRoom { directory: shared.options.spool_directory.clone(), problem: source.to_string() }
         }
         Err(BodyError::Spool { source }) => {
             return Err(source).context(SpoolSnafu { directory: &shared.options.spool_directory });

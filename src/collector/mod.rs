@@ -17,6 +17,7 @@ mod sensitive_types;
 mod settlement;
 mod shared;
 mod split;
+mod spool;
 mod work;
 
 pub use self::{

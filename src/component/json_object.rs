@@ -88,12 +88,24 @@ pub struct Repair {
     pub invalid_utf8: bool,
     /// How many escaped halves of a UTF-16 surrogate pair stood alone and were replaced by U+FFFD.
     pub lone_surrogates: usize,
+    /// How many control characters stood in strings as they are, and were escaped. Nothing is lost by that.
+    pub control_characters: usize,
 }
 
 impl Repair {
     /// Whether anything was mended.
     pub fn is_needed(self) -> bool {
         self != Self::default()
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            invalid_utf8: self.invalid_utf8 || other.invalid_utf8,
+            lone_surrogates: self.lone_surrogates + other.lone_surrogates,
+            control_characters: self.control_characters + other.control_characters,
+        }
     }
 }
 
@@ -142,7 +154,7 @@ impl JsonObject {
     }
 
     /// As [`JsonObject::parse_visiting`], but first mends what would make a strict reader refuse a record of an audit
-    /// log: bytes that are no UTF-8, and escaped surrogates without their other half.
+    /// log: bytes that are no UTF-8, control characters within strings, and escaped surrogates without their other half.
     ///
     /// # Errors
     ///
@@ -150,17 +162,16 @@ impl JsonObject {
     pub fn parse_repairing(text: Bytes, visit: impl FnMut(&str, &str)) -> Result<(Self, Repair), InvalidRecord> {
         let mut repair = Repair::default();
         let bytes = text.clone();
-        let text = ByteString::try_from(text).unwrap_or_else(|_| {
+        let mut text = ByteString::try_from(text).unwrap_or_else(|_| {
             repair.invalid_utf8 = true;
             ByteString::from(String::from_utf8_lossy(&bytes).into_owned())
         });
-        let lone = lone_surrogates(text.as_bytes());
-        repair.lone_surrogates = lone.len();
-        if lone.is_empty() {
-            return Ok((Self::check(text, visit)?, repair));
+        let mended = mend_text(&text);
+        repair = repair.and(mended.1);
+        if let Cow::Owned(mended) = mended.0 {
+            text = mended.into();
         }
-        let mended = replace_escapes(text.as_bytes(), &lone);
-        Ok((Self::parse_visiting(mended.into(), visit)?, repair))
+        Ok((Self::check(text, visit)?, repair))
     }
 
     /// Text that was made of a record by code that writes valid JSON only.
@@ -318,14 +329,83 @@ fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
 }
 
-/// Replaces the escapes of surrogates without their other half by U+FFFD.
-pub(crate) fn mend_surrogates(text: &str) -> Cow<'_, str> {
-    let lone = lone_surrogates(text.as_bytes());
+/// Mends the strings of JSON: escapes control characters, and replaces the escapes of surrogates without their other half by
+/// U+FFFD.
+pub(crate) fn mend_text(text: &str) -> (Cow<'_, str>, Repair) {
+    let (escaped, control_characters) = escape_control_characters(text);
+    let lone = lone_surrogates(escaped.as_bytes());
+    let repair = Repair { control_characters, lone_surrogates: lone.len(), ..Repair::default() };
     if lone.is_empty() {
-        return Cow::Borrowed(text);
+        return (escaped, repair);
     }
     // The escapes are ASCII, before and after.
-    String::from_utf8(replace_escapes(text.as_bytes(), &lone)).map_or(Cow::Borrowed(text), Cow::Owned)
+    let mended = String::from_utf8(replace_escapes(escaped.as_bytes(), &lone));
+    (mended.map_or(escaped, Cow::Owned), repair)
+}
+
+/// Escapes the control characters within strings, which JSON does not allow there; tells how many there were.
+///
+/// One after a backslash stays: what the two should be together, nobody knows.
+pub(crate) fn escape_control_characters(text: &str) -> (Cow<'_, str>, usize) {
+    let bytes = text.as_bytes();
+    // Most records have none, not even between their members.
+    if !has_control_character(bytes) {
+        return (Cow::Borrowed(text), 0);
+    }
+    let mut mended = String::new();
+    let (mut found, mut copied, mut at) = (0, 0, 0);
+    while let Some(offset) = memchr::memchr(b'"', &bytes[at..]) {
+        at += offset + 1;
+        loop {
+            let rest = &bytes[at..];
+            let end = memchr::memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
+            if has_control_character(&rest[..end]) {
+                let controls = rest[..end].iter().enumerate().filter(|(_, byte)| **byte < 0x20);
+                for (offset, control) in controls {
+                    // Control characters are whole characters in UTF-8.
+                    mended.push_str(&text[copied..at + offset]);
+                    push_escape(*control, &mut mended);
+                    copied = at + offset + 1;
+                    found += 1;
+                }
+            }
+            at += end;
+            match bytes.get(at) {
+                // The backslash, and whatever it escapes.
+                Some(b'\\') => at = bytes.len().min(at + 2),
+                Some(_) => break at += 1,
+                None => break,
+            }
+        }
+    }
+    if found == 0 {
+        return (Cow::Borrowed(text), 0);
+    }
+    mended.push_str(&text[copied..]);
+    (Cow::Owned(mended), found)
+}
+
+/// Looks at many bytes at a time.
+fn has_control_character(bytes: &[u8]) -> bool {
+    bytes.chunks(128).any(|some| some.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < b' ')
+}
+
+fn push_escape(control: u8, text: &mut String) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = match control {
+        0x08 => "\\b",
+        b'\t' => "\\t",
+        b'\n' => "\\n",
+        0x0c => "\\f",
+        b'\r' => "\\r",
+        _ => {
+            text.push_str("\\u00");
+            text.push(char::from(HEX[usize::from(control >> 4)]));
+            text.push(char::from(HEX[usize::from(control & 15)]));
+            return;
+        }
+    };
+    text.push_str(short);
 }
 
 fn replace_escapes(text: &[u8], escapes: &[Range<usize>]) -> Vec<u8> {
@@ -387,6 +467,27 @@ mod tests {
     }
 
     #[test]
+    fn control_characters_in_strings_are_escaped_and_keep_their_value() {
+        let (text, repair) =
+            repaired("{\n\t\"a\tb\" : \"x\r\ny\u{0}\u{1f}\\n\\\\\n\u{7f}\u{8}\u{c}\u{fc}\" ,\n\"c\":[\"\n\"]}\n");
+        assert_eq!(
+            text,
+            "{\n\t\"a\\tb\" : \"x\\r\\ny\\u0000\\u001f\\n\\\\\\n\u{7f}\\b\\f\u{fc}\" ,\n\"c\":[\"\\n\"]}\n"
+        );
+        assert_eq!(repair, Repair { control_characters: 9, ..Repair::default() });
+        let white_space_only = "{\r\n\t\"a\": \"\\\"\",\r\n\t\"b\": 1}";
+        assert_eq!(repaired(white_space_only), (white_space_only.into(), Repair::default()));
+        // With what else is mended.
+        let (text, repair) = repaired("{\"a\":\"\\ud800\t\"}");
+        assert_eq!(text, "{\"a\":\"\\ufffd\\t\"}");
+        assert_eq!(repair, Repair { lone_surrogates: 1, control_characters: 1, ..Repair::default() });
+        // What a backslash escapes is not known, and outside of strings nothing is mended.
+        for text in ["{\"a\":\"\\\n\"}", "{\"a\":\u{1}1}", "{\"a\":\"\n", "{\"a\":\"\\"] {
+            assert!(JsonObject::parse_repairing(text.into(), |_, _| {}).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
     fn nesting_has_no_limit() {
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(JsonObject::parse(deep.into()).is_ok());
@@ -398,6 +499,16 @@ mod tests {
             if let Ok((object, _)) = JsonObject::parse_repairing(bytes.into(), |_, _| {}) {
                 serde_json::from_str::<serde_json::Map<_, _>>(object.as_str()).unwrap();
             }
+        }
+
+        #[test]
+        fn any_string_survives_unescaped(content in "[\\PC\\x00-\\x1f]{0,300}") {
+            let bare = content.replace(['"', '\\'], "");
+            let text = format!("{{\n\"a\":\"{bare}\"}}");
+            let (object, repair) = JsonObject::parse_repairing(text.into(), |_, _| {}).unwrap();
+            let controls = bare.chars().filter(|c| *c < ' ').count();
+            prop_assert_eq!(object.string_member("a").unwrap(), bare);
+            prop_assert_eq!(repair, Repair { control_characters: controls, ..Repair::default() });
         }
 
         #[test]

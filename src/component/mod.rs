@@ -60,7 +60,7 @@ mod shutdown;
 mod source;
 pub(crate) mod whole_number;
 
-pub(crate) use self::json_object::mend_surrogates;
+pub(crate) use self::json_object::{escape_control_characters, mend_text};
 pub use self::{
     context::{ComponentKey, GlobalOptions, SourceContext},
     event::{EventMetadata, LogEvent, SharedFields},

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first asks to stop, the second does not ask.
+//! SIGINT and SIGTERM: the first asks to stop, the second does not ask. SIGXFSZ: becomes an error.
 
 use std::{future::Future, io, process};
 
@@ -41,6 +41,9 @@ struct Signals {
 impl Signals {
     fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
+        // Its default is to end the process; listened to, a file that is too large fails the write that makes it so. The
+        // handler stays when its receiver is gone.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 

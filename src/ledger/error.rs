@@ -22,16 +22,30 @@ pub enum LedgerError {
     },
     /// It cannot be read as a ledger.
     #[snafu(display(
-        "data_dir: the ledger {} is damaged: {detail}. Nothing was changed. Restore it from a backup, or move it away to \
-         start over: the source then collects again as far back as start_from says, up to 7 days, and sends again what \
-         it had sent",
-        path.display()
+        "data_dir: the ledger {} is damaged: {detail}. {} Restore it from a backup, or move it away to start over: the \
+         source then collects again as far back as start_from says, up to 7 days, and sends again what it had sent",
+        path.display(),
+        if *changed { "The file has changed since it was opened." } else { "Nothing was changed." }
     ))]
     Corrupt {
         /// The ledger file.
         path: PathBuf,
         /// What is wrong.
         detail: String,
+        /// Whether anything was written to the file after it was opened and before the damage was met.
+        changed: bool,
+    },
+    /// Its path leads to another file than the one that is open, or nowhere.
+    #[snafu(display(
+        "data_dir: the ledger {} was deleted, moved or replaced while this program used it, and what is written to it now \
+         would not be there at the next start. Nothing counts as done that was written after that. If it was moved, stop this \
+         program first and move it back; if another ledger was put there, see that it is the right one. Then start again: \
+         without a ledger the source collects again as far back as start_from says, and sends again what it had sent",
+        path.display()
+    ))]
+    Replaced {
+        /// The ledger file.
+        path: PathBuf,
     },
     /// It was written by a newer version.
     #[snafu(display(
@@ -49,7 +63,7 @@ pub enum LedgerError {
     },
     /// There is no room.
     #[snafu(display(
-        "data_dir: no space left for the ledger {}; free some space and start again: nothing is lost",
+        "data_dir: no space left for the ledger {}; free some space (or raise the limit of the size of files) and start again: nothing is lost",
         path.display()
     ))]
     DiskFull {
@@ -89,6 +103,7 @@ impl LedgerError {
         match self {
             Self::InUse { .. } => "ledger_in_use",
             Self::Corrupt { .. } => "ledger_corrupt",
+            Self::Replaced { .. } => "ledger_replaced",
             Self::TooNew { .. } => "ledger_too_new",
             Self::DiskFull { .. } => "disk_full",
             Self::Io { .. } => "ledger_io",
@@ -97,11 +112,14 @@ impl LedgerError {
         }
     }
 
+    /// Whether the file has changed, [`LedgerFile`](super::file::LedgerFile) knows.
     pub(super) fn from_io(path: PathBuf, error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::DiskFull { path }
+            }
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
-                Self::Corrupt { path, detail: error.to_string() }
+                Self::Corrupt { path, detail: error.to_string(), changed: false }
             }
             _ => Self::Io { path, source: Arc::new(error) },
         }
@@ -121,7 +139,9 @@ impl LedgerError {
             | redb::Error::TableDoesNotExist(_)
             | redb::Error::TableTypeMismatch { .. }
             | redb::Error::TableIsMultimap(_)
-            | redb::Error::TypeDefinitionChanged { .. } => Self::Corrupt { path, detail: error.to_string() },
+            | redb::Error::TypeDefinitionChanged { .. } => {
+                Self::Corrupt { path, detail: error.to_string(), changed: false }
+            }
             // Moving the file away would not help.
             other => Self::Defect { path, detail: other.to_string() },
         }

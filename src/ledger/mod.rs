@@ -9,6 +9,7 @@
 //! - Rows of done blobs stay until the content has expired, so that a blob which is listed again is recognised.
 
 mod error;
+mod file;
 mod keys;
 mod redb;
 mod row;

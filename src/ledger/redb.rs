@@ -23,7 +23,7 @@
 use std::{
     collections::HashSet,
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -40,7 +40,9 @@ use tracing::{Span, info};
 
 use super::{
     Announced, BlobKey, Claim, Counts, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Ledger, LedgerError,
-    Promoted, Pruned, Retry, TenantRecord, Wanted, keys,
+    Promoted, Pruned, Retry, TenantRecord, Wanted,
+    file::LedgerFile,
+    keys,
     row::{Row, State},
     tenants,
     writer::{self, Rank, Writer},
@@ -94,7 +96,7 @@ const ROWS_OF_A_BLOB: usize = 4;
 pub struct RedbLedger {
     database: Arc<Database>,
     writer: Writer,
-    path: Arc<PathBuf>,
+    file: Arc<LedgerFile>,
     claimed: Arc<Mutex<HashSet<BlobKey>>>,
     dedupe_window: TimeDelta,
 }
@@ -107,24 +109,24 @@ impl RedbLedger {
     ///
     /// When another process has it, when it is damaged (it is left as it is), or when the directory cannot be written.
     pub async fn open(directory: &Path, dedupe_window: TimeDelta) -> Result<Self, LedgerError> {
-        let path = Arc::new(directory.join(FILE));
+        let path = directory.join(FILE);
         let mut attempt = 0;
-        let database = loop {
-            let file = Arc::clone(&path);
-            let span = Span::current();
-            let opened = tokio::task::spawn_blocking(move || span.in_scope(|| open_or_create(&file))).await;
-            match opened.unwrap_or_else(|join| Err(writer::from_panic(&path, join))) {
+        let (database, file) = loop {
+            let file = LedgerFile::look(&path);
+            let (path, span) = (path.clone(), Span::current());
+            let opened = tokio::task::spawn_blocking(move || span.in_scope(|| open_or_create(&path))).await;
+            match opened.unwrap_or_else(|join| Err(writer::from_panic(&file, join))) {
                 // The source that had it in this very process may just be letting go of it, when a pipeline reloads.
                 Err(LedgerError::InUse { .. }) if attempt < REOPEN_ATTEMPTS => {
                     attempt += 1;
                     tokio::time::sleep(REOPEN_PAUSE).await;
                 }
-                opened => break opened?,
+                opened => break (opened.map_err(|error| file.with_changes(error))?, file.opened()?),
             }
         };
-        let database = Arc::new(database);
-        let writer = Writer::start(Arc::clone(&database), Arc::clone(&path));
-        Ok(Self { database, writer, path, claimed: Arc::default(), dedupe_window })
+        let (database, file) = (Arc::new(database), Arc::new(file));
+        let writer = Writer::start(Arc::clone(&database), Arc::clone(&file));
+        Ok(Self { database, writer, file, claimed: Arc::default(), dedupe_window })
     }
 
     /// Whether there is a ledger in `directory`, for whoever must not start one.
@@ -139,10 +141,8 @@ impl RedbLedger {
         let database = Arc::clone(&self.database);
         let read = tokio::task::spawn_blocking(move || work(&database.begin_read()?));
         match read.await {
-            Ok(result) => {
-                result.map_err(|error| self.writer.failed(LedgerError::from_redb((*self.path).clone(), error)))
-            }
-            Err(join) => Err(self.writer.failed(writer::from_panic(&self.path, join))),
+            Ok(result) => result.map_err(|error| self.writer.failed(self.file.failure(error))),
+            Err(join) => Err(self.writer.failed(writer::from_panic(&self.file, join))),
         }
     }
 
@@ -516,7 +516,11 @@ fn open_or_create(path: &Path) -> Result<Database, LedgerError> {
             Ok(database)
         }
         Some(found) if found > FORMAT => Err(LedgerError::TooNew { path: path.into(), found, known: FORMAT }),
-        _ => Err(LedgerError::Corrupt { path: path.into(), detail: "it is not a ledger of office365-source".into() }),
+        _ => Err(LedgerError::Corrupt {
+            path: path.into(),
+            detail: "it is not a ledger of office365-source".into(),
+            changed: false,
+        }),
     }
 }
 

@@ -247,6 +247,41 @@ async fn damage_anywhere_in_the_file_never_passes_for_an_empty_ledger() {
     }
 }
 
+/// Takes the ledger away while it is in use, by `how`; nothing counts as written after that.
+#[cfg(unix)]
+async fn assert_stops(how: impl FnOnce(&Path)) {
+    let directory = TempDir::new().unwrap();
+    let home = directory.path().join("source");
+    fs::create_dir(&home).unwrap();
+    let ledger = RedbLedger::open(&home, TimeDelta::days(7)).await.unwrap();
+    let a = feed(1, ContentType::Exchange);
+    ledger.record(a, vec![content(a, "before", time(0))], None, time(0)).await.unwrap();
+    how(&home);
+    let error = ledger.record(a, vec![content(a, "after", time(1))], None, time(1)).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Replaced { .. }), "{error}");
+    let key = BlobKey { feed: a, content_id: "before".into() };
+    assert!(ledger.complete(key, vec![], time(2)).await.is_err(), "it stays so");
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn a_ledger_that_is_taken_away_stops_before_anything_counts_as_done() {
+    assert_stops(|home| fs::remove_file(home.join(FILE)).unwrap()).await;
+    assert_stops(|home| fs::remove_dir_all(home).unwrap()).await;
+    assert_stops(|home| fs::rename(home, home.with_extension("moved")).unwrap()).await;
+    assert_stops(|home| {
+        let path = home.join(FILE);
+        fs::copy(&path, home.join("copy")).unwrap();
+        fs::rename(home.join("copy"), &path).unwrap();
+    })
+    .await;
+    assert_stops(|home| {
+        fs::remove_dir_all(home).unwrap();
+        fs::write(home, "a file is in the way").unwrap();
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_newer_format_is_refused() {
     let directory = TempDir::new().unwrap();

@@ -10,7 +10,6 @@
 
 use std::{
     any::Any,
-    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -22,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::LedgerError;
+use super::{LedgerError, file::LedgerFile};
 
 /// How many urgent writes share a transaction at most.
 const URGENT_GROUP: usize = 256;
@@ -56,7 +55,7 @@ pub(super) enum Rank {
 pub(super) struct Writer {
     urgent: mpsc::UnboundedSender<Request>,
     bulk: mpsc::UnboundedSender<Request>,
-    path: Arc<PathBuf>,
+    file: Arc<LedgerFile>,
     first_failure: Arc<OnceLock<LedgerError>>,
 }
 
@@ -68,7 +67,7 @@ struct Request {
 
 impl Writer {
     /// Starts the writer. It ends when the last handle is dropped.
-    pub fn start(database: Arc<Database>, path: Arc<PathBuf>) -> Self {
+    pub fn start(database: Arc<Database>, file: Arc<LedgerFile>) -> Self {
         let (urgent, urgent_queue) = mpsc::unbounded_channel();
         let (bulk, bulk_queue) = mpsc::unbounded_channel();
         let first_failure = Arc::default();
@@ -80,8 +79,8 @@ impl Writer {
             short: Size::new(SHORT),
             long: Size::new(LONG),
         };
-        tokio::spawn(write(database, queue, Arc::clone(&path), Arc::clone(&first_failure)));
-        Self { urgent, bulk, path, first_failure }
+        tokio::spawn(write(database, queue, Arc::clone(&file), Arc::clone(&first_failure)));
+        Self { urgent, bulk, file, first_failure }
     }
 
     /// The ledger's first failure, which `error` may be: after a failed write redb refuses everything else, and only the
@@ -105,7 +104,7 @@ impl Writer {
                 let _ = done.send(value);
             }))
         });
-        let closed = || LedgerError::Closed { path: (*self.path).clone() };
+        let closed = || LedgerError::Closed { path: self.file.path().to_owned() };
         let (queue, rows) = match rank {
             Rank::Urgent => (&self.urgent, 1),
             Rank::Bulk(rows) => (&self.bulk, rows.max(1)),
@@ -214,7 +213,7 @@ impl Queue {
 async fn write(
     database: Arc<Database>,
     mut queue: Queue,
-    path: Arc<PathBuf>,
+    file: Arc<LedgerFile>,
     first_failure: Arc<OnceLock<LedgerError>>,
 ) {
     // Taking turns, so that urgent writes do not keep the others from ever being written.
@@ -223,10 +222,10 @@ async fn write(
         bulk_has_its_turn = !is_bulk;
         let rows = group.iter().map(|request| request.rows).sum();
         let (jobs, failed): (Vec<_>, Vec<_>) = group.into_iter().map(|request| (request.job, request.failed)).unzip();
-        let database = Arc::clone(&database);
+        let (database, at) = (Arc::clone(&database), Arc::clone(&file));
         let began = Instant::now();
         // A blocking task, not a thread of our own: it also keeps a paused test clock from running ahead of the disk.
-        let outcome = tokio::task::spawn_blocking(move || commit(&database, jobs)).await;
+        let outcome = tokio::task::spawn_blocking(move || commit(&database, &at, jobs)).await;
         let error = match outcome {
             Ok(Ok(replies)) => {
                 for reply in replies {
@@ -237,8 +236,8 @@ async fn write(
                 }
                 continue;
             }
-            Ok(Err(error)) => LedgerError::from_redb((*path).clone(), error),
-            Err(join) => from_panic(&path, join),
+            Ok(Err(error)) => error,
+            Err(join) => from_panic(&file, join),
         };
         let error = first_failure.get_or_init(|| error);
         for waiting in failed {
@@ -247,7 +246,14 @@ async fn write(
     }
 }
 
-fn commit(database: &Database, jobs: Vec<Job>) -> Result<Vec<Reply>, redb::Error> {
+fn commit(database: &Database, file: &LedgerFile, jobs: Vec<Job>) -> Result<Vec<Reply>, LedgerError> {
+    let replies = transact(database, jobs).map_err(|error| file.failure(error))?;
+    // After the commit: what is true only before it may have become untrue during it.
+    file.check()?;
+    Ok(replies)
+}
+
+fn transact(database: &Database, jobs: Vec<Job>) -> Result<Vec<Reply>, redb::Error> {
     let transaction = database.begin_write()?;
     let replies = jobs.into_iter().map(|job| job(&transaction)).collect::<Result<Vec<_>, _>>()?;
     transaction.commit()?;
@@ -255,10 +261,11 @@ fn commit(database: &Database, jobs: Vec<Job>) -> Result<Vec<Reply>, redb::Error
 }
 
 /// redb checks its file with assertions, too; a damaged file can end in a panic, which must not pass for anything else.
-pub(super) fn from_panic(path: &Path, join: JoinError) -> LedgerError {
+pub(super) fn from_panic(file: &LedgerFile, join: JoinError) -> LedgerError {
+    let path = file.path().to_owned();
     match join.try_into_panic() {
-        Ok(payload) => LedgerError::Corrupt { path: path.into(), detail: panic_text(&*payload) },
-        Err(_) => LedgerError::Closed { path: path.into() },
+        Ok(payload) => file.with_changes(LedgerError::Corrupt { path, detail: panic_text(&*payload), changed: false }),
+        Err(_) => LedgerError::Closed { path },
     }
 }
 

@@ -70,6 +70,11 @@ fn json_in_strings_is_looked_into() {
     let found: Value = serde_json::from_str(found["Data"].as_str().unwrap()).unwrap();
     assert_eq!(found["s"], "\u{1f600}");
     assert_eq!(found["Data"], r#"{"DetectedV\u0061lues":["[redacted]"],"n":1.0}"#);
+    // Control characters in strings of the inner text.
+    assert_redacted(
+        r#"{"d":"{\"a\":\"x\ny\",\"DetectedValues\":1}"}"#,
+        r#"{"d":"{\"a\":\"x\\ny\",\"DetectedValues\":\"[redacted]\"}"}"#,
+    );
     // Half a surrogate pair in the inner text.
     assert_redacted(
         r#"{"d":"{\"a\":\"\\ud83d\",\"DetectedValues\":1}"}"#,

@@ -180,7 +180,8 @@ pub fn record_repaired(key: &BlobKey, repair: Repair) {
     debug!(
         message = "A record was repaired.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id,
-        invalid_utf8 = repair.invalid_utf8, lone_surrogates = repair.lone_surrogates
+        invalid_utf8 = repair.invalid_utf8, lone_surrogates = repair.lone_surrogates,
+        control_characters = repair.control_characters
     );
 }
 

@@ -133,7 +133,7 @@ impl<W: Write> Output<W> {
         event.write_json(&mut self.text);
         self.text.push(b'\n');
         if self.show_damage {
-            for damage in [mended(repair), told(&damages).as_deref()].into_iter().flatten() {
+            for damage in [mended(repair), told(&damages)].into_iter().flatten() {
                 complain(&format_args!("{input}: {place}{damage}"));
             }
         }
@@ -151,11 +151,18 @@ fn told(damages: &Damages) -> Option<String> {
     (!damages.is_empty()).then(|| plain(damages.to_string()))
 }
 
-fn mended(Repair { invalid_utf8, lone_surrogates }: Repair) -> Option<&'static str> {
-    match (invalid_utf8, lone_surrogates > 0) {
-        (false, false) => None,
-        (true, false) => Some("bytes that are no UTF-8 were replaced by U+FFFD"),
-        (false, true) => Some("halves of surrogate pairs were replaced by U+FFFD"),
-        (true, true) => Some("bytes that are no UTF-8 and halves of surrogate pairs were replaced by U+FFFD"),
+fn mended(Repair { invalid_utf8, lone_surrogates, control_characters }: Repair) -> Option<String> {
+    let replaced: Vec<_> = [
+        invalid_utf8.then_some("bytes that are no UTF-8"),
+        (lone_surrogates > 0).then_some("halves of surrogate pairs"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let replaced = (!replaced.is_empty()).then(|| format!("{} were replaced by U+FFFD", replaced.join(" and ")));
+    let escaped = (control_characters > 0).then(|| "control characters in strings were escaped".to_owned());
+    match (replaced, escaped) {
+        (Some(replaced), Some(escaped)) => Some(format!("{replaced}; {escaped}")),
+        (replaced, escaped) => replaced.or(escaped),
     }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     collector::Record,
-    component::{InvalidRecord, JsonObject, Repair, mend_surrogates},
+    component::{InvalidRecord, JsonObject, Repair, mend_text},
     normalize::{RecordMembers, has_flattened},
 };
 
@@ -64,11 +64,8 @@ pub(super) fn value(text: Bytes, depth: usize) -> Reads {
 
 fn string(text: &Bytes, depth: usize) -> Reads {
     let decoded = String::from_utf8_lossy(text);
-    let whole = mend_surrogates(&decoded);
-    let repair = Repair {
-        invalid_utf8: matches!(decoded, Cow::Owned(_)),
-        lone_surrogates: usize::from(matches!(whole, Cow::Owned(_))),
-    };
+    let (whole, repair) = mend_text(&decoded);
+    let repair = repair.and(Repair { invalid_utf8: matches!(decoded, Cow::Owned(_)), ..Repair::default() });
     let found = match serde_json::from_str::<String>(&whole) {
         Ok(content) if holds_json(&content) => value(content.into(), depth + 1),
         // As a syslog server writes it before a message.
@@ -158,10 +155,9 @@ fn page(text: &[u8], depth: usize) -> Option<Reads> {
 }
 
 /// What was mended around a record was mended in it, for all that anybody knows.
-pub(super) fn mended(mut found: Reads, Repair { invalid_utf8, lone_surrogates }: Repair) -> Reads {
+pub(super) fn mended(mut found: Reads, repair: Repair) -> Reads {
     for Read { record, .. } in found.iter_mut().flatten() {
-        record.repair.invalid_utf8 |= invalid_utf8;
-        record.repair.lone_surrogates += lone_surrogates;
+        record.repair = record.repair.and(repair);
     }
     found
 }

@@ -249,7 +249,12 @@ fn what_is_mended_on_either_level_is_told() {
     assert_eq!((read.record.object.as_str(), read.record.repair.lone_surrogates), (expected, 2));
     let read = only(b"\"{\\\"CreationTime\\\":1,\\\"Operation\\\":\\\"\\ud800\xff\\\"}\"".as_slice());
     assert_eq!(tree(&read)["Operation"], "\u{fffd}\u{fffd}");
-    assert_eq!(read.record.repair, Repair { invalid_utf8: true, lone_surrogates: 1 });
+    assert_eq!(read.record.repair, Repair { invalid_utf8: true, lone_surrogates: 1, control_characters: 0 });
+    let read = only("{\"a\":\"\t\",\"AuditData\":\"{\\\"CreationTime\\\":1,\\\"Operation\\\":\\\"a\\nb\tc\\\"}\"}");
+    let expected = r#"{"CreationTime":1,"Operation":"a\nb\tc"}"#;
+    assert_eq!((read.record.object.as_str(), read.record.repair.control_characters), (expected, 4));
+    let read = only("\"{\\\"CreationTime\\\":1,\\\"Operation\\\":\\\"a\tb\\\"}\"");
+    assert_eq!((&tree(&read)["Operation"], read.record.repair.control_characters), (&json!("a\tb"), 2));
 }
 
 #[test]

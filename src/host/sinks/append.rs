@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::tail::Tail;
-use crate::host::telemetry;
+use crate::{file_id::FileId, host::telemetry};
 
 /// Appends to a file; blocking.
 pub(super) struct Appender {
@@ -189,26 +189,6 @@ fn sync_directory(directory: &Path) {
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
     #[cfg(not(unix))]
     let _ = directory;
-}
-
-/// What tells a file from another that has taken over its path.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct FileId {
-    #[cfg(unix)]
-    device_and_inode: (u64, u64),
-}
-
-impl FileId {
-    #[cfg(unix)]
-    fn of(metadata: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Self { device_and_inode: (metadata.dev(), metadata.ino()) }
-    }
-
-    #[cfg(not(unix))]
-    fn of(_: &Metadata) -> Self {
-        Self {}
-    }
 }
 
 /// The directory that `path` is in.

@@ -1,6 +1,10 @@
 //! Events to the standard output. It is for data only: everything else goes to the standard error.
+//!
+//! An event counts as delivered when the operating system has it. Behind that a pipe holds up to 64 KiB that nobody has read
+//! yet; when its reader ends, the sink tells how much of what counts as delivered was in there.
 
 use std::{
+    collections::VecDeque,
     io::{self, ErrorKind, Stdout, Write},
     sync::{Arc, LazyLock, Mutex, PoisonError},
     thread,
@@ -8,9 +12,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use snafu::ResultExt;
 use tokio::task;
 
-use super::{Sink, SinkError, WriteError, ndjson};
+use super::{
+    Sink, SinkError, WriteError,
+    error::OpenStdoutSnafu,
+    ndjson,
+    stdout::{self, LARGEST_BUFFER, Output},
+};
 use crate::host::delivery::Delivery;
 
 /// Shared by all console sinks, so that no group is torn apart by another's.
@@ -23,39 +33,101 @@ const READER_WAIT: Duration = Duration::from_millis(10);
 pub(super) struct ConsoleSink<W> {
     key: String,
     out: Arc<Mutex<W>>,
+    acknowledged: Tail,
+    /// How much of a group was written that failed, in bytes.
+    torn: u64,
 }
 
 impl ConsoleSink<Stdout> {
-    pub(super) fn stdout(name: &str) -> Self {
-        Self { key: format!("sinks.{name}"), out: Arc::clone(&STDOUT) }
+    /// # Errors
+    ///
+    /// When what is written arrives nowhere.
+    pub(super) fn stdout(name: &str) -> Result<Self, SinkError> {
+        let key = format!("sinks.{name}");
+        stdout::check().with_context(|_| OpenStdoutSnafu { key: key.as_str() })?;
+        Ok(Self::new(key, Arc::clone(&STDOUT)))
+    }
+}
+
+impl<W> ConsoleSink<W> {
+    fn new(key: String, out: Arc<Mutex<W>>) -> Self {
+        Self { key, out, acknowledged: Tail::default(), torn: 0 }
     }
 }
 
 #[async_trait]
-impl<W: Write + Send + 'static> Sink for ConsoleSink<W> {
+impl<W: Output + Send + 'static> Sink for ConsoleSink<W> {
     async fn write(&mut self, group: &[Delivery]) -> Result<u64, WriteError> {
         let mut text = Vec::new();
         ndjson::render(group.iter().flat_map(Delivery::events), &mut text);
         let out = Arc::clone(&self.out);
         let written = task::spawn_blocking(move || {
-            write_all(&mut *out.lock().unwrap_or_else(PoisonError::into_inner), &text).map(|()| text.len() as u64)
+            let mut written = 0;
+            let result = write_all(&mut *out.lock().unwrap_or_else(PoisonError::into_inner), &text, &mut written);
+            (result, written, text)
         });
         // Part of the group may have been written, and cannot be taken back: writing it again would tear a line apart.
-        written.await.map_err(io::Error::from).flatten().map_err(WriteError::Final)
+        let (result, written, text) = written.await.map_err(|error| WriteError::Final(error.into()))?;
+        if let Err(error) = result {
+            self.torn = written;
+            return Err(WriteError::Final(error));
+        }
+        self.acknowledged.push(&text);
+        Ok(written)
     }
 
     fn failure(&self, source: io::Error, _: u32) -> SinkError {
-        SinkError::Console { key: self.key.clone(), source }
+        let unread = self.out.lock().unwrap_or_else(PoisonError::into_inner).unread();
+        // What was written last of all comes again, and is not lost.
+        let unread = self.acknowledged.events_in(unread.saturating_sub(self.torn));
+        SinkError::Console { key: self.key.clone(), source, unread }
+    }
+}
+
+/// How long the events are that were written last.
+///
+/// They count as delivered once a pipe has taken them, and are gone if its reader ends before it has read them.
+#[derive(Debug, Default)]
+struct Tail {
+    lengths: VecDeque<u64>,
+    bytes: u64,
+}
+
+impl Tail {
+    /// Notes lines that have been written.
+    fn push(&mut self, lines: &[u8]) {
+        let lines = &lines[lines.len().saturating_sub(usize::try_from(LARGEST_BUFFER).unwrap_or(usize::MAX))..];
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            self.lengths.push_back(line.len() as u64);
+            self.bytes += line.len() as u64;
+        }
+        while let Some(first) = self.lengths.front().filter(|first| self.bytes - **first >= LARGEST_BUFFER) {
+            self.bytes -= first;
+            self.lengths.pop_front();
+        }
+    }
+
+    /// How many events end in the last `bytes` that were written.
+    fn events_in(&self, bytes: u64) -> usize {
+        let starts = self.lengths.iter().rev().scan(0, |after, length| {
+            let start = *after;
+            *after += length;
+            Some(start)
+        });
+        starts.take_while(|start| *start < bytes).count()
     }
 }
 
 /// As [`Write::write_all`] and [`Write::flush`], but waits for an output that does not block: whoever shares our standard
-/// output may have made it so.
-fn write_all(out: &mut impl Write, mut text: &[u8]) -> io::Result<()> {
+/// output may have made it so. Tells how far it came.
+fn write_all(out: &mut impl Write, mut text: &[u8], written: &mut u64) -> io::Result<()> {
     while !text.is_empty() {
         match patiently(|| out.write(text))? {
             0 => return Err(ErrorKind::WriteZero.into()),
-            written => text = &text[written..],
+            some => {
+                text = &text[some..];
+                *written += some as u64;
+            }
         }
     }
     patiently(|| out.flush())
@@ -78,7 +150,7 @@ mod tests {
 
     fn console<W>(out: W) -> (ConsoleSink<W>, Arc<Mutex<W>>) {
         let out = Arc::new(Mutex::new(out));
-        (ConsoleSink { key: "sinks.out".to_owned(), out: Arc::clone(&out) }, out)
+        (ConsoleSink::new("sinks.out".to_owned(), Arc::clone(&out)), out)
     }
 
     #[tokio::test]
@@ -90,17 +162,37 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_is_gone_is_final_and_explained() {
-        let (reader, writer) = io::pipe().unwrap();
-        drop(reader);
-        let (mut sink, _) = console(writer);
-        let Err(WriteError::Final(error)) = sink.write(&[Delivery::new(events(0..1))]).await else {
-            panic!("nobody has read it")
-        };
-        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
-        let message = sink.failure(error, 1).to_string();
-        assert!(message.starts_with("sinks.out: cannot write to the standard output"), "{message}");
-        assert!(message.contains("Nothing is lost"), "{message}");
+    #[cfg(target_os = "linux")]
+    async fn a_reader_that_is_gone_is_final_and_what_it_left_is_counted() {
+        use std::io::Read;
+
+        for (read, left) in [(0, 3), (1, 3), (8, 2), (16, 1), (24, 0)] {
+            let (mut reader, writer) = io::pipe().unwrap();
+            let (mut sink, _) = console(writer);
+            // Eight bytes each.
+            sink.write(&[Delivery::new(events(0..3))]).await.unwrap();
+            reader.read_exact(&mut vec![0; read]).unwrap();
+            drop(reader);
+            let Err(WriteError::Final(error)) = sink.write(&[Delivery::new(events(0..1))]).await else {
+                panic!("nobody can have read it")
+            };
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+            let message = sink.failure(error, 1).to_string();
+            assert!(message.starts_with("sinks.out: cannot write to the standard output"), "{message}");
+            assert!(message.contains(&format!("not read: at most {left}.")), "{message}");
+        }
+    }
+
+    #[test]
+    fn only_the_end_of_what_was_written_is_kept_in_mind() {
+        let mut tail = Tail::default();
+        let line = format!("{}\n", "x".repeat(999));
+        for _ in 0..3_000 {
+            tail.push(line.as_bytes());
+        }
+        tail.push(line.repeat(3_000).as_bytes());
+        assert!((1_048..1_051).contains(&tail.lengths.len()), "{}", tail.lengths.len());
+        assert_eq!([0, 1, 1_000, 1_001, 2_000].map(|bytes| tail.events_in(bytes)), [0, 1, 1, 2, 2]);
     }
 
     #[test]
@@ -123,7 +215,8 @@ mod tests {
         }
 
         let mut out = Shy(Vec::new(), false);
-        write_all(&mut out, b"abc").unwrap();
-        assert_eq!(out.0, b"abc");
+        let mut written = 0;
+        write_all(&mut out, b"abc", &mut written).unwrap();
+        assert_eq!((out.0.as_slice(), written), (b"abc".as_slice(), 3));
     }
 }

@@ -39,13 +39,27 @@ pub enum SinkError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// What is written to the standard output arrives nowhere.
+    #[snafu(display(
+        "{key}: cannot write to the standard output: {source}. Start the program with a standard output that goes somewhere, \
+         such as a pipe or `>>events.ndjson`, or write a file sink. (/dev/null that is open for reading and writing looks like \
+         a closed one. To throw events away, write `>/dev/null`, or a file sink with that path.)"
+    ))]
+    OpenStdout {
+        /// The full path of the key.
+        key: String,
+        /// What is wrong with it.
+        source: io::Error,
+    },
     /// The standard output is gone.
-    #[snafu(display("{key}: cannot write to the standard output: {source}. {}", console_advice(source)))]
+    #[snafu(display("{key}: cannot write to the standard output: {source}. {}", console_advice(source, *unread)))]
     Console {
         /// The full path of the key.
         key: String,
         /// What the operating system said.
         source: io::Error,
+        /// How many events count as delivered and may not have been read.
+        unread: usize,
     },
     /// TLS towards a peer cannot be set up.
     #[snafu(display("{key}.{source}"))]
@@ -100,12 +114,13 @@ fn advice(path: &Path, error: &io::Error) -> String {
     }
 }
 
-fn console_advice(error: &io::Error) -> &'static str {
+fn console_advice(error: &io::Error, unread: usize) -> String {
     match error.kind() {
-        ErrorKind::BrokenPipe => {
-            "The program that read it has ended. Nothing is lost: start again with a reader that stays, or write a file \
-             sink."
-        }
-        _ => "Nothing is lost: see to where it goes and start again, or write a file sink.",
+        ErrorKind::BrokenPipe => format!(
+            "The program that read it has ended. Events that count as delivered, because the pipe had taken them, and that were \
+             not read: at most {unread}. They are lost, and so is what the program had read and not used, which is not known \
+             here. What comes after that is sent with the next start. Start again with a reader that stays, or write a file sink."
+        ),
+        _ => "What is not written is sent with the next start: see to where it goes and start again, or write a file sink.".to_owned(),
     }
 }

@@ -21,6 +21,7 @@ mod opentelemetry;
 mod protobuf;
 mod size_limit;
 mod splunk_hec;
+mod stdout;
 mod tail;
 mod vector;
 
@@ -79,7 +80,7 @@ pub(super) struct OpenSink {
 /// When it cannot be written to as configured. A peer that does not answer is no error: it is waited for.
 pub(super) async fn open(name: &str, config: &SinkConfig, topology: &TopologyConfig) -> Result<OpenSink, SinkError> {
     let sink: Box<dyn Run> = match config {
-        SinkConfig::Console(_) => Box::new(LocalSink(console::ConsoleSink::stdout(name))),
+        SinkConfig::Console(_) => Box::new(LocalSink(console::ConsoleSink::stdout(name)?)),
         SinkConfig::File(config) => Box::new(LocalSink(file::FileSink::open(name, &config.path).await?)),
         SinkConfig::Fluent(fluent) => network(fluent::FluentPeer::new(name, fluent)?, name, config, topology),
         SinkConfig::Http(http) => network(http::HttpPeer::new(name, http)?, name, config, topology),

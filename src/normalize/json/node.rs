@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::value::RawValue;
 
 use super::scan::{Scanner, decode};
-use crate::component::mend_surrogates;
+use crate::component::mend_text;
 
 /// Containers nested deeper become strings with their text: no reader that builds trees goes deeper, and nobody has looked
 /// whether names repeat there.
@@ -66,8 +66,9 @@ impl<'a> Node<'a> {
     ///
     /// When it is no JSON.
     pub(crate) fn parse_embedded(text: &str, repeated: Repeated) -> Result<Option<Node<'static>>, NotJson> {
-        // Half a surrogate pair, escaped in a string that is itself escaped, passes the check of the record.
-        let text = mend_surrogates(text);
+        // Half a surrogate pair or a control character, escaped in a string that is itself escaped, passes the check of the
+        // record.
+        let (text, _) = mend_text(text);
         serde_json::from_str::<&RawValue>(&text).map_err(|_| NotJson)?;
         Ok(parse(&mut Scanner::new(&text), repeated, 0).map(Node::into_owned))
     }

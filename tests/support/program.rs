@@ -1,0 +1,155 @@
+//! The program as a process, on a simulator that listens on a socket.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{PipeReader, pipe},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use assert_cmd::cargo::cargo_bin;
+use office365_source::{
+    clock::Clock,
+    simulator::{Backlog, Faults, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
+};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+/// A simulator with a backlog that takes a while, and a configuration that collects it into a file.
+pub struct World {
+    directory: TempDir,
+    pub simulator: Simulator,
+    _service: RunningSimulator,
+}
+
+/// What may be in flight: so much can be sent twice by each kill.
+pub const IN_FLIGHT: usize = 256 * 1024;
+
+impl World {
+    pub async fn new(faults: Faults) -> Self {
+        // Subscribed long ago: a kill between a start and its answer rightly costs 15 minutes before the next start.
+        let tenant = SimulatedTenant::contoso().subscribed_since(Duration::from_hours(30 * 24));
+        let config = SimulatorConfig {
+            tenants: vec![tenant],
+            backlog: Backlog { reaches_back: Duration::from_hours(12), blobs_per_feed: 120, events_per_blob: 1..=60 },
+            faults,
+            ..SimulatorConfig::default()
+        };
+        let simulator = Simulator::new(config.clone(), Clock::system());
+        let service = simulator.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let directory = TempDir::new().unwrap();
+        let base = service.base_url().to_string();
+        let (base, tenant, path) = (base.trim_end_matches('/'), &config.tenants[0], directory.path().display());
+        let text = format!(
+            r#"
+            data_dir = "{path}/data"
+            [sources.m365]
+            type = "office365"
+            content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
+            endpoint = "{base}"
+            auth_endpoint = "{base}"
+            auth = {{ client_id = "{}", client_secret = "{}" }}
+            tenants = [{{ id = "{}", domain = "{}" }}]
+            batch = {{ max_events = 25, max_bytes = "64KiB" }}
+            memory = {{ spool_threshold = "64KiB", max_buffered_bytes = "{IN_FLIGHT}B" }}
+            # Compiling the patterns takes longer in a debug build than a process lives here.
+            normalize = {{ parse_user_agent = false }}
+            [sinks.out]
+            type = "file"
+            inputs = ["m365"]
+            path = "{path}/events.ndjson"
+            "#,
+            tenant.client_id, tenant.client_secret, tenant.id, tenant.domain,
+        );
+        fs::write(directory.path().join("config.toml"), text).unwrap();
+        Self { directory, simulator, _service: service }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.spawn(Command::new(cargo_bin!("office365-source")).args(self.arguments()).args(arguments))
+    }
+
+    /// Starts it in a shell, which does to it what `script` says: `"$@"` stands for the program and its arguments.
+    pub fn start_in_shell(&self, script: &str, arguments: &[&str]) -> Child {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script, "sh"]).arg(cargo_bin!("office365-source"));
+        self.spawn(shell.args(self.arguments()).args(arguments))
+    }
+
+    /// Starts it with its standard output in a pipe.
+    pub fn start_piped(&self, arguments: &[&str]) -> (Child, PipeReader) {
+        let (reader, writer) = pipe().unwrap();
+        let mut command = Command::new(cargo_bin!("office365-source"));
+        command.args(self.arguments()).args(arguments).stdin(Stdio::null()).stdout(writer).stderr(self.log_file());
+        (command.spawn().unwrap(), reader)
+    }
+
+    fn log_file(&self) -> File {
+        File::options().create(true).append(true).open(self.path("log")).unwrap()
+    }
+
+    fn arguments(&self) -> [PathBuf; 3] {
+        ["run".into(), "--config".into(), self.path("config.toml")]
+    }
+
+    fn spawn(&self, command: &mut Command) -> Child {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.log_file()).spawn().unwrap()
+    }
+
+    /// Changes the configuration.
+    pub fn configure(&self, change: impl FnOnce(String) -> String) {
+        let path = self.path("config.toml");
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+    }
+
+    /// What the program has logged and said.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap()
+    }
+
+    pub async fn wait(&self, child: &mut Child) -> i32 {
+        for _ in 0..1_200 {
+            if let Some(status) = child.try_wait().unwrap() {
+                return status.code().unwrap_or(-1);
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        let _ = child.kill();
+        panic!("it does not end:\n{}", self.log());
+    }
+
+    /// How often each event was written, and how many bytes were written more than once. Every line must be whole.
+    pub fn written(&self) -> (BTreeMap<String, u32>, usize) {
+        let (mut times, mut repeated) = (BTreeMap::<String, u32>::new(), 0);
+        for line in read_lines(&self.path("events.ndjson")) {
+            let event: serde_json::Value =
+                serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+            let seen = times.entry(event["event"]["id"].as_str().unwrap().to_owned()).or_default();
+            *seen += 1;
+            repeated += if *seen > 1 { line.len() } else { 0 };
+        }
+        (times, repeated)
+    }
+
+    pub fn missing(&self, written: &BTreeMap<String, u32>) -> usize {
+        let expected = self.simulator.oracle().expected_ids();
+        assert!(expected.len() > 5_000, "{}", expected.len());
+        expected.iter().filter(|(_, id)| !written.contains_key(id)).count()
+    }
+}
+
+pub fn read_lines(path: &Path) -> Vec<String> {
+    fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
+}
+
+pub fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+}
