@@ -82,8 +82,8 @@ pub async fn handle(shared: Arc<Shared>, claim: Claim, slot: Slot) -> Result<(),
         Err(error) => return failed(&shared, &claim, &key, &slot.0, &error).await,
     };
     telemetry::bytes_received(&shared.progress, body.len());
-    if body.trailing() > 0 {
-        telemetry::trailing_bytes(&key, body.trailing());
+    if body.form().junk > 0 {
+        telemetry::trailing_bytes(&key, body.form().junk);
     }
     let reporter = slot.0.clone();
     let emitted = Emission::new(&shared, &claim, &key).run(body).await?;

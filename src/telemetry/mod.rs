@@ -14,8 +14,9 @@ pub use self::{
     events::{
         FoundBy, bytes_received, content_dead, content_delivered, content_found, content_retried, events_discarded,
         events_duplicate, events_received, events_rejected, feed_failed, feed_recovered, fetch_failed, gap,
-        other_content_type, record_damaged, record_redacted, record_repaired, sensitive_types_failed,
-        sensitive_types_read, source_failed, subscription_started, throttled, trailing_bytes, unusable_entry,
+        other_content_type, record_damaged, record_redacted, record_repaired, records_behind_array,
+        sensitive_types_failed, sensitive_types_read, source_failed, subscription_started, throttled, trailing_bytes,
+        unusable_entry,
     },
     geoip::{GeoipFile, geoip_loaded, geoip_reload_failed},
     progress::{FeedProgress, Progress, Stage, Totals, WebhookProgress},
