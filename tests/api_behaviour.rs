@@ -1009,12 +1009,14 @@ async fn odd_bodies_are_read() {
     lab.place([&b"\xef\xbb\xbf["[..], event("bom").as_bytes(), b"]"].concat());
     lab.place(event("alone"));
     lab.place(format!(" \r\n[\r\n {} ,\t{}\r\n]\r\n", event("spaced"), event("spaced-too")));
-    lab.place(format!("[{}]\0\0{{\"x\":1}}", event("trailed")));
+    lab.place(format!("[{}]\0\0 }}];<br>,", event("trailed")));
+    lab.place(format!("[{}][]\n", event("followed")));
     lab.place("[]");
     let (result, run) = lab.once().await;
     assert_eq!(result, Ok(()), "{}", lab.log.text());
-    lab.assert_arrived_once(&["bom", "alone", "spaced", "spaced-too", "trailed"]);
-    assert_eq!(lab.counters.sum("office365_trailing_bytes_total", ""), 9);
+    lab.assert_arrived_once(&["bom", "alone", "spaced", "spaced-too", "trailed", "followed"]);
+    assert_eq!(lab.counters.sum("office365_trailing_bytes_total", ""), 10);
+    assert_eq!(lab.counters.sum("office365_content_retries_total", ""), 3, "those of the empty array");
     assert!(lab.log.text().contains("Bytes follow the array"));
     assert!(run.texts.lock().unwrap().iter().all(|text| !text.contains('\n')), "one line an event");
 }
@@ -1316,6 +1318,88 @@ async fn a_run_of_once_fails_when_a_listing_broke_off_even_if_downloads_succeed_
     let (result, _) = lab.once().await;
     assert_eq!(result, Ok(()));
     lab.assert_arrived_once(&["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn json_lines_are_records() {
+    for spool_threshold in ["0B", "1MiB"] {
+        let mut lab = Lab::new();
+        lab.source.memory.spool_threshold = spool_threshold.parse().unwrap();
+        lab.source.batch.max_events = 2;
+        let event = |id: &str| lab.event(id).to_string();
+        lab.place(["a", "b", "c", "d"].map(|id| event(id) + "\n").concat());
+        lab.place(["e", "f"].map(|id| serde_json::to_string_pretty(&lab.event(id)).unwrap()).join("\r\n"));
+        lab.place(["g", "h"].map(event).concat());
+        // One bad line costs itself.
+        lab.place(format!("{}\n{{\"Id\":}}\n{}\n[{}]", event("i"), event("j"), event("k")));
+        let (result, run) = lab.once().await;
+        assert_eq!(result, Ok(()), "{}", lab.log.text());
+        lab.assert_arrived_once(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"]);
+        assert_eq!(run.progress.totals().events_discarded, 1);
+        assert_eq!(lab.counters.sum("office365_content_retries_total", ""), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn json_lines_that_break_off_or_end_in_an_error_are_fetched_again() {
+    for end in [r#"{"Id":"x","Crea"#, r#"{"error":{"code":"AF50000","message":"Try again."}}"#, "["] {
+        let mut lab = Lab::new();
+        lab.source.batch.max_events = 1;
+        lab.publish(&["a", "b"]);
+        let lines = format!("{}\n{}\n{end}", lab.event("a"), lab.event("b"));
+        lab.wire.rewrite(first(2, BLOB, Answer::new(200, lines)));
+        let (result, run) = lab.once().await;
+        assert_eq!(result, Ok(()), "{end}: {}", lab.log.text());
+        lab.assert_arrived_once(&["a", "b"]);
+        assert_eq!(run.texts.lock().unwrap().len(), 2, "{end}: a broken one emits nothing");
+        assert_eq!(lab.counters.sum("component_errors_total", "malformed"), 2, "{end}");
+        assert_eq!(run.progress.totals().events_discarded, 0, "{end}");
+    }
+    // Error messages only are no content, however often.
+    let lab = Lab::new();
+    lab.place("{\"Message\":\"An error has occurred.\"}\n".repeat(2));
+    let running = lab.start().await;
+    minutes(120).await;
+    assert!(lab.counters.sum("component_errors_total", "malformed") > 5);
+    let (_, progress) = running.stop().await;
+    assert_eq!((progress.totals().blobs_delivered, progress.totals().events_discarded), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_behind_the_array_are_a_failed_attempt_and_taken_when_they_stay() {
+    type Behind = fn(&str) -> String;
+    let cases: [(Behind, &[&str], u64); 7] = [
+        (|b| b.to_owned(), &["a", "b"], 0),
+        (|b| format!("\n[{b}]\n"), &["a", "b"], 0),
+        (|b| format!(",{b}"), &["a", "b"], 0),
+        (|b| format!("\0\0{b}]"), &["a", "b"], 0),
+        // What is no record, and what is cut off, is discarded when it stays.
+        (|_| r#"{"error":{"code":"AF50000"}}"#.to_owned(), &["a"], 1),
+        (|b| format!("[{b},{{\"Id\":\"x"), &["a", "b"], 1),
+        (|_| r#"{"Id":"x"#.to_owned(), &["a"], 1),
+    ];
+    for (behind, ids, discarded) in cases {
+        let passing = Lab::new();
+        passing.publish(&["a", "b"]);
+        let body = |lab: &Lab| format!("[{}]{}", lab.event("a"), behind(&lab.event("b").to_string()));
+        passing.wire.rewrite(first(2, BLOB, Answer::new(200, body(&passing))));
+        let (result, run) = passing.once().await;
+        let case = body(&passing);
+        assert_eq!(result, Ok(()), "{case}: {}", passing.log.text());
+        passing.assert_arrived_once(&["a", "b"]);
+        assert_eq!(run.texts.lock().unwrap().len(), 2, "{case}: a failed attempt emits nothing");
+        assert_eq!(passing.counters.sum("component_errors_total", "malformed"), 2, "{case}");
+        assert_eq!(run.progress.totals().events_discarded, 0, "{case}");
+
+        let lasting = Lab::new();
+        lasting.place(body(&lasting));
+        let (result, run) = lasting.once().await;
+        assert_eq!(result, Ok(()), "{case}: {}", lasting.log.text());
+        lasting.assert_arrived_once(ids);
+        assert_eq!(lasting.counters.sum("component_errors_total", "malformed"), 3, "{case}");
+        assert_eq!(run.progress.totals().events_discarded, discarded, "{case}");
+        assert!(lasting.log.text().contains("Records follow the array of a content blob"), "{case}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -91,8 +91,8 @@ pub async fn handle(shared: Arc<Shared>, claim: Claim, slot: Slot) -> Result<(),
         Err(error) => return failed(&shared, &claim, &key, &slot.reporter, &error).await,
     };
     telemetry::bytes_received(&shared.progress, body.len());
-    if body.trailing() > 0 {
-        telemetry::trailing_bytes(&key, body.trailing());
+    if body.form().junk > 0 {
+        telemetry::trailing_bytes(&key, body.form().junk);
     }
     let reporter = slot.reporter.clone();
     let emitted = Emission::new(&shared, &claim, &key).run(body).await?;

@@ -8,10 +8,13 @@ use std::{io, path::Path};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use snafu::{ResultExt, Snafu};
-use tokio::{fs::File, io::AsyncReadExt};
+use tokio::{
+    fs::File,
+    io::{AsyncReadExt, AsyncSeekExt},
+};
 
 use super::{
-    split::{MalformedBody, Splitter},
+    split::{Form, MalformedBody, Splitter},
     spool::Spool,
 };
 use crate::transport::{Response, TransportError};
@@ -24,14 +27,13 @@ pub const PIECE: usize = 256 * 1024;
 pub struct Body {
     pieces: Pieces,
     len: u64,
-    trailing: u64,
     held: usize,
-    single_object: bool,
+    form: Form,
 }
 
 #[derive(Debug)]
 enum Pieces {
-    Memory(Option<Bytes>),
+    Memory { body: Bytes, is_read: bool },
     Spooled(File),
 }
 
@@ -53,7 +55,7 @@ pub enum BodyError {
         /// How.
         source: TransportError,
     },
-    /// It came, but is no array.
+    /// It came, but is neither an array nor objects.
     #[snafu(display("{source}"))]
     Malformed {
         /// What it is.
@@ -109,17 +111,16 @@ impl Body {
                 spool = Some(file);
             }
         }
-        let trailing = splitter.finish().map_err(|source| malformed(source, &start))?;
+        let form = splitter.finish().map_err(|source| malformed(source, &start))?;
         let (pieces, held) = match spool {
             None => {
                 let body = memory.freeze();
                 let held = body.len();
-                (Pieces::Memory(Some(body)), held)
+                (Pieces::Memory { body, is_read: false }, held)
             }
             Some(file) => (Pieces::Spooled(file.finish().await.context(SpoolSnafu)?), 0),
         };
-        let single_object = splitter.is_single_object();
-        Ok(Self { pieces, len, trailing, held, single_object })
+        Ok(Self { pieces, len, held, form })
     }
 
     /// Its length, in bytes.
@@ -127,20 +128,28 @@ impl Body {
         self.len
     }
 
-    /// How many bytes other than white space follow the array.
-    pub const fn trailing(&self) -> u64 {
-        self.trailing
-    }
-
-    /// Whether the body is one object instead of an array.
-    pub const fn is_single_object(&self) -> bool {
-        self.single_object
+    /// What it is beside an array.
+    pub const fn form(&self) -> Form {
+        self.form
     }
 
     /// How many bytes stay in memory for as long as a record of the body does; nothing for a spooled one, whose records
     /// hold no more than the pieces they were read in.
     pub const fn held(&self) -> usize {
         self.held
+    }
+
+    /// Has it read from its beginning once more.
+    ///
+    /// # Errors
+    ///
+    /// When the spool file cannot be used.
+    pub async fn rewind(&mut self) -> io::Result<()> {
+        match &mut self.pieces {
+            Pieces::Memory { is_read, .. } => *is_read = false,
+            Pieces::Spooled(file) => _ = file.rewind().await?,
+        }
+        Ok(())
     }
 
     /// The next piece; `None` at the end.
@@ -150,7 +159,7 @@ impl Body {
     /// When the spool file cannot be read.
     pub async fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
         match &mut self.pieces {
-            Pieces::Memory(body) => Ok(body.take()),
+            Pieces::Memory { body, is_read } => Ok((!std::mem::replace(is_read, true)).then(|| body.clone())),
             Pieces::Spooled(file) => {
                 let mut piece = BytesMut::with_capacity(PIECE);
                 while piece.len() < PIECE && file.read_buf(&mut piece).await? > 0 {}

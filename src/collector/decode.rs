@@ -24,6 +24,13 @@ pub struct Record {
     pub repair: Repair,
 }
 
+impl Record {
+    /// Whether it is an audit record and not, say, an error message. Only objects that are in no array have to be.
+    const fn looks_like_one(&self) -> bool {
+        self.members.id.is_some() || self.members.creation_time.is_some()
+    }
+}
+
 /// Records that are sent together.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -31,6 +38,8 @@ pub struct Batch {
     pub records: Vec<Record>,
     /// Why each element that is no record is none.
     pub discarded: Vec<String>,
+    /// How many of those are objects in no array that may be, say, an error message.
+    pub foreign: usize,
     /// How many bytes of text the records have.
     pub bytes: usize,
 }
@@ -85,6 +94,12 @@ impl Decoder {
             element: Element::None,
             batch: Batch::default(),
         }
+    }
+
+    /// The body, to be read once more.
+    pub async fn rewind(mut self) -> io::Result<Body> {
+        self.body.rewind().await?;
+        Ok(self.body)
     }
 
     /// The next batch; `None` at the end.
@@ -149,8 +164,15 @@ impl Decoder {
 
     /// Adds an element to the batch; returns the batch before it, if that is full.
     fn add(&mut self, element: Result<Bytes, usize>) -> Option<Batch> {
+        let mut is_foreign = false;
         let record = match element {
-            Ok(text) => read_record(text).map_err(|error| error.to_string()),
+            Ok(text) => match read_record(text) {
+                Ok(record) if self.splitter.is_alone() && !record.looks_like_one() => {
+                    is_foreign = true;
+                    Err("an object that is in no array and is no audit record".to_owned())
+                }
+                read => read.map_err(|error| error.to_string()),
+            },
             Err(bytes) => {
                 let limit = self.limits.max_record_bytes;
                 Err(format!("the record has {bytes} bytes, more than memory.max_record_bytes ({limit})"))
@@ -161,6 +183,7 @@ impl Decoder {
         let full = batch.records.len() + batch.discarded.len() >= self.limits.max_events
             || (size > 0 && !batch.is_empty() && batch.bytes + size > self.limits.max_bytes);
         let before = full.then(|| mem::take(batch));
+        batch.foreign += usize::from(is_foreign);
         match record {
             Ok(record) => {
                 batch.bytes += size;

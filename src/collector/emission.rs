@@ -1,6 +1,6 @@
 //! From a body to the pipeline: batches of what is new, sent one after the other.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, io, sync::Arc};
 
 use snafu::ResultExt;
 use tokio::task::JoinSet;
@@ -11,6 +11,7 @@ use super::{
     decode::{Batch, Decoder},
     dedupe::{Dependencies, Flight},
     error::{CollectorError, SpoolSnafu},
+    form::judge,
     settlement::{Emitted, Held, Sent, Verdict, confirm},
     shared::Shared,
 };
@@ -33,16 +34,17 @@ struct Ready {
     flight: Flight,
 }
 
-/// A blob "contains one or more actions or events" (Microsoft's reference). One that has none so often in a row has none.
-const EMPTY_ATTEMPTS: u32 = 3;
+/// A blob "contains one or more actions or events" (Microsoft's reference), in one array. One that has none so often in a row
+/// has none, and one that is something else stays so.
+const ODD_ATTEMPTS: u32 = 3;
 
 /// Turns a body into batches and sends them.
 pub struct Emission<'a> {
     shared: &'a Arc<Shared>,
     key: &'a BlobKey,
     origin: Origin,
-    /// Whether a blob without a single element counts as complete.
-    accepts_nothing: bool,
+    /// Whether a blob counts as complete without a single element, or as something else than an array.
+    accepts_odd: bool,
     events: u64,
     dependencies: Dependencies,
     confirmations: JoinSet<Result<Verdict, CollectorError>>,
@@ -56,7 +58,7 @@ impl<'a> Emission<'a> {
             shared,
             key,
             origin: Origin::new(&shared.component, domain.as_deref(), &claim.content),
-            accepts_nothing: claim.attempts >= EMPTY_ATTEMPTS,
+            accepts_odd: claim.attempts >= ODD_ATTEMPTS,
             events: 0,
             dependencies: Dependencies::default(),
             confirmations: JoinSet::new(),
@@ -65,6 +67,17 @@ impl<'a> Emission<'a> {
 
     /// Sends everything new in a body. The inner error is about this blob: its body is no content.
     pub async fn run(mut self, body: Body) -> Result<Result<Emitted, ActivityError>, CollectorError> {
+        let limits = self.shared.options.batch;
+        let body = match self.readable(judge(body, limits, self.accepts_odd).await)? {
+            Ok(body) => body,
+            Err(problem) => {
+                return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
+            }
+        };
+        let form = body.form();
+        if form.goes_on {
+            telemetry::records_behind_array(self.key);
+        }
         if let Some(types) = self.shared.sensitive_types(self.key.feed).await {
             self.origin = self.origin.with_sensitive_types(types);
         }
@@ -75,22 +88,14 @@ impl<'a> Emission<'a> {
         // holds none.
         let held = if self.shared.normalizer.copies() { 0 } else { body.held() };
         let whole = if held > 0 { self.shared.hold(held).await } else { None };
-        let alone = body.is_single_object();
-        let mut decoder = Decoder::new(body, self.shared.options.batch);
+        let mut decoder = Decoder::new(body, limits);
         // Sent only when the next one is known: the last batch is confirmed together with the blob.
         let mut pending: Option<Ready> = None;
         let mut is_empty = true;
         loop {
-            let batch = decoder
-                .next_batch()
-                .await
-                .with_context(|_| SpoolSnafu { directory: &self.shared.options.spool_directory })?;
+            let batch = self.readable(decoder.next_batch().await)?;
             let Some(batch) = batch else { break };
             is_empty = false;
-            if alone && !looks_like_a_record(&batch) {
-                let problem = "an object that is no audit record".to_owned();
-                return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
-            }
             if let Some(ready) = self.prepare(batch).await?
                 && let Some(previous) = pending.replace(ready)
             {
@@ -100,7 +105,10 @@ impl<'a> Emission<'a> {
                 self.confirmations.spawn(confirmed.in_current_span());
             }
         }
-        if is_empty && !self.accepts_nothing {
+        if form.is_cut {
+            telemetry::events_discarded(&self.shared.progress, self.key, 1, "the body ends in the middle of it");
+        }
+        if is_empty && !self.accepts_odd {
             let problem = "an empty array; content has at least one event".to_owned();
             return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
         }
@@ -110,6 +118,10 @@ impl<'a> Emission<'a> {
         };
         let Self { events, dependencies, confirmations, .. } = self;
         Ok(Ok(Emitted { last, events, dependencies, confirmations }))
+    }
+
+    fn readable<T>(&self, read: io::Result<T>) -> Result<T, CollectorError> {
+        read.with_context(|_| SpoolSnafu { directory: &self.shared.options.spool_directory })
     }
 
     /// Makes events of what is new in a batch: neither delivered before nor in flight elsewhere.
@@ -188,9 +200,4 @@ impl<'a> Emission<'a> {
         sent.map_err(|_| CollectorError::PipelineClosed)?;
         Ok(Sent { events: count, flight, status, held })
     }
-}
-
-/// Whether the only object of a body is an audit record and not, say, an error message.
-fn looks_like_a_record(batch: &Batch) -> bool {
-    batch.records.first().is_some_and(|record| record.members.id.is_some() || record.members.creation_time.is_some())
 }

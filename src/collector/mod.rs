@@ -10,6 +10,7 @@ mod dedupe;
 mod emission;
 mod error;
 mod fetch;
+mod form;
 mod lanes;
 mod maintenance;
 mod run;
@@ -29,6 +30,6 @@ pub use self::{
     run::Collector,
     sensitive_types::SensitiveTypesReader,
     shared::{CollectorOptions, Shared, State},
-    split::{Boundary, MalformedBody, Splitter},
+    split::{Boundary, Form, MalformedBody, Splitter},
     work::Work,
 };

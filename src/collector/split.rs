@@ -1,7 +1,12 @@
-//! Finds the elements of a JSON array in a stream of bytes, without reading what is in them.
+//! Finds the records in a stream of bytes, without reading what is in them: the elements of a JSON array, or objects one after
+//! the other.
 //!
 //! It looks at brackets, quotes and commas only, so that it can stop anywhere and go on with the next piece, nesting costs
 //! nothing, and one bad element does not cost its neighbours. Whether an element is valid JSON is somebody else's question.
+//!
+//! The API serves one array. Services in front of it have been seen to do other things to JSON, so a body may be any sequence
+//! of arrays and objects, as JSON lines are. What stands between them and is neither white space nor the beginning of either is
+//! junk. [`Splitter::finish`] tells what the body was, and others decide what that is worth.
 
 use snafu::Snafu;
 
@@ -14,7 +19,7 @@ pub enum Boundary {
     End,
 }
 
-/// Why a body is no array of elements.
+/// Why a body holds no elements.
 #[derive(Clone, Debug, Eq, PartialEq, Snafu)]
 pub enum MalformedBody {
     /// Nothing but white space.
@@ -27,30 +32,46 @@ pub enum MalformedBody {
         start: char,
     },
     /// It ends too early.
-    #[snafu(display("the body ends in the middle of the array"))]
+    #[snafu(display("the body ends in the middle of the array or of an object"))]
     Truncated,
 }
 
+/// What a body was that has ended where it may.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Form {
+    /// Whether it begins with an object instead of an array.
+    pub begins_with_object: bool,
+    /// Whether elements come after an array that is complete, where nothing should.
+    pub goes_on: bool,
+    /// Whether the last of those is incomplete.
+    pub is_cut: bool,
+    /// How many bytes other than white space are junk behind the first array or object.
+    pub junk: u64,
+}
+
 /// A resumable splitter of one body.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Splitter {
     state: State,
     depth: u32,
     bom: usize,
-    after: u64,
-    single_object: bool,
+    form: Form,
+    /// Whether an array or an object has come to its end.
+    has_whole: bool,
+    is_alone: bool,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum State {
     /// Before the first character.
+    #[default]
     Begin,
-    /// In the array, before an element.
+    /// In an array, before an element.
     Between,
     /// In an element.
     Within(Text),
-    /// After the array.
-    Done,
+    /// After an array or an object.
+    Behind,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -62,20 +83,13 @@ enum Text {
 
 const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 
-impl Default for Splitter {
-    fn default() -> Self {
-        Self { state: State::Begin, depth: 0, bom: 0, after: 0, single_object: false }
-    }
-}
-
 impl Splitter {
     /// Consumes bytes up to the next boundary. Returns how many, and the boundary if there is one; without, all of `input`
     /// has been consumed.
     ///
     /// # Errors
     ///
-    /// When the body turns out to be no array. A body that is a single object counts as an array of one: services in
-    /// front of the API answer so, and it may be a record.
+    /// When the body begins with neither an array nor an object.
     pub fn next(&mut self, input: &[u8]) -> Result<(usize, Option<Boundary>), MalformedBody> {
         let mut at = 0;
         while at < input.len() {
@@ -92,11 +106,8 @@ impl Splitter {
                         at += 1;
                     }
                     b'{' => {
-                        // One level less than in an array: the object ends where its own bracket closes.
-                        self.state = State::Within(Text::Outside);
-                        self.depth = ALONE;
-                        self.single_object = true;
-                        return Ok((at, Some(Boundary::Start)));
+                        self.form.begins_with_object = true;
+                        return Ok((at, Some(self.begin(true))));
                     }
                     _ => {
                         let end = input.len().min(at + 4);
@@ -107,13 +118,10 @@ impl Splitter {
                 State::Between => match byte {
                     b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,
                     b']' => {
-                        self.state = State::Done;
+                        self.end();
                         at += 1;
                     }
-                    _ => {
-                        self.state = State::Within(Text::Outside);
-                        return Ok((at, Some(Boundary::Start)));
-                    }
+                    _ => return Ok((at, Some(self.begin(false)))),
                 },
                 State::Within(Text::Outside) => match byte {
                     b'"' => {
@@ -124,12 +132,11 @@ impl Splitter {
                         self.depth += 1;
                         at += 1;
                     }
-                    b'}' | b']' if self.depth & !ALONE > 0 => {
+                    b'}' | b']' if self.depth > 0 => {
                         self.depth -= 1;
                         at += 1;
-                        if self.depth == ALONE {
-                            self.state = State::Done;
-                            self.depth = 0;
+                        if self.is_alone && self.depth == 0 {
+                            self.end();
                             return Ok((at, Some(Boundary::End)));
                         }
                     }
@@ -152,37 +159,59 @@ impl Splitter {
                     self.state = State::Within(Text::Inside);
                     at += 1;
                 }
-                State::Done => {
-                    self.after += u64::from(!byte.is_ascii_whitespace());
-                    at += 1;
-                }
+                State::Behind => match byte {
+                    b'{' => return Ok((at, Some(self.begin(true)))),
+                    b'[' => {
+                        self.state = State::Between;
+                        at += 1;
+                    }
+                    _ => {
+                        self.form.junk += u64::from(!byte.is_ascii_whitespace());
+                        at += 1;
+                    }
+                },
             }
         }
         Ok((at, None))
     }
 
-    /// Whether the body is a single object.
-    pub const fn is_single_object(&self) -> bool {
-        self.single_object
+    /// Begins an element.
+    const fn begin(&mut self, is_alone: bool) -> Boundary {
+        self.state = State::Within(Text::Outside);
+        self.is_alone = is_alone;
+        self.form.goes_on |= self.has_whole && !self.form.begins_with_object;
+        Boundary::Start
     }
 
-    /// Checks that the body was complete when its bytes are over. Returns how many bytes other than white space followed
-    /// the array.
+    /// Ends an array, or an object that is in none.
+    const fn end(&mut self) {
+        self.state = State::Behind;
+        self.has_whole = true;
+    }
+
+    /// Whether the last element that has begun is an object that is in no array.
+    pub const fn is_alone(&self) -> bool {
+        self.is_alone
+    }
+
+    /// Checks that the body was complete when its bytes are over, and tells what it was.
     ///
     /// # Errors
     ///
-    /// When it was not.
-    pub fn finish(&self) -> Result<u64, MalformedBody> {
+    /// When it was not. What an array is followed by may be incomplete: the array is what the API promises.
+    pub fn finish(&self) -> Result<Form, MalformedBody> {
         match self.state {
-            State::Done => Ok(self.after),
             State::Begin => Err(MalformedBody::Empty),
+            State::Behind => Ok(self.form),
+            State::Between | State::Within(_) if self.has_whole && !self.form.begins_with_object => {
+                // A bracket that nothing follows is junk.
+                let junk = self.form.junk + u64::from(!self.form.goes_on);
+                Ok(Form { is_cut: self.form.goes_on, junk, ..self.form })
+            }
             State::Between | State::Within(_) => Err(MalformedBody::Truncated),
         }
     }
 }
-
-/// Marks the depth of a body that is a single object.
-const ALONE: u32 = 1 << 31;
 
 #[cfg(test)]
 mod tests {
@@ -191,7 +220,7 @@ mod tests {
     use super::*;
 
     /// Splits a body that comes in pieces.
-    fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, u64), MalformedBody> {
+    fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, Form), MalformedBody> {
         let mut splitter = Splitter::default();
         let (mut elements, mut current) = (Vec::new(), None::<Vec<u8>>);
         for mut piece in pieces {
@@ -213,20 +242,43 @@ mod tests {
 
     #[test]
     fn bodies_of_every_shape() {
-        for (body, elements, after) in [
+        for (body, elements, junk) in [
             ("[]", vec![], 0),
             (" \u{feff}[ ] ", vec![], 0),
             ("[1]", vec!["1"], 0),
             (r#"[{"a":"],[\"}"},{"b":[1,{}]} ,null]"#, vec![r#"{"a":"],[\"}"}"#, r#"{"b":[1,{}]} "#, "null"], 0),
             (r#"[{"a":}, {"b":1}]"#, vec![r#"{"a":}"#, r#"{"b":1}"#], 0),
             (r#"{"a":[1,"}"]}"#, vec![r#"{"a":[1,"}"]}"#], 0),
-            ("[1]x", vec!["1"], 1),
-            ("[1][2]", vec!["1"], 3),
+            ("[1] x\0", vec!["1"], 2),
+            ("[1]]};,", vec!["1"], 4),
+            ("[1][]", vec!["1"], 0),
+            ("[1][ ", vec!["1"], 1),
             ("[,,1,]", vec!["1"], 0),
+            (r#"{"a":1}x"#, vec![r#"{"a":1}"#], 1),
+            ("{\"a\":1}\r\n{\"b\":[{}]}{}\n", vec!["{\"a\":1}", "{\"b\":[{}]}", "{}"], 0),
+            ("{\"a\":1},\n[2,{}]", vec!["{\"a\":1}", "2", "{}"], 1),
         ] {
             let body = body.trim_start_matches(' ');
             let expected = elements.iter().map(|element: &&str| (*element).to_owned()).collect();
-            assert_eq!(split([body.as_bytes()]), Ok((expected, after)), "{body}");
+            let form = Form { begins_with_object: body.starts_with('{'), junk, ..Form::default() };
+            assert_eq!(split([body.as_bytes()]), Ok((expected, form)), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_follows_an_array_is_told() {
+        for (body, elements, is_cut, junk) in [
+            ("[1][2]", vec!["1", "2"], false, 0),
+            ("[1]\n[2,{}] x", vec!["1", "2", "{}"], false, 1),
+            (r#"[1],{"a":[]}"#, vec!["1", r#"{"a":[]}"#], false, 1),
+            (r#"[]{"a":1}"#, vec![r#"{"a":1}"#], false, 0),
+            (r#"[1]{"a":"#, vec!["1"], true, 0),
+            ("[1][2,{}", vec!["1", "2"], true, 0),
+            ("[1][2,", vec!["1", "2"], true, 0),
+        ] {
+            let expected = elements.iter().map(|element: &&str| (*element).to_owned()).collect();
+            let form = Form { begins_with_object: false, goes_on: true, is_cut, junk };
+            assert_eq!(split([body.as_bytes()]), Ok((expected, form)), "{body}");
         }
     }
 
@@ -237,7 +289,7 @@ mod tests {
         for (body, start) in [("null", 'n'), ("<html>", '<'), ("ü", 'ü'), ("7", '7'), ("\"x\"", '"'), ("}", '}')] {
             assert_eq!(split([body.as_bytes()]), Err(MalformedBody::NotAnArray { start }), "{body}");
         }
-        for body in ["[", "[{", "[{}", "[{},", r#"["]"#, r#"[{"a":"]"#, "{", "[[]", r#"{"a":1"#] {
+        for body in ["[", "[{", "[{}", "[{},", r#"["]"#, r#"[{"a":"]"#, "{", "[[]", r#"{"a":1"#, "{}{", "{}["] {
             assert_eq!(split([body.as_bytes()]), Err(MalformedBody::Truncated), "{body}");
         }
     }
@@ -272,10 +324,31 @@ mod tests {
             cut in 1..20usize,
         ) {
             let body = if pretty { serde_json::to_vec_pretty(&elements) } else { serde_json::to_vec(&elements) }.unwrap();
-            let (found, after) = split(body.chunks(cut)).unwrap();
+            let (found, form) = split(body.chunks(cut)).unwrap();
             let found: Vec<serde_json::Value> = found.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
             prop_assert_eq!(found, elements);
-            prop_assert_eq!(after, 0);
+            prop_assert_eq!(form, Form::default());
+        }
+
+        #[test]
+        fn any_objects_and_arrays_are_split_wherever_they_are_cut(
+            texts in prop::collection::vec(prop::collection::vec(any_json(), 0..4), 1..5),
+            between in prop::sample::select(vec!["", "\n", "\r\n ", ","]),
+            cut in 1..20usize,
+        ) {
+            // A text of one element is an object of its own.
+            let object = |element: &serde_json::Value| serde_json::json!({ "x": element });
+            let expected: Vec<_> = texts.iter().flatten().map(object).collect();
+            let text = |elements: &Vec<serde_json::Value>| match elements.as_slice() {
+                [one] => object(one).to_string(),
+                more => serde_json::Value::Array(more.iter().map(object).collect()).to_string(),
+            };
+            let body = texts.iter().map(text).collect::<Vec<_>>().join(between);
+            let (found, form) = split(body.as_bytes().chunks(cut)).unwrap();
+            let found: Vec<serde_json::Value> = found.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+            prop_assert_eq!(form.begins_with_object, texts[0].len() == 1);
+            prop_assert_eq!(form.goes_on, texts[0].len() != 1 && found.len() > texts[0].len());
+            prop_assert_eq!(found, expected);
         }
 
         #[test]

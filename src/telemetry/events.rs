@@ -239,6 +239,14 @@ pub fn trailing_bytes(key: &BlobKey, bytes: u64) {
     );
 }
 
+/// Records follow the array of a blob, where nothing should, and are taken.
+pub fn records_behind_array(key: &BlobKey) {
+    warn!(
+        message = "Records follow the array of a content blob, each time that it is fetched; they are collected, too.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id
+    );
+}
+
 /// An element of a listing cannot be used.
 pub fn unusable_entry(feed: Feed, problem: &str, element: &str) {
     count("office365_unusable_entries_total", feed, 1);
