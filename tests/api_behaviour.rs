@@ -151,7 +151,8 @@ async fn a_permission_that_is_missing_is_named_and_costs_no_other_content_type()
         assert_eq!(running.problem(lab.feed), None, "{denial:?}");
         lab.assert_arrived_once(&["a"]);
         running.stop().await;
-        assert!(lab.simulator.stats().tokens_issued < 6, "a 401 is no reason to ask for token after token");
+        // One for each pass at the most, since a permission may have been granted meanwhile; in ten minutes there are six.
+        assert!(lab.simulator.stats().tokens_issued <= 7, "a 401 is no reason to ask for token after token");
     }
 }
 
