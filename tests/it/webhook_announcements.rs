@@ -1,0 +1,173 @@
+//! What somebody with the AuthID can do, who can announce anything: not lose content, and hardly delay it.
+#![cfg(feature = "simulator")]
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use crate::support;
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use http::StatusCode;
+use office365_source::content::ContentType;
+use serde_json::{Value, json};
+use support::{
+    assert_exactly_once,
+    scene::{Scene, minutes},
+    wire::Answer,
+};
+use tokio::time::sleep;
+
+/// An item of a notification, about a content id and with the URI of perhaps another.
+fn item(scene: &Scene, content_id: &str, named: &str, created: DateTime<Utc>) -> Value {
+    let tenant = &scene.simulated.tenants[0];
+    let id = tenant.id;
+    json!({
+        "tenantId": id.to_string(), "clientId": tenant.client_id.to_string(), "contentType": "Audit.Exchange",
+        "contentId": content_id,
+        "contentUri": format!("https://manage.office.com/api/v1.0/{id}/activity/feed/audit/{named}"),
+        "contentCreated": created.to_rfc3339_opts(SecondsFormat::Millis, true),
+        "contentExpiration": (created + TimeDelta::days(30)).to_rfc3339_opts(SecondsFormat::Millis, true),
+    })
+}
+
+fn publish(scene: &Scene, id: &str) -> String {
+    let tenant = scene.simulated.tenants[0].id.to_string();
+    let event = json!({
+        "Id": id, "OrganizationId": tenant, "CreationTime": "2026-08-01T10:00:00", "RecordType": 2, "Operation": "Send",
+        "Workload": "Exchange"
+    });
+    scene.simulator.publish_events(scene.feed(ContentType::Exchange), vec![event], scene.clock.now())
+}
+
+/// Nothing happens by itself, and Microsoft's own notifications get lost.
+fn quiet() -> Scene {
+    Scene::of(|simulated| {
+        simulated.live = None;
+        simulated.faults.notify_drop = 1.0;
+    })
+}
+
+fn has_arrived(scene: &Scene, id: &str) -> bool {
+    scene.arrived.lock().unwrap().contains_key(&(scene.simulated.tenants[0].id, id.to_owned()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wrong_uri_loses_nothing() {
+    let scene = quiet();
+    let running = scene.start().await;
+    minutes(5).await;
+    let (bait, victim) = (publish(&scene, "bait"), publish(&scene, "victim"));
+    let now = scene.clock.now();
+    let lies = json!([
+        item(&scene, &victim, &bait, now),
+        item(&scene, &victim, &format!("{bait}$IsFromNotification"), now),
+        item(&scene, &victim, &format!("{bait}?{victim}"), now),
+        item(&scene, &victim, &format!("{victim}/../{bait}"), now),
+    ]);
+    assert_eq!(scene.road.notify(&lies).await, StatusCode::OK, "no retry would change it");
+    minutes(1).await;
+    assert!(!has_arrived(&scene, "bait"), "nothing was fetched");
+    assert_eq!(scene.counters.sum("office365_webhook_refused_items_total", "reason=implausible"), 4);
+    minutes(16).await;
+    assert!(has_arrived(&scene, "victim"));
+    assert_exactly_once(&scene.arrived, &scene.simulator);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_microsoft_names_otherwise_in_notifications_is_recognised_in_listings() {
+    let scene = quiet();
+    let tenant = scene.simulated.tenants[0].id;
+    scene.wire.rewrite(move |sent, answer| {
+        // The simulator knows content by its listed name.
+        let asks_for_other = sent.url.path().ends_with("$IsFromNotification");
+        Ok(if asks_for_other {
+            let event = json!([{
+                "Id": "told", "OrganizationId": tenant.to_string(), "CreationTime": "2026-08-01T10:00:00", "RecordType": 2,
+                "Operation": "Send", "Workload": "Exchange"
+            }]);
+            Answer::new(200, event.to_string())
+        } else {
+            answer
+        })
+    });
+    let running = scene.start().await;
+    minutes(5).await;
+    let told = publish(&scene, "told");
+    let named = format!("{told}$IsFromNotification");
+    let notification = json!([item(&scene, &named, &named, scene.clock.now())]);
+    assert_eq!(scene.road.notify(&notification).await, StatusCode::OK);
+    sleep(Duration::from_secs(10)).await;
+    assert!(has_arrived(&scene, "told"));
+    let before = scene.wire.sent_to("feed/audit/").len();
+    minutes(16).await;
+    assert_eq!(scene.wire.sent_to("feed/audit/").len(), before, "the listing names what is known");
+    assert_exactly_once(&scene.arrived, &scene.simulator);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn invented_content_hardly_delays_what_is_real() {
+    const NOTIFICATIONS: usize = 20;
+    const ITEMS: usize = 2_000;
+
+    let scene = quiet();
+    let running = scene.start().await;
+    minutes(5).await;
+    let before = scene.wire.sent_to("feed/audit/").len();
+    // Older than anything real, so that it would go first.
+    let old = scene.clock.now() - TimeDelta::days(20);
+    for notification in 0..NOTIFICATIONS {
+        let items = (0..ITEMS).map(|number| {
+            let id = format!("invented-{notification}-{number}");
+            item(&scene, &id, &id, old)
+        });
+        assert_eq!(scene.road.notify(&items.collect()).await, StatusCode::OK);
+    }
+    publish(&scene, "real");
+    // What has overflowed makes the feed be listed as in mode poll.
+    minutes(3).await;
+    assert!(has_arrived(&scene, "real"), "{}", scene.log.text());
+    let postponed = scene.counters.sum("office365_announced_content_postponed_total", "");
+    assert!(postponed > ((NOTIFICATIONS - 2) * ITEMS) as u64, "{postponed}");
+    assert!(scene.counters.sum("office365_announcement_pauses_total", "Audit.Exchange") > 0);
+    let asked = scene.wire.sent_to("invented").len();
+    assert!((20..200).contains(&asked), "{asked} requests in vain");
+
+    // While it is paused, nothing that is announced is recorded; other feeds are not concerned.
+    let postponed = scene.counters.sum("office365_announced_content_postponed_total", "");
+    assert_eq!(scene.road.notify(&json!([item(&scene, "more", "more", old)])).await, StatusCode::OK);
+    assert_eq!(scene.counters.sum("office365_announced_content_postponed_total", ""), postponed + 1);
+    assert_eq!(scene.counters.sum("office365_announced_content_postponed_total", "DLP.All"), 0);
+
+    // Hours later all that was invented is still no more than a request now and then, and none of it counts as given up.
+    minutes(300).await;
+    let asked = scene.wire.sent_to("feed/audit/").len() - before;
+    assert!(asked < 2_000, "{asked} requests in five hours");
+    assert_eq!(scene.counters.sum("office365_content_dead_total", ""), 0);
+    let lines = scene.log.text().matches("announced content waits for the next listing").count();
+    assert!((1..=3).contains(&lines), "{lines} lines");
+    assert_exactly_once(&scene.arrived, &scene.simulator);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn invented_content_takes_only_a_part_of_the_slots() {
+    let mut scene = quiet();
+    scene.config.request.concurrency = 4;
+    let running = scene.start().await;
+    minutes(5).await;
+    // Whatever is asked for is never answered.
+    scene.simulator.faults().update(|faults| faults.hang_rate = 1.0);
+    let now = scene.clock.now();
+    let invented: Vec<_> =
+        (0..50).map(|number| item(&scene, &format!("invented-{number}"), &format!("invented-{number}"), now)).collect();
+    assert_eq!(scene.road.notify(&invented.into()).await, StatusCode::OK);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(scene.wire.sent_to("invented").len(), 1, "one of four slots");
+    scene.simulator.faults().update(|faults| faults.hang_rate = 0.0);
+    publish(&scene, "real");
+    minutes(16).await;
+    assert_exactly_once(&scene.arrived, &scene.simulator);
+    running.stop().await;
+}

@@ -1,0 +1,17 @@
+//! Tests of the program: started, stopped, killed, with its arguments, files and outputs.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![cfg(feature = "cli")]
+
+#[cfg(all(unix, feature = "simulator"))]
+#[path = "../support/program.rs"]
+mod program;
+#[cfg(feature = "simulator")]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod cli;
+mod cli_normalize;
+mod cli_webhook;
+mod disks;
+mod kill;
+mod webhook_kill;
