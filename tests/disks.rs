@@ -36,7 +36,6 @@ async fn assert_stops_and_nothing_is_missing(how: impl FnOnce(&Path)) {
     let log = world.log();
     assert!(log.contains("was deleted, moved or replaced while this program used it"), "{log}");
     assert!(log.contains("error_code=\"ledger_replaced\""), "{log}");
-    assert!(world.missing(&world.written().0) > 0, "it stopped only when everything had arrived");
     let mut next = world.start(&["--once"]);
     assert_eq!(world.wait(&mut next).await, 0, "{}", world.log());
     assert_eq!(world.missing(&world.written().0), 0);

@@ -55,11 +55,12 @@ mod event;
 mod extra_context;
 mod finalization;
 mod json_object;
+mod mend;
 mod sender;
 mod shutdown;
 mod source;
 
-pub(crate) use self::json_object::{escape_control_characters, mend_text};
+pub(crate) use self::mend::{escape_control_characters, mend_text};
 pub use self::{
     context::{ComponentKey, GlobalOptions, SourceContext},
     event::{EventMetadata, LogEvent, SharedFields},
@@ -68,7 +69,8 @@ pub use self::{
         AddBatchNotifier, BatchNotifier, BatchStatus, BatchStatusReceiver, EventFinalizer, EventFinalizers,
         EventStatus, Finalizable, Handover,
     },
-    json_object::{InvalidRecord, JsonObject, Repair},
+    json_object::{InvalidRecord, JsonObject},
+    mend::Repair,
     sender::{Builder, SendError, SourceReceiver, SourceSender, SourceSenderItem},
     shutdown::{ShutdownDone, ShutdownSignal, ShutdownSignalToken, ShutdownTrigger},
     source::{DataType, LogNamespace, Resource, Source, SourceConfig, SourceOutput},
