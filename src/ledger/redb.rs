@@ -47,7 +47,10 @@ use super::{
     tenants,
     writer::{self, Rank, Writer},
 };
-use crate::content::{ContentRef, Feed, TenantId};
+use crate::{
+    content::{ContentRef, Feed, TenantId},
+    expected_panic::expecting,
+};
 
 pub(super) type Bytes = &'static [u8];
 
@@ -114,7 +117,8 @@ impl RedbLedger {
         let (database, file) = loop {
             let file = LedgerFile::look(&path);
             let (path, span) = (path.clone(), Span::current());
-            let opened = tokio::task::spawn_blocking(move || span.in_scope(|| open_or_create(&path))).await;
+            let opened =
+                tokio::task::spawn_blocking(move || span.in_scope(|| expecting(|| open_or_create(&path)))).await;
             match opened.unwrap_or_else(|join| Err(writer::from_panic(&file, join))) {
                 // The source that had it in this very process may just be letting go of it, when a pipeline reloads.
                 Err(LedgerError::InUse { .. }) if attempt < REOPEN_ATTEMPTS => {
@@ -139,7 +143,7 @@ impl RedbLedger {
         work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let database = Arc::clone(&self.database);
-        let read = tokio::task::spawn_blocking(move || work(&database.begin_read()?));
+        let read = tokio::task::spawn_blocking(move || expecting(|| work(&database.begin_read()?)));
         match read.await {
             Ok(result) => result.map_err(|error| self.writer.failed(self.file.failure(error))),
             Err(join) => Err(self.writer.failed(writer::from_panic(&self.file, join))),
