@@ -204,9 +204,35 @@ pub fn names_content(uri: &Url, content_id: &str) -> bool {
     named.is_ok_and(|named| listed_content_id(&named) == listed_content_id(content_id))
 }
 
+/// Whether two URIs lead to the same content beyond doubt: they are the same but for `$IsFromNotification` behind the id and
+/// for what is percent-encoded in it.
+pub fn are_same_content(one: &str, other: &str) -> bool {
+    let parts = |uri: &str| {
+        let mut url = Url::parse(uri).ok()?;
+        let (above, id) = url.path().rsplit_once('/')?;
+        let (above, id) = (above.to_owned(), percent_decode_str(id).decode_utf8().ok()?.into_owned());
+        url.set_path("");
+        Some((url, above, listed_content_id(&id).to_owned()))
+    };
+    one == other || parts(one).is_some_and(|one| parts(other) == Some(one))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn uris_of_the_same_content_differ_in_nothing_that_a_server_may_heed() {
+        let uri = |rest: &str| format!("https://manage.office.com/api/v1.0/t/activity/feed/audit/{rest}");
+        for same in ["a$b", "a%24b", "a$b$IsFromNotification", "a$b$isfromnotification"] {
+            assert!(are_same_content(&uri(same), &uri("a$b")), "{same}");
+        }
+        for other in ["b", "A$b", "a$b?x=1", "a$b#x", "x/a$b", "a$b/", ""] {
+            assert!(!are_same_content(&uri(other), &uri("a$b")), "{other}");
+        }
+        let v1 = uri("a$b").replace("v1.0", "v1");
+        assert!(!are_same_content(&v1, &uri("a$b")) && !are_same_content("", &v1) && are_same_content(&v1, &v1));
+    }
 
     #[test]
     fn a_uri_names_the_content_behind_its_path() {

@@ -16,6 +16,7 @@ pub mod content;
 pub mod discovery;
 pub mod encoding;
 pub mod entra;
+mod expected_panic;
 mod file_id;
 pub mod geoip;
 #[cfg(feature = "cli")]

@@ -31,9 +31,11 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use self::args::{Cli, Command};
+use crate::expected_panic;
 
 /// Runs the program with the arguments of this process.
 pub fn main() -> ExitCode {
+    expected_panic::silence();
     let Cli { command, log } = Cli::parse();
     if let Err(problem) = logging::start(&log, command.log_level()) {
         output::complain(&problem);

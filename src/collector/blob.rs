@@ -5,7 +5,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::{emission::Emission, error::CollectorError, fetch::fetch, lanes::Outcome, shared::Shared};
+use super::{
+    emission::Emission,
+    error::CollectorError,
+    fetch::fetch,
+    lanes::Outcome,
+    shared::{Pace, Shared},
+};
 use crate::{
     activity::{ActivityError, Failure},
     content::Feed,
@@ -141,6 +147,16 @@ async fn failed(
             telemetry::feed_failed(&shared.progress, key.feed, Stage::Fetching, failure.code(), &error.to_string());
             reporter.went(Outcome::TenantInTrouble { may_pass: !failure.needs_people() });
         }
+        // Whatever kept only announced content from being had says little about its tenant and its feed, and must not slow down
+        // the rest of them.
+        _ if claim.announced => {
+            let attempts = claim.attempts.saturating_add(1);
+            if attempts >= ATTEMPTS_AT_ANNOUNCED {
+                return forget(shared, claim, key, reporter, error).await;
+            }
+            came_to_nothing(shared, key.feed);
+            return retry(shared, claim, key, reporter, error.to_string(), Pace::Prompt).await;
+        }
         _ if failure.concerns_the_tenant()
             || failure.concerns_the_subscription()
             || matches!(failure, Failure::PermissionMissing { .. }) =>
@@ -159,16 +175,16 @@ async fn failed(
             return Ok(());
         }
         _ => {
-            // What nobody but a notification told of says little about the feed, and must not slow down the rest of it.
-            if claim.announced {
-                came_to_nothing(shared, key.feed);
-            } else {
-                reporter.went(Outcome::Failed);
-            }
+            reporter.went(Outcome::Failed);
             if failure.needs_an_administrator() {
                 telemetry::feed_failed(&shared.progress, key.feed, Stage::SetAside, failure.code(), &error.to_string());
             }
-            return retry(shared, claim, key, reporter, error.to_string(), failure.needs_an_administrator()).await;
+            let pace = match failure {
+                _ if failure.needs_an_administrator() => Pace::Slow,
+                Failure::Malformed { .. } => Pace::Odd,
+                _ => Pace::Prompt,
+            };
+            return retry(shared, claim, key, reporter, error.to_string(), pace).await;
         }
     }
     shared.ledger.release(key);
@@ -176,7 +192,10 @@ async fn failed(
     Ok(())
 }
 
-/// Forgets content that is not there and that only a notification told of. If there ever was such content, the listing names
+/// So often what only a notification told of is tried. After that it is left to the listing that names it.
+const ATTEMPTS_AT_ANNOUNCED: u32 = 5;
+
+/// Forgets content that cannot be had and that only a notification told of. If there ever was such content, the listing names
 /// it, and it is given up visibly.
 async fn forget(
     shared: &Shared,
@@ -209,11 +228,11 @@ pub async fn retry(
     key: &BlobKey,
     reporter: &Reporter,
     reason: String,
-    slowly: bool,
+    pace: Pace,
 ) -> Result<(), CollectorError> {
     // What waits for an administrator need not be tried often; with the tenth attempt's wait from the first.
-    let attempts = claim.attempts.saturating_add(if slowly { 10 } else { 1 });
-    let (not_before, wait) = if slowly { shared.later(attempts) } else { shared.next_attempt(key, attempts) };
+    let attempts = claim.attempts.saturating_add(if pace == Pace::Slow { 10 } else { 1 });
+    let (not_before, wait) = shared.next_attempt(key, attempts, pace);
     telemetry::content_retried(key, &reason, attempts, wait.as_secs());
     shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: Counts::Attempt }).await?;
     reporter.tell(Message::Deferred(not_before));
@@ -233,7 +252,7 @@ pub async fn retry_rejected(
     reporter: &Reporter,
 ) -> Result<(), CollectorError> {
     let rejections = claim.rejections.saturating_add(1);
-    let (not_before, wait) = shared.after_rejection(key, rejections);
+    let (not_before, wait) = shared.next_attempt(key, rejections, Pace::Rejected);
     let reason = format!("the pipeline rejected its events; after {REJECTIONS} times they are given up");
     telemetry::content_retried(key, &reason, rejections, wait.as_secs());
     shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: Counts::Rejection }).await?;

@@ -58,7 +58,8 @@ impl<'a> Emission<'a> {
             shared,
             key,
             origin: Origin::new(&shared.component, domain.as_deref(), &claim.content),
-            accepts_odd: claim.attempts >= ODD_ATTEMPTS,
+            // What no listing has named is forgotten instead, and found anew when one does.
+            accepts_odd: claim.attempts >= ODD_ATTEMPTS && !claim.announced,
             events: 0,
             dependencies: Dependencies::default(),
             confirmations: JoinSet::new(),

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A download that has brought so much more goes on, however long it takes. Unit: bytes.
-const STEP: usize = 1024 * 1024;
+const STEP: usize = 64 * 1024;
 
 /// Fetches a blob whole.
 ///

@@ -9,7 +9,7 @@ use super::{
     blob::{Message, REJECTIONS, Reporter, bury, retry, retry_rejected},
     dedupe::{Dependencies, Flight},
     error::CollectorError,
-    shared::Shared,
+    shared::{Pace, Shared},
 };
 use crate::{
     component::{BatchStatus, BatchStatusReceiver},
@@ -103,11 +103,11 @@ impl Emitted {
         let now = shared.now();
         let keys = self.last.as_ref().map(|last| last.flight.keys().to_vec()).unwrap_or_default();
         if verdict == Verdict::Delivered && self.dependencies.is_empty() {
-            shared.ledger.complete(key.clone(), keys, now).await?;
+            let done = shared.ledger.complete(key.clone(), keys, now).await?;
             if let Some(last) = self.last {
                 last.landed(shared);
             }
-            telemetry::content_delivered(&shared.progress, key, self.events);
+            completed(shared, key, reporter, self.events, done);
             return Ok(());
         }
         // The last batch must not wait for other blobs: they may be waiting for it.
@@ -117,7 +117,7 @@ impl Emitted {
         }
         if verdict == Verdict::Errored {
             let reason = "the pipeline could not deliver its events".to_owned();
-            return retry(shared, claim, key, reporter, reason, false).await;
+            return retry(shared, claim, key, reporter, reason, Pace::Prompt).await;
         }
         if verdict == Verdict::Rejected && claim.rejections.saturating_add(1) < REJECTIONS {
             return retry_rejected(shared, claim, key, reporter).await;
@@ -134,8 +134,17 @@ impl Emitted {
         if verdict == Verdict::Rejected {
             return bury(shared, claim, key, format!("the pipeline rejected its events {REJECTIONS} times")).await;
         }
-        shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
-        telemetry::content_delivered(&shared.progress, key, self.events);
+        let done = shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
+        completed(shared, key, reporter, self.events, done);
         Ok(())
+    }
+}
+
+fn completed(shared: &Shared, key: &BlobKey, reporter: &Reporter, events: u64, done: bool) {
+    if done {
+        telemetry::content_delivered(&shared.progress, key, events);
+    } else {
+        // What was delivered came from a URI that only a notification told; a listing has named another meanwhile.
+        reporter.tell(Message::Back(key.feed));
     }
 }

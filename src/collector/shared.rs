@@ -35,6 +35,9 @@ use crate::{
 /// it would be the oldest again when the pause is over.
 const BEHIND_THE_OTHERS: TimeDelta = TimeDelta::minutes(20);
 
+/// In a run that should end, the longest wait for another answer than an odd one. Shorter than what it does not stay for.
+const LONGEST_WAIT_ODD: Duration = Duration::from_secs(20);
+
 /// So often a run that should end sends what the pipeline rejects.
 const REJECTIONS_ONCE: u32 = 5;
 
@@ -100,6 +103,20 @@ pub struct State {
     failing: Mutex<HashMap<BlobKey, Failing>>,
 }
 
+/// How soon a blob is tried again, which makes a difference in a run that should end only.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pace {
+    /// As soon as the run has patience for.
+    Prompt,
+    /// No sooner than in a run that does not end: what the API served is odd, and believed when it stays so. A fault that
+    /// passes needs time to.
+    Odd,
+    /// As often as may be in one run: what the pipeline rejects is given up after a number of times.
+    Rejected,
+    /// In another run: people must change something first.
+    Slow,
+}
+
 /// A blob that fails.
 #[derive(Debug)]
 struct Failing {
@@ -152,44 +169,33 @@ impl Shared {
     }
 
     /// When a blob that has failed `attempts` times, this one included, is tried again.
-    pub fn next_attempt(&self, key: &BlobKey, attempts: u32) -> (DateTime<Utc>, Duration) {
-        self.next_of(key, attempts, u32::MAX)
-    }
-
-    /// When a blob is sent again that the pipeline has rejected `rejections` times, this one included. What is rejected is
-    /// given up after so many times, which a run that should end must not use up.
-    pub fn after_rejection(&self, key: &BlobKey, rejections: u32) -> (DateTime<Utc>, Duration) {
-        self.next_of(key, rejections, REJECTIONS_ONCE)
-    }
-
-    fn next_of(&self, key: &BlobKey, attempts: u32, most_in_run: u32) -> (DateTime<Utc>, Duration) {
-        match self.options.mode.patience() {
-            None => self.later(attempts),
-            Some(patience) => match self.again_in_this_run(key, patience, most_in_run) {
-                Some(wait) => self.after(wait),
-                None => self.later(attempts.max(LEFT_FOR_THE_NEXT_RUN)),
-            },
-        }
-    }
-
-    /// As [`Self::next_attempt`], also in a run that should end: there is no use in trying again soon.
-    pub fn later(&self, attempts: u32) -> (DateTime<Utc>, Duration) {
-        self.after(backoff::BLOB.wait(attempts))
+    pub fn next_attempt(&self, key: &BlobKey, attempts: u32, pace: Pace) -> (DateTime<Utc>, Duration) {
+        let Some(patience) = self.options.mode.patience().filter(|_| pace != Pace::Slow) else {
+            return self.after(backoff::BLOB.wait(attempts));
+        };
+        let in_run = self.again_in_this_run(key, patience, pace);
+        self.after(in_run.unwrap_or_else(|| backoff::BLOB.wait(attempts.max(LEFT_FOR_THE_NEXT_RUN))))
     }
 
     /// When a blob is tried again that failed for a reason of its feed or tenant.
     pub fn behind_the_others(&self, key: &BlobKey) -> DateTime<Utc> {
-        let soon = self.options.mode.patience().and_then(|patience| self.again_in_this_run(key, patience, u32::MAX));
+        let patience = self.options.mode.patience();
+        let soon = patience.and_then(|patience| self.again_in_this_run(key, patience, Pace::Prompt));
         soon.map_or_else(|| self.now() + BEHIND_THE_OTHERS, |wait| self.after(wait).0)
     }
 
     /// How long a blob that has failed waits in a run that should end; `None` once it has failed for longer than the run's
     /// patience, or as often as it may.
-    fn again_in_this_run(&self, key: &BlobKey, patience: Duration, most: u32) -> Option<Duration> {
+    fn again_in_this_run(&self, key: &BlobKey, patience: Duration, pace: Pace) -> Option<Duration> {
         let mut failing = self.state.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let blob = failing.entry(key.clone()).or_insert_with(|| Failing { attempts: 0, since: Instant::now() });
         blob.attempts += 1;
-        let wait = backoff::BLOB_ONCE.wait(blob.attempts).min(patience / 4);
+        let (wait, most) = match pace {
+            Pace::Odd => (backoff::BLOB.wait(blob.attempts).min(LONGEST_WAIT_ODD), u32::MAX),
+            Pace::Rejected => (backoff::BLOB_ONCE.wait(blob.attempts), REJECTIONS_ONCE),
+            Pace::Prompt | Pace::Slow => (backoff::BLOB_ONCE.wait(blob.attempts), u32::MAX),
+        };
+        let wait = wait.min(patience / 4);
         (blob.attempts < most && blob.since.elapsed() + wait < patience).then_some(wait)
     }
 

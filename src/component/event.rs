@@ -245,6 +245,11 @@ impl EventMetadata {
         self.source_type
     }
 
+    /// Whether whoever waited for the event has gone: see [`EventFinalizers::are_abandoned`].
+    pub fn is_abandoned(&self) -> bool {
+        self.finalizers.are_abandoned()
+    }
+
     /// Worsens the event's delivery status.
     pub fn update_status(&self, status: EventStatus) {
         self.finalizers.update_status(status);

@@ -147,6 +147,13 @@ impl EventFinalizers {
         self.0.is_empty()
     }
 
+    /// Whether whoever waited for the event has gone, so that delivering it would only repeat it later. Not of an event that
+    /// nobody ever waited for.
+    #[must_use]
+    pub fn are_abandoned(&self) -> bool {
+        !self.0.is_empty() && self.0.iter().all(|finalizer| finalizer.batch.is_abandoned())
+    }
+
     /// How many batches wait for the event.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -266,6 +273,10 @@ impl BatchNotifier {
         enabled.then(|| Self::apply_to(items))
     }
 
+    fn is_abandoned(&self) -> bool {
+        self.0.sender.as_ref().is_some_and(oneshot::Sender::is_closed)
+    }
+
     fn update_status(&self, status: EventStatus) {
         self.0.status.fetch_max(BatchStatus::from(status) as u8, Ordering::AcqRel);
     }
@@ -322,6 +333,17 @@ mod tests {
         assert!((&mut receiver).now_or_never().is_none());
         events.clear();
         assert_eq!(receiver.now_or_never(), Some(BatchStatus::Delivered));
+    }
+
+    #[test]
+    fn an_event_is_abandoned_when_nobody_who_waited_is_left() {
+        let mut event = [Event::default()];
+        assert!(!event[0].0.are_abandoned(), "nobody ever waited");
+        let (first, second) = (BatchNotifier::apply_to(&mut event), BatchNotifier::apply_to(&mut event));
+        drop(first);
+        assert!(!event[0].0.are_abandoned());
+        drop(second);
+        assert!(event[0].0.are_abandoned());
     }
 
     #[test]

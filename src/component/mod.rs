@@ -55,12 +55,13 @@ mod event;
 mod extra_context;
 mod finalization;
 mod json_object;
+mod mend;
 mod sender;
 mod shutdown;
 mod source;
 pub(crate) mod whole_number;
 
-pub(crate) use self::json_object::{escape_control_characters, mend_text};
+pub(crate) use self::mend::{escape_control_characters, mend_text};
 pub use self::{
     context::{ComponentKey, GlobalOptions, SourceContext},
     event::{EventMetadata, LogEvent, SharedFields},
@@ -69,7 +70,8 @@ pub use self::{
         AddBatchNotifier, BatchNotifier, BatchStatus, BatchStatusReceiver, EventFinalizer, EventFinalizers,
         EventStatus, Finalizable, Handover,
     },
-    json_object::{InvalidRecord, JsonObject, Repair},
+    json_object::{InvalidRecord, JsonObject},
+    mend::Repair,
     sender::{Builder, SendError, SourceReceiver, SourceSender, SourceSenderItem},
     shutdown::{ShutdownDone, ShutdownSignal, ShutdownSignalToken, ShutdownTrigger},
     source::{DataType, LogNamespace, Resource, Source, SourceConfig, SourceOutput},

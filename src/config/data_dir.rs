@@ -33,8 +33,12 @@ pub enum DataDirError {
     },
     /// No file can be made in it.
     #[snafu(display(
-        "data_dir: cannot write to {}: {source}. This process needs write permission on it; or write another data_dir.",
-        path.display()
+        "data_dir: cannot write to {}: {source}. {}; or write another data_dir.",
+        path.display(),
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Free some space there",
+            _ => "This process needs write permission on it",
+        }
     ))]
     NotWritable {
         /// The directory.
@@ -85,6 +89,15 @@ mod tests {
         check_data_dir(&path).unwrap();
         check_data_dir(&path).unwrap();
         assert_eq!(fs::read_dir(&path).unwrap().count(), 0, "the check leaves nothing behind");
+    }
+
+    #[test]
+    fn a_full_disk_needs_space_and_no_permission() {
+        let refused =
+            |kind: io::ErrorKind| DataDirError::NotWritable { path: "x".into(), source: kind.into() }.to_string();
+        let full = refused(io::ErrorKind::StorageFull);
+        assert!(full.contains("Free some space there") && !full.contains("permission"), "{full}");
+        assert!(refused(io::ErrorKind::PermissionDenied).contains("needs write permission on it"));
     }
 
     #[test]

@@ -82,7 +82,8 @@ impl SubscriptionBook {
         let mut tenants = self.tenants.lock().unwrap_or_else(PoisonError::into_inner);
         let subscriptions = tenants.entry(tenant).or_insert_with(|| {
             let Self { client, ledger, policy, recheck, .. } = self.clone();
-            Arc::new(Subscriptions { tenant, client, ledger, policy, recheck, state: Mutex::default() })
+            let (state, turns) = Default::default();
+            Arc::new(Subscriptions { tenant, client, ledger, policy, recheck, state, turns })
         });
         Arc::clone(subscriptions)
     }
@@ -101,7 +102,10 @@ pub struct Subscriptions {
     ledger: Arc<dyn Ledger>,
     policy: WebhookPolicy,
     recheck: Duration,
+    /// Not held while a subscription is started, which can take a minute: the other content types go on.
     state: Mutex<State>,
+    /// Of each content type, so that no subscription is started twice at a time.
+    turns: [Mutex<()>; ContentType::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -141,13 +145,17 @@ impl Subscriptions {
     /// content can be listed.
     pub async fn ensure(&self, content_type: ContentType) -> Result<Standing, DiscoveryError> {
         let feed = Feed { tenant: self.tenant, content_type };
-        // Held while asking: the content types of a tenant share one listing.
-        let mut state = self.state.lock().await;
-        if state.checked.is_none_or(|checked| checked.elapsed() >= self.recheck) {
-            self.list(&mut state).await?;
-        }
-        let listed = state.listed.get(&content_type).cloned().unwrap_or_default();
-        let enabled = listed.enabled && !state.refused.contains(&content_type);
+        let _turn = self.turns[content_type as usize].lock().await;
+        let (listed, is_refused, is_unreachable) = {
+            // Held while asking: the content types of a tenant share one listing.
+            let mut state = self.state.lock().await;
+            if state.checked.is_none_or(|checked| checked.elapsed() >= self.recheck) {
+                self.list(&mut state).await?;
+            }
+            let listed = state.listed.get(&content_type).cloned().unwrap_or_default();
+            (listed, state.refused.contains(&content_type), state.unreachable.contains_key(&content_type))
+        };
+        let enabled = listed.enabled && !is_refused;
         let flaw = self.flaw(feed, listed.webhook.as_ref()).await?;
         if enabled && flaw.is_none() {
             return Ok(Standing::AsWanted { started: false });
@@ -156,8 +164,10 @@ impl Subscriptions {
             // A start without a webhook would take it away.
             return Err(DiscoveryError::LeftAlone { feed });
         }
-        let target = self.target(&state, feed, enabled).await?;
-        let start = match self.start(feed, target).await {
+        let target = self.target(is_unreachable, feed, enabled).await?;
+        let started = self.start(feed, target).await;
+        let mut state = self.state.lock().await;
+        let start = match started {
             Ok(start) => start,
             Err(error) => {
                 // It may have been started all the same, with only the answer lost: the next look at the list tells, and goes
@@ -215,14 +225,13 @@ impl Subscriptions {
     /// webhook has come to nothing, the next goes without, and one after that adds it.
     async fn target(
         &self,
-        state: &State,
+        is_unreachable: bool,
         feed: Feed,
         enabled: bool,
     ) -> Result<Option<&Arc<WebhookTarget>>, LedgerError> {
         let Some(target) = self.policy.target() else { return Ok(None) };
         // What was noted before a start, and the subscription is still not there: so it was before a restart, too.
-        let came_to_nothing =
-            state.unreachable.contains_key(&feed.content_type) || !self.ledger.webhooks(feed).await?.is_empty();
+        let came_to_nothing = is_unreachable || !self.ledger.webhooks(feed).await?.is_empty();
         Ok((enabled || !came_to_nothing).then_some(target))
     }
 
@@ -239,8 +248,8 @@ impl Subscriptions {
     ///
     /// See [`Failure`].
     pub async fn stop(&self, content_type: ContentType) -> Result<(), ActivityError> {
-        let mut state = self.state.lock().await;
-        state.checked = None;
+        let _turn = self.turns[content_type as usize].lock().await;
+        self.state.lock().await.checked = None;
         match self.client.stop_subscription(Feed { tenant: self.tenant, content_type }).await {
             Err(error) if error.failure.concerns_the_subscription() => Ok(()),
             stopped => stopped,

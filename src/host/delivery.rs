@@ -26,6 +26,11 @@ impl Delivery {
         &self.events
     }
 
+    /// Whether no source waits for any of the events: what a sink still delivered of it would come again.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.events.iter().all(|event| event.metadata().is_abandoned())
+    }
+
     /// The sink has the events for good.
     pub(super) fn delivered(mut self) {
         for event in mem::take(&mut self.events) {

@@ -40,7 +40,7 @@ pub(super) async fn start(
     check_data_dir(&topology.data_dir)?;
     let mut open_sinks = Vec::new();
     for (name, config) in &topology.sinks {
-        open_sinks.push((config.inputs(), sinks::open(name, config, topology).await?));
+        open_sinks.push((config.inputs(), sinks::open(name, config, topology, options.mode).await?));
     }
     let server = match &topology.telemetry {
         Some(telemetry) => Some(Server::bind(telemetry.listen).await?),

@@ -211,8 +211,9 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Notes events as delivered whose blob is not done yet.
     async fn deliver(&self, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError>;
 
-    /// Marks a blob done and the last of its events as delivered, in one transaction.
-    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError>;
+    /// Marks a blob done and the last of its events as delivered, in one transaction. Returns whether it is done: one that was
+    /// claimed when only a notification had told of it, and that a listing has named with another URI since, is owed as before.
+    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<bool, LedgerError>;
 
     /// Puts a claimed blob back, for later.
     async fn fail(&self, key: BlobKey, retry: Retry) -> Result<(), LedgerError>;

@@ -21,7 +21,7 @@
 //! Event ids lie in one table a day, so that forgetting a day is dropping a table.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet, hash_map::Entry},
     fs, io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -47,7 +47,10 @@ use super::{
     tenants,
     writer::{self, Rank, Writer},
 };
-use crate::content::{ContentRef, Feed, TenantId};
+use crate::{
+    content::{ContentRef, Feed, TenantId},
+    expected_panic::expecting,
+};
 
 pub(super) type Bytes = &'static [u8];
 
@@ -97,7 +100,8 @@ pub struct RedbLedger {
     database: Arc<Database>,
     writer: Writer,
     file: Arc<LedgerFile>,
-    claimed: Arc<Mutex<HashSet<BlobKey>>>,
+    /// What is in somebody's hands; with its URI where only a notification told of it.
+    claimed: Arc<Mutex<HashMap<BlobKey, Option<String>>>>,
     dedupe_window: TimeDelta,
 }
 
@@ -114,7 +118,8 @@ impl RedbLedger {
         let (database, file) = loop {
             let file = LedgerFile::look(&path);
             let (path, span) = (path.clone(), Span::current());
-            let opened = tokio::task::spawn_blocking(move || span.in_scope(|| open_or_create(&path))).await;
+            let opened =
+                tokio::task::spawn_blocking(move || span.in_scope(|| expecting(|| open_or_create(&path)))).await;
             match opened.unwrap_or_else(|join| Err(writer::from_panic(&file, join))) {
                 // The source that had it in this very process may just be letting go of it, when a pipeline reloads.
                 Err(LedgerError::InUse { .. }) if attempt < REOPEN_ATTEMPTS => {
@@ -139,14 +144,14 @@ impl RedbLedger {
         work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, LedgerError> {
         let database = Arc::clone(&self.database);
-        let read = tokio::task::spawn_blocking(move || work(&database.begin_read()?));
+        let read = tokio::task::spawn_blocking(move || expecting(|| work(&database.begin_read()?)));
         match read.await {
             Ok(result) => result.map_err(|error| self.writer.failed(self.file.failure(error))),
             Err(join) => Err(self.writer.failed(writer::from_panic(&self.file, join))),
         }
     }
 
-    fn claims(&self) -> std::sync::MutexGuard<'_, HashSet<BlobKey>> {
+    fn claims(&self) -> std::sync::MutexGuard<'_, HashMap<BlobKey, Option<String>>> {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -233,7 +238,7 @@ impl Ledger for RedbLedger {
     }
 
     async fn claim(&self, feed: Feed, limit: usize, wanted: Wanted) -> Result<Vec<Claim>, LedgerError> {
-        let held = self.claims().clone();
+        let held: HashSet<BlobKey> = self.claims().keys().cloned().collect();
         let queues = match wanted {
             Wanted::Listed => &[READY][..],
             Wanted::Any => &[READY, ANNOUNCED],
@@ -262,7 +267,14 @@ impl Ledger for RedbLedger {
             .await?;
         // Another claim may have come in between; whoever inserts first has the blob.
         let mut claimed = self.claims();
-        Ok(found.into_iter().filter(|claim| claimed.insert(BlobKey::from(&claim.content))).collect())
+        let mut claims = Vec::with_capacity(found.len());
+        for claim in found {
+            if let Entry::Vacant(free) = claimed.entry(BlobKey::from(&claim.content)) {
+                free.insert(claim.announced.then(|| claim.content.content_uri.clone()));
+                claims.push(claim);
+            }
+        }
+        Ok(claims)
     }
 
     fn release(&self, key: &BlobKey) {
@@ -292,21 +304,25 @@ impl Ledger for RedbLedger {
         Ok(())
     }
 
-    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError> {
+    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<bool, LedgerError> {
         let blob = key.clone();
         let mut chunks = chunks(events, MOST_EVENTS);
         let events = chunks.pop().unwrap_or_default();
         for some in chunks {
             self.writer.write(Rank::Bulk(some.len()), move |tx| remember(tx, &some, now)).await?;
         }
-        self.writer
+        let announced = self.claims().get(&key).cloned().flatten();
+        let done = self
+            .writer
             .write(Rank::Bulk(events.len() + ROWS_OF_A_BLOB), move |tx| {
                 remember(tx, &events, now)?;
-                change(tx, &blob, |row| row.complete(now))
+                let mut done = true;
+                change(tx, &blob, |row| done = row.complete(now, announced.as_deref()))?;
+                Ok(done)
             })
             .await?;
         self.release(&key);
-        Ok(())
+        Ok(done)
     }
 
     async fn fail(&self, key: BlobKey, retry: Retry) -> Result<(), LedgerError> {
@@ -444,7 +460,7 @@ impl Ledger for RedbLedger {
         loop {
             let claimed = Arc::clone(&self.claimed);
             // Looked up within the transaction: a blob may be claimed while this waits for its turn.
-            let held = move |key: &BlobKey| claimed.lock().unwrap_or_else(PoisonError::into_inner).contains(key);
+            let held = move |key: &BlobKey| claimed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key);
             let (handled, mut some) =
                 self.writer.write(Rank::Bulk(SWEEP), move |tx| prune_some(tx, now, &held)).await?;
             pruned.forgotten += some.forgotten;

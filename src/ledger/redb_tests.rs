@@ -597,3 +597,34 @@ async fn a_ledger_of_the_format_before_goes_on() {
     assert_eq!(ledger.announce(a, vec![content(a, "told", time(0))], 9, time(1)).await.unwrap().added, 1);
     assert_eq!(format_of(&ledger.database).unwrap(), Some(FORMAT));
 }
+
+#[tokio::test]
+async fn what_a_listing_names_otherwise_while_it_is_fetched_is_owed_again() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    let (listed, same) = (content(a, "changed", time(0)), content(a, "same", time(0)));
+    let announced = ContentRef { content_uri: format!("{}?other=1", listed.content_uri), ..listed.clone() };
+    ledger.announce(a, vec![announced, same.clone()], 9, time(0)).await.unwrap();
+    assert_eq!(ledger.claim(a, 9, Wanted::Any).await.unwrap().len(), 2);
+    ledger.record(a, vec![listed.clone(), same.clone()], None, time(1)).await.unwrap();
+    assert!(!ledger.complete(BlobKey::from(&listed), vec![], time(2)).await.unwrap());
+    assert!(ledger.complete(BlobKey::from(&same), vec![], time(2)).await.unwrap());
+    let claims = ledger.claim(a, 9, Wanted::Listed).await.unwrap();
+    assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&listed]);
+    assert!(ledger.complete(BlobKey::from(&listed), vec![], time(3)).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_a_listing_confirms_is_due_whatever_pause_it_had() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    let told = content(a, "told", time(0));
+    ledger.announce(a, vec![told.clone()], 9, time(0)).await.unwrap();
+    ledger.claim(a, 9, Wanted::Any).await.unwrap();
+    ledger.fail(BlobKey::from(&told), retry(time(900))).await.unwrap();
+    ledger.record(a, vec![told], None, time(1)).await.unwrap();
+    let claims = ledger.claim(a, 9, Wanted::Listed).await.unwrap();
+    assert_eq!((claims.len(), claims[0].attempts), (1, 0));
+}

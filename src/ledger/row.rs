@@ -1,11 +1,12 @@
 //! One blob's row.
 
+use std::mem;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::{BlobKey, Claim, DeadBlob};
-use crate::content::{ContentRef, names_content};
+use crate::content::{ContentRef, are_same_content};
 
 /// Listings reach seven days back, with an hour of tolerance (see docs/api-behaviour.md); a day more is on the safe side.
 const LISTABLE: TimeDelta = TimeDelta::days(8);
@@ -107,16 +108,20 @@ impl Row {
     }
 
     /// Takes what a listing says of it. Returns whether it is owed again: it was given up under another URI, or what was
-    /// delivered for it was other content, since a notification had lied about the URI.
+    /// delivered for it came from another, which a notification had told.
     pub fn confirm(&mut self, content: &ContentRef) -> bool {
-        let other_content = self.announced
-            && !Url::parse(&self.uri).is_ok_and(|delivered| names_content(&delivered, &content.content_id));
+        let was_announced = mem::take(&mut self.announced);
         let again = match self.state {
-            State::Owed { .. } => false,
-            State::Done { .. } => other_content,
+            // Whatever pause the announcement has earned, it is due.
+            State::Owed { .. } => {
+                if was_announced {
+                    self.state = State::FRESH;
+                }
+                false
+            }
+            State::Done { .. } => was_announced && !are_same_content(&self.uri, &content.content_uri),
             State::Dead { .. } => self.is_wanted_from(&content.content_uri),
         };
-        self.announced = false;
         if again {
             self.state = State::FRESH;
         }
@@ -129,12 +134,19 @@ impl Row {
         again
     }
 
-    /// Its events are delivered. The URI of what a notification told of stays until a listing shows that it was right.
-    pub fn complete(&mut self, at: DateTime<Utc>) {
+    /// Its events are delivered; `announced` is the URI that they came from, if only a notification had told it then. Returns
+    /// whether it is done: not when a listing has named another URI meanwhile. The URI of what no listing has named stays,
+    /// until one shows that it was right.
+    pub fn complete(&mut self, at: DateTime<Utc>, announced: Option<&str>) -> bool {
+        if self.is_owed() && !self.announced && announced.is_some_and(|uri| !are_same_content(uri, &self.uri)) {
+            self.state = State::FRESH;
+            return false;
+        }
         if !self.announced {
             self.uri.clear();
         }
         self.state = State::Done { at };
+        true
     }
 
     /// Whether another URI for it is news: it is owed, or was given up under a URI that may have been wrong.

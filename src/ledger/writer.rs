@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::{LedgerError, file::LedgerFile};
+use crate::expected_panic::expecting;
 
 /// How many urgent writes share a transaction at most.
 const URGENT_GROUP: usize = 256;
@@ -225,7 +226,7 @@ async fn write(
         let (database, at) = (Arc::clone(&database), Arc::clone(&file));
         let began = Instant::now();
         // A blocking task, not a thread of our own: it also keeps a paused test clock from running ahead of the disk.
-        let outcome = tokio::task::spawn_blocking(move || commit(&database, &at, jobs)).await;
+        let outcome = tokio::task::spawn_blocking(move || expecting(|| commit(&database, &at, jobs))).await;
         let error = match outcome {
             Ok(Ok(replies)) => {
                 for reply in replies {
@@ -271,5 +272,9 @@ pub(super) fn from_panic(file: &LedgerFile, join: JoinError) -> LedgerError {
 
 fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    text.unwrap_or("the storage engine gave up").to_owned()
+    // An assertion tells on several lines what it compared; a log has one for everything.
+    text.map_or_else(
+        || "the storage engine gave up".to_owned(),
+        |text| text.split_whitespace().collect::<Vec<_>>().join(" "),
+    )
 }

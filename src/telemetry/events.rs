@@ -102,11 +102,11 @@ pub fn content_retried(key: &BlobKey, reason: &str, attempts: u32, wait_secs: u6
     }
 }
 
-/// Content that only a notification told of is not there. It was forgotten.
+/// Content that only a notification told of cannot be had. It was forgotten.
 pub fn announced_content_gone(key: &BlobKey, uri: &str, error: &ActivityError) {
     count("office365_announced_content_gone_total", key.feed, 1);
     debug!(
-        message = "Announced content is not there; if it ever was, a listing will name it.",
+        message = "Announced content cannot be had; if there is such content, a listing names it.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, uri, %error
     );
 }

@@ -32,8 +32,8 @@ pub enum AskError {
     /// A source runs and cannot be talked to.
     #[cfg(unix)]
     #[snafu(display(
-        "the source that runs with {} does not answer: {source}. Run this as its user or as root; or stop the source \
-         first, and start it afterwards",
+        "the source that runs with {} does not answer: {source}. Try again in a moment; if it stays so, run this as its user or \
+         as root, or stop the source first, and start it afterwards",
         directory.display()
     ))]
     Silent {

@@ -4,16 +4,18 @@
 
 use crate::support;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use office365_source::{
     RunMode,
     component::EventStatus,
-    transport::{TransportError, TransportFailure},
+    content::ContentType,
+    transport::{Request, Response, Transport, TransportError, TransportFailure},
 };
 use support::{
     lab::{Lab, minutes},
-    wire::{Answer, Sent, reset},
+    wire::{Answer, Sent, Wire, reset},
 };
 use tokio::time::Instant;
 
@@ -280,4 +282,42 @@ async fn a_subscription_that_is_listed_and_refused_is_told_as_that_and_not_waite
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     let problem = run.problem(lab.feed).unwrap();
     assert!(problem.contains("lists the subscription of Audit.General"), "{problem}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_that_is_empty_for_a_moment_is_waited_for() {
+    let lab = Lab::new();
+    lab.publish(&["a"]);
+    for_a_while(&lab, Duration::from_secs(10), |sent| sent.asks("feed/audit/"), || Ok(Answer::new(200, "[]")));
+    assert_eq!(lab.once().await.0, Ok(()), "{}", lab.log.text());
+    lab.assert_arrived_once(&["a"]);
+}
+
+/// Never answers the start of one content type.
+#[derive(Debug)]
+struct Silent(Wire);
+
+#[async_trait]
+impl Transport for Silent {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        if request.url.path().ends_with("subscriptions/start") && request.url.query().unwrap().contains("DLP.All") {
+            std::future::pending::<()>().await;
+        }
+        self.0.send(request).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_gets_no_answer_holds_up_no_other_content_type() {
+    let mut config = support::lab::empty();
+    config.tenants[0].subscribed_since = None;
+    let mut lab = Lab::of(config);
+    lab.source.content_types = vec![ContentType::Dlp, ContentType::General];
+    lab.publish(&["a"]);
+    let mut setup = lab.setup(RunMode::Continuous);
+    setup.transport = Some(Arc::new(Silent(lab.wire.clone())));
+    let running = setup.start().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    lab.assert_arrived_once(&["a"]);
+    running.stop().await;
 }

@@ -171,3 +171,78 @@ async fn invented_content_takes_only_a_part_of_the_slots() {
     assert_exactly_once(&scene.arrived, &scene.simulator);
     running.stop().await;
 }
+
+/// What a URI names for a content id.
+type Named = fn(&str) -> String;
+
+/// A record that nothing announced or listed has.
+const SOMETHING_ELSE: &str =
+    r#"{"Id":"x","OrganizationId":"0a54d1c5-7a10-4c5e-9d3f-c04705000001","Operation":"Send","RecordType":2}"#;
+
+#[tokio::test(start_paused = true)]
+async fn whatever_announced_content_was_answered_with_its_listing_brings_what_is_real() {
+    // The URI is right, and the API has nothing to say yet; or something in it leads elsewhere.
+    let answers: [(&str, Named, Answer); 5] = [
+        ("empty", |id| id.to_owned(), Answer::new(200, "[]")),
+        ("gone", |id| id.to_owned(), Answer::new(404, "")),
+        ("elsewhere", |id| format!("{id}?other=1"), Answer::new(200, format!("[{SOMETHING_ELSE}]"))),
+        ("failing", |id| format!("{id}?boom=1"), Answer::new(500, "")),
+        ("refused", |id| format!("{id}?no=1"), Answer::new(401, "")),
+    ];
+    for (name, named, instead) in answers {
+        let scene = quiet();
+        let running = scene.start().await;
+        minutes(5).await;
+        let real = publish(&scene, name);
+        let named = named(&real);
+        let is_odd = named != real;
+        let (id, end) = (real.clone(), tokio::time::Instant::now() + Duration::from_mins(4));
+        scene.wire.rewrite(move |sent, answer| {
+            let concerned = sent.url.path().ends_with(&id)
+                && if is_odd {
+                    sent.url.query().is_some_and(|query| query.contains("=1"))
+                } else {
+                    tokio::time::Instant::now() < end
+                };
+            Ok(if concerned { instead.clone() } else { answer })
+        });
+        assert_eq!(scene.road.notify(&json!([item(&scene, &real, &named, scene.clock.now())])).await, StatusCode::OK);
+        minutes(4).await;
+        assert!(!has_arrived(&scene, name), "{name}");
+        // With the next listing, and without the pause that the announcement has earned.
+        minutes(12).await;
+        assert!(has_arrived(&scene, name), "{name}: {}", scene.log.text());
+        running.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn announced_content_that_is_answered_for_its_tenant_holds_up_nothing_that_is_listed() {
+    let codes = [
+        (400, "AF20011", "Auditing is off."),
+        (403, "AF20010", "The tenant ID does not match."),
+        (400, "AF20022", "No subscription found."),
+        (400, "AF20023", "The subscription was disabled."),
+        (401, "AF10001", "The permission set () …"),
+        (500, "", "Microsoft.Office.Compliance.Audit.DataServiceException: Tenant x does not exist."),
+    ];
+    for (status, code, message) in codes {
+        let scene = quiet();
+        scene.wire.rewrite(move |sent, answer| {
+            let body = json!({ "error": { "code": code, "message": message } }).to_string();
+            Ok(if sent.asks("invented") { Answer::new(status, body) } else { answer })
+        });
+        let running = scene.start().await;
+        minutes(14).await;
+        for number in 0..60 {
+            let id = format!("invented-{number}");
+            let notification = json!([item(&scene, &id, &id, scene.clock.now())]);
+            assert_eq!(scene.road.notify(&notification).await, StatusCode::OK);
+        }
+        publish(&scene, "real");
+        minutes(2).await;
+        assert!(has_arrived(&scene, "real"), "{code}: {}", scene.log.text());
+        assert_eq!(scene.exchange(&running).problem, None, "{code}");
+        running.stop().await;
+    }
+}

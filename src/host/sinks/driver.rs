@@ -32,6 +32,11 @@ impl<S: Sink> Run for LocalSink<S> {
 async fn drive(labels: SinkLabels, mut sink: impl Sink, mut inbox: mpsc::Receiver<Delivery>) -> Result<(), SinkError> {
     let mut group = Vec::with_capacity(INBOX);
     while inbox.recv_many(&mut group, INBOX).await > 0 {
+        // A source that has given up sends the events again when it runs next.
+        group.retain(|delivery| !delivery.is_abandoned());
+        if group.is_empty() {
+            continue;
+        }
         let mut attempts = 0;
         let byte_size = loop {
             attempts += 1;

@@ -36,7 +36,10 @@ use self::{
 };
 pub use self::{error::SinkError, file::check_sink};
 use super::{delivery::Delivery, telemetry::SinkLabels};
-use crate::config::{SinkConfig, TopologyConfig};
+use crate::{
+    RunMode,
+    config::{SinkConfig, TopologyConfig},
+};
 
 /// Something events can be written to.
 #[async_trait]
@@ -78,22 +81,46 @@ pub(super) struct OpenSink {
 /// # Errors
 ///
 /// When it cannot be written to as configured. A peer that does not answer is no error: it is waited for.
-pub(super) async fn open(name: &str, config: &SinkConfig, topology: &TopologyConfig) -> Result<OpenSink, SinkError> {
+pub(super) async fn open(
+    name: &str,
+    config: &SinkConfig,
+    topology: &TopologyConfig,
+    mode: RunMode,
+) -> Result<OpenSink, SinkError> {
+    let network = Network { name, config, topology, mode };
     let sink: Box<dyn Run> = match config {
         SinkConfig::Console(_) => Box::new(LocalSink(console::ConsoleSink::stdout(name)?)),
         SinkConfig::File(config) => Box::new(LocalSink(file::FileSink::open(name, &config.path).await?)),
-        SinkConfig::Fluent(fluent) => network(fluent::FluentPeer::new(name, fluent)?, name, config, topology),
-        SinkConfig::Http(http) => network(http::HttpPeer::new(name, http)?, name, config, topology),
-        SinkConfig::Opentelemetry(otlp) => {
-            network(opentelemetry::OpentelemetryPeer::new(name, otlp)?, name, config, topology)
-        }
-        SinkConfig::SplunkHec(splunk) => network(splunk_hec::SplunkHecPeer::new(name, splunk)?, name, config, topology),
-        SinkConfig::Vector(vector) => network(vector::VectorPeer::new(name, vector)?, name, config, topology),
+        SinkConfig::Fluent(fluent) => network.sink(fluent::FluentPeer::new(name, fluent)?),
+        SinkConfig::Http(http) => network.sink(http::HttpPeer::new(name, http)?),
+        SinkConfig::Opentelemetry(otlp) => network.sink(opentelemetry::OpentelemetryPeer::new(name, otlp)?),
+        SinkConfig::SplunkHec(splunk) => network.sink(splunk_hec::SplunkHecPeer::new(name, splunk)?),
+        SinkConfig::Vector(vector) => network.sink(vector::VectorPeer::new(name, vector)?),
     };
     Ok(OpenSink { labels: SinkLabels { id: name.to_owned(), component_type: config.component_type() }, sink })
 }
 
-fn network<P: Peer>(peer: P, name: &str, config: &SinkConfig, topology: &TopologyConfig) -> Box<dyn Run> {
-    let Some(network) = config.network() else { unreachable!("only sinks that send over the network have peers") };
-    Box::new(NetworkSink::new(peer, name, network, &topology.data_dir))
+/// What sinks over the network are made with besides their peer.
+struct Network<'a> {
+    name: &'a str,
+    config: &'a SinkConfig,
+    topology: &'a TopologyConfig,
+    mode: RunMode,
+}
+
+/// In a run that should end, the longest pause of a sink is so small a part of its patience: there is little time to see that
+/// a peer is back.
+const PAUSES_IN_PATIENCE: u32 = 8;
+
+impl Network<'_> {
+    fn sink<P: Peer>(&self, peer: P) -> Box<dyn Run> {
+        let Some(network) = self.config.network() else {
+            unreachable!("only sinks that send over the network have peers")
+        };
+        let mut sink = NetworkSink::new(peer, self.name, network, &self.topology.data_dir);
+        if let Some(patience) = self.mode.patience() {
+            sink = sink.with_pauses_up_to(patience / PAUSES_IN_PATIENCE);
+        }
+        Box::new(sink)
+    }
 }

@@ -46,6 +46,11 @@ impl Batch {
         self.parts.iter().map(|part| part.range.len()).sum()
     }
 
+    /// Whether no source waits for any of them.
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.events().all(|event| event.metadata().is_abandoned())
+    }
+
     /// About how many bytes they have as JSON.
     pub(in crate::host::sinks) fn json_size(&self) -> usize {
         self.events().map(|event| event.json_size() + 1).sum()

@@ -38,7 +38,7 @@ impl<P: Peer> Courier<P> {
                 Outcome::TooLarge(String::new())
             } else {
                 match self.peer.encode(&batch) {
-                    Ok(request) => self.send(&request, batch.json_size()).await,
+                    Ok(request) => self.send(&request, &batch).await,
                     Err(reason) => Outcome::NotAsOne(reason),
                 }
             };
@@ -58,6 +58,8 @@ impl<P: Peer> Courier<P> {
                     let reason = format!("one event of {size} bytes (as JSON) is more than the peer takes: {reason}");
                     self.bury(batch, 1, &reason).await;
                 }
+                // Dropped, so that it counts as undelivered.
+                Outcome::Abandoned => {}
                 Outcome::NotAsOne(reason) => self.bury(batch, 1, &reason).await,
                 Outcome::Lost(reason) => {
                     let count = batch.len() as u64;
@@ -67,11 +69,16 @@ impl<P: Peer> Courier<P> {
         })
     }
 
-    async fn send(&self, request: &P::Request, json_size: usize) -> Outcome {
+    async fn send(&self, request: &P::Request, batch: &Batch) -> Outcome {
+        let json_size = batch.json_size();
         let limit = self.peer.timeout(self.timeout);
         let accepted_before = self.record.accepted();
         let mut failures = 0;
         loop {
+            // A source that has given up sends the events again when it runs next.
+            if batch.is_abandoned() {
+                return Outcome::Abandoned;
+            }
             let result = timeout(limit, self.peer.send(request)).await.unwrap_or_else(|_| {
                 Err(Failure::may_pass(format!("the peer has not acknowledged within {} seconds", limit.as_secs())))
             });
@@ -143,6 +150,8 @@ impl<P: Peer> Courier<P> {
 
 enum Outcome {
     Accepted(Accepted),
+    /// Nobody waits for it any more.
+    Abandoned,
     /// Taken, but not all of it kept.
     Lost(String),
     /// More than the peer takes at once.

@@ -60,6 +60,13 @@ impl<P: Peer> NetworkSink<P> {
             peer,
         }
     }
+
+    /// The same with pauses between attempts of no more than `longest`.
+    pub(in crate::host::sinks) fn with_pauses_up_to(mut self, longest: Duration) -> Self {
+        self.backoff.longest = self.backoff.longest.min(longest);
+        self.backoff.first = self.backoff.first.min(longest);
+        self
+    }
 }
 
 #[async_trait]

@@ -403,3 +403,16 @@ async fn so_many_batches_are_on_their_way_and_no_more_and_then_the_source_waits(
         assert_eq!(status.await, BatchStatus::Errored);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_waits_for_any_more_is_not_sent_again() {
+    let mut lab = Lab::simple([Answer::MayPass(None), Answer::MayPass(None)]);
+    let status = lab.send(0..2).await;
+    while lab.sent().is_empty() {
+        sleep(Duration::from_millis(100)).await;
+    }
+    // The source has given up, and sends them again when it runs next.
+    drop(status);
+    lab.finish().await;
+    assert_eq!((lab.sizes(), lab.dead().len()), (vec![2], 0));
+}
