@@ -7,6 +7,7 @@ use crate::support;
 use std::{
     io::Write,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use flate2::{Compression, write::GzEncoder};
@@ -102,6 +103,10 @@ fn usual(head: &str) -> Vec<u8> {
 
 /// A run to the end over HTTP; what arrived.
 async fn collect(origin: &str) -> (Result<(), ()>, Vec<String>) {
+    run(origin, RunMode::ONCE).await
+}
+
+async fn run(origin: &str, mode: RunMode) -> (Result<(), ()>, Vec<String>) {
     let mut config: Office365Config = source_config(&simulated());
     config.content_types = vec![ContentType::General];
     config.endpoint = Some(origin.parse().unwrap());
@@ -114,7 +119,7 @@ async fn collect(origin: &str) -> (Result<(), ()>, Vec<String>) {
     let (_trigger, signal, _done) = ShutdownSignal::new_wired();
     cx.shutdown = signal;
     let clock = Clock::system().skewed(start_of_time() + chrono::TimeDelta::hours(1) - chrono::Utc::now());
-    cx.extra_context = ExtraContext::default().with(clock).with(RunMode::ONCE).with(Progress::default());
+    cx.extra_context = ExtraContext::default().with(clock).with(mode).with(Progress::default());
     let source = tokio::spawn(config.build(cx).await.unwrap());
     let mut arrived = Vec::new();
     while let Some(item) = receiver.recv().await {
@@ -225,7 +230,7 @@ async fn a_redirect_is_not_followed() {
         }
     };
     let (origin, _) = serve(Arc::new(respond)).await;
-    let (result, arrived) = collect(&origin).await;
+    let (result, arrived) = run(&origin, RunMode::Once { patience: Duration::from_secs(5) }).await;
     assert_eq!((result, arrived), (Err(()), vec![]), "the blob stays owed");
     assert!(asked.lock().unwrap().is_empty(), "a token would have gone with it");
 }
