@@ -185,7 +185,7 @@ pub struct ContentRef {
 /// What Microsoft puts behind the id in the URI of content that it tells a webhook of.
 const FROM_NOTIFICATION: &str = "$IsFromNotification";
 
-/// A content id without [`FROM_NOTIFICATION`]: the id by which a listing names the same content.
+/// A content id without `$IsFromNotification`: the id by which a listing names the same content.
 pub fn listed_content_id(content_id: &str) -> &str {
     let at = content_id.len().saturating_sub(FROM_NOTIFICATION.len());
     match content_id.split_at_checked(at) {
