@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod activity;
+mod announcements;
 mod backoff;
 #[cfg(feature = "cli")]
 pub mod check;
@@ -27,6 +28,8 @@ pub mod ledger;
 mod mmdb;
 pub mod normalize;
 mod once;
+mod printable;
+pub mod registration;
 mod run_mode;
 #[cfg(feature = "simulator")]
 pub mod simulator;
@@ -35,6 +38,7 @@ pub mod telemetry;
 pub mod tenancy;
 pub mod tenants;
 pub mod transport;
+mod wake_up;
 mod watched;
 
 pub use run_mode::RunMode;

@@ -11,9 +11,10 @@ use tracing::{Instrument, info};
 use crate::{
     RunMode,
     activity::Origin,
+    announcements::Announcements,
     collector::{
-        Announcements, BatchLimits, Collector, CollectorError, CollectorOptions, Limits, SensitiveTypesReader, Shared,
-        State, Work, maintain,
+        BatchLimits, Collector, CollectorError, CollectorOptions, Limits, SensitiveTypesReader, Shared, State,
+        maintain, source_failed,
     },
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
     config::{EventSchema, Mode, NormalizeConfig, Office365Config, SecretError},
@@ -22,17 +23,17 @@ use crate::{
     discovery::{
         SubscriptionBook, WebhookPolicy, WebhookTarget,
         poll::{PollContext, PollOptions, Rhythm, poll_once, poll_until},
-        webhook::{
-            Admission, AuthId, Endpoint, EndpointOptions, EndpointParts, Listener, SourceRates, StateKey, WebhookHandle,
-        },
+        webhook::{Admission, AuthId, Endpoint, EndpointOptions, EndpointParts, Listener, SourceRates, WebhookHandle},
     },
     geoip::GeoipFiles,
     ledger::{Ledger, LedgerError, RedbLedger},
     normalize::{NormalizeOptions, Normalizer, Schema},
     once,
-    telemetry::{self, Progress},
-    tenancy::{self, Registrar, Tenancy, Turns},
+    registration::{Registrar, StateKey},
+    telemetry::Progress,
+    tenancy::{self, Tenancy, Turns},
     tenants::Tenants,
+    wake_up::WakeUp,
 };
 
 #[async_trait]
@@ -81,7 +82,7 @@ impl SourceConfig for Office365Config {
         };
         tenancy.tell_what_is_missing();
 
-        let (work, announcements) = (Work::default(), Announcements::default());
+        let (work, announcements) = (WakeUp::default(), Announcements::default());
         let webhook = listener.map(|listener| {
             let webhook = self.endpoint(&path, auth_id, &connection, &tenancy, (&work, &announcements));
             if let Some(handle) = cx.extra_context.get::<WebhookHandle>() {
@@ -186,7 +187,7 @@ impl Office365Config {
         auth_id: AuthId,
         connection: &Connection,
         tenancy: &Tenancy,
-        (work, announcements): (&Work, &Announcements),
+        (work, announcements): (&WakeUp, &Announcements),
     ) -> (Endpoint, mpsc::UnboundedReceiver<LedgerError>) {
         let (config, key_path) = (self.clone(), path.to_owned());
         let registrar = Registrar {
@@ -398,7 +399,7 @@ impl Running {
             }
         };
         if let Err(error) = outcome {
-            telemetry::source_failed(&shared.component, &error);
+            source_failed(&shared.component, &error);
             return Err(());
         }
         if mode.patience().is_some() {

@@ -3,7 +3,7 @@
 
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
-use office365_source::discovery::webhook::{Callback, StateKey, parse_callback};
+use office365_source::registration::{Callback, StateKey, parse_callback};
 use uuid::Uuid;
 
 fuzz_target!(|query: &str| {

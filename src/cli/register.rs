@@ -11,7 +11,8 @@ use crate::{
     clock::Clock,
     config,
     content::ContentType,
-    tenancy::{self, ConfiguredSource, ConsentFlow, ConsentLink, InvitationError, InvitationOptions},
+    registration::{self, ConsentFlow, ConsentLink, InvitationError, InvitationOptions},
+    tenancy::ConfiguredSource,
 };
 
 pub(super) fn register(args: RegisterArgs) -> ExitCode {
@@ -32,7 +33,7 @@ pub(super) fn register(args: RegisterArgs) -> ExitCode {
     };
     let flow = if authorization_code { ConsentFlow::AuthorizationCode } else { ConsentFlow::AdminConsent };
     let options = InvitationOptions { flow, tenant, domain, valid_for: valid_for.get() };
-    match tenancy::invite(source, options, Clock::system().now()) {
+    match registration::invite(source, options, Clock::system().now()) {
         Ok(link) => {
             complain(&explanation(source, &link));
             let printed = print(link.url.as_str());

@@ -2,7 +2,6 @@
 //!
 //! Does not know how content was found.
 
-mod announcements;
 mod blob;
 mod body;
 mod decode;
@@ -19,10 +18,9 @@ mod settlement;
 mod shared;
 mod split;
 mod spool;
-mod work;
+mod telemetry;
 
 pub use self::{
-    announcements::Announcements,
     body::Limits,
     decode::{BatchLimits, Record, read_record},
     error::CollectorError,
@@ -31,5 +29,5 @@ pub use self::{
     sensitive_types::SensitiveTypesReader,
     shared::{CollectorOptions, Shared, State},
     split::{Boundary, Form, MalformedBody, Splitter},
-    work::Work,
+    telemetry::source_failed,
 };

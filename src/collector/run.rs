@@ -18,7 +18,6 @@ use super::{
     error::CollectorError,
     lanes::Lanes,
     shared::Shared,
-    work::Work,
 };
 use tracing::Instrument;
 
@@ -27,6 +26,7 @@ use crate::{
     content::{ContentType, Feed, TenantId},
     ledger::{Claim, LedgerError, Wanted},
     tenants::Tenant,
+    wake_up::WakeUp,
 };
 
 /// Blobs that are emitted but not acknowledged yet hold no slot; so many times the slots may wait.
@@ -48,7 +48,7 @@ const WHATEVER_PAUSE: TimeDelta = TimeDelta::days(36_500);
 /// Collects what is owed.
 pub struct Collector {
     shared: Arc<Shared>,
-    work: Work,
+    work: WakeUp,
     tenants: watch::Receiver<BTreeMap<TenantId, Tenant>>,
     content_types: Vec<ContentType>,
     lanes: Lanes,
@@ -68,7 +68,7 @@ impl Collector {
     ///
     /// Feeds of tenants that come later get their lanes when their first content is announced; those of tenants that leave
     /// lose them.
-    pub fn new(shared: Arc<Shared>, content_types: &[ContentType], work: Work) -> Self {
+    pub fn new(shared: Arc<Shared>, content_types: &[ContentType], work: WakeUp) -> Self {
         // Watched from before the feeds are read, so that no change is missed.
         let tenants = shared.tenants.watch();
         let mut lanes = Lanes::new(shared.tenants.feeds(content_types), shared.options.concurrency);

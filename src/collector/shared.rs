@@ -14,13 +14,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    announcements::Announcements, body::Limits, decode::BatchLimits, dedupe::InFlight,
-    sensitive_types::SensitiveTypesReader,
-};
+use super::{body::Limits, decode::BatchLimits, dedupe::InFlight, sensitive_types::SensitiveTypesReader};
 use crate::{
     RunMode,
     activity::ActivityClient,
+    announcements::Announcements,
     backoff,
     component::{ComponentKey, SourceSender},
     content::{ContentType, Feed},

@@ -12,10 +12,10 @@ use super::DiscoveryError;
 use crate::{
     activity::{ActivityClient, ActivityError, ContentEntry, Failure, ListingPage, NextPage, TimeWindow},
     backoff,
-    collector::Work,
     content::{ContentRef, ContentType, Feed},
     ledger::{CursorMove, Ledger, LedgerError},
     telemetry::{self, FoundBy, Progress},
+    wake_up::WakeUp,
 };
 
 /// How often one page is asked for before the pass is given up (and done again at the next interval).
@@ -35,7 +35,7 @@ const STEP_BACK: TimeDelta = TimeDelta::seconds(30);
 pub struct Lister {
     pub client: ActivityClient,
     pub ledger: Arc<dyn Ledger>,
-    pub work: Work,
+    pub work: WakeUp,
     pub progress: Progress,
     /// Pages that are requested, read and recorded at a time, over all tenants.
     pub pages: Arc<Semaphore>,

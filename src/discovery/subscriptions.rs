@@ -9,6 +9,7 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{sync::Mutex, time::Instant};
+use tracing::info;
 use url::Url;
 
 use super::{
@@ -207,7 +208,7 @@ impl Subscriptions {
         if let Some(flaw) = &flaw
             && enabled
         {
-            telemetry::webhook_mended(feed, flaw);
+            webhook_set_right(feed, flaw);
         }
         let now = self.client.clock().now();
         let webhook = target.map(|target| target.as_listed(now));
@@ -325,4 +326,13 @@ impl Subscriptions {
             }
         }
     }
+}
+
+/// What was wrong with a webhook, or with its removal, is right again.
+fn webhook_set_right(feed: Feed, flaw: &WebhookFlaw) {
+    telemetry::count("office365_webhooks_mended_total", feed, 1);
+    info!(
+        message = "The subscription's webhook was set right.",
+        tenant = %feed.tenant, content_type = %feed.content_type, %flaw
+    );
 }

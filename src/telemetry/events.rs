@@ -9,8 +9,7 @@ use url::Url;
 use super::{Progress, Stage};
 use crate::{
     activity::{ActivityError, TimeWindow},
-    collector::CollectorError,
-    component::{ComponentKey, Repair},
+    component::Repair,
     content::{Feed, TenantId},
     ledger::{BlobKey, DeadBlob},
     normalize::Damages,
@@ -20,11 +19,11 @@ pub(super) fn labels(feed: Feed) -> [(&'static str, String); 2] {
     [("tenant", feed.tenant.to_string()), ("content_type", feed.content_type.to_string())]
 }
 
-pub(super) fn count(name: &'static str, feed: Feed, n: u64) {
+pub(crate) fn count(name: &'static str, feed: Feed, n: u64) {
     counter!(name, &labels(feed)).increment(n);
 }
 
-pub(super) fn count_error(error_type: &'static str, stage: &'static str, error_code: &'static str) {
+pub(crate) fn count_error(error_type: &'static str, stage: &'static str, error_code: &'static str) {
     counter!("component_errors_total", "error_type" => error_type, "stage" => stage, "error_code" => error_code)
         .increment(1);
 }
@@ -139,16 +138,6 @@ pub fn events_duplicate(progress: &Progress, feed: Feed, events: u64) {
     count("office365_duplicate_events_total", feed, events);
     progress.add_duplicates(events);
     trace!(message = "Duplicates dropped.", tenant = %feed.tenant, content_type = %feed.content_type, count = events);
-}
-
-/// Collecting cannot go on.
-pub fn source_failed(component: &ComponentKey, error: &CollectorError) {
-    let (error_type, code) = (error.error_type(), error.code());
-    count_error(error_type, "processing", code);
-    error!(
-        message = "Source stops.",
-        component_id = %component, %error, error_code = code, error_type, stage = "processing"
-    );
 }
 
 /// Elements of a blob are no events; `reason` is the first one's.

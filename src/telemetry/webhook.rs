@@ -9,11 +9,7 @@ use super::{
     Progress,
     events::{count, count_error, labels},
 };
-use crate::{
-    content::{ContentType, Feed, TenantId},
-    discovery::WebhookFlaw,
-    tenancy::{Registration, RegistrationError},
-};
+use crate::content::{ContentType, Feed, TenantId};
 
 /// What a request to the webhook was answered with, if not refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,27 +105,6 @@ pub fn tenant_forgotten(tenant: TenantId, content_types: &[ContentType]) {
         }
         webhook_gauge(feed, true);
     }
-}
-
-/// An administrator's consent has become a tenant.
-pub fn registered(registration: &Registration) {
-    let failing = registration.content_types.iter().filter(|(_, outcome)| outcome.is_err()).count();
-    info!(message = "Tenant registered.", tenant = %registration.tenant, content_types_failing = failing);
-}
-
-/// An administrator's consent has come to nothing.
-pub fn registration_failed(error: &RegistrationError) {
-    count_error("request_failed", "receiving", "registration");
-    warn!(message = "Webhook: a registration failed.", %error, error_code = "registration");
-}
-
-/// What was wrong with a webhook, or with its removal, is right again.
-pub fn webhook_mended(feed: Feed, flaw: &WebhookFlaw) {
-    count("office365_webhooks_mended_total", feed, 1);
-    info!(
-        message = "The subscription's webhook was set right.",
-        tenant = %feed.tenant, content_type = %feed.content_type, %flaw
-    );
 }
 
 /// Notifications of a feed arrive, as far as can be told.

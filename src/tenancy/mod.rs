@@ -1,14 +1,11 @@
 //! Tenants come and go while the source runs: by an administrator's consent, and by the command line.
 
 mod configured_source;
-mod consent_url;
 #[cfg(unix)]
 pub mod control;
 mod error;
-mod invitation;
 mod offline;
 mod question;
-mod registration;
 
 use std::{
     collections::HashMap,
@@ -21,12 +18,9 @@ use tokio::sync::Mutex;
 
 pub use self::{
     configured_source::{ChoiceError, ConfiguredSource},
-    consent_url::{ConsentFlow, ConsentRequest},
     error::TenancyError,
-    invitation::{ConsentLink, InvitationError, InvitationOptions, invite},
     offline::{Answered, AskError, ask_source},
     question::{Answer, Question, answer},
-    registration::{Registrar, Registration, RegistrationError},
 };
 use crate::{
     activity::ActivityClient,

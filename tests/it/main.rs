@@ -27,6 +27,7 @@ mod registration;
 mod reports;
 mod reports_reading;
 mod right_values;
+mod rooms;
 mod secrets;
 mod sensitive_types;
 mod sink_http;

@@ -13,7 +13,7 @@ use office365_source::{
     clock::Clock,
     config::Office365Config,
     content::{ContentType, TenantId},
-    discovery::webhook::{Invitation, StateKey},
+    registration::{Invitation, StateKey},
     simulator::{Backlog, ConsentOutcome, InProcess, Live, SimulatedTenant, Simulator, SimulatorConfig, TenantFault},
     transport::{Request, Transport},
 };

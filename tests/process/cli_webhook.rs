@@ -15,8 +15,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use office365_source::{
     clock::Clock,
     content::ContentType,
-    discovery::webhook::{Invitation, StateKey},
     ledger::{Ledger, RedbLedger, TenantRecord},
+    registration::{Invitation, StateKey},
     simulator::{Backlog, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig, TenantFault},
 };
 use rcgen::{CertificateParams, KeyPair};

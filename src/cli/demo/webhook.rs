@@ -21,9 +21,8 @@ use crate::{
     cli::simulated::SimulatedWebhook,
     config::Office365Config,
     content::TenantId,
-    discovery::webhook::Invitation,
+    registration::{ConsentFlow, ConsentRequest, Invitation},
     simulator::{Simulator, SimulatorConfig},
-    tenancy::{ConsentFlow, ConsentRequest},
     transport::{Request, Response, Transport, TransportError, TransportFailure},
 };
 

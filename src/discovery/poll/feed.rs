@@ -20,14 +20,15 @@ use super::{
 };
 use crate::{
     activity::{ActivityClient, Failure},
+    announcements::Announcements,
     backoff,
-    collector::{Announcements, Work},
     component::ShutdownSignal,
     content::{ContentType, Feed, TenantId},
     discovery::{DiscoveryError, Standing, SubscriptionBook, Subscriptions, listing::Lister},
     ledger::{CursorMove, Ledger, LedgerError},
     telemetry::{self, Progress, Stage},
     tenants::Tenants,
+    wake_up::WakeUp,
 };
 
 /// Pages of listings in memory at a time, over all tenants. A page has some hundred kilobytes.
@@ -63,7 +64,7 @@ pub struct PollContext {
     /// What makes content available.
     pub subscriptions: SubscriptionBook,
     /// Whom to tell of new content.
-    pub work: Work,
+    pub work: WakeUp,
     /// Whether what notifications tell of is recorded.
     pub announcements: Announcements,
     /// What has been done.

@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use snafu::Snafu;
 use uuid::Uuid;
 
-use super::text::{is_printable, printable};
 use crate::{
     activity::{ContentEntry, parse_entry},
     content::{ContentType, TenantId},
+    printable::{is_printable, printable},
 };
 
 /// Microsoft keeps notifications "relatively small" and names no number.

@@ -22,18 +22,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{
-    AddressList, Admission, AuthId, Callback, Delivery, Item, SourceRates, client_address, page, parse_callback,
-    parse_delivery,
-};
+use super::{AddressList, Admission, AuthId, Delivery, Item, SourceRates, client_address, parse_delivery};
 use crate::{
-    collector::{Announcements, Work},
+    announcements::Announcements,
     content::{ContentRef, Feed},
     ledger::{Announced, Ledger, LedgerError},
+    registration::{self, Callback, Registrar, parse_callback},
     telemetry::{self, FoundBy, Progress, Refusals, WebhookAnswer},
-    tenancy::Registrar,
     tenants::Tenants,
     transport::ServerClock,
+    wake_up::WakeUp,
 };
 
 const AUTH_ID: &str = "webhook-authid";
@@ -100,7 +98,7 @@ struct Inner {
     rates: SourceRates,
     tenants: Tenants,
     ledger: Arc<dyn Ledger>,
-    work: Work,
+    work: WakeUp,
     announcements: Announcements,
     progress: Progress,
     clock: ServerClock,
@@ -121,7 +119,7 @@ pub struct EndpointParts {
     /// Where they are kept.
     pub ledger: Arc<dyn Ledger>,
     /// Who is told.
-    pub work: Work,
+    pub work: WakeUp,
     /// What they were worth so far.
     pub announcements: Announcements,
     /// Where it is noted.
@@ -375,9 +373,9 @@ impl Endpoint {
 
     /// What a browser asks: whether anybody is there, or what becomes of a consent.
     async fn visit<B>(&self, source: IpAddr, request: &Request<B>) -> Result<Answered, Refusal> {
-        let form = page::Form::wanted(request.headers());
+        let form = registration::Form::wanted(request.headers());
         let callback = match parse_callback(request.uri().query()) {
-            Callback::Probe => return Ok((WebhookAnswer::Probed, page::alive())),
+            Callback::Probe => return Ok((WebhookAnswer::Probed, registration::alive())),
             callback => callback,
         };
         if self.0.closing.is_cancelled() {
@@ -388,7 +386,7 @@ impl Endpoint {
             // Whoever was not invited is a stranger, and gets a line in the log now and then.
             Err(error) => {
                 self.0.refusals.refused_because("registration_refused", source, &error.to_string());
-                return Ok((WebhookAnswer::Refused, page::registration(&Err(error), form)));
+                return Ok((WebhookAnswer::Refused, registration::page_of(&Err(error), form)));
             }
         };
         let Ok(turn) = Arc::clone(&self.0.registrations).try_acquire_owned() else { return Err(BUSY) };
@@ -402,11 +400,11 @@ impl Endpoint {
             }
         };
         let outcome = tokio::spawn(registration.in_current_span()).await.map_err(|_| LEDGER)?;
-        let outcome = outcome.ok_or(SHUTTING_DOWN)?.inspect_err(telemetry::registration_failed);
+        let outcome = outcome.ok_or(SHUTTING_DOWN)?.inspect_err(registration::registration_failed);
         if let Ok(registration) = &outcome {
-            telemetry::registered(registration);
+            registration::registered(registration);
         }
-        Ok((WebhookAnswer::Registered, page::registration(&outcome, form)))
+        Ok((WebhookAnswer::Registered, registration::page_of(&outcome, form)))
     }
 }
 

@@ -172,7 +172,7 @@ struct Bench {
     endpoint: Endpoint,
     failure: mpsc::UnboundedReceiver<LedgerError>,
     ledger: Arc<Troubled>,
-    work: Work,
+    work: WakeUp,
 }
 
 impl Bench {
@@ -215,7 +215,7 @@ impl Bench {
             max_body: 1 << 20,
             body_timeout: Duration::from_secs(10),
         };
-        let work = Work::default();
+        let work = WakeUp::default();
         let most = std::num::NonZeroU32::new(1_000).unwrap();
         let parts = EndpointParts {
             rates: SourceRates::new(most, most, 10),

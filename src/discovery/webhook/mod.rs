@@ -8,15 +8,11 @@ pub mod addresses;
 mod admission;
 mod auth_id;
 mod connections;
-mod consent;
 mod delivery;
 mod endpoint;
 mod handle;
 mod listener;
-mod page;
 mod rate;
-mod state;
-mod text;
 mod tls;
 
 pub use self::{
@@ -24,12 +20,10 @@ pub use self::{
     admission::{Admission, Rejection},
     auth_id::AuthId,
     connections::{Admitted, ConnectionId, Connections, Refused},
-    consent::{Callback, parse_callback},
     delivery::{Announcement, Delivery, Item, MalformedDelivery, parse_delivery},
     endpoint::{Endpoint, EndpointOptions, EndpointParts, Peer},
     handle::WebhookHandle,
     listener::{ListenError, Listener},
     rate::SourceRates,
-    state::{Invitation, StateError, StateKey},
     tls::TlsError,
 };

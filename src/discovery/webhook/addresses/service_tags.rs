@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use snafu::{OptionExt, ResultExt, Snafu, ensure};
 
-use crate::discovery::webhook::text::printable;
+use crate::printable::printable;
 
 /// The file has some 4 MB.
 const LARGEST_FILE: u64 = 64 * 1024 * 1024;

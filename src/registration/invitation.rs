@@ -6,11 +6,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use snafu::{OptionExt, Snafu, ensure};
 use url::Url;
 
-use super::{ConfiguredSource, ConsentFlow, ConsentRequest};
+use super::{ConsentFlow, ConsentRequest, Invitation};
 use crate::{
     config::{Mode, SecretError},
     content::TenantId,
-    discovery::webhook::Invitation,
+    tenancy::ConfiguredSource,
 };
 
 /// Whom to invite, and for how long.

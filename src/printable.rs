@@ -2,7 +2,7 @@
 
 /// At most `most` characters of a text: white space and control characters become single blanks, and characters that hide
 /// or reorder others are left out. The result is not escaped for HTML.
-pub(super) fn printable(text: &str, most: usize) -> String {
+pub fn printable(text: &str, most: usize) -> String {
     let mut out = String::new();
     let (mut length, mut gap) = (0, false);
     for c in text.chars() {
@@ -27,7 +27,7 @@ pub(super) fn printable(text: &str, most: usize) -> String {
 }
 
 /// Whether a text can be shown as it is.
-pub(super) fn is_printable(text: &str) -> bool {
+pub fn is_printable(text: &str) -> bool {
     !text.contains(|c: char| c.is_control() || is_invisible(c))
 }
 

@@ -8,16 +8,14 @@ use tokio::time::sleep;
 use tracing::{error, info};
 use url::Url;
 
-use super::Tenancy;
+use super::{Callback, Invitation, StateError, StateKey};
 use crate::{
     activity::Subscription,
     content::{ContentType, TenantId},
-    discovery::{
-        DiscoveryError, Standing,
-        webhook::{Callback, Invitation, StateError, StateKey},
-    },
+    discovery::{DiscoveryError, Standing},
     entra::{EntraError, Tokens, advice_in},
     ledger::LedgerError,
+    tenancy::Tenancy,
 };
 
 /// A consent takes some seconds to reach all of Entra: until then a token request is refused as if there were none. How long

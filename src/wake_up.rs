@@ -15,7 +15,7 @@ use crate::content::Feed;
 
 /// Tells the collector of newly recorded content. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Work(Arc<Inner>);
+pub struct WakeUp(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -24,7 +24,7 @@ struct Inner {
     changed: Notify,
 }
 
-impl Work {
+impl WakeUp {
     /// There is new content of a feed in the ledger.
     pub fn announce(&self, feed: Feed) {
         self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner).insert(feed);

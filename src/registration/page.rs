@@ -7,10 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use crate::{
-    activity::Subscription,
-    tenancy::{Registration, RegistrationError},
-};
+use super::{Registration, RegistrationError};
+use crate::activity::Subscription;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -8,8 +8,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use secrecy::SecretString;
 use url::form_urlencoded;
 
-use super::text::printable;
-use crate::content::TenantId;
+use crate::{content::TenantId, printable::printable};
 
 /// Longest accepted query, in bytes. An authorization code has been seen with some 2,000.
 const LONGEST_QUERY: usize = 8_192;
