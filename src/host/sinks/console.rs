@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, ErrorKind, Stdout, Write},
+    io::{self, ErrorKind, Write},
     sync::{Arc, LazyLock, Mutex, PoisonError},
     thread,
     time::Duration,
@@ -19,12 +19,12 @@ use super::{
     Sink, SinkError, WriteError,
     error::OpenStdoutSnafu,
     ndjson,
-    stdout::{self, LARGEST_BUFFER, Output},
+    stdout::{self, LARGEST_BUFFER, Output, Raw},
 };
 use crate::host::delivery::Delivery;
 
 /// Shared by all console sinks, so that no group is torn apart by another's.
-static STDOUT: LazyLock<Arc<Mutex<Stdout>>> = LazyLock::new(|| Arc::new(Mutex::new(io::stdout())));
+static STDOUT: LazyLock<Arc<Mutex<Raw>>> = LazyLock::new(|| Arc::new(Mutex::new(Raw::new())));
 
 /// How long to wait for a reader of an output that somebody has made non-blocking.
 const READER_WAIT: Duration = Duration::from_millis(10);
@@ -38,7 +38,7 @@ pub(super) struct ConsoleSink<W> {
     torn: u64,
 }
 
-impl ConsoleSink<Stdout> {
+impl ConsoleSink<Raw> {
     /// # Errors
     ///
     /// When what is written arrives nowhere.

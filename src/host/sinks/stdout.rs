@@ -9,6 +9,7 @@ pub(super) trait Output: Write {
 }
 
 /// How much a pipe holds where it does not tell, in bytes: as on Linux and macOS.
+#[cfg(unix)]
 const PIPE: u64 = 64 * 1024;
 
 /// How much of what was written last is looked at, in bytes: the most that an unprivileged pipe of Linux holds, and more
@@ -49,12 +50,44 @@ pub(super) fn check() -> io::Result<()> {
     Ok(())
 }
 
-impl Output for Stdout {
+/// The standard output without Rust's buffer, which would take bytes that the operating system has not, and without Rust's
+/// habit of taking a write for a success when there is no standard output. (On Windows with both: a console there wants UTF-16.)
+pub(super) struct Raw(Stdout);
+
+impl Raw {
+    pub(super) fn new() -> Self {
+        Self(io::stdout())
+    }
+}
+
+#[cfg(unix)]
+impl Write for Raw {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        Ok(rustix::io::write(&self.0, text)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(not(unix))]
+impl Write for Raw {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Output for Raw {
     fn unread(&self) -> u64 {
         #[cfg(unix)]
-        return unix::unread(self);
+        return unix::unread(&self.0);
         #[cfg(not(unix))]
-        return PIPE;
+        return LARGEST_BUFFER;
     }
 }
 
