@@ -175,7 +175,9 @@ impl Subscriptions {
                 // before what the API said when it was asked last.
                 state.checked = None;
                 if let DiscoveryError::Activity { source } = &error {
-                    if source.failure.may_pass() {
+                    // With a webhook it is more likely that Microsoft could not reach that, and the list may name types that
+                    // were never started.
+                    if source.failure.may_pass() && target.is_none() {
                         state.refused.remove(&content_type);
                     }
                     if target.is_some() && may_be_the_webhook(&source.failure) {
