@@ -16,13 +16,13 @@ use async_trait::async_trait;
 use chrono::{TimeDelta, Utc};
 use http::{HeaderValue, Method, StatusCode};
 use office365_source::{
+    api_clients::TransportOverride,
     clock::Clock,
     component::{
         EventStatus, ExtraContext, GlobalOptions, LogNamespace, ShutdownSignal, SourceConfig, SourceContext,
         SourceOutput, SourceSender,
     },
     config::{AuthConfig, Mode, Office365Config, TenantConfig},
-    connection::TransportOverride,
     content::ContentType,
     discovery::webhook::WebhookHandle,
     simulator::{Backlog, CertificateFiles, InProcess, SimulatedTenant, Simulator, SimulatorConfig},

@@ -3,6 +3,7 @@
 
 pub mod activity;
 mod announcements;
+pub mod api_clients;
 mod backoff;
 #[cfg(feature = "cli")]
 pub mod check;
@@ -12,7 +13,6 @@ pub mod clock;
 pub mod collector;
 pub mod component;
 pub mod config;
-pub mod connection;
 pub mod content;
 pub mod discovery;
 pub mod encoding;

@@ -11,7 +11,7 @@ use crate::{collector::Shared, content::Feed, telemetry::Totals};
 const PARTS: u32 = 40;
 
 /// Waits until nothing has gone well for as long as the run is patient: no page listed, no piece of content received, no
-/// event acknowledged. For ever in a run that should not end.
+/// event acknowledged. Indefinitely in a run that should not end.
 ///
 /// What fails by itself, a feed or a blob, is given up by whoever tries it. This is for what leaves nobody anything to try:
 /// an API that does not answer, a tenant that is throttled for an hour, a sink that cannot be reached.
@@ -42,13 +42,14 @@ pub async fn verdict(shared: &Shared, feeds: &BTreeSet<Feed>) -> Result<(), ()> 
     let summary = shared.ledger.summary().await.map_err(|error| {
         error!(message = "Cannot tell whether everything was delivered.", %error);
     })?;
-    let owed: u64 = summary.iter().filter(|(feed, _)| feeds.contains(feed)).map(|(_, summary)| summary.owed).sum();
+    let pending: u64 =
+        summary.iter().filter(|(feed, _)| feeds.contains(feed)).map(|(_, summary)| summary.pending).sum();
     let Totals { blobs_dead: dead, gap_seconds, .. } = shared.progress.totals();
     let unlisted = shared.progress.feeds().values().filter(|feed| feed.problem.is_some()).count();
-    if owed + dead + gap_seconds > 0 || unlisted > 0 {
+    if pending + dead + gap_seconds > 0 || unlisted > 0 {
         error!(
-            message = "Something stayed undelivered; what is owed is tried again with the next run.",
-            component_id = %shared.component, blobs_owed = owed, blobs_given_up = dead, feeds_with_problems = unlisted,
+            message = "Something stayed undelivered; what is pending is tried again with the next run.",
+            component_id = %shared.component, blobs_pending = pending, blobs_given_up = dead, feeds_with_problems = unlisted,
             gap_seconds,
         );
         return Err(());

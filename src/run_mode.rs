@@ -1,4 +1,4 @@
-//! Whether a source runs for ever.
+//! Whether a source runs indefinitely.
 
 use std::time::Duration;
 

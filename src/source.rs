@@ -12,13 +12,13 @@ use crate::{
     RunMode,
     activity::Origin,
     announcements::Announcements,
+    api_clients::ApiClients,
     collector::{
-        BatchLimits, Collector, CollectorError, CollectorOptions, Limits, SensitiveTypesReader, Shared, State,
+        BatchLimits, BodyLimits, Collector, CollectorError, CollectorOptions, SensitiveTypesReader, Shared, State,
         maintain, source_failed,
     },
     component::{LogNamespace, Resource, ShutdownSignal, Source, SourceConfig, SourceContext, SourceOutput},
     config::{EventSchema, Mode, NormalizeConfig, Office365Config, SecretError},
-    connection::Connection,
     content::ContentType,
     discovery::{
         SubscriptionBook, WebhookPolicy, WebhookTarget,
@@ -49,7 +49,7 @@ impl SourceConfig for Office365Config {
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
         let dedupe_window = time_delta(self.dedupe.window.get());
         let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, dedupe_window).await?);
-        let connection = Connection::new(self, &path, &cx.proxy, &cx.extra_context)?;
+        let connection = ApiClients::new(self, &path, &cx.proxy, &cx.extra_context)?;
         let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
         let mode = cx.extra_context.get::<RunMode>().copied().unwrap_or_default();
         let progress = cx.extra_context.get::<Progress>().cloned().unwrap_or_default();
@@ -185,7 +185,7 @@ impl Office365Config {
         &self,
         path: &str,
         auth_id: AuthId,
-        connection: &Connection,
+        connection: &ApiClients,
         tenancy: &Tenancy,
         (work, announcements): (&WakeUp, &Announcements),
     ) -> (Endpoint, mpsc::UnboundedReceiver<LedgerError>) {
@@ -255,7 +255,7 @@ impl Office365Config {
     fn collector_options(&self, cx: &SourceContext, mode: RunMode, spool_directory: PathBuf) -> CollectorOptions {
         CollectorOptions {
             concurrency: self.request.concurrency as usize,
-            body: Limits {
+            body: BodyLimits {
                 spool_threshold: self.memory.spool_threshold.as_usize(),
                 max_blob_bytes: self.request.max_blob_bytes.as_u64(),
             },
@@ -297,7 +297,7 @@ struct Webhook {
 }
 
 impl Webhook {
-    /// Serves for ever; turns notifications away once the source is to stop.
+    /// Serves indefinitely; turns notifications away once the source is to stop.
     async fn run(self, shutdown: ShutdownSignal) -> Result<(), CollectorError> {
         let Self { listener, endpoint, mut ledger_failed } = self;
         let closing = Closing(endpoint.clone());
@@ -336,7 +336,7 @@ struct Control {
 }
 
 impl Control {
-    /// Answers for ever.
+    /// Answers indefinitely.
     async fn run(self) {
         #[cfg(unix)]
         tenancy::control::serve(&self.directory, self.tenancy).await;

@@ -44,7 +44,7 @@ pub struct ListedWebhook {
     /// What notifications carry in `Webhook-AuthID`.
     #[serde(default)]
     pub auth_id: Option<SecretAuthId>,
-    /// Until when notifications are sent; `None` (or `""`, or nonsense) for ever.
+    /// Until when notifications are sent; `None` (or `""`, or nonsense) indefinitely.
     #[serde(default, deserialize_with = "expiration")]
     pub expiration: Option<DateTime<Utc>>,
 }

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 use uuid::Uuid;
 
-use super::{ActivityError, Failure, Operation, Origin, Refusal, Throttle, with_publisher};
+use super::{ActivityError, ErrorResponse, Failure, Operation, Origin, Throttle, with_publisher};
 use crate::{
     content::{ContentType, Feed, TenantId},
     entra::{AccessToken, Suspicion, Tokens},
@@ -141,7 +141,7 @@ impl ActivityClient {
             let asked_to_wait = retry_after(&response.headers, self.clock.now());
             // An error without a readable body is still that error.
             let body = response.read_up_to(LARGEST_REFUSAL).await.unwrap_or_default();
-            let refusal = Refusal::parse(&body);
+            let refusal = ErrorResponse::parse(&body);
             let failure = self.classify(subject, status, refusal, asked_to_wait, &token);
             if status == StatusCode::UNAUTHORIZED
                 && !renewed
@@ -199,7 +199,7 @@ impl ActivityClient {
         &self,
         subject: Subject,
         status: StatusCode,
-        refusal: Refusal,
+        refusal: ErrorResponse,
         asked_to_wait: Option<Duration>,
         token: &AccessToken,
     ) -> Failure {

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 use http::StatusCode;
 use snafu::Snafu;
 
-use super::{ForeignUri, Refusal};
+use super::{ErrorResponse, ForeignUri};
 use crate::{
     content::{ContentType, TenantId},
     entra::EntraError,
@@ -85,33 +85,33 @@ pub enum Failure {
         /// Which.
         permission: &'static str,
         /// What Microsoft says.
-        refusal: Refusal,
+        refusal: ErrorResponse,
     },
     /// HTTP 401 or 403 for a token that says that it has the permission.
     TokenRefused {
         /// Which permission.
         permission: &'static str,
         /// What Microsoft says.
-        refusal: Refusal,
+        refusal: ErrorResponse,
     },
     /// HTTP 401 or 403 for one blob. Whether a permission is missing, the listing of its feed tells: that is served, or refused.
-    ContentRefused(Refusal),
+    ContentRefused(ErrorResponse),
     /// Unified auditing is off in the tenant.
     AuditingDisabled,
     /// The tenant is not one the API knows, or not the token's (AF20010 to AF20013).
-    TenantRefused(Refusal),
+    TenantRefused(ErrorResponse),
     /// The webhook could not be validated (AF20021).
-    WebhookRefused(Refusal),
+    WebhookRefused(ErrorResponse),
     /// There is no subscription (AF20022).
     NotSubscribed,
     /// The subscription is disabled (AF20023).
-    SubscriptionDisabled(Refusal),
+    SubscriptionDisabled(ErrorResponse),
     /// The time window was refused (AF20030, AF20055).
-    WindowRefused(Refusal),
+    WindowRefused(ErrorResponse),
     /// The link to the next page was refused (AF20031).
-    PageRefused(Refusal),
+    PageRefused(ErrorResponse),
     /// The content can never be had: it does not exist, has expired, or its id is invalid (AF20050 to AF20052, 404, 410).
-    ContentGone(Refusal),
+    ContentGone(ErrorResponse),
     /// A URI that leads elsewhere.
     Foreign(ForeignUri),
     /// The service is in trouble (5xx, 408, `AF5…`).
@@ -119,14 +119,14 @@ pub enum Failure {
         /// The HTTP status.
         status: StatusCode,
         /// What it says.
-        refusal: Refusal,
+        refusal: ErrorResponse,
     },
     /// Any other refusal.
     Refused {
         /// The HTTP status.
         status: StatusCode,
         /// What it says.
-        refusal: Refusal,
+        refusal: ErrorResponse,
     },
     /// A successful response that makes no sense.
     Malformed {
@@ -180,7 +180,7 @@ impl Failure {
         matches!(self, Self::ContentGone(_))
     }
 
-    /// Whether trying again is pointless until an administrator changes something. The content stays owed: once the
+    /// Whether trying again is pointless until an administrator changes something. The content stays pending: once the
     /// setting is right, or there is room, it is fetched as long as Microsoft holds it.
     pub const fn needs_an_administrator(&self) -> bool {
         matches!(self, Self::Foreign(_) | Self::TooLarge { .. } | Self::NoRoom { .. })
@@ -324,7 +324,7 @@ impl fmt::Display for Failure {
 
 /// What to do when Microsoft could not validate the webhook. Its reference knows two reasons, and all that can go wrong on
 /// the way is in the second.
-fn webhook_advice(refusal: &Refusal) -> &'static str {
+fn webhook_advice(refusal: &ErrorResponse) -> &'static str {
     if refusal.message.contains("HTTPS") {
         "webhook.public_url must begin with https"
     } else {
@@ -335,7 +335,7 @@ fn webhook_advice(refusal: &Refusal) -> &'static str {
     }
 }
 
-fn quoted(refusal: &Refusal) -> String {
+fn quoted(refusal: &ErrorResponse) -> String {
     match &refusal.code {
         Some(code) => format!(" ({code}: {})", refusal.message),
         None => format!(" ({})", refusal.message),

@@ -6,8 +6,8 @@ mod answer;
 mod client;
 mod content;
 mod error;
+mod error_response;
 mod notifications;
-mod refusal;
 mod resources;
 mod scrub;
 mod subscriptions;
@@ -23,7 +23,7 @@ pub use self::{
     client::{ActivityClient, ActivityOptions},
     content::{ListingPage, NextPage, TimeWindow},
     error::{ActivityError, Failure, Operation},
-    refusal::Refusal,
+    error_response::ErrorResponse,
     subscriptions::{Start, WebhookRequest},
     throttle::Throttle,
     uri::{ForeignUri, Origin, with_publisher},

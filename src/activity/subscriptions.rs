@@ -32,7 +32,7 @@ pub struct WebhookRequest {
     pub address: Url,
     /// What they carry in the header `Webhook-AuthID`.
     pub auth_id: SecretString,
-    /// Until when they are sent; `None` for ever.
+    /// Until when they are sent; `None` indefinitely.
     pub expiration: Option<DateTime<Utc>>,
 }
 

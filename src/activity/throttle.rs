@@ -39,11 +39,11 @@ type Bucket = RateLimiter<NotKeyed, InMemoryState, TokioClock, NoOpMiddleware<Na
 #[derive(Debug)]
 pub struct Throttle {
     configured: NonZeroU32,
-    state: Mutex<State>,
+    state: Mutex<Allowance>,
 }
 
 #[derive(Debug)]
-struct State {
+struct Allowance {
     rate: NonZeroU32,
     bucket: Bucket,
     changed: Instant,
@@ -54,7 +54,7 @@ struct State {
 impl Throttle {
     /// A limit of so many requests a minute.
     pub fn new(per_minute: NonZeroU32) -> Self {
-        let state = State {
+        let state = Allowance {
             rate: per_minute,
             bucket: bucket(per_minute),
             changed: Instant::now(),
@@ -117,7 +117,7 @@ impl Throttle {
         state.resume.map_or(wait, |resume| resume - now)
     }
 
-    fn recover(&self, state: &mut State) {
+    fn recover(&self, state: &mut Allowance) {
         if state.rate == self.configured {
             return;
         }
@@ -133,7 +133,7 @@ impl Throttle {
         state.pause = FIRST_PAUSE;
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Allowance> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

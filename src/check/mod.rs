@@ -25,9 +25,9 @@ use self::{
 };
 use crate::{
     RunMode,
+    api_clients::ApiClients,
     component::ExtraContext,
     config::{HumanDuration, Mode, TopologyConfig},
-    connection::Connection,
     discovery::webhook::AuthId,
     tenancy::{Answer, Answered, ConfiguredSource, NO_TENANT, Question, TenantEntry, ask_source},
 };
@@ -61,7 +61,7 @@ pub async fn check_source(source: ConfiguredSource<'_>, patience: Duration, foun
             found(Finding::new(format!("{key}, tenants"), Outcome::note(NO_TENANT)));
         }
     }
-    let connection = match Connection::new(source.config, &key, source.proxy, &ExtraContext::default()) {
+    let connection = match ApiClients::new(source.config, &key, source.proxy, &ExtraContext::default()) {
         Ok(connection) => connection,
         Err(error) => return found(Finding::new(key.as_str(), Outcome::failed(error))),
     };

@@ -9,8 +9,8 @@ use tokio::time::timeout;
 use super::{Finding, Outcome, no_answer};
 use crate::{
     activity::{ActivityError, Failure, ListedWebhook, Subscription, TimeWindow},
+    api_clients::ApiClients,
     config::Office365Config,
-    connection::Connection,
     content::{ContentType, Feed},
     discovery::{WebhookFlaw, WebhookTarget},
     tenancy::TenantEntry,
@@ -29,7 +29,7 @@ pub(super) struct TenantCheck<'a> {
     /// What is collected.
     pub config: &'a Office365Config,
     /// The way to Microsoft.
-    pub connection: &'a Connection,
+    pub connection: &'a ApiClients,
     /// The webhook that subscriptions should have.
     pub webhook: Option<Webhook>,
     /// How long each request may take.
@@ -248,7 +248,7 @@ mod tests {
         let auth = AuthConfig { client_id: Uuid::from_u128(1), client_secret: SecretRef::from("hunter2") };
         let config = Office365Config::new(auth, Vec::new());
         let connection =
-            Connection::new(&config, "sources.m365", &ProxyConfig::default(), &ExtraContext::default()).unwrap();
+            ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), &ExtraContext::default()).unwrap();
         let webhook = Some(Webhook { target: target(), auth_id_known });
         let patience = Duration::from_secs(1);
         let check = TenantCheck { key: "sources.m365", config: &config, connection: &connection, webhook, patience };

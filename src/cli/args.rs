@@ -205,7 +205,7 @@ pub(super) enum TenantsCommand {
         #[command(flatten)]
         source: SourceArgs,
     },
-    /// Collect a registered tenant no longer: stop its subscriptions, forget it and what is owed of it.
+    /// Collect a registered tenant no longer: stop its subscriptions, forget it and what is pending of it.
     Remove {
         /// The Directory (tenant) ID.
         #[arg(value_name = "TENANT")]

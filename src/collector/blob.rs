@@ -136,7 +136,7 @@ async fn failed(
         if claim.announced {
             return forget(shared, claim, key, reporter, error).await;
         }
-        return bury(shared, claim, key, error.to_string()).await;
+        return dead_letter(shared, claim, key, error.to_string()).await;
     }
     match failure {
         Failure::Throttled { wait } => {
@@ -241,7 +241,7 @@ pub async fn retry(
 
 /// So many rejections of one blob, and it is given up: after about a day, at [`backoff::BLOB`](crate::backoff::BLOB)'s
 /// pauses. Most of what makes a pipeline reject is put right by people (a token that has expired, an index that is
-/// missing); but what no one will ever take must not be sent for ever.
+/// missing); but what no one will ever take must not be sent indefinitely.
 pub const REJECTIONS: u32 = 135;
 
 /// Puts a blob back whose events the pipeline has rejected.
@@ -260,9 +260,9 @@ pub async fn retry_rejected(
     Ok(())
 }
 
-pub async fn bury(shared: &Shared, claim: &Claim, key: &BlobKey, reason: String) -> Result<(), CollectorError> {
+pub async fn dead_letter(shared: &Shared, claim: &Claim, key: &BlobKey, reason: String) -> Result<(), CollectorError> {
     let now = shared.now();
-    shared.ledger.bury(key.clone(), reason.clone(), now).await?;
+    shared.ledger.dead_letter(key.clone(), reason.clone(), now).await?;
     let dead = DeadBlob { key: key.clone(), created: claim.content.created, since: now, reason };
     telemetry::content_dead(&shared.progress, &dead);
     Ok(())

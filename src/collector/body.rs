@@ -39,7 +39,7 @@ enum Pieces {
 
 /// How a body is received.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct BodyLimits {
     /// A larger body is spooled, in bytes.
     pub spool_threshold: usize,
     /// A larger body is refused, in bytes.
@@ -83,7 +83,7 @@ impl Body {
     /// # Errors
     ///
     /// See [`BodyError`].
-    pub async fn receive(response: Response, limits: Limits, directory: &Path) -> Result<Self, BodyError> {
+    pub async fn receive(response: Response, limits: BodyLimits, directory: &Path) -> Result<Self, BodyError> {
         let too_large = || BodyError::TooLarge { limit: limits.max_blob_bytes };
         let mut stream = response.body;
         let mut splitter = Splitter::default();
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
     use crate::transport::TransportFailure;
 
-    const LIMITS: Limits = Limits { spool_threshold: 1_000, max_blob_bytes: 1_000_000 };
+    const LIMITS: BodyLimits = BodyLimits { spool_threshold: 1_000, max_blob_bytes: 1_000_000 };
 
     fn response(chunks: Vec<Result<Bytes, TransportError>>) -> Response {
         Response { status: StatusCode::OK, headers: HeaderMap::new(), body: stream::iter(chunks).boxed() }

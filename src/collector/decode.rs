@@ -20,7 +20,7 @@ pub struct Record {
     pub object: JsonObject,
     /// What the collector needs of it.
     pub members: RecordMembers,
-    /// What had to be mended.
+    /// What had to be repaired.
     pub repair: Repair,
 }
 
@@ -214,7 +214,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{collector::body::Limits, transport::Response};
+    use crate::{collector::body::BodyLimits, transport::Response};
 
     const BATCHES: BatchLimits = BatchLimits { max_events: 3, max_bytes: 1_000, max_record_bytes: 10_000 };
 
@@ -223,7 +223,7 @@ mod tests {
         let chunks: Vec<_> = body.chunks(1_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         let response =
             Response { status: StatusCode::OK, headers: HeaderMap::new(), body: stream::iter(chunks).boxed() };
-        let receive = Limits { spool_threshold, max_blob_bytes: 1 << 30 };
+        let receive = BodyLimits { spool_threshold, max_blob_bytes: 1 << 30 };
         let body = Body::receive(response, receive, directory.path()).await.unwrap();
         let mut decoder = Decoder::new(body, limits);
         let mut batches = Vec::new();

@@ -18,7 +18,7 @@ use crate::ledger::EventKey;
 
 /// All batches in flight. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct InFlight(Arc<Inner>);
+pub struct Reservations(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
@@ -34,8 +34,8 @@ struct Holder {
 
 /// A batch in flight. Dropped without a word, it counts as failed.
 #[derive(Debug)]
-pub struct Flight {
-    registry: InFlight,
+pub struct Reservation {
+    registry: Reservations,
     batch: u64,
     keys: Vec<EventKey>,
     fate: watch::Sender<Option<bool>>,
@@ -45,11 +45,11 @@ pub struct Flight {
 #[derive(Debug, Default)]
 pub struct Dependencies(HashMap<u64, watch::Receiver<Option<bool>>>);
 
-impl InFlight {
+impl Reservations {
     /// Starts a batch.
-    pub fn take_off(&self) -> Flight {
+    pub fn begin(&self) -> Reservation {
         let batch = self.0.next_batch.fetch_add(1, Ordering::Relaxed);
-        Flight { registry: self.clone(), batch, keys: Vec::new(), fate: watch::channel(None).0 }
+        Reservation { registry: self.clone(), batch, keys: Vec::new(), fate: watch::channel(None).0 }
     }
 
     fn events(&self) -> MutexGuard<'_, HashMap<EventKey, Holder>> {
@@ -57,22 +57,22 @@ impl InFlight {
     }
 }
 
-impl Flight {
+impl Reservation {
     /// Adds events to the batch. Returns which of them are in: those that no batch holds yet. For the others, the batches
     /// that hold them are added to `dependencies`.
     ///
     /// Call this before asking the ledger: a batch leaves the registry only after the ledger has its events.
-    pub fn board(&mut self, keys: &[EventKey], dependencies: &mut Dependencies) -> Vec<bool> {
+    pub fn reserve(&mut self, keys: &[EventKey], dependencies: &mut Dependencies) -> Vec<bool> {
         let mut events = self.registry.events();
         keys.iter()
             .map(|key| match events.entry(*key) {
-                Entry::Vacant(seat) => {
-                    seat.insert(Holder { batch: self.batch, fate: self.fate.subscribe() });
+                Entry::Vacant(entry) => {
+                    entry.insert(Holder { batch: self.batch, fate: self.fate.subscribe() });
                     self.keys.push(*key);
                     true
                 }
-                Entry::Occupied(seat) => {
-                    let holder = seat.get();
+                Entry::Occupied(entry) => {
+                    let holder = entry.get();
                     if holder.batch != self.batch {
                         dependencies.0.entry(holder.batch).or_insert_with(|| holder.fate.clone());
                     }
@@ -83,7 +83,7 @@ impl Flight {
     }
 
     /// Takes events off the batch again that turned out to be delivered already.
-    pub fn disembark(&mut self, delivered: impl Fn(&EventKey) -> bool) {
+    pub fn release(&mut self, delivered: impl Fn(&EventKey) -> bool) {
         let mut events = self.registry.events();
         self.keys.retain(|key| {
             let gone = delivered(key);
@@ -100,7 +100,7 @@ impl Flight {
     }
 
     /// The events of the batch are delivered, and the ledger knows it.
-    pub fn landed(self) {
+    pub fn commit(self) {
         self.end(true);
     }
 
@@ -113,7 +113,7 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for Reservation {
     fn drop(&mut self) {
         if self.fate.borrow().is_none() {
             self.end(false);
@@ -152,16 +152,16 @@ mod tests {
 
     #[test]
     fn the_second_copy_stays_and_waits_for_the_first() {
-        let in_flight = InFlight::default();
-        let (mut first, mut second) = (in_flight.take_off(), in_flight.take_off());
+        let reservations = Reservations::default();
+        let (mut first, mut second) = (reservations.begin(), reservations.begin());
         let mut none = Dependencies::default();
-        assert_eq!(first.board(&keys(["a", "b", "a"]), &mut none), [true, true, false]);
+        assert_eq!(first.reserve(&keys(["a", "b", "a"]), &mut none), [true, true, false]);
         assert!(none.is_empty(), "a copy within the batch waits for nobody else");
         let mut waits = Dependencies::default();
-        assert_eq!(second.board(&keys(["b", "c"]), &mut waits), [false, true]);
+        assert_eq!(second.reserve(&keys(["b", "c"]), &mut waits), [false, true]);
         let mut waiting = Box::pin(waits.all_delivered());
         assert!((&mut waiting).now_or_never().is_none());
-        first.landed();
+        first.commit();
         assert_eq!(waiting.now_or_never(), Some(true));
         assert_eq!(second.keys(), keys(["c"]));
     }
@@ -169,33 +169,33 @@ mod tests {
     #[test]
     fn a_guid_in_capitals_is_a_copy() {
         let ids = ["0f9ac8b1-73e1-4f8f-a3c6-8d7a3a6d1f10", "0F9AC8B1-73E1-4F8F-A3C6-8D7A3A6D1F10", "x", "X"];
-        let boarded = InFlight::default().take_off().board(&keys(ids), &mut Dependencies::default());
-        assert_eq!(boarded, [true, false, true, true]);
+        let reserved = Reservations::default().begin().reserve(&keys(ids), &mut Dependencies::default());
+        assert_eq!(reserved, [true, false, true, true]);
     }
 
     #[test]
     fn a_copy_of_a_batch_that_fails_is_sent_after_all() {
-        let in_flight = InFlight::default();
-        let mut first = in_flight.take_off();
-        first.board(&keys(["a"]), &mut Dependencies::default());
+        let reservations = Reservations::default();
+        let mut first = reservations.begin();
+        first.reserve(&keys(["a"]), &mut Dependencies::default());
         let mut waits = Dependencies::default();
-        in_flight.take_off().board(&keys(["a"]), &mut waits);
+        reservations.begin().reserve(&keys(["a"]), &mut waits);
         drop(first);
         assert_eq!(waits.all_delivered().now_or_never(), Some(false));
-        assert_eq!(in_flight.take_off().board(&keys(["a"]), &mut Dependencies::default()), [true]);
+        assert_eq!(reservations.begin().reserve(&keys(["a"]), &mut Dependencies::default()), [true]);
     }
 
     #[test]
     fn two_batches_that_wait_for_each_other_do_not_deadlock() {
-        let in_flight = InFlight::default();
-        let (mut x, mut y) = (in_flight.take_off(), in_flight.take_off());
+        let reservations = Reservations::default();
+        let (mut x, mut y) = (reservations.begin(), reservations.begin());
         let (mut of_x, mut of_y) = (Dependencies::default(), Dependencies::default());
-        x.board(&keys(["1"]), &mut of_x);
-        y.board(&keys(["2"]), &mut of_y);
-        x.board(&keys(["2"]), &mut of_x);
-        y.board(&keys(["1"]), &mut of_y);
-        x.landed();
-        y.landed();
+        x.reserve(&keys(["1"]), &mut of_x);
+        y.reserve(&keys(["2"]), &mut of_y);
+        x.reserve(&keys(["2"]), &mut of_x);
+        y.reserve(&keys(["1"]), &mut of_y);
+        x.commit();
+        y.commit();
         assert_eq!(
             (of_x.all_delivered().now_or_never(), of_y.all_delivered().now_or_never()),
             (Some(true), Some(true))
@@ -204,12 +204,12 @@ mod tests {
 
     #[test]
     fn what_was_delivered_already_makes_room() {
-        let in_flight = InFlight::default();
-        let mut flight = in_flight.take_off();
-        flight.board(&keys(["a", "b"]), &mut Dependencies::default());
+        let reservations = Reservations::default();
+        let mut reservation = reservations.begin();
+        reservation.reserve(&keys(["a", "b"]), &mut Dependencies::default());
         let [a, b] = keys(["a", "b"]);
-        flight.disembark(|key| *key == a);
-        assert_eq!(flight.keys(), [b]);
-        assert_eq!(in_flight.take_off().board(&[a], &mut Dependencies::default()), [true]);
+        reservation.release(|key| *key == a);
+        assert_eq!(reservation.keys(), [b]);
+        assert_eq!(reservations.begin().reserve(&[a], &mut Dependencies::default()), [true]);
     }
 }

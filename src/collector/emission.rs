@@ -9,7 +9,7 @@ use tracing::Instrument;
 use super::{
     body::{Body, PIECE},
     decode::{Batch, Decoder},
-    dedupe::{Dependencies, Flight},
+    dedupe::{Dependencies, Reservation},
     error::{CollectorError, SpoolSnafu},
     form::judge,
     settlement::{Emitted, Held, Sent, Verdict, confirm},
@@ -31,7 +31,7 @@ struct Ready {
     events: Vec<LogEvent>,
     /// How many bytes they take until they are acknowledged.
     bytes: usize,
-    flight: Flight,
+    reservation: Reservation,
 }
 
 /// A blob "contains one or more actions or events" (Microsoft's reference), in one array. One that has none so often in a row
@@ -138,23 +138,23 @@ impl<'a> Emission<'a> {
         let keys: Vec<_> = batch.records.iter().map(|record| record.members.id.as_deref().map(event_key)).collect();
         let named: Vec<EventKey> = keys.iter().copied().flatten().collect();
 
-        let mut flight = shared.state.in_flight.take_off();
-        let boarded = flight.board(&named, &mut self.dependencies);
-        let known = shared.ledger.delivered(flight.keys().to_vec()).await?;
+        let mut reservation = shared.state.reservations.begin();
+        let reserved = reservation.reserve(&named, &mut self.dependencies);
+        let known = shared.ledger.delivered(reservation.keys().to_vec()).await?;
         let delivered: HashSet<EventKey> =
-            flight.keys().iter().zip(known).filter_map(|(key, known)| known.then_some(*key)).collect();
-        flight.disembark(|key| delivered.contains(key));
+            reservation.keys().iter().zip(known).filter_map(|(key, known)| known.then_some(*key)).collect();
+        reservation.release(|key| delivered.contains(key));
 
         let total = batch.records.len();
         let now = shared.now();
         let mut rewritten = 0;
-        let mut boarded = boarded.into_iter();
+        let mut reserved = reserved.into_iter();
         let mut events = Vec::with_capacity(total);
         for (record, key) in batch.records.into_iter().zip(keys) {
             let is_new = match key {
                 // An event without id is never taken for a copy of another.
                 None => true,
-                Some(key) => boarded.next() == Some(true) && !delivered.contains(&key),
+                Some(key) => reserved.next() == Some(true) && !delivered.contains(&key),
             };
             if is_new {
                 let Made { event, damages, redacted } =
@@ -174,7 +174,7 @@ impl<'a> Emission<'a> {
         }
         if events.is_empty() {
             // Whoever waits for this batch waits for events that are delivered.
-            flight.landed();
+            reservation.commit();
             return Ok(None);
         }
         let size: usize = events.iter().map(LogEvent::json_size).sum();
@@ -185,11 +185,11 @@ impl<'a> Emission<'a> {
             // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
             batch.bytes + 2 * PIECE + rewritten
         };
-        Ok(Some(Ready { events, bytes, flight }))
+        Ok(Some(Ready { events, bytes, reservation }))
     }
 
     async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
-        let Ready { mut events, bytes, flight } = ready;
+        let Ready { mut events, bytes, reservation } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
             None => self.shared.hold(bytes).await,
@@ -199,6 +199,6 @@ impl<'a> Emission<'a> {
         let status = BatchNotifier::maybe_apply_to(self.shared.options.acknowledgements, &mut events);
         let sent = self.shared.out.clone().send_batch(events).await;
         sent.map_err(|_| CollectorError::PipelineClosed)?;
-        Ok(Sent { events: count, flight, status, held })
+        Ok(Sent { events: count, reservation, status, held })
     }
 }

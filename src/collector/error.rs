@@ -6,7 +6,7 @@ use snafu::Snafu;
 
 use crate::ledger::LedgerError;
 
-/// Why collecting cannot go on. Nothing is lost: what is owed stays owed.
+/// Why collecting cannot go on. Nothing is lost: what is pending stays pending.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
 pub enum CollectorError {

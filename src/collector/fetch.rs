@@ -11,7 +11,7 @@ use super::{
     spool::is_no_room,
 };
 use crate::{
-    activity::{ActivityError, Failure, Refusal},
+    activity::{ActivityError, ErrorResponse, Failure},
     content::ContentRef,
 };
 
@@ -49,7 +49,7 @@ pub async fn fetch(shared: &Shared, content: &ContentRef) -> Result<Result<Body,
         Err(BodyError::Malformed { source, start }) => {
             // An error message in the place of content helps; the beginning of content does not, and is nobody's business.
             let problem = match source {
-                MalformedBody::NotAnArray { .. } => format!("{source} ({})", Refusal::parse(&start).message),
+                MalformedBody::NotAnArray { .. } => format!("{source} ({})", ErrorResponse::parse(&start).message),
                 MalformedBody::Empty | MalformedBody::Truncated => source.to_string(),
             };
             Failure::Malformed { problem }

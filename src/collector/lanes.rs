@@ -1,6 +1,6 @@
 //! Who is next: fair over tenants, then over a tenant's content types.
 //!
-//! A lane is a feed's queue of owed blobs; the queue itself is in the ledger. Slots are for downloads. Tenants take turns,
+//! A lane is a feed's queue of pending blobs; the queue itself is in the ledger. Slots are for downloads. Tenants take turns,
 //! and while several have work, none may hold more than its share of the slots: one whose requests hang must not slow the
 //! others down.
 
@@ -128,7 +128,7 @@ impl Lanes {
         self.turns.retain(|id| keep(*id));
     }
 
-    /// A feed has something to claim. Feeds that are not configured any more are ignored; what they are owed stays in the
+    /// A feed has something to claim. Feeds that are not configured any more are ignored; what is pending of them stays in the
     /// ledger.
     pub fn has_work(&mut self, feed: Feed) {
         if let Some(lane) = self.lane(feed) {

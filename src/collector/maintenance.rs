@@ -1,4 +1,4 @@
-//! What is done now and then: forgetting what is over, and telling how much is owed.
+//! What is done now and then: forgetting what is over, and telling how much is pending.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,7 +14,7 @@ use crate::{content::Feed, telemetry};
 
 const EVERY: Duration = Duration::from_secs(300);
 
-/// Runs for ever.
+/// Runs indefinitely.
 ///
 /// # Errors
 ///
@@ -32,7 +32,7 @@ pub async fn maintain(shared: Arc<Shared>) -> Result<(), CollectorError> {
             }
         }
         let summaries: HashMap<_, _> = shared.ledger.summary().await?.into_iter().collect();
-        // Feeds that are owed nothing are told, too: a gauge keeps its last value.
+        // Feeds with nothing pending are told, too: a gauge keeps its last value.
         let feeds: BTreeSet<Feed> = shared.progress.feeds().into_keys().chain(summaries.keys().copied()).collect();
         for feed in feeds {
             let summary = summaries.get(&feed).copied().unwrap_or_default();
@@ -42,12 +42,12 @@ pub async fn maintain(shared: Arc<Shared>) -> Result<(), CollectorError> {
                 clippy::cast_precision_loss,
                 reason = "counts of blobs are far below where a float loses precision"
             )]
-            gauge!("office365_content_owed", &labels).set(summary.owed as f64);
+            gauge!("office365_content_pending", &labels).set(summary.pending as f64);
             #[expect(clippy::cast_precision_loss, reason = "as above")]
             gauge!("office365_content_dead", &labels).set(summary.dead as f64);
-            let lag = summary.oldest_owed.map_or(0, |oldest| (shared.now() - oldest).num_seconds().max(0));
+            let lag = summary.oldest_pending.map_or(0, |oldest| (shared.now() - oldest).num_seconds().max(0));
             #[expect(clippy::cast_precision_loss, reason = "seconds of at most some weeks")]
-            gauge!("office365_oldest_owed_seconds", &labels).set(lag as f64);
+            gauge!("office365_oldest_pending_seconds", &labels).set(lag as f64);
         }
     }
 }

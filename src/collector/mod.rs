@@ -1,4 +1,4 @@
-//! From owed content to delivered events: scheduling, fetching, decoding, de-duplication, emission, acknowledgement.
+//! From pending content to delivered events: scheduling, fetching, decoding, de-duplication, emission, acknowledgement.
 //!
 //! Does not know how content was found.
 
@@ -21,7 +21,7 @@ mod spool;
 mod telemetry;
 
 pub use self::{
-    body::Limits,
+    body::BodyLimits,
     decode::{BatchLimits, Record, read_record},
     error::CollectorError,
     maintenance::maintain,

@@ -45,7 +45,7 @@ const PAUSES_IN_PATIENCE: u32 = 8;
 /// Longer than any blob waits, also one that waits by a clock that was wrong.
 const WHATEVER_PAUSE: TimeDelta = TimeDelta::days(36_500);
 
-/// Collects what is owed.
+/// Collects what is pending.
 pub struct Collector {
     shared: Arc<Shared>,
     work: WakeUp,
@@ -154,7 +154,7 @@ impl Collector {
         Ok(())
     }
 
-    /// The oldest owed blob of a feed: of those that a listing has named first, then of those that it has not, as far as
+    /// The oldest pending blob of a feed: of those that a listing has named first, then of those that it has not, as far as
     /// they have slots.
     async fn claim(&mut self, feed: Feed) -> Result<Option<Claim>, LedgerError> {
         let share = (self.shared.options.concurrency / SLOTS_PER_ANNOUNCED).max(1);
@@ -176,7 +176,7 @@ impl Collector {
 
     fn note_work(&mut self, feeds: impl IntoIterator<Item = Feed>) {
         for feed in feeds {
-            // What is owed of a content type that is not configured any more stays in the ledger.
+            // What is pending of a content type that is not configured any more stays in the ledger.
             if self.content_types.contains(&feed.content_type) && self.shared.tenants.contains(feed.tenant) {
                 self.lanes.add(feed);
             }

@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
 
 use super::{
-    blob::{Message, REJECTIONS, Reporter, bury, retry, retry_rejected},
-    dedupe::{Dependencies, Flight},
+    blob::{Message, REJECTIONS, Reporter, dead_letter, retry, retry_rejected},
+    dedupe::{Dependencies, Reservation},
     error::CollectorError,
     shared::{Pace, Shared},
 };
@@ -23,7 +23,7 @@ pub type Held = Option<Arc<OwnedSemaphorePermit>>;
 /// Events that the pipeline has.
 pub struct Sent {
     pub events: u64,
-    pub flight: Flight,
+    pub reservation: Reservation,
     pub status: Option<BatchStatusReceiver>,
     /// Given back only when the ledger has the events, so that what a crash could send twice is bounded, too.
     #[expect(dead_code, reason = "held for its drop")]
@@ -66,9 +66,9 @@ impl Sent {
     }
 
     /// The ledger has the batch's events.
-    fn landed(self, shared: &Shared) {
+    fn commit(self, shared: &Shared) {
         shared.progress.add_events(self.events);
-        self.flight.landed();
+        self.reservation.commit();
     }
 }
 
@@ -76,8 +76,8 @@ impl Sent {
 pub async fn confirm(shared: Arc<Shared>, key: BlobKey, mut sent: Sent) -> Result<Verdict, CollectorError> {
     let verdict = sent.verdict(&key).await;
     if verdict == Verdict::Delivered {
-        shared.ledger.deliver(sent.flight.keys().to_vec(), shared.now()).await?;
-        sent.landed(&shared);
+        shared.ledger.deliver(sent.reservation.keys().to_vec(), shared.now()).await?;
+        sent.commit(&shared);
     }
     Ok(verdict)
 }
@@ -101,11 +101,11 @@ impl Emitted {
             verdict = verdict.max(confirmed?);
         }
         let now = shared.now();
-        let keys = self.last.as_ref().map(|last| last.flight.keys().to_vec()).unwrap_or_default();
+        let keys = self.last.as_ref().map(|last| last.reservation.keys().to_vec()).unwrap_or_default();
         if verdict == Verdict::Delivered && self.dependencies.is_empty() {
             let done = shared.ledger.complete(key.clone(), keys, now).await?;
             if let Some(last) = self.last {
-                last.landed(shared);
+                last.commit(shared);
             }
             completed(shared, key, reporter, self.events, done);
             return Ok(());
@@ -113,7 +113,7 @@ impl Emitted {
         // The last batch must not wait for other blobs: they may be waiting for it.
         if let Some(last) = self.last.filter(|_| last_delivered) {
             shared.ledger.deliver(keys, now).await?;
-            last.landed(shared);
+            last.commit(shared);
         }
         if verdict == Verdict::Errored {
             let reason = "the pipeline could not deliver its events".to_owned();
@@ -132,7 +132,8 @@ impl Emitted {
             return Ok(());
         }
         if verdict == Verdict::Rejected {
-            return bury(shared, claim, key, format!("the pipeline rejected its events {REJECTIONS} times")).await;
+            return dead_letter(shared, claim, key, format!("the pipeline rejected its events {REJECTIONS} times"))
+                .await;
         }
         let done = shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
         completed(shared, key, reporter, self.events, done);

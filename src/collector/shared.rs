@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{body::Limits, decode::BatchLimits, dedupe::InFlight, sensitive_types::SensitiveTypesReader};
+use super::{body::BodyLimits, decode::BatchLimits, dedupe::Reservations, sensitive_types::SensitiveTypesReader};
 use crate::{
     RunMode,
     activity::ActivityClient,
@@ -48,7 +48,7 @@ pub struct CollectorOptions {
     /// Downloads at a time, over all tenants.
     pub concurrency: usize,
     /// How bodies are received.
-    pub body: Limits,
+    pub body: BodyLimits,
     /// How large batches are.
     pub batch: BatchLimits,
     /// How many bytes of events may wait for acknowledgement.
@@ -64,7 +64,7 @@ pub struct CollectorOptions {
 /// What a collector works with.
 #[derive(Debug)]
 pub struct Shared {
-    /// What is owed.
+    /// What is pending.
     pub ledger: Arc<dyn Ledger>,
     /// Where it is fetched.
     pub client: ActivityClient,
@@ -93,7 +93,7 @@ pub struct Shared {
 /// What the tasks of a collector share among themselves.
 #[derive(Debug)]
 pub struct State {
-    pub(super) in_flight: InFlight,
+    pub(super) reservations: Reservations,
     /// Set when the source shuts down: downloads are given back, what is being emitted is finished.
     pub(super) stop_fetching: CancellationToken,
     budget: Arc<Semaphore>,
@@ -127,7 +127,7 @@ impl State {
     pub fn new(options: &CollectorOptions) -> Self {
         let budget = options.max_buffered_bytes.clamp(1, Semaphore::MAX_PERMITS);
         Self {
-            in_flight: InFlight::default(),
+            reservations: Reservations::default(),
             stop_fetching: CancellationToken::new(),
             budget: Arc::new(Semaphore::new(budget)),
             failing: Mutex::default(),

@@ -52,7 +52,7 @@ pub struct Form {
 /// A resumable splitter of one body.
 #[derive(Clone, Debug, Default)]
 pub struct Splitter {
-    state: State,
+    position: Position,
     depth: u32,
     bom: usize,
     form: Form,
@@ -62,7 +62,7 @@ pub struct Splitter {
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum State {
+enum Position {
     /// Before the first character.
     #[default]
     Begin,
@@ -94,15 +94,15 @@ impl Splitter {
         let mut at = 0;
         while at < input.len() {
             let byte = input[at];
-            match self.state {
-                State::Begin => match byte {
+            match self.position {
+                Position::Begin => match byte {
                     _ if self.bom < BOM.len() && byte == BOM[self.bom] => {
                         self.bom += 1;
                         at += 1;
                     }
                     b' ' | b'\t' | b'\r' | b'\n' => at += 1,
                     b'[' => {
-                        self.state = State::Between;
+                        self.position = Position::Between;
                         at += 1;
                     }
                     b'{' => {
@@ -115,7 +115,7 @@ impl Splitter {
                         return Err(MalformedBody::NotAnArray { start });
                     }
                 },
-                State::Between => match byte {
+                Position::Between => match byte {
                     b' ' | b'\t' | b'\r' | b'\n' | b',' => at += 1,
                     b']' => {
                         self.end();
@@ -123,9 +123,9 @@ impl Splitter {
                     }
                     _ => return Ok((at, Some(self.begin(false)))),
                 },
-                State::Within(Text::Outside) => match byte {
+                Position::Within(Text::Outside) => match byte {
                     b'"' => {
-                        self.state = State::Within(Text::Inside);
+                        self.position = Position::Within(Text::Inside);
                         at += 1;
                     }
                     b'{' | b'[' => {
@@ -142,27 +142,27 @@ impl Splitter {
                     }
                     b',' | b']' if self.depth == 0 => {
                         // Not consumed: it belongs to the array.
-                        self.state = State::Between;
+                        self.position = Position::Between;
                         return Ok((at, Some(Boundary::End)));
                     }
                     _ => at += 1,
                 },
-                State::Within(Text::Inside) => match memchr::memchr2(b'"', b'\\', &input[at..]) {
+                Position::Within(Text::Inside) => match memchr::memchr2(b'"', b'\\', &input[at..]) {
                     None => at = input.len(),
                     Some(offset) => {
                         let text = if input[at + offset] == b'"' { Text::Outside } else { Text::Escaped };
-                        self.state = State::Within(text);
+                        self.position = Position::Within(text);
                         at += offset + 1;
                     }
                 },
-                State::Within(Text::Escaped) => {
-                    self.state = State::Within(Text::Inside);
+                Position::Within(Text::Escaped) => {
+                    self.position = Position::Within(Text::Inside);
                     at += 1;
                 }
-                State::Behind => match byte {
+                Position::Behind => match byte {
                     b'{' => return Ok((at, Some(self.begin(true)))),
                     b'[' => {
-                        self.state = State::Between;
+                        self.position = Position::Between;
                         at += 1;
                     }
                     _ => {
@@ -177,7 +177,7 @@ impl Splitter {
 
     /// Begins an element.
     const fn begin(&mut self, is_alone: bool) -> Boundary {
-        self.state = State::Within(Text::Outside);
+        self.position = Position::Within(Text::Outside);
         self.is_alone = is_alone;
         self.form.goes_on |= self.has_whole && !self.form.begins_with_object;
         Boundary::Start
@@ -185,7 +185,7 @@ impl Splitter {
 
     /// Ends an array, or an object that is in none.
     const fn end(&mut self) {
-        self.state = State::Behind;
+        self.position = Position::Behind;
         self.has_whole = true;
     }
 
@@ -200,15 +200,15 @@ impl Splitter {
     ///
     /// When it was not. What an array is followed by may be incomplete: the array is what the API promises.
     pub fn finish(&self) -> Result<Form, MalformedBody> {
-        match self.state {
-            State::Begin => Err(MalformedBody::Empty),
-            State::Behind => Ok(self.form),
-            State::Between | State::Within(_) if self.has_whole && !self.form.begins_with_object => {
+        match self.position {
+            Position::Begin => Err(MalformedBody::Empty),
+            Position::Behind => Ok(self.form),
+            Position::Between | Position::Within(_) if self.has_whole && !self.form.begins_with_object => {
                 // A bracket that nothing follows is junk.
                 let junk = self.form.junk + u64::from(!self.form.goes_on);
                 Ok(Form { is_cut: self.form.goes_on, junk, ..self.form })
             }
-            State::Between | State::Within(_) => Err(MalformedBody::Truncated),
+            Position::Between | Position::Within(_) => Err(MalformedBody::Truncated),
         }
     }
 }

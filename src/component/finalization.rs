@@ -47,7 +47,7 @@ impl EventStatus {
         }
     }
 
-    /// The status after one more copy of the event met `other`: the worse of both, and `Recorded` for ever.
+    /// The status after one more copy of the event met `other`: the worse of both, and `Recorded` indefinitely.
     #[must_use]
     pub const fn update(self, other: Self) -> Self {
         // The variants are declared from harmless to final, so the discriminants order them.

@@ -14,7 +14,7 @@ use serde::{
 use serde_json::value::RawValue;
 use snafu::Snafu;
 
-use super::{Repair, mend::mend_text};
+use super::{Repair, repair::repair_text};
 
 /// Text known to be one JSON object: valid UTF-8, valid syntax, every string decodable.
 #[derive(Clone)]
@@ -121,7 +121,7 @@ impl JsonObject {
         Ok(Self { text, members })
     }
 
-    /// As [`JsonObject::parse_visiting`], but first mends what would make a strict reader refuse a record of an audit
+    /// As [`JsonObject::parse_visiting`], but first repairs what would make a strict reader refuse a record of an audit
     /// log: bytes that are no UTF-8, control characters within strings, and escaped surrogates without their other half.
     ///
     /// # Errors
@@ -134,10 +134,10 @@ impl JsonObject {
             repair.invalid_utf8 = true;
             ByteString::from(String::from_utf8_lossy(&bytes).into_owned())
         });
-        let mended = mend_text(&text);
-        repair = repair.and(mended.1);
-        if let Cow::Owned(mended) = mended.0 {
-            text = mended.into();
+        let repaired = repair_text(&text);
+        repair = repair.and(repaired.1);
+        if let Cow::Owned(repaired) = repaired.0 {
+            text = repaired.into();
         }
         Ok((Self::check(text, visit)?, repair))
     }
@@ -316,11 +316,11 @@ mod tests {
         assert_eq!(repair, Repair { control_characters: 9, ..Repair::default() });
         let white_space_only = "{\r\n\t\"a\": \"\\\"\",\r\n\t\"b\": 1}";
         assert_eq!(repaired(white_space_only), (white_space_only.into(), Repair::default()));
-        // With what else is mended.
+        // With what else is repaired.
         let (text, repair) = repaired("{\"a\":\"\\ud800\t\"}");
         assert_eq!(text, "{\"a\":\"\\ufffd\\t\"}");
         assert_eq!(repair, Repair { lone_surrogates: 1, control_characters: 1, ..Repair::default() });
-        // What a backslash escapes is not known, and outside of strings nothing is mended.
+        // What a backslash escapes is not known, and outside of strings nothing is repaired.
         for text in ["{\"a\":\"\\\n\"}", "{\"a\":\u{1}1}", "{\"a\":\"\n", "{\"a\":\"\\"] {
             assert!(JsonObject::parse_repairing(text.into(), |_, _| {}).is_err(), "{text:?}");
         }

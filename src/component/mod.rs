@@ -11,7 +11,7 @@
 #![cfg_attr(feature = "simulator", doc = "```")]
 #![cfg_attr(not(feature = "simulator"), doc = "```ignore")]
 //! use office365_source::{component::*, config::Office365Config};
-//! # use office365_source::{RunMode, clock::Clock, simulator::*, connection::TransportOverride};
+//! # use office365_source::{RunMode, clock::Clock, simulator::*, api_clients::TransportOverride};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> office365_source::Result<()> {
@@ -55,13 +55,13 @@ mod event;
 mod extra_context;
 mod finalization;
 mod json_object;
-mod mend;
+mod repair;
 mod sender;
 mod shutdown;
 mod source;
 pub(crate) mod whole_number;
 
-pub(crate) use self::mend::{escape_control_characters, mend_text};
+pub(crate) use self::repair::{escape_control_characters, repair_text};
 pub use self::{
     context::{ComponentKey, GlobalOptions, SourceContext},
     event::{EventMetadata, LogEvent, SharedFields},
@@ -71,7 +71,7 @@ pub use self::{
         EventStatus, Finalizable, Handover,
     },
     json_object::{InvalidRecord, JsonObject},
-    mend::Repair,
+    repair::Repair,
     sender::{Builder, SendError, SourceReceiver, SourceSender, SourceSenderItem},
     shutdown::{ShutdownDone, ShutdownSignal, ShutdownSignalToken, ShutdownTrigger},
     source::{DataType, LogNamespace, Resource, Source, SourceConfig, SourceOutput},

@@ -35,7 +35,7 @@ pub trait SourceConfig: DynClone + fmt::Debug + Send + Sync {
     /// Whether the source waits for its events to be delivered.
     fn can_acknowledge(&self) -> bool;
 
-    /// How long the source waits for a full pipeline before it gives up a batch; `None` waits for ever.
+    /// How long the source waits for a full pipeline before it gives up a batch; `None` waits indefinitely.
     fn send_timeout(&self) -> Option<Duration> {
         None
     }

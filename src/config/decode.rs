@@ -104,7 +104,7 @@ impl Block<'_> {
         let told = ConfigErrors::from(self.explain(&first));
         let mut errors = Vec::new();
         let mut wrong = first;
-        while errors.len() < MAX_ERRORS && self.mend(wrong.path()) {
+        while errors.len() < MAX_ERRORS && self.repair(wrong.path()) {
             match serde_path_to_error::deserialize::<_, T>(self.value.clone()) {
                 Err(error) if error.path().to_string() != wrong.path().to_string() => {
                     errors.push(self.explain(&error));
@@ -117,7 +117,7 @@ impl Block<'_> {
     }
 
     /// Puts a value that the schema has as an example in the place of a wrong one.
-    fn mend(&mut self, path: &serde_path_to_error::Path) -> bool {
+    fn repair(&mut self, path: &serde_path_to_error::Path) -> bool {
         let mut place = Some(&mut self.value);
         let mut node = self.node.clone();
         for segment in path {

@@ -26,7 +26,7 @@ const SHUTDOWN_TIMEOUT: Bounds = Bounds { min: 0, max: 3_600 };
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct TopologyConfig {
-    /// The directory of what must survive a restart: which content was delivered, which is owed. One process at a time
+    /// The directory of what must survive a restart: which content was delivered, which is pending. One process at a time
     /// uses it.
     #[serde(default = "default_data_dir")]
     pub data_dir: PathBuf,

@@ -104,13 +104,13 @@ pub struct Subscriptions {
     policy: WebhookPolicy,
     recheck: Duration,
     /// Not held while a subscription is started, which can take a minute: the other content types go on.
-    state: Mutex<State>,
+    state: Mutex<TenantView>,
     /// Of each content type, so that no subscription is started twice at a time.
     turns: [Mutex<()>; ContentType::ALL.len()],
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct TenantView {
     listed: HashMap<ContentType, Listed>,
     /// What the API refused to list for want of a subscription. The list of subscriptions may say otherwise: it names types
     /// without status that were never started, and ones as enabled that are not (issue 479 of Microsoft's
@@ -121,7 +121,7 @@ struct State {
     checked: Option<Instant>,
 }
 
-impl State {
+impl TenantView {
     /// What Microsoft said about the webhook last time says more than that it is too soon to ask again.
     fn best_reason(&self, content_type: ContentType, error: DiscoveryError) -> DiscoveryError {
         match (self.unreachable.get(&content_type), error) {
@@ -200,7 +200,7 @@ impl Subscriptions {
         };
         state.refused.remove(&content_type);
         if let (Start::Unchanged, Some(flaw), true) = (start, &flaw, enabled) {
-            // Nothing was mended, whatever Microsoft says.
+            // Nothing was repaired, whatever Microsoft says.
             state.checked = None;
             return Ok(Standing::Impaired(WebhookProblem {
                 flaw: flaw.clone(),
@@ -259,7 +259,7 @@ impl Subscriptions {
         }
     }
 
-    async fn list(&self, state: &mut State) -> Result<(), ActivityError> {
+    async fn list(&self, state: &mut TenantView) -> Result<(), ActivityError> {
         let subscriptions = self.client.list_subscriptions(self.tenant).await?;
         let listed = subscriptions.into_iter().filter_map(|subscription| {
             let content_type = subscription.content_type.parse().ok()?;
@@ -332,7 +332,7 @@ impl Subscriptions {
 
 /// What was wrong with a webhook, or with its removal, is right again.
 fn webhook_set_right(feed: Feed, flaw: &WebhookFlaw) {
-    telemetry::count("office365_webhooks_mended_total", feed, 1);
+    telemetry::count("office365_webhooks_repaired_total", feed, 1);
     info!(
         message = "The subscription's webhook was set right.",
         tenant = %feed.tenant, content_type = %feed.content_type, %flaw

@@ -38,7 +38,7 @@ pub struct WebhookTarget {
     pub address: Url,
     /// What notifications must carry.
     pub auth_id: SecretString,
-    /// For how long a start asks for notifications; `None` for ever.
+    /// For how long a start asks for notifications; `None` indefinitely.
     pub expires_after: Option<Duration>,
 }
 
@@ -95,7 +95,7 @@ impl WebhookFlaw {
     }
 }
 
-/// A flaw that could not be mended now.
+/// A flaw that could not be repaired now.
 #[derive(Debug, Snafu)]
 #[snafu(display("{flaw}; {}", reason(source)))]
 pub struct WebhookProblem {

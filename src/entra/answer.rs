@@ -37,7 +37,7 @@ struct Success {
 }
 
 #[derive(Deserialize)]
-struct Refusal {
+struct OAuthError {
     error: String,
     #[serde(default)]
     error_description: String,
@@ -64,7 +64,7 @@ pub fn parse_token_answer(body: &[u8]) -> TokenAnswer {
         let expires_in = Duration::from_secs(success.expires_in.unwrap_or(ASSUMED_LIFE));
         return TokenAnswer::Token { token: success.access_token, expires_in };
     }
-    let Ok(refusal) = serde_json::from_slice::<Refusal>(body) else { return TokenAnswer::Unreadable };
+    let Ok(refusal) = serde_json::from_slice::<OAuthError>(body) else { return TokenAnswer::Unreadable };
     let code = refusal.error_codes.first().copied().or_else(|| aadsts::code_in(&refusal.error_description));
     // After the first line come trace and correlation ids.
     let first_line = refusal.error_description.lines().next().unwrap_or_default();

@@ -137,18 +137,18 @@ pub struct Tokens {
 #[derive(Default)]
 struct Slot {
     token: Option<AccessToken>,
-    refusal: Option<Refusal>,
+    refusal: Option<RefusedRequest>,
     /// When a token was last dropped that may have been a good one.
     doubted: Option<Instant>,
 }
 
-struct Refusal {
+struct RefusedRequest {
     error: EntraError,
     until: Instant,
     pause: Duration,
 }
 
-impl Refusal {
+impl RefusedRequest {
     fn next_pause(&self) -> Duration {
         let longest = match self.error {
             EntraError::Busy { .. } | EntraError::Unreachable { .. } | EntraError::NotEntra { .. } => {
@@ -211,7 +211,7 @@ impl Tokens {
         if let Some(refusal) = slot.refusal.as_ref().filter(|refusal| now < refusal.until) {
             return slot.valid(now).ok_or_else(|| refusal.error.clone());
         }
-        let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, Refusal::next_pause);
+        let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, RefusedRequest::next_pause);
         match self.fetch(tenant, pause).await {
             Ok(token) => {
                 slot.token = Some(token.clone());
@@ -220,7 +220,7 @@ impl Tokens {
             }
             Err(error) => {
                 let wait = error.asked_to_wait().unwrap_or(pause);
-                slot.refusal = Some(Refusal { error: error.clone(), until: Instant::now() + wait, pause });
+                slot.refusal = Some(RefusedRequest { error: error.clone(), until: Instant::now() + wait, pause });
                 // Renewed early so that there is time for this: the old one still works.
                 slot.valid(Instant::now()).ok_or(error)
             }

@@ -119,7 +119,7 @@ impl GeoipFiles {
         self.databases.clone()
     }
 
-    /// Looks for ever whether files have changed, and reads those anew.
+    /// Looks indefinitely whether files have changed, and reads those anew.
     pub async fn watch(mut self) {
         let databases = self.databases.current();
         self.files.iter().for_each(|watch| watch.file.tell_loaded(&databases));

@@ -8,7 +8,7 @@ use crate::{RunMode, component::ExtraContext, config::TopologyConfig};
 /// How to run a topology.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether the sources run for ever.
+    /// Whether the sources run indefinitely.
     pub mode: RunMode,
     /// What the program gives the sources besides: another clock, another HTTP transport.
     pub extra_context: ExtraContext,

@@ -41,12 +41,12 @@ impl Status {
 
 fn source(progress: &Progress) -> Value {
     let feeds = progress.feeds().into_iter().map(|(feed, state)| {
-        let FeedProgress { listed_through, blobs_owed, blobs_dead, problem, webhook } = state;
+        let FeedProgress { listed_through, blobs_pending, blobs_dead, problem, webhook } = state;
         let mut feed = json!({
             "tenant": feed.tenant,
             "content_type": feed.content_type,
             "listed_through": listed_through,
-            "blobs_owed": blobs_owed,
+            "blobs_pending": blobs_pending,
             "blobs_dead": blobs_dead,
             "problem": problem,
         });
@@ -111,7 +111,7 @@ mod tests {
                 "tenant": "00000000-0000-0000-0000-000000000001",
                 "content_type": "Audit.Exchange",
                 "listed_through": null,
-                "blobs_owed": 0,
+                "blobs_pending": 0,
                 "blobs_dead": 0,
                 "problem": "no permission",
             })

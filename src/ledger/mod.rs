@@ -1,9 +1,9 @@
-//! The durable truth: which content is known, which of it is still owed to the pipeline, and which events have arrived.
+//! The durable truth: which content is known, which of it is still pending to the pipeline, and which events have arrived.
 //!
 //! The rules everything else relies on:
 //!
-//! - A blob is *owed* from the moment [`Ledger::record`] returns until every event in it was acknowledged
-//!   ([`Ledger::complete`]) or it can never be had ([`Ledger::bury`]). A crash changes nothing about that.
+//! - A blob is *pending* from the moment [`Ledger::record`] returns until every event in it was acknowledged
+//!   ([`Ledger::complete`]) or it can never be had ([`Ledger::dead_letter`]). A crash changes nothing about that.
 //! - A cursor moves in the same transaction that records the last page of its window, never before.
 //! - The ids of delivered events are durable before their blob is done, in the same transaction where both happen at once.
 //! - Rows of done blobs stay until the content has expired, so that a blob which is listed again is recognised.
@@ -50,7 +50,7 @@ pub enum CursorMove {
     Anchored(DateTime<Utc>),
 }
 
-/// A blob that is owed and now in the hands of the caller.
+/// A blob that is pending and now in the hands of the caller.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claim {
     /// What to fetch.
@@ -65,7 +65,7 @@ pub struct Claim {
     pub last_error: Option<String>,
 }
 
-/// Which owed blobs are wanted.
+/// Which pending blobs are wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Wanted {
     /// Those that a listing has named.
@@ -77,7 +77,7 @@ pub enum Wanted {
 /// What became of content that a notification told of.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Announced {
-    /// So many blobs were new and are owed.
+    /// So many blobs were new and are pending.
     pub added: usize,
     /// So many were new and found no room: they wait for the listing that names them.
     pub postponed: usize,
@@ -123,11 +123,11 @@ pub struct DeadBlob {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct FeedSummary {
     /// Blobs not yet delivered, claimed ones included.
-    pub owed: u64,
+    pub pending: u64,
     /// Blobs given up, as long as they are remembered.
     pub dead: u64,
-    /// Creation time of the oldest owed blob.
-    pub oldest_owed: Option<DateTime<Utc>>,
+    /// Creation time of the oldest pending blob.
+    pub oldest_pending: Option<DateTime<Utc>>,
 }
 
 /// What moving deferred blobs back into the queue found.
@@ -157,7 +157,7 @@ pub struct TenantRecord {
 pub struct Pruned {
     /// Rows of done and dead blobs that were forgotten.
     pub forgotten: u64,
-    /// Blobs that were still owed when their content expired; they are dead now.
+    /// Blobs that were still pending when their content expired; they are dead now.
     pub expired: Vec<DeadBlob>,
 }
 
@@ -170,9 +170,9 @@ pub struct Pruned {
 #[async_trait]
 pub trait Ledger: fmt::Debug + Send + Sync {
     /// Records content that a listing names and moves the cursor of `feed`, in one transaction. Known content is left as it
-    /// is, save that what is still owed gets the newest URI and expiration, and that what was given up, or delivered under
-    /// the URI of other content, is owed again. What a notification told of is confirmed. Returns how many references were
-    /// new or are owed again.
+    /// is, save that what is still pending gets the newest URI and expiration, and that what was given up, or delivered under
+    /// the URI of other content, is pending again. What a notification told of is confirmed. Returns how many references were
+    /// new or are pending again.
     async fn record(
         &self,
         feed: Feed,
@@ -181,7 +181,7 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<usize, LedgerError>;
 
-    /// Records content that a notification tells of, as long as fewer than `most` blobs of the feed are owed which no listing
+    /// Records content that a notification tells of, as long as fewer than `most` blobs of the feed are pending which no listing
     /// has named. Known content is left as it is, in any case: whoever has the AuthID can tell anything.
     async fn announce(
         &self,
@@ -191,15 +191,15 @@ pub trait Ledger: fmt::Debug + Send + Sync {
         now: DateTime<Utc>,
     ) -> Result<Announced, LedgerError>;
 
-    /// Those of `refs` that are news if a listing names them: not recorded, recorded by a notification only, or owed or
+    /// Those of `refs` that are news if a listing names them: not recorded, recorded by a notification only, or pending or
     /// given up under another URI.
     async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError>;
 
     /// The cursor of a feed.
     async fn cursor(&self, feed: Feed) -> Result<Cursor, LedgerError>;
 
-    /// Takes up to `limit` owed blobs of a feed, oldest first, that nobody holds. Each is held until it is completed,
-    /// failed, buried, forgotten or released; a crash releases all.
+    /// Takes up to `limit` pending blobs of a feed, oldest first, that nobody holds. Each is held until it is completed,
+    /// failed, dead-lettered, forgotten or released; a crash releases all.
     async fn claim(&self, feed: Feed, limit: usize, wanted: Wanted) -> Result<Vec<Claim>, LedgerError>;
 
     /// Gives a claimed blob back untouched.
@@ -212,14 +212,14 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     async fn deliver(&self, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError>;
 
     /// Marks a blob done and the last of its events as delivered, in one transaction. Returns whether it is done: one that was
-    /// claimed when only a notification had told of it, and that a listing has named with another URI since, is owed as before.
+    /// claimed when only a notification had told of it, and that a listing has named with another URI since, is pending as before.
     async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<bool, LedgerError>;
 
     /// Puts a claimed blob back, for later.
     async fn fail(&self, key: BlobKey, retry: Retry) -> Result<(), LedgerError>;
 
     /// Gives a blob up for good, visibly.
-    async fn bury(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError>;
+    async fn dead_letter(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError>;
 
     /// Forgets a claimed blob that only a notification told of. Returns whether it is forgotten: one that a listing has named
     /// meanwhile stays, and stays claimed.
@@ -252,14 +252,14 @@ pub trait Ledger: fmt::Debug + Send + Sync {
     /// Notes a tenant, in place of what was noted of it.
     async fn put_tenant(&self, record: TenantRecord) -> Result<(), LedgerError>;
 
-    /// Forgets a tenant: its record, its cursors, and its content, owed or not. Returns how much of it was owed. Ids of
+    /// Forgets a tenant: its record, its cursors, and its content, pending or not. Returns how much of it was pending. Ids of
     /// delivered events stay until their time is over.
     async fn forget_tenant(&self, tenant: TenantId) -> Result<u64, LedgerError>;
 
     /// Forgets what can no longer come back: expired rows and event ids older than the window of de-duplication.
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError>;
 
-    /// What is owed and dead, by feed.
+    /// What is pending and dead, by feed.
     async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError>;
 
     /// Blobs that were given up, oldest first.

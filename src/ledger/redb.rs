@@ -7,8 +7,8 @@
 //! | `blobs` | feed, content id | [`Row`] as JSON |
 //! | `ready` | feed, created, content id | nothing: blobs that can be claimed |
 //! | `announced` | feed, created, content id | nothing: as `ready`, of blobs that no listing has named yet |
-//! | `announced_owed` | feed | how many owed blobs of the feed no listing has named yet |
-//! | `deferred` | time, feed, content id | nothing: owed blobs that wait for a retry |
+//! | `announced_owed` | feed | how many pending blobs of the feed no listing has named yet |
+//! | `deferred` | time, feed, content id | nothing: pending blobs that wait for a retry |
 //! | `expiry` | time, feed, content id | nothing: when a row may be forgotten |
 //! | `dead` | time, feed, content id | nothing: blobs given up |
 //! | `cursors` | feed | [`Cursor`] as JSON |
@@ -43,7 +43,7 @@ use super::{
     Promoted, Pruned, Retry, TenantRecord, Wanted,
     file::LedgerFile,
     keys,
-    row::{Row, State},
+    row::{BlobState, Row},
     tenants,
     writer::{self, Rank, Writer},
 };
@@ -58,7 +58,7 @@ const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
 const BLOBS: TableDefinition<Bytes, Bytes> = TableDefinition::new("blobs");
 const READY: TableDefinition<Bytes, ()> = TableDefinition::new("ready");
 const ANNOUNCED: TableDefinition<Bytes, ()> = TableDefinition::new("announced");
-const ANNOUNCED_OWED: TableDefinition<Bytes, u64> = TableDefinition::new("announced_owed");
+const ANNOUNCED_PENDING: TableDefinition<Bytes, u64> = TableDefinition::new("announced_owed");
 const DEFERRED: TableDefinition<Bytes, ()> = TableDefinition::new("deferred");
 const EXPIRY: TableDefinition<Bytes, ()> = TableDefinition::new("expiry");
 const DEAD: TableDefinition<Bytes, ()> = TableDefinition::new("dead");
@@ -192,9 +192,11 @@ impl Ledger for RedbLedger {
     ) -> Result<Announced, LedgerError> {
         self.writer
             .write(Rank::Urgent, move |tx| {
-                let owed =
-                    tx.open_table(ANNOUNCED_OWED)?.get(keys::feed(feed).as_slice())?.map_or(0, |owed| owed.value());
-                let mut room = most.saturating_sub(usize::try_from(owed).unwrap_or(usize::MAX));
+                let pending = tx
+                    .open_table(ANNOUNCED_PENDING)?
+                    .get(keys::feed(feed).as_slice())?
+                    .map_or(0, |pending| pending.value());
+                let mut room = most.saturating_sub(usize::try_from(pending).unwrap_or(usize::MAX));
                 let mut announced = Announced::default();
                 for content in &refs {
                     let key = BlobKey::from(content);
@@ -330,7 +332,7 @@ impl Ledger for RedbLedger {
         self.writer
             .write(Rank::Bulk(ROWS_OF_A_BLOB), move |tx| {
                 change(tx, &blob, |row| {
-                    if let State::Owed { attempts, rejections, not_before, last_error } = &mut row.state {
+                    if let BlobState::Pending { attempts, rejections, not_before, last_error } = &mut row.state {
                         match retry.counts {
                             Counts::Nothing => {}
                             Counts::Attempt => *attempts = attempts.saturating_add(1),
@@ -346,9 +348,9 @@ impl Ledger for RedbLedger {
         Ok(())
     }
 
-    async fn bury(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError> {
+    async fn dead_letter(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let blob = key.clone();
-        let dead = move |row: &mut Row| row.state = State::Dead { at: now, reason };
+        let dead = move |row: &mut Row| row.state = BlobState::Dead { at: now, reason };
         self.writer.write(Rank::Bulk(ROWS_OF_A_BLOB), move |tx| change(tx, &blob, dead)).await?;
         self.release(&key);
         Ok(())
@@ -442,13 +444,13 @@ impl Ledger for RedbLedger {
     async fn forget_tenant(&self, tenant: TenantId) -> Result<u64, LedgerError> {
         // The record goes first: after a crash in between, what is left of the content is forgotten when it expires.
         self.writer.write(Rank::Urgent, move |tx| tenants::forget_record(tx, tenant)).await?;
-        let mut owed = 0;
+        let mut pending = 0;
         loop {
-            let (removed, of_them_owed) =
+            let (removed, of_them_pending) =
                 self.writer.write(Rank::Bulk(SWEEP), move |tx| forget_some(tx, tenant)).await?;
-            owed += of_them_owed;
+            pending += of_them_pending;
             if removed < SWEEP {
-                return Ok(owed);
+                return Ok(pending);
             }
         }
     }
@@ -474,22 +476,22 @@ impl Ledger for RedbLedger {
     async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError> {
         self.read(|tx| {
             let mut feeds = std::collections::BTreeMap::<Feed, FeedSummary>::new();
-            let mut owed = |key: BlobKey, created: Option<DateTime<Utc>>| {
+            let mut pending = |key: BlobKey, created: Option<DateTime<Utc>>| {
                 let summary = feeds.entry(key.feed).or_default();
-                summary.owed += 1;
-                summary.oldest_owed = [summary.oldest_owed, created].into_iter().flatten().min();
+                summary.pending += 1;
+                summary.oldest_pending = [summary.oldest_pending, created].into_iter().flatten().min();
             };
             for queue in [READY, ANNOUNCED] {
                 for entry in tx.open_table(queue)?.iter()? {
                     let (key, created) = parsed(keys::parse_in_feed_order(entry?.0.value()))?;
-                    owed(key, Some(created));
+                    pending(key, Some(created));
                 }
             }
             let blobs = tx.open_table(BLOBS)?;
             for entry in tx.open_table(DEFERRED)?.iter()? {
                 let (key, _) = parsed(keys::parse_in_time_order(entry?.0.value()))?;
                 let created = row_of(&blobs, &key)?.map(|row| row.created);
-                owed(key, created);
+                pending(key, created);
             }
             for entry in tx.open_table(DEAD)?.iter()? {
                 let (key, _) = parsed(keys::parse_in_time_order(entry?.0.value()))?;
@@ -586,7 +588,7 @@ fn bring_up_to_date(database: &Database) -> Result<(), redb::Error> {
     tenants::create_tables(&tx)?;
     tx.open_table(SECRETS)?;
     tx.open_table(ANNOUNCED)?;
-    tx.open_table(ANNOUNCED_OWED)?;
+    tx.open_table(ANNOUNCED_PENDING)?;
     tx.open_table(META)?.insert("format", FORMAT)?;
     tx.commit()?;
     Ok(())
@@ -627,7 +629,7 @@ fn format_of(database: &Database) -> Result<Option<u64>, redb::Error> {
 
 // ---- rows and their indexes ----------------------------------------------------------------------------------------
 
-/// Takes what a listing names. Returns whether it is new or owed again.
+/// Takes what a listing names. Returns whether it is new or pending again.
 fn insert_or_confirm(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>) -> Result<bool, redb::Error> {
     let key = BlobKey::from(content);
     // A statement of its own: redb opens a table once at a time, and `change` opens it again.
@@ -677,12 +679,14 @@ fn change(tx: &WriteTransaction, key: &BlobKey, with: impl FnOnce(&mut Row)) -> 
 /// Where a row is listed besides `blobs`: the one place that knows, for adding and for removing.
 fn index_entries(key: &BlobKey, row: &Row) -> [(TableDefinition<'static, Bytes, ()>, Vec<u8>); 2] {
     let by_state = match &row.state {
-        State::Owed { not_before: Some(time), .. } => (DEFERRED, keys::in_time_order(key, *time)),
-        State::Owed { not_before: None, .. } if row.announced => (ANNOUNCED, keys::in_feed_order(key, row.created)),
-        State::Owed { not_before: None, .. } => (READY, keys::in_feed_order(key, row.created)),
-        State::Dead { at, .. } => (DEAD, keys::in_time_order(key, *at)),
+        BlobState::Pending { not_before: Some(time), .. } => (DEFERRED, keys::in_time_order(key, *time)),
+        BlobState::Pending { not_before: None, .. } if row.announced => {
+            (ANNOUNCED, keys::in_feed_order(key, row.created))
+        }
+        BlobState::Pending { not_before: None, .. } => (READY, keys::in_feed_order(key, row.created)),
+        BlobState::Dead { at, .. } => (DEAD, keys::in_time_order(key, *at)),
         // Done rows are found by their key only; the expiry entry below stands in twice.
-        State::Done { .. } => (EXPIRY, keys::in_time_order(key, row.keep_until())),
+        BlobState::Done { .. } => (EXPIRY, keys::in_time_order(key, row.keep_until())),
     };
     [by_state, (EXPIRY, keys::in_time_order(key, row.keep_until()))]
 }
@@ -691,14 +695,14 @@ fn index(tx: &WriteTransaction, key: &BlobKey, row: &Row) -> Result<(), redb::Er
     for (table, entry) in index_entries(key, row) {
         tx.open_table(table)?.insert(entry.as_slice(), ())?;
     }
-    count_announced(tx, key, row, |owed| owed.saturating_add(1))
+    count_announced(tx, key, row, |pending| pending.saturating_add(1))
 }
 
 fn unindex(tx: &WriteTransaction, key: &BlobKey, row: &Row) -> Result<(), redb::Error> {
     for (table, entry) in index_entries(key, row) {
         tx.open_table(table)?.remove(entry.as_slice())?;
     }
-    count_announced(tx, key, row, |owed| owed.saturating_sub(1))
+    count_announced(tx, key, row, |pending| pending.saturating_sub(1))
 }
 
 fn count_announced(
@@ -707,11 +711,11 @@ fn count_announced(
     row: &Row,
     step: impl FnOnce(u64) -> u64,
 ) -> Result<(), redb::Error> {
-    if row.announced && row.is_owed() {
-        let mut counts = tx.open_table(ANNOUNCED_OWED)?;
+    if row.announced && row.is_pending() {
+        let mut counts = tx.open_table(ANNOUNCED_PENDING)?;
         let feed = keys::feed(key.feed);
-        let owed = counts.get(feed.as_slice())?.map_or(0, |owed| owed.value());
-        counts.insert(feed.as_slice(), step(owed))?;
+        let pending = counts.get(feed.as_slice())?.map_or(0, |pending| pending.value());
+        counts.insert(feed.as_slice(), step(pending))?;
     }
     Ok(())
 }
@@ -752,7 +756,7 @@ fn promote_some(tx: &WriteTransaction, now: DateTime<Utc>) -> Result<HashSet<Fee
     for (key, _) in due {
         feeds.insert(key.feed);
         change(tx, &key, |row| {
-            if let State::Owed { not_before, .. } = &mut row.state {
+            if let BlobState::Pending { not_before, .. } = &mut row.state {
                 *not_before = None;
             }
         })?;
@@ -760,7 +764,7 @@ fn promote_some(tx: &WriteTransaction, now: DateTime<Utc>) -> Result<HashSet<Fee
     Ok(feeds)
 }
 
-/// Removes up to [`SWEEP`] blobs of a tenant; returns how many, and how many of them were owed.
+/// Removes up to [`SWEEP`] blobs of a tenant; returns how many, and how many of them were pending.
 fn forget_some(tx: &WriteTransaction, tenant: TenantId) -> Result<(usize, u64), redb::Error> {
     let mut found = Vec::new();
     {
@@ -775,12 +779,12 @@ fn forget_some(tx: &WriteTransaction, tenant: TenantId) -> Result<(usize, u64), 
             found.push((key, decode::<Row>(row.value())?));
         }
     }
-    let mut owed = 0;
+    let mut pending = 0;
     for (key, row) in &found {
-        owed += u64::from(row.is_owed());
+        pending += u64::from(row.is_pending());
         remove(tx, key, row)?;
     }
-    Ok((found.len(), owed))
+    Ok((found.len(), pending))
 }
 
 /// Handles up to [`SWEEP`] rows whose time is over; returns how many were looked at.
@@ -806,9 +810,9 @@ fn prune_some(
             tx.open_table(EXPIRY)?.remove(keys::in_time_order(&key, time).as_slice())?;
             continue;
         };
-        if row.is_owed() {
+        if row.is_pending() {
             let reason = "its content expired before it could be delivered".to_owned();
-            change(tx, &key, |row| row.state = State::Dead { at: now, reason: reason.clone() })?;
+            change(tx, &key, |row| row.state = BlobState::Dead { at: now, reason: reason.clone() })?;
             pruned.expired.push(DeadBlob { key, created: row.created, since: now, reason });
         } else {
             remove(tx, &key, &row)?;

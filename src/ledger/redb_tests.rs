@@ -56,18 +56,18 @@ async fn content_is_recorded_once_and_claimed_oldest_first_by_one_caller() {
 }
 
 #[tokio::test]
-async fn what_is_owed_gets_the_newest_uri_and_what_is_done_is_left_alone() {
+async fn what_is_pending_gets_the_newest_uri_and_what_is_done_is_left_alone() {
     let directory = TempDir::new().unwrap();
     let ledger = open(&directory).await;
     let a = feed(1, ContentType::Exchange);
-    ledger.record(a, vec![content(a, "owed", time(0)), content(a, "done", time(0))], None, time(0)).await.unwrap();
+    ledger.record(a, vec![content(a, "pending", time(0)), content(a, "done", time(0))], None, time(0)).await.unwrap();
     ledger.complete(BlobKey { feed: a, content_id: "done".into() }, vec![], time(1)).await.unwrap();
     let moved = |id: &str| ContentRef { content_uri: format!("https://elsewhere/{id}"), ..content(a, id, time(0)) };
-    let unknown = ledger.unknown(vec![moved("owed"), moved("done"), content(a, "owed", time(0))]).await.unwrap();
-    assert_eq!(unknown, [moved("owed")]);
-    assert_eq!(ledger.record(a, vec![moved("owed"), moved("done")], None, time(2)).await.unwrap(), 0);
+    let unknown = ledger.unknown(vec![moved("pending"), moved("done"), content(a, "pending", time(0))]).await.unwrap();
+    assert_eq!(unknown, [moved("pending")]);
+    assert_eq!(ledger.record(a, vec![moved("pending"), moved("done")], None, time(2)).await.unwrap(), 0);
     let claims = ledger.claim(a, 9, Wanted::Any).await.unwrap();
-    assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&moved("owed")]);
+    assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&moved("pending")]);
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn deferrals_of_a_wrong_clock_are_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_crash_keeps_what_is_owed_and_forgets_claims() {
+async fn a_crash_keeps_what_is_pending_and_forgets_claims() {
     let directory = TempDir::new().unwrap();
     let a = feed(1, ContentType::Exchange);
     {
@@ -159,7 +159,7 @@ async fn rejections_are_counted_apart_and_outlive_a_restart() {
 }
 
 #[tokio::test]
-async fn rows_stay_until_their_content_expires_and_owed_ones_die_visibly() {
+async fn rows_stay_until_their_content_expires_and_pending_ones_die_visibly() {
     let directory = TempDir::new().unwrap();
     let ledger = open(&directory).await;
     let a = feed(1, ContentType::General);
@@ -169,7 +169,7 @@ async fn rows_stay_until_their_content_expires_and_owed_ones_die_visibly() {
         // Recorded at a time with nanoseconds, as times are.
         .record(
             a,
-            vec![content(a, "done", time(0)), content(a, "owed", time(0)), forever],
+            vec![content(a, "done", time(0)), content(a, "pending", time(0)), forever],
             None,
             time(0) + TimeDelta::nanoseconds(123_456_789),
         )
@@ -183,11 +183,11 @@ async fn rows_stay_until_their_content_expires_and_owed_ones_die_visibly() {
     assert_eq!(ledger.prune(in_days(7)).await.unwrap(), Pruned::default());
     let pruned = ledger.prune(in_days(9)).await.unwrap();
     assert_eq!(pruned.forgotten, 1);
-    assert_eq!(pruned.expired.iter().map(|dead| dead.key.content_id.as_str()).collect::<Vec<_>>(), ["owed"]);
+    assert_eq!(pruned.expired.iter().map(|dead| dead.key.content_id.as_str()).collect::<Vec<_>>(), ["pending"]);
     assert_eq!(ledger.dead(10).await.unwrap(), pruned.expired);
     let summary = ledger.summary().await.unwrap();
-    assert_eq!(summary, [(a, FeedSummary { owed: 0, dead: 1, oldest_owed: None })]);
-    assert_eq!(ledger.prune(in_days(60)).await.unwrap().forgotten, 2, "nothing is remembered for ever");
+    assert_eq!(summary, [(a, FeedSummary { pending: 0, dead: 1, oldest_pending: None })]);
+    assert_eq!(ledger.prune(in_days(60)).await.unwrap().forgotten, 2, "nothing is remembered indefinitely");
     assert!(ledger.dead(10).await.unwrap().is_empty());
 }
 
@@ -312,7 +312,7 @@ enum Step {
     Claim,
     Complete(usize),
     Fail(usize),
-    Bury(usize),
+    DeadLetter(usize),
     Promote,
     Reopen,
 }
@@ -325,7 +325,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         Just(Step::Claim),
         (0..6usize).prop_map(Step::Complete),
         (0..6usize).prop_map(Step::Fail),
-        (0..6usize).prop_map(Step::Bury),
+        (0..6usize).prop_map(Step::DeadLetter),
         Just(Step::Promote),
         Just(Step::Reopen),
     ]
@@ -336,7 +336,7 @@ const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever happens in whatever order, what was recorded is owed until it is completed or buried, exactly.
+    /// Whatever happens in whatever order, what was recorded is pending until it is completed or dead-lettered, exactly.
     #[test]
     fn nothing_recorded_is_ever_lost(steps in prop::collection::vec(any_step(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
@@ -350,14 +350,14 @@ proptest! {
                 match step {
                     Step::Record(n) => {
                         ledger.record(a, vec![content(a, NAMES[n], time(i64::try_from(n).unwrap()))], None, time(0)).await.unwrap();
-                        model.blobs.entry(NAMES[n]).or_insert("owed");
+                        model.blobs.entry(NAMES[n]).or_insert("pending");
                         model.announced.remove(NAMES[n]);
                     }
                     Step::Announce(n) => {
                         let refs = vec![content(a, NAMES[n], time(i64::try_from(n).unwrap()))];
                         ledger.announce(a, refs, 99, time(0)).await.unwrap();
                         if let Entry::Vacant(new) = model.blobs.entry(NAMES[n]) {
-                            new.insert("owed");
+                            new.insert("pending");
                             model.announced.insert(NAMES[n]);
                         }
                     }
@@ -378,8 +378,8 @@ proptest! {
                         model.blobs.entry(NAMES[n]).and_modify(|state| *state = "done");
                     }
                     Step::Fail(n) => ledger.fail(key(n), retry(time(5))).await.unwrap(),
-                    Step::Bury(n) => {
-                        ledger.bury(key(n), "gone".into(), time(0)).await.unwrap();
+                    Step::DeadLetter(n) => {
+                        ledger.dead_letter(key(n), "gone".into(), time(0)).await.unwrap();
                         model.blobs.entry(NAMES[n]).and_modify(|state| *state = "dead");
                     }
                     Step::Promote => {
@@ -393,7 +393,7 @@ proptest! {
                 }
                 let summary = ledger.summary().await.unwrap().first().map_or(FeedSummary::default(), |(_, s)| *s);
                 let count = |wanted: &str| model.blobs.values().filter(|state| **state == wanted).count() as u64;
-                assert_eq!((summary.owed, summary.dead), (count("owed"), count("dead")));
+                assert_eq!((summary.pending, summary.dead), (count("pending"), count("dead")));
             }
             drop(ledger);
             tokio::task::yield_now().await;
@@ -401,10 +401,10 @@ proptest! {
             ledger.promote(time(10)).await.unwrap();
             let mut claimed: Vec<_> = ids(&ledger.claim(a, 99, Wanted::Any).await.unwrap()).into_iter().map(str::to_owned).collect();
             claimed.sort();
-            let mut owed: Vec<_> =
-                model.blobs.iter().filter(|(_, state)| **state == "owed").map(|(name, _)| (*name).to_owned()).collect();
-            owed.sort();
-            assert_eq!(claimed, owed);
+            let mut pending: Vec<_> =
+                model.blobs.iter().filter(|(_, state)| **state == "pending").map(|(name, _)| (*name).to_owned()).collect();
+            pending.sort();
+            assert_eq!(claimed, pending);
         });
     }
 }
@@ -478,7 +478,7 @@ async fn a_ledger_of_a_version_without_tenants_gains_them() {
 }
 
 #[tokio::test]
-async fn what_was_given_up_is_owed_again_under_another_uri() {
+async fn what_was_given_up_is_pending_again_under_another_uri() {
     let directory = TempDir::new().unwrap();
     let ledger = open(&directory).await;
     let feed = feed(1, ContentType::Exchange);
@@ -487,7 +487,7 @@ async fn what_was_given_up_is_owed_again_under_another_uri() {
     wrong.content_uri = "https://manage.office.com/wrong".into();
     ledger.record(feed, vec![wrong.clone()], None, time(1)).await.unwrap();
     ledger.claim(feed, 1, Wanted::Any).await.unwrap();
-    ledger.bury(BlobKey::from(&wrong), "404".into(), time(2)).await.unwrap();
+    ledger.dead_letter(BlobKey::from(&wrong), "404".into(), time(2)).await.unwrap();
     assert_eq!(ledger.record(feed, vec![wrong], None, time(3)).await.unwrap(), 0, "the same is no news");
 
     assert_eq!(ledger.unknown(vec![right.clone()]).await.unwrap(), std::slice::from_ref(&right));
@@ -532,7 +532,7 @@ async fn what_only_a_notification_told_of_comes_last_and_only_so_much_of_it() {
 
     assert!(!ledger.forget_announced(BlobKey::from(&told(0))).await.unwrap(), "a listing has named it");
     assert!(ledger.forget_announced(BlobKey::from(&told(1))).await.unwrap());
-    assert_eq!(ledger.summary().await.unwrap()[0].1.owed, 3);
+    assert_eq!(ledger.summary().await.unwrap()[0].1.pending, 3);
     assert!(ledger.dead(9).await.unwrap().is_empty());
 }
 
@@ -541,18 +541,18 @@ async fn a_notification_changes_nothing_of_what_is_known() {
     let directory = TempDir::new().unwrap();
     let ledger = open(&directory).await;
     let a = feed(1, ContentType::Exchange);
-    let names = ["owed", "done", "dead"];
+    let names = ["pending", "done", "dead"];
     ledger.record(a, names.map(|id| content(a, id, time(0))).to_vec(), None, time(0)).await.unwrap();
     ledger.complete(BlobKey { feed: a, content_id: "done".into() }, vec![], time(1)).await.unwrap();
-    ledger.bury(BlobKey { feed: a, content_id: "dead".into() }, "404".into(), time(1)).await.unwrap();
+    ledger.dead_letter(BlobKey { feed: a, content_id: "dead".into() }, "404".into(), time(1)).await.unwrap();
     let moved = |id: &str| ContentRef { content_uri: format!("https://elsewhere/{id}"), ..content(a, id, time(0)) };
     assert_eq!(ledger.announce(a, names.map(moved).to_vec(), 9, time(2)).await.unwrap(), Announced::default());
     let claims = ledger.claim(a, 9, Wanted::Any).await.unwrap();
-    assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&content(a, "owed", time(0))]);
+    assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&content(a, "pending", time(0))]);
 }
 
 #[tokio::test]
-async fn what_was_delivered_under_the_uri_of_other_content_is_owed_when_a_listing_brings_its_own() {
+async fn what_was_delivered_under_the_uri_of_other_content_is_pending_when_a_listing_brings_its_own() {
     let directory = TempDir::new().unwrap();
     let ledger = open(&directory).await;
     let a = feed(1, ContentType::Exchange);
@@ -584,22 +584,22 @@ async fn a_ledger_of_the_format_before_goes_on() {
     let a = feed(1, ContentType::Exchange);
     {
         let ledger = open(&directory).await;
-        ledger.record(a, vec![content(a, "owed", time(0))], None, time(0)).await.unwrap();
+        ledger.record(a, vec![content(a, "pending", time(0))], None, time(0)).await.unwrap();
         let tx = ledger.database.begin_write().unwrap();
         tx.open_table(META).unwrap().insert("format", OLDEST_FORMAT).unwrap();
         tx.delete_table(ANNOUNCED).unwrap();
-        tx.delete_table(ANNOUNCED_OWED).unwrap();
+        tx.delete_table(ANNOUNCED_PENDING).unwrap();
         tx.commit().unwrap();
     }
     tokio::task::yield_now().await;
     let ledger = open(&directory).await;
-    assert_eq!(ids(&ledger.claim(a, 9, Wanted::Listed).await.unwrap()), ["owed"]);
+    assert_eq!(ids(&ledger.claim(a, 9, Wanted::Listed).await.unwrap()), ["pending"]);
     assert_eq!(ledger.announce(a, vec![content(a, "told", time(0))], 9, time(1)).await.unwrap().added, 1);
     assert_eq!(format_of(&ledger.database).unwrap(), Some(FORMAT));
 }
 
 #[tokio::test]
-async fn what_a_listing_names_otherwise_while_it_is_fetched_is_owed_again() {
+async fn what_a_listing_names_otherwise_while_it_is_fetched_is_pending_again() {
     let directory = TempDir::new().unwrap();
     let ledger = open(&directory).await;
     let a = feed(1, ContentType::Exchange);

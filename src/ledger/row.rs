@@ -29,13 +29,14 @@ pub(super) struct Row {
     /// A notification told of it, and no listing has named it yet. Whoever has the AuthID may have made it up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub announced: bool,
-    pub state: State,
+    pub state: BlobState,
 }
 
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum State {
-    Owed {
+pub(super) enum BlobState {
+    #[serde(rename = "owed")]
+    Pending {
         #[serde(default)]
         attempts: u32,
         #[serde(default, skip_serializing_if = "is_zero")]
@@ -54,9 +55,9 @@ pub(super) enum State {
     },
 }
 
-impl State {
+impl BlobState {
     /// Of a blob that nobody has tried yet.
-    pub const FRESH: Self = Self::Owed { attempts: 0, rejections: 0, not_before: None, last_error: None };
+    pub const FRESH: Self = Self::Pending { attempts: 0, rejections: 0, not_before: None, last_error: None };
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
@@ -78,7 +79,7 @@ impl Row {
             expiration: content.expiration,
             recorded: now,
             announced: false,
-            state: State::FRESH,
+            state: BlobState::FRESH,
         }
     }
 
@@ -93,13 +94,13 @@ impl Row {
         let content =
             self.expiration.map_or(listable, |expiration| expiration.max(listable)).min(self.recorded + LONGEST);
         match self.state {
-            State::Owed { .. } | State::Done { .. } => content,
-            State::Dead { at, .. } => content.max(at + DEAD),
+            BlobState::Pending { .. } | BlobState::Done { .. } => content,
+            BlobState::Dead { at, .. } => content.max(at + DEAD),
         }
     }
 
-    pub fn is_owed(&self) -> bool {
-        matches!(self.state, State::Owed { .. })
+    pub fn is_pending(&self) -> bool {
+        matches!(self.state, BlobState::Pending { .. })
     }
 
     /// Whether it is news that a listing names it with this URI.
@@ -107,28 +108,28 @@ impl Row {
         self.announced || self.is_wanted_from(content_uri)
     }
 
-    /// Takes what a listing says of it. Returns whether it is owed again: it was given up under another URI, or what was
+    /// Takes what a listing says of it. Returns whether it is pending again: it was given up under another URI, or what was
     /// delivered for it came from another, which a notification had told.
     pub fn confirm(&mut self, content: &ContentRef) -> bool {
         let was_announced = mem::take(&mut self.announced);
         let again = match self.state {
             // Whatever pause the announcement has earned, it is due.
-            State::Owed { .. } => {
+            BlobState::Pending { .. } => {
                 if was_announced {
-                    self.state = State::FRESH;
+                    self.state = BlobState::FRESH;
                 }
                 false
             }
-            State::Done { .. } => was_announced && !are_same_content(&self.uri, &content.content_uri),
-            State::Dead { .. } => self.is_wanted_from(&content.content_uri),
+            BlobState::Done { .. } => was_announced && !are_same_content(&self.uri, &content.content_uri),
+            BlobState::Dead { .. } => self.is_wanted_from(&content.content_uri),
         };
         if again {
-            self.state = State::FRESH;
+            self.state = BlobState::FRESH;
         }
-        if self.is_owed() {
+        if self.is_pending() {
             self.uri.clone_from(&content.content_uri);
             self.expiration = content.expiration;
-        } else if matches!(self.state, State::Done { .. }) {
+        } else if matches!(self.state, BlobState::Done { .. }) {
             self.uri.clear();
         }
         again
@@ -138,25 +139,25 @@ impl Row {
     /// whether it is done: not when a listing has named another URI meanwhile. The URI of what no listing has named stays,
     /// until one shows that it was right.
     pub fn complete(&mut self, at: DateTime<Utc>, announced: Option<&str>) -> bool {
-        if self.is_owed() && !self.announced && announced.is_some_and(|uri| !are_same_content(uri, &self.uri)) {
-            self.state = State::FRESH;
+        if self.is_pending() && !self.announced && announced.is_some_and(|uri| !are_same_content(uri, &self.uri)) {
+            self.state = BlobState::FRESH;
             return false;
         }
         if !self.announced {
             self.uri.clear();
         }
-        self.state = State::Done { at };
+        self.state = BlobState::Done { at };
         true
     }
 
-    /// Whether another URI for it is news: it is owed, or was given up under a URI that may have been wrong.
+    /// Whether another URI for it is news: it is pending, or was given up under a URI that may have been wrong.
     fn is_wanted_from(&self, uri: &str) -> bool {
         // Without a URI, it was delivered once.
-        !matches!(self.state, State::Done { .. }) && !self.uri.is_empty() && self.uri != uri
+        !matches!(self.state, BlobState::Done { .. }) && !self.uri.is_empty() && self.uri != uri
     }
 
     pub fn claim(self, key: BlobKey) -> Option<Claim> {
-        let State::Owed { attempts, rejections, last_error, .. } = self.state else { return None };
+        let BlobState::Pending { attempts, rejections, last_error, .. } = self.state else { return None };
         let content = ContentRef {
             feed: key.feed,
             content_id: key.content_id,
@@ -168,7 +169,7 @@ impl Row {
     }
 
     pub fn dead(self, key: BlobKey) -> Option<DeadBlob> {
-        let State::Dead { at, reason } = self.state else { return None };
+        let BlobState::Dead { at, reason } = self.state else { return None };
         Some(DeadBlob { key, created: self.created, since: at, reason })
     }
 }

@@ -13,7 +13,7 @@ use serde::de::IgnoredAny;
 
 pub(super) use self::token::{Token, Tokens};
 use super::json::{decode, write_string};
-use crate::component::{JsonObject, escape_control_characters, mend_text};
+use crate::component::{JsonObject, escape_control_characters, repair_text};
 
 /// The name of the member whose content is taken out; compared without regard to case.
 const NAME: &str = "DetectedValues";
@@ -187,7 +187,7 @@ fn pairs(text: &str) -> HashSet<usize> {
 
 /// The content of a string, also of one with half a surrogate pair; `None` if it cannot be read even so.
 fn content_of(raw: &str) -> Option<Cow<'_, str>> {
-    decode(raw).or_else(|| decode(&mend_text(raw).0).map(|name| Cow::Owned(name.into_owned())))
+    decode(raw).or_else(|| decode(&repair_text(raw).0).map(|name| Cow::Owned(name.into_owned())))
 }
 
 /// A string without what was detected, as JSON; `None` if nothing was.
@@ -196,10 +196,10 @@ fn rewrite_string(raw: &str, depth: usize) -> Option<String> {
         return None;
     }
     let Some(content) = content_of(raw).filter(|_| depth < DEEPEST) else { return Some(REDACTED.to_owned()) };
-    let (mended, _) = escape_control_characters(&content);
-    if serde_json::from_str::<IgnoredAny>(&mended).is_ok() {
+    let (repaired, _) = escape_control_characters(&content);
+    if serde_json::from_str::<IgnoredAny>(&repaired).is_ok() {
         let mut out = Vec::new();
-        write_string(&rewrite(&mended, depth + 1)?, &mut out);
+        write_string(&rewrite(&repaired, depth + 1)?, &mut out);
         return String::from_utf8(out).ok();
     }
     (is_structured(&content) && may_show_name(content)).then(|| REDACTED.to_owned())

@@ -18,10 +18,10 @@ use super::{
     attempts, auth, blob,
     call::Call,
     content, dice,
+    error_reply::ErrorReply,
     quota::Quota,
-    refusal::Refusal,
     resources,
-    state::{Service, State as Mutable},
+    state::{Service, SimulatorState as Mutable},
     subscriptions,
 };
 use crate::content::TenantId;
@@ -36,7 +36,7 @@ pub(super) async fn handle(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = body::to_bytes(body, MAX_BODY).await else { return Refusal::unreadable_body().into_response() };
+    let Ok(body) = body::to_bytes(body, MAX_BODY).await else { return ErrorReply::unreadable_body().into_response() };
     let call = Call::new(parts, tenant, &operation, body);
     let mishap = {
         let mut state = service.state();
@@ -59,34 +59,34 @@ pub(super) async fn handle(
 
 /// The checks every operation shares, in the order of the layers they belong to: the web framework's, the tenant's, the
 /// quota's; then the operation itself.
-async fn answer(service: &Service, call: &Call) -> Result<Answer, Refusal> {
+async fn answer(service: &Service, call: &Call) -> Result<Answer, ErrorReply> {
     let now = service.clock.now();
     let claims = auth::claims(service, call, now)?;
     if call.operation == Operation::Unknown {
-        return Err(Refusal::no_such_operation(&call.path));
+        return Err(ErrorReply::no_such_operation(&call.path));
     }
     if call.method != call.required_method() {
-        return Err(Refusal::method_not_allowed(&call.method));
+        return Err(ErrorReply::method_not_allowed(&call.method));
     }
     // IIS wants the length of every POST, also of one without a body (seanmonstar/reqwest#838).
     let tells_length =
         [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].iter().any(|name| call.headers.contains_key(name));
     if call.method == Method::POST && !tells_length {
-        return Err(Refusal::length_required());
+        return Err(ErrorReply::length_required());
     }
     let tenant = auth::tenant(service, call, &claims)?;
     auth::publisher(service, call)?;
     take_quota(service, call, tenant.id, now)?;
     if service.has_trouble(tenant.id, TenantFault::Unavailable) {
-        return Err(Refusal::internal());
+        return Err(ErrorReply::internal());
     }
     if service.has_trouble(tenant.id, TenantFault::Misconfigured) {
-        return Err(Refusal::misconfigured_tenant(tenant.id));
+        return Err(ErrorReply::misconfigured_tenant(tenant.id));
     }
     if service.has_trouble(tenant.id, TenantFault::AuditingDisabled) {
         let call_id = dice::uuid(&mut service.state().rng);
         let feed = call.feed(tenant.id).ok();
-        return Err(Refusal::auditing_disabled(call.operation, feed, tenant.id, claims.appid, call_id));
+        return Err(ErrorReply::auditing_disabled(call.operation, feed, tenant.id, claims.appid, call_id));
     }
     match call.operation {
         Operation::Start => subscriptions::start(service, call, &claims, now).await,
@@ -96,11 +96,11 @@ async fn answer(service: &Service, call: &Call) -> Result<Answer, Refusal> {
         Operation::Notifications => attempts::list(service, call, &claims, now),
         Operation::Blob => blob::fetch(service, call, &claims, now),
         Operation::SensitiveTypes => resources::sensitive_types(service, call, &claims),
-        Operation::Unknown => Err(Refusal::no_such_operation(&call.path)),
+        Operation::Unknown => Err(ErrorReply::no_such_operation(&call.path)),
     }
 }
 
-fn take_quota(service: &Service, call: &Call, tenant: TenantId, now: DateTime<Utc>) -> Result<(), Refusal> {
+fn take_quota(service: &Service, call: &Call, tenant: TenantId, now: DateTime<Utc>) -> Result<(), ErrorReply> {
     let per_minute = service.config.requests_per_minute;
     let mut state = service.state();
     let quota = state.quotas.entry(tenant).or_insert_with(|| Quota::full(per_minute, now));
@@ -116,17 +116,17 @@ fn throttle(
     publisher: Uuid,
     wait: TimeDelta,
     now: DateTime<Utc>,
-) -> Refusal {
+) -> ErrorReply {
     state.stats.throttled += 1;
     let forbidden = state.stats.throttled % 2 == 1;
-    Refusal::throttled(operation, publisher, forbidden).retry_after(wait, state.rng.random(), now)
+    ErrorReply::throttled(operation, publisher, forbidden).retry_after(wait, state.rng.random(), now)
 }
 
 /// What goes wrong with one request.
 struct Mishap {
     latency: Duration,
     hang: bool,
-    refusal: Option<Refusal>,
+    refusal: Option<ErrorReply>,
     damage: Option<Damage>,
 }
 
@@ -149,13 +149,13 @@ impl Mishap {
         let choice = rng.random();
 
         let refusal = if unauthorized {
-            Some(Refusal::unauthorized())
+            Some(ErrorReply::unauthorized())
         } else if throttled {
             Some(throttle(state, operation, Uuid::nil(), TimeDelta::seconds(1), now))
         } else if error {
-            Some(Refusal::backend(choice))
+            Some(ErrorReply::backend(choice))
         } else if html {
-            Some(Refusal::html())
+            Some(ErrorReply::html())
         } else {
             None
         };

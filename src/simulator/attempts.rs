@@ -9,8 +9,8 @@ use super::{
     auth,
     call::Call,
     entry::{self, Flaws, entry},
+    error_reply::ErrorReply,
     page::Listing,
-    refusal::Refusal,
     state::Service,
     subscriptions,
     token::Claims,
@@ -48,7 +48,7 @@ impl Attempts {
 }
 
 /// Lists attempts by the creation time of the content they were about.
-pub(super) fn list(service: &Service, call: &Call, claims: &Claims, now: DateTime<Utc>) -> Result<Answer, Refusal> {
+pub(super) fn list(service: &Service, call: &Call, claims: &Claims, now: DateTime<Utc>) -> Result<Answer, ErrorReply> {
     let feed = call.feed(claims.tenant())?;
     auth::permission(service, claims, feed)?;
     subscriptions::require_enabled(service, feed)?;

@@ -4,36 +4,40 @@ use chrono::{DateTime, Utc};
 use http::header;
 use uuid::Uuid;
 
-use super::{SimulatedTenant, TenantFault, call::Call, refusal::Refusal, state::Service, token::Claims};
+use super::{SimulatedTenant, TenantFault, call::Call, error_reply::ErrorReply, state::Service, token::Claims};
 use crate::content::{ContentType, Feed, TenantId};
 
 /// The claims of a valid token; 401 without one.
-pub(super) fn claims(service: &Service, call: &Call, now: DateTime<Utc>) -> Result<Claims, Refusal> {
+pub(super) fn claims(service: &Service, call: &Call, now: DateTime<Utc>) -> Result<Claims, ErrorReply> {
     let given = call.header(header::AUTHORIZATION).and_then(|value| value.split_once(' '));
     let token = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
     let first_valid = service.state().first_valid_token;
-    token.and_then(|token| service.mint.check(token, now, first_valid)).ok_or_else(Refusal::unauthorized)
+    token.and_then(|token| service.mint.check(token, now, first_valid)).ok_or_else(ErrorReply::unauthorized)
 }
 
 /// The tenant that the URL names, if it is the token's.
 ///
 /// The real service does not check this strictly (wazuh/wazuh#37894 puts the client id there and is served), but MSREF says
 /// it does; a client that relies on the leniency is a client with a bug.
-pub(super) fn tenant<'a>(service: &'a Service, call: &Call, claims: &Claims) -> Result<&'a SimulatedTenant, Refusal> {
-    let id: TenantId = call.tenant.parse().map_err(|_| Refusal::invalid_tenant(&call.tenant))?;
-    let tenant = service.config.tenant(id).ok_or_else(|| Refusal::unknown_tenant(id))?;
+pub(super) fn tenant<'a>(
+    service: &'a Service,
+    call: &Call,
+    claims: &Claims,
+) -> Result<&'a SimulatedTenant, ErrorReply> {
+    let id: TenantId = call.tenant.parse().map_err(|_| ErrorReply::invalid_tenant(&call.tenant))?;
+    let tenant = service.config.tenant(id).ok_or_else(|| ErrorReply::unknown_tenant(id))?;
     if id != claims.tenant() {
-        return Err(Refusal::tenant_mismatch(id, claims.tenant()));
+        return Err(ErrorReply::tenant_mismatch(id, claims.tenant()));
     }
     Ok(tenant)
 }
 
 /// Exactly one `PublisherIdentifier`, a GUID. Without it a client shares the quota of all that do the same, and "more than
 /// likely" gets none of it (MSTRB); with a name in its place it gets 400 (ddbnl/office365-audit-log-collector#11).
-pub(super) fn publisher(service: &Service, call: &Call) -> Result<(), Refusal> {
+pub(super) fn publisher(service: &Service, call: &Call) -> Result<(), ErrorReply> {
     let given: Vec<_> = call.values("PublisherIdentifier").collect();
     if let [one] = given[..] {
-        return one.parse::<Uuid>().map(drop).map_err(|_| Refusal::parameter_type("PublisherIdentifier", "guid"));
+        return one.parse::<Uuid>().map(drop).map_err(|_| ErrorReply::parameter_type("PublisherIdentifier", "guid"));
     }
     let mut state = service.state();
     let count = given.len();
@@ -42,25 +46,25 @@ pub(super) fn publisher(service: &Service, call: &Call) -> Result<(), Refusal> {
         return Ok(());
     }
     state.stats.throttled += 1;
-    Err(Refusal::throttled(call.operation, Uuid::nil(), true))
+    Err(ErrorReply::throttled(call.operation, Uuid::nil(), true))
 }
 
 /// Whether the token may read a content type.
-pub(super) fn permission(service: &Service, claims: &Claims, feed: Feed) -> Result<(), Refusal> {
+pub(super) fn permission(service: &Service, claims: &Claims, feed: Feed) -> Result<(), ErrorReply> {
     let forbidden = TenantFault::ContentTypeForbidden(feed.content_type);
     if may_read(claims, feed.content_type) && !service.has_trouble(feed.tenant, forbidden) {
         Ok(())
     } else {
-        Err(Refusal::lacks_permission(service.config.denial, &claims.roles))
+        Err(ErrorReply::lacks_permission(service.config.denial, &claims.roles))
     }
 }
 
 /// Whether the token may read anything: for operations that concern no one content type.
-pub(super) fn any_permission(service: &Service, claims: &Claims) -> Result<(), Refusal> {
+pub(super) fn any_permission(service: &Service, claims: &Claims) -> Result<(), ErrorReply> {
     if ContentType::ALL.into_iter().any(|content_type| may_read(claims, content_type)) {
         Ok(())
     } else {
-        Err(Refusal::lacks_permission(service.config.denial, &claims.roles))
+        Err(ErrorReply::lacks_permission(service.config.denial, &claims.roles))
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, header, request::Parts};
 use url::form_urlencoded;
 
-use super::{Operation, refusal::Refusal};
+use super::{Operation, error_reply::ErrorReply};
 use crate::content::{ContentType, Feed, TenantId};
 
 /// A request under `/api/v1.0/{tenant}/activity/feed/`.
@@ -55,9 +55,9 @@ impl Call {
         self.query.iter().filter(move |(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    pub fn feed(&self, tenant: TenantId) -> Result<Feed, Refusal> {
-        let name = self.parameter("contentType").ok_or_else(|| Refusal::missing_parameter("contentType"))?;
-        let content_type: ContentType = name.parse().map_err(|_| Refusal::unknown_content_type())?;
+    pub fn feed(&self, tenant: TenantId) -> Result<Feed, ErrorReply> {
+        let name = self.parameter("contentType").ok_or_else(|| ErrorReply::missing_parameter("contentType"))?;
+        let content_type: ContentType = name.parse().map_err(|_| ErrorReply::unknown_content_type())?;
         Ok(Feed { tenant, content_type })
     }
 

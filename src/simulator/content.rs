@@ -8,9 +8,9 @@ use super::{
     auth,
     call::Call,
     entry::{Flaws, entry},
+    error_reply::ErrorReply,
     page::Listing,
-    refusal::Refusal,
-    state::{Service, State},
+    state::{Service, SimulatorState},
     subscriptions::{self, Subscription},
     timeline::span,
     token::Claims,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::content::Feed;
 
-pub(super) fn list(service: &Service, call: &Call, claims: &Claims, now: DateTime<Utc>) -> Result<Answer, Refusal> {
+pub(super) fn list(service: &Service, call: &Call, claims: &Claims, now: DateTime<Utc>) -> Result<Answer, ErrorReply> {
     let feed = call.feed(claims.tenant())?;
     auth::permission(service, claims, feed)?;
     let subscription = subscriptions::require_enabled(service, feed)?;
@@ -57,7 +57,7 @@ pub(super) fn oldest_listed(service: &Service, at: DateTime<Utc>) -> DateTime<Ut
     at - span(LOOKBACK) - span(service.config.lookback_tolerance)
 }
 
-impl State {
+impl SimulatorState {
     fn announce(&mut self, window: Window, blob: &Blob) -> Value {
         let flaws = Flaws::draw(&mut self.rng, &self.faults);
         if window.cuts(blob.created) {

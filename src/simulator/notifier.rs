@@ -14,7 +14,7 @@ use super::{
     entry::{Flaws, entry},
     outbound::{self, Message},
     outbox::{Notification, Outbox},
-    state::{Service, State},
+    state::{Service, SimulatorState},
     webhook::Registration,
 };
 use crate::content::{ContentType, Feed};
@@ -71,7 +71,7 @@ fn next(service: &Service, feed: Feed) -> Next {
     let config = &service.config;
     let now = service.clock.now();
     let mut state = service.state();
-    let State { subscriptions, outboxes, faults, base_url, .. } = &mut *state;
+    let SimulatorState { subscriptions, outboxes, faults, base_url, .. } = &mut *state;
     let served = subscriptions.get(&feed).and_then(|known| Some((known, known.active_webhook(now)?)));
     let Some((subscription, webhook)) = served else {
         outboxes.remove(&feed);
@@ -116,7 +116,7 @@ fn settle(service: &Service, feed: Feed, sending: &Sending, accepted: bool) {
     let now = Instant::now();
     let Sending { webhook, notification, sent, .. } = sending;
     let mut state = service.state();
-    let State { subscriptions, outboxes, faults, stats, attempts, .. } = &mut *state;
+    let SimulatorState { subscriptions, outboxes, faults, stats, attempts, .. } = &mut *state;
     attempts.record(feed, &notification.sources, *sent, accepted);
     stats.notifications_sent += 1;
     if accepted {

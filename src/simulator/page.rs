@@ -10,8 +10,8 @@ use super::{
     answer::Answer,
     call::Call,
     dice::{self, Dice},
-    refusal::Refusal,
-    state::{Service, State},
+    error_reply::ErrorReply,
+    state::{Service, SimulatorState},
     window::{Window, write_time},
 };
 use crate::content::Feed;
@@ -42,11 +42,11 @@ impl Listing {
         name: &'static str,
         feed: Feed,
         now: DateTime<Utc>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, ErrorReply> {
         let mut window = Window::of(call, now, service.config.lookback_tolerance)?;
         let page = match call.parameter("nextPage") {
             None => Page { as_of: now.trunc_subsecs(3), offset: 0, chosen: window.chosen },
-            Some(token) => Page::read(token, name, feed, window).ok_or_else(|| Refusal::next_page(token))?,
+            Some(token) => Page::read(token, name, feed, window).ok_or_else(|| ErrorReply::next_page(token))?,
         };
         window.chosen = page.chosen;
         Ok(Self { name, feed, window, page })
@@ -67,11 +67,11 @@ impl Listing {
     pub fn answer(
         &self,
         service: &Service,
-        state: &mut State,
+        state: &mut SimulatorState,
         call: &Call,
         mut entries: Vec<Value>,
         found: usize,
-    ) -> Result<Answer, Refusal> {
+    ) -> Result<Answer, ErrorReply> {
         // "Not sorted in a page" is what FB and o365beat prepare for, by sorting.
         entries.shuffle(&mut state.rng);
 
@@ -86,7 +86,7 @@ impl Listing {
         let name = if dice::chance(&mut state.rng, 0.75) { "nextpageuri" } else { "nextpageurl" };
         match HeaderValue::from_str(url.as_str()) {
             Ok(value) => Ok(answer.with_next_page(HeaderName::from_static(name), value)),
-            Err(_) => Err(Refusal::internal()),
+            Err(_) => Err(ErrorReply::internal()),
         }
     }
 

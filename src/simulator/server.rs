@@ -13,7 +13,7 @@ use http::header;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use url::Url;
 
-use super::{api, entra, refusal::http_date, state::Service};
+use super::{api, entra, error_reply::http_date, state::Service};
 
 pub(super) fn router(service: &Arc<Service>) -> Router {
     // NextPageUri uses the second form (MSREF).

@@ -28,11 +28,11 @@ pub(super) struct Service {
     pub started: DateTime<Utc>,
     pub world: World,
     pub mint: Mint,
-    state: Mutex<State>,
+    state: Mutex<SimulatorState>,
 }
 
 /// The changing part. Operations on it are short and never wait, so one lock is enough.
-pub(super) struct State {
+pub(super) struct SimulatorState {
     pub base_url: Url,
     pub faults: Faults,
     /// One generator for everything that depends on the order of requests.
@@ -67,7 +67,7 @@ impl Service {
             let feeds = tenant.content_types.iter().map(|of| Feed { tenant: tenant.id, content_type: *of });
             since.into_iter().flat_map(move |since| feeds.clone().map(move |feed| (feed, Subscription::since(since))))
         });
-        let state = State {
+        let state = SimulatorState {
             base_url: Url::parse("http://127.0.0.1:0").expect("a constant URL"),
             faults: config.faults.clone(),
             rng: seed.of("requests", 0).rng(),
@@ -95,7 +95,7 @@ impl Service {
         }
     }
 
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> MutexGuard<'_, SimulatorState> {
         // A test that panicked while holding the lock has failed already; the counters it left are still worth reading.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,7 +105,7 @@ impl Service {
     }
 }
 
-impl State {
+impl SimulatorState {
     /// Disables the webhook of a feed, if it has one that is not disabled yet.
     pub fn disable_webhook(&mut self, feed: Feed) {
         let webhook = self.subscriptions.get_mut(&feed).and_then(|known| known.webhook.as_mut());

@@ -8,8 +8,8 @@ use super::{
     answer::Answer,
     auth,
     call::Call,
-    refusal::Refusal,
-    state::{Service, State},
+    error_reply::ErrorReply,
+    state::{Service, SimulatorState},
     timeline::span,
     token::Claims,
     validation::validate,
@@ -87,7 +87,7 @@ pub(super) async fn start(
     call: &Call,
     claims: &Claims,
     now: DateTime<Utc>,
-) -> Result<Answer, Refusal> {
+) -> Result<Answer, ErrorReply> {
     let feed = call.feed(claims.tenant())?;
     auth::permission(service, claims, feed)?;
     let given = Registration::read(&call.body, now)?;
@@ -98,11 +98,11 @@ pub(super) async fn start(
     // The webhook took its time, and the subscription may have changed meanwhile.
     let now = service.clock.now();
     let mut state = service.state();
-    let State { subscriptions, faults, next_webhook, webhook_set, .. } = &mut *state;
+    let SimulatorState { subscriptions, faults, next_webhook, webhook_set, .. } = &mut *state;
     let known = subscriptions.contains_key(&feed);
     let subscription = subscriptions.entry(feed).or_insert_with(|| Subscription::since(now));
     if known && subscription.is_as(given.as_ref(), now) {
-        return Err(Refusal::already_enabled());
+        return Err(ErrorReply::already_enabled());
     }
     if !subscription.is_enabled() {
         subscription.stuck = faults.stuck_after_restart;
@@ -125,14 +125,14 @@ pub(super) async fn start(
 
 /// "Once you submit a subscription request, a waiting period of 15 minutes is required" (MSREF): whatever becomes of the
 /// request.
-fn admit_start(service: &Service, feed: Feed, now: DateTime<Utc>) -> Result<(), Refusal> {
+fn admit_start(service: &Service, feed: Feed, now: DateTime<Utc>) -> Result<(), ErrorReply> {
     let mut state = service.state();
-    let State { starts, stats, .. } = &mut *state;
+    let SimulatorState { starts, stats, .. } = &mut *state;
     if let Some(last) = starts.get(&feed) {
         let wait = *last + span(service.config.start_interval) - now;
         if wait > TimeDelta::zero() {
             stats.starts_throttled += 1;
-            return Err(Refusal::start_throttled(wait, stats.starts_throttled.is_multiple_of(2)));
+            return Err(ErrorReply::start_throttled(wait, stats.starts_throttled.is_multiple_of(2)));
         }
     }
     starts.insert(feed, now);
@@ -140,11 +140,11 @@ fn admit_start(service: &Service, feed: Feed, now: DateTime<Utc>) -> Result<(), 
 }
 
 /// `POST subscriptions/stop`: accepted at any time, answered with an empty body.
-pub(super) fn stop(service: &Service, call: &Call, claims: &Claims, now: DateTime<Utc>) -> Result<Answer, Refusal> {
+pub(super) fn stop(service: &Service, call: &Call, claims: &Claims, now: DateTime<Utc>) -> Result<Answer, ErrorReply> {
     let feed = call.feed(claims.tenant())?;
     auth::permission(service, claims, feed)?;
     let mut state = service.state();
-    let subscription = state.subscriptions.get_mut(&feed).ok_or_else(Refusal::not_subscribed)?;
+    let subscription = state.subscriptions.get_mut(&feed).ok_or_else(ErrorReply::not_subscribed)?;
     if let Some(period) = subscription.periods.last_mut() {
         period.until.get_or_insert(now);
     }
@@ -153,7 +153,7 @@ pub(super) fn stop(service: &Service, call: &Call, claims: &Claims, now: DateTim
 
 /// `GET subscriptions/list`: `[]` for a tenant that never subscribed (counteractive/o365beat#4). Otherwise the first content
 /// type that was never started is listed too, without a `status`, as the second element of MSREF's sample is.
-pub(super) fn list(service: &Service, tenant: &SimulatedTenant, claims: &Claims) -> Result<Answer, Refusal> {
+pub(super) fn list(service: &Service, tenant: &SimulatedTenant, claims: &Claims) -> Result<Answer, ErrorReply> {
     auth::any_permission(service, claims)?;
     let now = service.clock.now();
     let state = service.state();
@@ -174,11 +174,11 @@ pub(super) fn list(service: &Service, tenant: &SimulatedTenant, claims: &Claims)
 }
 
 /// "If a subscription is disabled, you'll not be able to list or retrieve content" (MSREF).
-pub(super) fn require_enabled(service: &Service, feed: Feed) -> Result<Subscription, Refusal> {
+pub(super) fn require_enabled(service: &Service, feed: Feed) -> Result<Subscription, ErrorReply> {
     match service.state().subscriptions.get(&feed) {
-        None => Err(Refusal::not_subscribed()),
+        None => Err(ErrorReply::not_subscribed()),
         Some(subscription) if subscription.is_enabled() => Ok(subscription.clone()),
-        Some(subscription) if subscription.stuck => Err(Refusal::stuck_disabled()),
-        Some(_) => Err(Refusal::disabled()),
+        Some(subscription) if subscription.stuck => Err(ErrorReply::stuck_disabled()),
+        Some(_) => Err(ErrorReply::disabled()),
     }
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{entry, refusal::Refusal, window::parse_time};
+use super::{entry, error_reply::ErrorReply, window::parse_time};
 
 /// What a start request says about a webhook.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,7 +38,7 @@ pub(super) enum WebhookStatus {
 
 impl Registration {
     /// The webhook of a start request's body. No body, an empty object and `null` all mean none.
-    pub fn read(body: &[u8], now: DateTime<Utc>) -> Result<Option<Self>, Refusal> {
+    pub fn read(body: &[u8], now: DateTime<Utc>) -> Result<Option<Self>, ErrorReply> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Given {
@@ -53,7 +53,7 @@ impl Registration {
         if body.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let start: Start = serde_json::from_slice(body).map_err(|_| Refusal::unreadable_body())?;
+        let start: Start = serde_json::from_slice(body).map_err(|_| ErrorReply::unreadable_body())?;
         let Some(given) = start.webhook else { return Ok(None) };
         // MSREF's sample sends "" for none.
         let expiration = given.expiration.filter(|text| !text.is_empty());
@@ -62,8 +62,8 @@ impl Registration {
                 .parse()
                 .ok()
                 .or_else(|| parse_time(&text))
-                .ok_or_else(|| Refusal::parameter_type("expiration", "datetime"))?;
-            if time <= now { Err(Refusal::expiration_in_the_past(&text)) } else { Ok(time) }
+                .ok_or_else(|| ErrorReply::parameter_type("expiration", "datetime"))?;
+            if time <= now { Err(ErrorReply::expiration_in_the_past(&text)) } else { Ok(time) }
         });
         Ok(Some(Self { address: given.address, auth_id: given.auth_id, expiration: expiration.transpose()? }))
     }

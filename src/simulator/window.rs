@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, SubsecRound, TimeDelta, Utc};
 
-use super::{call::Call, refusal::Refusal, timeline::span, world::LOOKBACK};
+use super::{call::Call, error_reply::ErrorReply, timeline::span, world::LOOKBACK};
 
 /// A half-open range of `contentCreated` (MSREF: "startTime <= contentCreated", "contentCreated < endTime").
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -16,10 +16,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub fn of(call: &Call, now: DateTime<Utc>, tolerance: Duration) -> Result<Self, Refusal> {
+    pub fn of(call: &Call, now: DateTime<Utc>, tolerance: Duration) -> Result<Self, ErrorReply> {
         let time = |name| match call.parameter(name) {
             None => Ok(None),
-            Some(text) => parse_time(text).map(Some).ok_or_else(|| Refusal::parameter_type(name, "datetime")),
+            Some(text) => parse_time(text).map(Some).ok_or_else(|| ErrorReply::parameter_type(name, "datetime")),
         };
         match (time("startTime")?, time("endTime")?) {
             (Some(start), Some(end)) => Self { start, end, chosen: true }.within_limits(now, tolerance),
@@ -27,18 +27,18 @@ impl Window {
                 let now = now.trunc_subsecs(3);
                 Ok(Self { start: now - TimeDelta::hours(24), end: now, chosen: false })
             }
-            _ => Err(Refusal::window_limits()),
+            _ => Err(ErrorReply::window_limits()),
         }
     }
 
     /// MSREF words one rule in two codes, and collectors see either; here the order and length of the range give AF20055,
     /// its age AF20030. An end in the future is fine (FB).
-    fn within_limits(self, now: DateTime<Utc>, tolerance: Duration) -> Result<Self, Refusal> {
+    fn within_limits(self, now: DateTime<Utc>, tolerance: Duration) -> Result<Self, ErrorReply> {
         if self.start >= self.end || self.end - self.start > TimeDelta::hours(24) {
-            return Err(Refusal::window_order());
+            return Err(ErrorReply::window_order());
         }
         if now - self.start > span(LOOKBACK) + span(tolerance) {
-            return Err(Refusal::window_limits());
+            return Err(ErrorReply::window_limits());
         }
         Ok(self)
     }

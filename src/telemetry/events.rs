@@ -163,7 +163,7 @@ pub fn events_rejected(key: &BlobKey, events: u64) {
     );
 }
 
-/// A record had to be mended before it could be read.
+/// A record had to be repaired before it could be read.
 pub fn record_repaired(key: &BlobKey, repair: Repair) {
     counter!("office365_repaired_records_total").increment(1);
     debug!(

@@ -97,7 +97,7 @@ pub struct FeedProgress {
     /// Until when content has been listed.
     pub listed_through: Option<DateTime<Utc>>,
     /// Blobs that are known and not delivered yet, as of some minutes ago.
-    pub blobs_owed: u64,
+    pub blobs_pending: u64,
     /// Blobs that were given up and are still remembered, as of some minutes ago.
     pub blobs_dead: u64,
     /// Why the last attempt to list or to fetch failed; `None` once one of the same kind succeeded after that.
@@ -156,7 +156,7 @@ impl Progress {
         let feeds = self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         let show = |state: &FeedState| FeedProgress {
             listed_through: state.listed_through,
-            blobs_owed: state.backlog.owed,
+            blobs_pending: state.backlog.pending,
             blobs_dead: state.backlog.dead,
             problem: state.problems.iter().flatten().next().map(|problem| problem.text.clone()),
             webhook: state.webhook.as_ref().map(|webhook| WebhookProgress {

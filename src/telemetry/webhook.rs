@@ -96,11 +96,11 @@ pub fn tenant_changed(tenant: TenantId, change: &str) {
     info!(message = "Tenant changed.", %tenant, change);
 }
 
-/// The feeds of a tenant that was removed: gauges keep their last value, and these would say that something is amiss for ever.
+/// The feeds of a tenant that was removed: gauges keep their last value, and these would say that something is amiss indefinitely.
 pub fn tenant_forgotten(tenant: TenantId, content_types: &[ContentType]) {
     for content_type in content_types {
         let feed = Feed { tenant, content_type: *content_type };
-        for name in ["office365_content_owed", "office365_content_dead", "office365_oldest_owed_seconds"] {
+        for name in ["office365_content_pending", "office365_content_dead", "office365_oldest_pending_seconds"] {
             gauge!(name, &labels(feed)).set(0.0);
         }
         webhook_gauge(feed, true);

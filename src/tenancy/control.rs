@@ -37,7 +37,7 @@ const CONVERSATIONS: usize = 8;
 const QUESTION: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
 
-/// Answers whoever connects, for ever. Without a socket, because the path is too long for one, say, the source runs all the
+/// Answers whoever connects, indefinitely. Without a socket, because the path is too long for one, say, the source runs all the
 /// same.
 pub async fn serve(directory: &Path, tenancy: Tenancy) {
     let socket = match Socket::bind(directory) {

@@ -7,8 +7,8 @@ use snafu::{ResultExt, Snafu};
 
 use super::{Answer, ConfiguredSource, Question, Tenancy, TenancyError, TenantEntry, Turns, answer};
 use crate::{
+    api_clients::ApiClients,
     component::ExtraContext,
-    connection::Connection,
     content::TenantId,
     discovery::{SubscriptionBook, WebhookPolicy},
     ledger::{Ledger, LedgerError, RedbLedger},
@@ -102,8 +102,8 @@ impl Tenancy {
             Err(LedgerError::InUse { .. }) => return InUseSnafu { directory }.fail(),
             Err(source) => return Err(AskError::Ledger { source }),
         };
-        let Connection { client, .. } =
-            Connection::new(config, &source.key(), source.proxy, &ExtraContext::default()).context(SetupSnafu)?;
+        let ApiClients { client, .. } =
+            ApiClients::new(config, &source.key(), source.proxy, &ExtraContext::default()).context(SetupSnafu)?;
         let records = ledger.tenants().await.context(LedgerSnafu)?;
         // Subscriptions are stopped at the most: nobody is here to receive notifications.
         let policy = WebhookPolicy::Untouched;

@@ -26,11 +26,11 @@ const BELIEVABLE: TimeDelta = TimeDelta::hours(2);
 #[derive(Clone, Debug, Default)]
 pub struct ServerClock {
     local: Clock,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<Reading>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
+struct Reading {
     /// How far the server is ahead of this machine; `None` before the first response.
     ahead: Option<TimeDelta>,
     /// A large correction that one response has asked for.
@@ -66,7 +66,7 @@ impl ServerClock {
             state.unconfirmed = Some(ahead);
             return;
         }
-        *state = State { ahead: Some(ahead), unconfirmed: None };
+        *state = Reading { ahead: Some(ahead), unconfirmed: None };
         drop(state);
         if ahead.abs() >= WORTH_A_WARNING && (ahead - known).abs() >= WORTH_A_WARNING {
             warn!(
@@ -76,7 +76,7 @@ impl ServerClock {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Reading> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -205,7 +205,7 @@ async fn entra_is_obeyed_when_it_asks_to_wait_also_by_a_run_that_ends() {
         let pauses: Vec<_> = asked.windows(2).map(|pair| (pair[1] - pair[0]).as_secs()).collect();
         assert!(pauses.len() == 2 && pauses.iter().all(|pause| (40..45).contains(pause)), "{pauses:?}");
     }
-    // But a run that ends does not wait for ever.
+    // But a run that ends does not wait indefinitely.
     let lab = Lab::new();
     lab.wire.rewrite(first(u32::MAX, TOKEN, busy(429)));
     let began = tokio::time::Instant::now();
@@ -676,7 +676,7 @@ async fn a_next_page_at_another_host_is_never_requested() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_blob_at_another_host_is_never_requested_stays_owed_and_is_a_problem() {
+async fn a_blob_at_another_host_is_never_requested_stays_pending_and_is_a_problem() {
     let mut lab = Lab::new();
     lab.source.poll.interval_secs = 300;
     lab.publish(&["a"]);
@@ -698,7 +698,7 @@ async fn a_blob_at_another_host_is_never_requested_stays_owed_and_is_a_problem()
     let problem = running.problem(lab.feed).unwrap();
     assert!(problem.contains("https://evil.example") && problem.contains("endpoint"), "{problem}");
     let totals = running.progress.totals();
-    assert_eq!((totals.blobs_found, totals.blobs_delivered, totals.blobs_dead), (2, 1, 0), "still owed");
+    assert_eq!((totals.blobs_found, totals.blobs_delivered, totals.blobs_dead), (2, 1, 0), "still pending");
     assert!(lab.counters.sum("component_errors_total", "foreign_uri") > 0);
     minutes(8 * 24 * 60).await;
     assert_eq!(running.progress.totals().blobs_dead, 1, "expired, and told");
@@ -1032,7 +1032,7 @@ async fn an_element_that_is_no_record_is_discarded_visibly_and_the_rest_passes()
     assert_eq!(run.progress.totals().events_discarded, 5);
     assert_eq!(lab.counters.sum("component_discarded_events_total", "intentional=false"), 5);
     assert!(lab.log.text().contains("the record is a number, not an object"), "{}", lab.log.text());
-    assert_eq!(run.progress.totals().blobs_delivered, 1, "it is not fetched for ever");
+    assert_eq!(run.progress.totals().blobs_delivered, 1, "it is not fetched indefinitely");
 }
 
 #[tokio::test(start_paused = true)]

@@ -139,7 +139,7 @@ async fn the_header_of_the_next_page_is_found_in_any_letter_case_and_ends_with_i
             if head.contains("nextPage=2") {
                 response("", format!("[{}]", entry(origin, "second")).as_bytes())
             } else if head.contains("/subscriptions/content") {
-                // A parser that reads past the end of the line asks for "…nextPage=2X-AspNet-Version:" for ever.
+                // A parser that reads past the end of the line asks for "…nextPage=2X-AspNet-Version:" indefinitely.
                 let link = format!("{name}: {origin}/api/v1/content?starttime=2026-08-01&nextPage=2\r\n");
                 let headers = format!("{link}X-AspNet-Version: 4.0.30319\r\n");
                 response(&headers, format!("[{}]", entry(origin, "first")).as_bytes())
@@ -231,6 +231,6 @@ async fn a_redirect_is_not_followed() {
     };
     let (origin, _) = serve(Arc::new(respond)).await;
     let (result, arrived) = run(&origin, RunMode::Once { patience: Duration::from_secs(5) }).await;
-    assert_eq!((result, arrived), (Err(()), vec![]), "the blob stays owed");
+    assert_eq!((result, arrived), (Err(()), vec![]), "the blob stays pending");
     assert!(asked.lock().unwrap().is_empty(), "a token would have gone with it");
 }

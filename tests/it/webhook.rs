@@ -210,7 +210,7 @@ async fn a_start_that_gets_no_answer_is_followed_by_one_without_webhook_also_aft
 }
 
 #[tokio::test(start_paused = true)]
-async fn that_nothing_is_to_be_changed_mends_no_webhook() {
+async fn that_nothing_is_to_be_changed_repairs_no_webhook() {
     let scene = Scene::new();
     let running = scene.start().await;
     minutes(20).await;
@@ -260,7 +260,7 @@ async fn a_webhook_stays_ours_after_a_change_of_its_address_that_failed() {
 #[tokio::test(start_paused = true)]
 async fn content_types_that_were_taken_out_stay_in_the_ledger() {
     let mut scene = Scene::of(|simulated| simulated.live = None);
-    // Nothing can be downloaded for a while, so that much is owed and some of it deferred.
+    // Nothing can be downloaded for a while, so that much is pending and some of it deferred.
     scene.wire.rewrite(|sent, answer| if sent.asks("/audit/") { Err(support::wire::reset()) } else { Ok(answer) });
     scene.run_for(10).await;
     scene.wire.rewrite(|_, answer| Ok(answer));

@@ -69,7 +69,7 @@ fn place_a_large_blob(world: &World) -> Feed {
     feed
 }
 
-/// Asserts that everything was delivered but one blob of `feed`, which is owed and told.
+/// Asserts that everything was delivered but one blob of `feed`, which is pending and told.
 async fn assert_only_the_large_blob_waits(world: &World, data_dir: &Path, feed: Feed, events: usize) {
     let log = world.log();
     assert!(
@@ -78,8 +78,8 @@ async fn assert_only_the_large_blob_waits(world: &World, data_dir: &Path, feed: 
     );
     assert!(log.contains(&format!("sources.m365: {events} events delivered")), "{log}");
     let ledger = RedbLedger::open(&data_dir.join("m365"), TimeDelta::days(7)).await.unwrap();
-    let owed: Vec<_> = ledger.summary().await.unwrap().into_iter().filter(|(_, feed)| feed.owed > 0).collect();
-    assert!(owed.len() == 1 && owed[0].0 == feed && owed[0].1.owed == 1, "{owed:?}");
+    let pending: Vec<_> = ledger.summary().await.unwrap().into_iter().filter(|(_, feed)| feed.pending > 0).collect();
+    assert!(pending.len() == 1 && pending[0].0 == feed && pending[0].1.pending == 1, "{pending:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -135,7 +135,7 @@ impl Pipeline {
 
     /// Runs until everything is delivered.
     pub async fn finish(self) -> Finished {
-        let report = timeout(GUARD, self.host).await.expect("the host runs for ever").unwrap().unwrap();
+        let report = timeout(GUARD, self.host).await.expect("the host runs indefinitely").unwrap().unwrap();
         assert!(report.failure.is_none(), "{:?}", report.failure);
         let statuses = self.feeder.statuses.lock().unwrap().clone();
         assert!(statuses.iter().all(|status| *status == Some(BatchStatus::Delivered)), "{statuses:?}");
@@ -145,7 +145,7 @@ impl Pipeline {
     /// Asks for a shutdown while something is on its way.
     pub async fn stop(self) -> Vec<Option<BatchStatus>> {
         self.stop.notify_one();
-        timeout(GUARD, self.host).await.expect("the host runs for ever").unwrap().unwrap();
+        timeout(GUARD, self.host).await.expect("the host runs indefinitely").unwrap().unwrap();
         self.feeder.statuses.lock().unwrap().clone()
     }
 

@@ -50,7 +50,7 @@ pub enum Reply {
     Torn,
     /// The connection is closed without a word.
     Close,
-    /// Nothing, for ever.
+    /// Nothing, indefinitely.
     Silence,
 }
 

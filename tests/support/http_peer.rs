@@ -40,7 +40,7 @@ pub enum Reply {
     Torn,
     /// Two answers to one request.
     Twice(u16),
-    /// Nothing, for ever.
+    /// Nothing, indefinitely.
     Silence,
 }
 

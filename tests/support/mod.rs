@@ -25,13 +25,13 @@ use std::{
 use chrono::{DateTime, Utc};
 use office365_source::{
     RunMode,
+    api_clients::TransportOverride,
     clock::Clock,
     component::{
         BatchStatus, EventStatus, ExtraContext, GlobalOptions, LogEvent, LogNamespace, ShutdownDone, ShutdownSignal,
         ShutdownTrigger, SourceConfig, SourceContext, SourceOutput, SourceReceiver, SourceSender,
     },
     config::{AuthConfig, EventSchema, Office365Config, TenantConfig},
-    connection::TransportOverride,
     content::{ContentType, TenantId},
     discovery::webhook::WebhookHandle,
     simulator::{InProcess, Simulator, SimulatorConfig},

@@ -243,7 +243,7 @@ impl Supervisor {
 }
 
 /// Lets a source and its pump run until both have ended; whether one of them panicked. Each is a task of its own, whose panic
-/// is its own. Without its pump a source would wait for ever, so that it is ended then.
+/// is its own. Without its pump a source would wait indefinitely, so that it is ended then.
 async fn until_both_end(source: Source, pump: impl Future<Output = ()> + Send + 'static) -> bool {
     let mut source = tokio::spawn(source);
     let mut pump = tokio::spawn(pump);

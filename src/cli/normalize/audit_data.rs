@@ -10,7 +10,7 @@ use super::{
     found::{AuditDataSnafu, InvalidSnafu, Problem},
     outline::{Outline, is_audit_data},
     powershell,
-    record::{DEEPEST, Nest, Read, Reads, is_as_long_as_a_cell, list, mended},
+    record::{DEEPEST, Nest, Read, Reads, is_as_long_as_a_cell, list, repaired},
     wrapped::wrapped,
 };
 use crate::{
@@ -75,13 +75,13 @@ fn whole(text: String, depth: usize, beside: impl FnOnce() -> Vec<Member>) -> Re
             Ok(Read { record: Record { object, members, repair }, is_flattened })
         }
         Ok((object, repair)) if outline.has_audit_data() && depth < DEEPEST => {
-            return mended(audit_data(&object, Nest { depth: depth + 1, is_row: false }), repair);
+            return repaired(audit_data(&object, Nest { depth: depth + 1, is_row: false }), repair);
         }
         Ok((object, repair)) => {
             if !outline.is_record() {
                 let found = wrapped(&object, depth);
                 if found.iter().any(Result::is_ok) {
-                    return mended(found, repair);
+                    return repaired(found, repair);
                 }
             }
             let read = made(members_of(&object, false), beside());

@@ -17,11 +17,11 @@ pub(super) struct JsonReader {
     line: u64,
     /// How many arrays have begun.
     arrays: u64,
-    state: State,
+    state: ReaderState,
 }
 
 #[derive(Debug)]
-enum State {
+enum ReaderState {
     /// Between records and arrays.
     Between,
     Object {
@@ -47,7 +47,7 @@ enum State {
 impl JsonReader {
     /// A reader that takes records up to `limit` bytes.
     pub(super) const fn new(limit: usize) -> Self {
-        Self { limit, line: 1, arrays: 0, state: State::Between }
+        Self { limit, line: 1, arrays: 0, state: ReaderState::Between }
     }
 
     /// Reads the next piece of input.
@@ -63,19 +63,19 @@ impl JsonReader {
     /// Says what the end of the input leaves unfinished.
     pub(super) fn finish(self, found: &mut dyn FnMut(Found)) {
         match self.state {
-            State::Between | State::BadLine | State::BadObject { .. } => {}
-            State::Object { line, .. } => found(Found::bad(Place::Line(line), Problem::Truncated)),
-            State::Array { elements, .. } => found(elements.truncated()),
-            State::PageEnd { .. } => found(Found::bad(Place::Line(self.line), Problem::TruncatedArray)),
+            ReaderState::Between | ReaderState::BadLine | ReaderState::BadObject { .. } => {}
+            ReaderState::Object { line, .. } => found(Found::bad(Place::Line(line), Problem::Truncated)),
+            ReaderState::Array { elements, .. } => found(elements.truncated()),
+            ReaderState::PageEnd { .. } => found(Found::bad(Place::Line(self.line), Problem::TruncatedArray)),
         }
     }
 
     /// Consumes a part of the input and returns how many bytes that is: at least one, or the state is another.
     fn step(&mut self, input: &[u8], found: &mut dyn FnMut(Found)) -> usize {
         match &mut self.state {
-            State::Between => self.between(input, found),
-            State::Object { .. } => self.object(input, found),
-            State::Array { elements, page } => {
+            ReaderState::Between => self.between(input, found),
+            ReaderState::Object { .. } => self.object(input, found),
+            ReaderState::Array { elements, page } => {
                 let (consumed, step) = elements.step(input);
                 match step {
                     Step::Element(element) => found(element),
@@ -84,27 +84,27 @@ impl JsonReader {
                         self.state = match page.take() {
                             Some(mut nesting) => {
                                 nesting.leave_array();
-                                State::PageEnd { nesting, length: 0 }
+                                ReaderState::PageEnd { nesting, length: 0 }
                             }
-                            None => State::Between,
+                            None => ReaderState::Between,
                         };
                     }
                 }
                 consumed
             }
-            State::PageEnd { .. } => self.page_end(input, found),
-            State::BadLine => match memchr::memchr(b'\n', input) {
+            ReaderState::PageEnd { .. } => self.page_end(input, found),
+            ReaderState::BadLine => match memchr::memchr(b'\n', input) {
                 Some(at) => {
-                    self.state = State::Between;
+                    self.state = ReaderState::Between;
                     at + 1
                 }
                 None => input.len(),
             },
-            State::BadObject { line_start: true } if matches!(input.first(), Some(b'{' | b'[')) => {
-                self.state = State::Between;
+            ReaderState::BadObject { line_start: true } if matches!(input.first(), Some(b'{' | b'[')) => {
+                self.state = ReaderState::Between;
                 0
             }
-            State::BadObject { line_start } => {
+            ReaderState::BadObject { line_start } => {
                 let end = memchr::memchr(b'\n', input);
                 *line_start = end.is_some();
                 end.map_or(input.len(), |at| at + 1)
@@ -123,23 +123,23 @@ impl JsonReader {
         match byte {
             // A string may hold the JSON of one.
             b'{' | b'"' => {
-                self.state = State::Object { line, text: Text::new(self.limit), nesting: Nesting::default() };
+                self.state = ReaderState::Object { line, text: Text::new(self.limit), nesting: Nesting::default() };
                 at
             }
             b'[' => {
-                self.state = State::Array { elements: self.elements(), page: None };
+                self.state = ReaderState::Array { elements: self.elements(), page: None };
                 at + 1
             }
             _ => {
                 found(Found::bad(Place::Line(line), Problem::NotJson));
-                self.state = State::BadLine;
+                self.state = ReaderState::BadLine;
                 at
             }
         }
     }
 
     fn object(&mut self, input: &[u8], found: &mut dyn FnMut(Found)) -> usize {
-        let State::Object { line, text, nesting } = &mut self.state else { return 0 };
+        let ReaderState::Object { line, text, nesting } = &mut self.state else { return 0 };
         let input = text.portion(input);
         let (consumed, event) = nesting.next(input);
         let part = input.get(..consumed).unwrap_or(input);
@@ -147,27 +147,27 @@ impl JsonReader {
         let place = Place::Line(*line);
         let is_one_line = last_line(self.line, part) == *line;
         let (problem, next) = match event {
-            Some(Event::Closed) if is_other_string(text.as_bytes()) => (Problem::NotJson, State::BadLine),
+            Some(Event::Closed) if is_other_string(text.as_bytes()) => (Problem::NotJson, ReaderState::BadLine),
             Some(Event::Closed) => {
                 found(Found::json(place, text.take()));
-                self.state = State::Between;
+                self.state = ReaderState::Between;
                 return consumed;
             }
             Some(Event::Array) if !text.is_too_large() => {
                 let page = Some(mem::take(nesting));
-                self.state = State::Array { elements: self.elements(), page };
+                self.state = ReaderState::Array { elements: self.elements(), page };
                 return consumed;
             }
-            Some(Event::Misplaced) => (Problem::Unfinished, State::Between),
-            Some(Event::BrokenString) if is_one_line => (Problem::BrokenString, State::Between),
-            Some(Event::BrokenString) => (Problem::BrokenString, State::BadObject { line_start: true }),
+            Some(Event::Misplaced) => (Problem::Unfinished, ReaderState::Between),
+            Some(Event::BrokenString) if is_one_line => (Problem::BrokenString, ReaderState::Between),
+            Some(Event::BrokenString) => (Problem::BrokenString, ReaderState::BadObject { line_start: true }),
             None if !text.is_too_large() => return consumed,
             Some(Event::Array) | None if is_one_line && !part.ends_with(b"\n") => {
-                (Problem::TooLarge { limit: self.limit }, State::BadLine)
+                (Problem::TooLarge { limit: self.limit }, ReaderState::BadLine)
             }
             Some(Event::Array) | None => {
                 let line_start = part.ends_with(b"\n");
-                (Problem::TooLarge { limit: self.limit }, State::BadObject { line_start })
+                (Problem::TooLarge { limit: self.limit }, ReaderState::BadObject { line_start })
             }
         };
         found(Found::bad(place, problem));
@@ -176,7 +176,7 @@ impl JsonReader {
     }
 
     fn page_end(&mut self, input: &[u8], found: &mut dyn FnMut(Found)) -> usize {
-        let State::PageEnd { nesting, length } = &mut self.state else { return 0 };
+        let ReaderState::PageEnd { nesting, length } = &mut self.state else { return 0 };
         let room = self.limit.saturating_add(1).saturating_sub(*length);
         let (consumed, event) = nesting.next(input.get(..room).unwrap_or(input));
         *length += consumed;
@@ -184,19 +184,19 @@ impl JsonReader {
         let part = input.get(..consumed).unwrap_or(input);
         let (problem, next) = match event {
             Some(Event::Closed) => {
-                self.state = State::Between;
+                self.state = ReaderState::Between;
                 return consumed;
             }
             Some(Event::Array) if !is_too_large => {
                 let page = Some(mem::take(nesting));
-                self.state = State::Array { elements: self.elements(), page };
+                self.state = ReaderState::Array { elements: self.elements(), page };
                 return consumed;
             }
-            Some(Event::Misplaced) => (Problem::Unfinished, State::Between),
-            Some(Event::BrokenString) => (Problem::BrokenString, State::BadObject { line_start: true }),
+            Some(Event::Misplaced) => (Problem::Unfinished, ReaderState::Between),
+            Some(Event::BrokenString) => (Problem::BrokenString, ReaderState::BadObject { line_start: true }),
             Some(Event::Array) | None if is_too_large => {
                 let line_start = part.ends_with(b"\n");
-                (Problem::TooLarge { limit: self.limit }, State::BadObject { line_start })
+                (Problem::TooLarge { limit: self.limit }, ReaderState::BadObject { line_start })
             }
             Some(Event::Array) | None => return consumed,
         };

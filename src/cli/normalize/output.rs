@@ -133,7 +133,7 @@ impl<W: Write> Output<W> {
         event.write_json(&mut self.text);
         self.text.push(b'\n');
         if self.show_damage {
-            for damage in [mended(repair), told(&damages)].into_iter().flatten() {
+            for damage in [repaired(repair), told(&damages)].into_iter().flatten() {
                 complain(&format_args!("{input}: {place}{damage}"));
             }
         }
@@ -151,7 +151,7 @@ fn told(damages: &Damages) -> Option<String> {
     (!damages.is_empty()).then(|| plain(damages.to_string()))
 }
 
-fn mended(Repair { invalid_utf8, lone_surrogates, control_characters }: Repair) -> Option<String> {
+fn repaired(Repair { invalid_utf8, lone_surrogates, control_characters }: Repair) -> Option<String> {
     let replaced: Vec<_> = [
         invalid_utf8.then_some("bytes that are no UTF-8"),
         (lone_surrogates > 0).then_some("halves of surrogate pairs"),

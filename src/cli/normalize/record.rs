@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     collector::Record,
-    component::{InvalidRecord, JsonObject, Repair, mend_text},
+    component::{InvalidRecord, JsonObject, Repair, repair_text},
     normalize::{RecordMembers, has_flattened},
 };
 
@@ -64,7 +64,7 @@ pub(super) fn value(text: Bytes, depth: usize) -> Reads {
 
 fn string(text: &Bytes, depth: usize) -> Reads {
     let decoded = String::from_utf8_lossy(text);
-    let (whole, repair) = mend_text(&decoded);
+    let (whole, repair) = repair_text(&decoded);
     let repair = repair.and(Repair { invalid_utf8: matches!(decoded, Cow::Owned(_)), ..Repair::default() });
     let found = match serde_json::from_str::<String>(&whole) {
         Ok(content) if holds_json(&content) => value(content.into(), depth + 1),
@@ -75,7 +75,7 @@ fn string(text: &Bytes, depth: usize) -> Reads {
         },
         Err(error) => vec![Err(InvalidRecord::Syntax { reason: error.to_string() }).context(InvalidSnafu)],
     };
-    mended(found, repair)
+    repaired(found, repair)
 }
 
 /// Whether JSON begins here that may hold a record.
@@ -125,22 +125,22 @@ fn object(text: Bytes, nest: Nest) -> Reads {
         Err(problem) => return vec![Err(problem).context(InvalidSnafu)],
     };
     if outline.has_audit_data() {
-        return mended(audit_data(&object, nest), repair);
+        return repaired(audit_data(&object, nest), repair);
     }
     if outline.has_original() {
         let found = wrapped(&object, nest.depth);
         if found.iter().any(Result::is_ok) {
-            return mended(found, repair);
+            return repaired(found, repair);
         }
     }
     if outline.is_beside() || (nest.is_row && outline.is_record()) {
-        return mended(vec![made(Vec::new(), members_of(&object, nest.is_row))], repair);
+        return repaired(vec![made(Vec::new(), members_of(&object, nest.is_row))], repair);
     }
     if outline.is_record() {
         let is_flattened = has_flattened(object.as_str());
         return vec![Ok(Read { record: Record { object, members, repair }, is_flattened })];
     }
-    mended(wrapped(&object, nest.depth), repair)
+    repaired(wrapped(&object, nest.depth), repair)
 }
 
 /// The records of a page that is broken somewhere: the others are not.
@@ -154,8 +154,8 @@ fn page(text: &[u8], depth: usize) -> Option<Reads> {
     (is_page && depth < DEEPEST).then(|| elements.into_iter().flat_map(|found| elements_of(found, depth)).collect())
 }
 
-/// What was mended around a record was mended in it, for all that anybody knows.
-pub(super) fn mended(mut found: Reads, repair: Repair) -> Reads {
+/// What was repaired around a record was repaired in it, for all that anybody knows.
+pub(super) fn repaired(mut found: Reads, repair: Repair) -> Reads {
     for Read { record, .. } in found.iter_mut().flatten() {
         record.repair = record.repair.and(repair);
     }

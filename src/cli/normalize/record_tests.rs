@@ -243,7 +243,7 @@ fn what_convert_to_json_has_flattened_is_told_and_read() {
 }
 
 #[test]
-fn what_is_mended_on_either_level_is_told() {
+fn what_is_repaired_on_either_level_is_told() {
     let read = only(r#"{"a":"\ud800","AuditData":"{\"CreationTime\":1,\"Operation\":\"\\ud800\"}"}"#);
     let expected = r#"{"CreationTime":1,"Operation":"\ufffd"}"#;
     assert_eq!((read.record.object.as_str(), read.record.repair.lone_surrogates), (expected, 2));

@@ -201,7 +201,7 @@ impl FeedPoller {
         })
     }
 
-    /// Passes at each interval, less often while they fail; for ever.
+    /// Passes at each interval, less often while they fail; indefinitely.
     async fn run(mut self) -> Result<(), LedgerError> {
         loop {
             let started = Instant::now();

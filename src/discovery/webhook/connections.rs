@@ -68,7 +68,7 @@ pub struct Connections {
     /// Not limited by themselves: behind each of them may be anybody.
     proxies: Vec<IpNet>,
     last: u64,
-    open: HashMap<ConnectionId, Connection>,
+    open: HashMap<ConnectionId, TrackedConnection>,
     sources: HashMap<Holder, Source>,
     /// The sources that have an idle connection; the last is one that has not proved itself, has most connections, and among
     /// those the oldest idle one.
@@ -88,7 +88,7 @@ enum Holder {
 }
 
 #[derive(Debug)]
-struct Connection {
+struct TrackedConnection {
     holder: Holder,
     /// `None` while it is busy.
     idle_since: Option<Instant>,
@@ -164,7 +164,7 @@ impl Connections {
         }
         self.last += 1;
         let id = ConnectionId(self.last);
-        self.open.insert(id, Connection { holder, idle_since: Some(now) });
+        self.open.insert(id, TrackedConnection { holder, idle_since: Some(now) });
         self.change(holder, |source| {
             source.open += 1;
             source.idle.insert((now, id));

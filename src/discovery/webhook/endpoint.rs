@@ -41,7 +41,7 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Registrations at a time. Each is an administrator's click, and some requests to Microsoft.
 const REGISTRATIONS: usize = 32;
 
-/// Blobs of a feed that are owed and that no listing has named. A notification of more is answered all the same, and what it
+/// Blobs of a feed that are pending and that no listing has named. A notification of more is answered all the same, and what it
 /// tells of is taken from the next listing.
 const MOST_ANNOUNCED: usize = 2_000;
 
@@ -132,7 +132,7 @@ pub struct EndpointParts {
 
 /// Why a request gets no answer but a status.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Refusal {
+struct Rejection {
     status: StatusCode,
     /// A short name for metrics.
     code: &'static str,
@@ -140,25 +140,25 @@ struct Refusal {
     problem: String,
 }
 
-impl Refusal {
+impl Rejection {
     const fn new(status: StatusCode, code: &'static str) -> Self {
         Self { status, code, problem: String::new() }
     }
 }
 
-const NO_SUCH_ENDPOINT: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "no_such_endpoint");
-const TOO_MANY_REQUESTS: Refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
-const ADDRESS: Refusal = Refusal::new(StatusCode::FORBIDDEN, "address_not_allowed");
-const NO_CERTIFICATE: Refusal = Refusal::new(StatusCode::FORBIDDEN, "no_client_certificate");
-const WRONG_AUTH_ID: Refusal = Refusal::new(StatusCode::FORBIDDEN, "wrong_auth_id");
-const BODY_TOO_LARGE: Refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
-const BODY_TOO_SLOW: Refusal = Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow");
-const BODY_BROKEN: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "body_broken");
-const MALFORMED: Refusal = Refusal::new(StatusCode::BAD_REQUEST, "malformed");
-const SHUTTING_DOWN: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down");
-const NO_TENANT: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "no_tenant");
-const LEDGER: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "ledger");
-const BUSY: Refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_registrations");
+const NO_SUCH_ENDPOINT: Rejection = Rejection::new(StatusCode::BAD_REQUEST, "no_such_endpoint");
+const TOO_MANY_REQUESTS: Rejection = Rejection::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests");
+const ADDRESS: Rejection = Rejection::new(StatusCode::FORBIDDEN, "address_not_allowed");
+const NO_CERTIFICATE: Rejection = Rejection::new(StatusCode::FORBIDDEN, "no_client_certificate");
+const WRONG_AUTH_ID: Rejection = Rejection::new(StatusCode::FORBIDDEN, "wrong_auth_id");
+const BODY_TOO_LARGE: Rejection = Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large");
+const BODY_TOO_SLOW: Rejection = Rejection::new(StatusCode::REQUEST_TIMEOUT, "body_too_slow");
+const BODY_BROKEN: Rejection = Rejection::new(StatusCode::BAD_REQUEST, "body_broken");
+const MALFORMED: Rejection = Rejection::new(StatusCode::BAD_REQUEST, "malformed");
+const SHUTTING_DOWN: Rejection = Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down");
+const NO_TENANT: Rejection = Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "no_tenant");
+const LEDGER: Rejection = Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "ledger");
+const BUSY: Rejection = Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_registrations");
 
 impl Endpoint {
     /// An endpoint, and where it tells when the ledger has failed, which the source does not survive.
@@ -231,7 +231,7 @@ impl Endpoint {
                 }
                 response
             }
-            Err(Refusal { status, code, problem }) => {
+            Err(Rejection { status, code, problem }) => {
                 self.0.refusals.refused_because(code, source, &problem);
                 let mut response = empty(status);
                 // What is left of its body is not read.
@@ -242,7 +242,7 @@ impl Endpoint {
     }
 
     /// What can be told without reading a body.
-    fn check<B>(&self, peer: Peer, source: IpAddr, request: &Request<B>) -> Result<(), Refusal> {
+    fn check<B>(&self, peer: Peer, source: IpAddr, request: &Request<B>) -> Result<(), Rejection> {
         let options = &self.0.options;
         let posts = request.method() == Method::POST;
         if request.uri().path() != options.path || !(posts || request.method() == Method::GET) {
@@ -259,7 +259,7 @@ impl Endpoint {
     }
 
     /// What keeps the sender of a POST from being taken for Microsoft.
-    fn why_not_microsoft(&self, peer: Peer, source: IpAddr, headers: &HeaderMap) -> Option<Refusal> {
+    fn why_not_microsoft(&self, peer: Peer, source: IpAddr, headers: &HeaderMap) -> Option<Rejection> {
         let options = &self.0.options;
         if !self.0.allowed.read().unwrap_or_else(PoisonError::into_inner).allows(source) {
             return Some(ADDRESS);
@@ -279,7 +279,7 @@ impl Endpoint {
     }
 
     /// What Microsoft posts: a validation code or notifications.
-    async fn deliver<B>(&self, source: IpAddr, request: Request<B>) -> Result<Answered, Refusal>
+    async fn deliver<B>(&self, source: IpAddr, request: Request<B>) -> Result<Answered, Rejection>
     where
         B: Body<Data = Bytes, Error: Into<crate::Error>>,
     {
@@ -290,7 +290,7 @@ impl Endpoint {
             Ok(delivery) => delivery,
             // The header alone says it, too.
             Err(_) if parts.headers.contains_key(VALIDATION_CODE) => Delivery::Validation { code: None },
-            Err(error) => return Err(Refusal { problem: error.to_string(), ..MALFORMED }),
+            Err(error) => return Err(Rejection { problem: error.to_string(), ..MALFORMED }),
         };
         match delivery {
             // Nothing is looked up and nobody asked: a subscription is being started, and waits for this.
@@ -304,7 +304,7 @@ impl Endpoint {
         }
     }
 
-    async fn read<B>(&self, body: B) -> Result<Bytes, Refusal>
+    async fn read<B>(&self, body: B) -> Result<Bytes, Rejection>
     where
         B: Body<Data = Bytes, Error: Into<crate::Error>>,
     {
@@ -318,7 +318,7 @@ impl Endpoint {
     }
 
     /// Makes what is ours durable. What is not costs its neighbours nothing, and no retry would change it.
-    async fn record(&self, source: IpAddr, items: Vec<Item>) -> Result<(), Refusal> {
+    async fn record(&self, source: IpAddr, items: Vec<Item>) -> Result<(), Rejection> {
         let inner = &self.0;
         let now = inner.clock.now();
         let mut feeds = BTreeMap::<Feed, Vec<ContentRef>>::new();
@@ -372,7 +372,7 @@ impl Endpoint {
     }
 
     /// What a browser asks: whether anybody is there, or what becomes of a consent.
-    async fn visit<B>(&self, source: IpAddr, request: &Request<B>) -> Result<Answered, Refusal> {
+    async fn visit<B>(&self, source: IpAddr, request: &Request<B>) -> Result<Answered, Rejection> {
         let form = registration::Form::wanted(request.headers());
         let callback = match parse_callback(request.uri().query()) {
             Callback::Probe => return Ok((WebhookAnswer::Probed, registration::alive())),

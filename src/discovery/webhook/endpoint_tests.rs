@@ -11,10 +11,10 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     activity::Origin,
+    api_clients::{ApiClients, TransportOverride},
     clock::Clock,
     component::ExtraContext,
     config::{AuthConfig, Office365Config, ProxyConfig, TenantConfig},
-    connection::{Connection, TransportOverride},
     content::{ContentType, TenantId},
     discovery::{SubscriptionBook, WebhookPolicy},
     ledger::{
@@ -99,7 +99,7 @@ impl Ledger for Troubled {
         unreachable!("{UNASKED}")
     }
 
-    async fn bury(&self, _: BlobKey, _: String, _: DateTime<Utc>) -> Result<(), LedgerError> {
+    async fn dead_letter(&self, _: BlobKey, _: String, _: DateTime<Utc>) -> Result<(), LedgerError> {
         unreachable!("{UNASKED}")
     }
 
@@ -185,7 +185,7 @@ impl Bench {
         let context = ExtraContext::default()
             .with(TransportOverride(Arc::new(Nowhere)))
             .with(Clock::starting_at(NOW.parse().unwrap()));
-        let connection = Connection::new(&config, "sources.m365", &ProxyConfig::default(), &context).unwrap();
+        let connection = ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), &context).unwrap();
         let client = connection.client;
         let api: Url = "https://manage.office.com/".parse().unwrap();
         let tenancy = Tenancy {

@@ -91,7 +91,7 @@ pub struct Listener {
     tls: Option<Tls>,
     sources: Sources,
     allowed: AddressList,
-    limits: Limits,
+    limits: ConnectionLimits,
     connections: Arc<Mutex<Open>>,
     problems: Problems,
 }
@@ -104,7 +104,7 @@ struct Problems {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Limits {
+struct ConnectionLimits {
     head: Duration,
     idle: Duration,
     header_bytes: usize,
@@ -160,7 +160,7 @@ impl Listener {
             tls,
             sources,
             allowed,
-            limits: Limits {
+            limits: ConnectionLimits {
                 head: limits.header_timeout(),
                 idle: limits.idle_timeout(),
                 header_bytes: limits.max_header_bytes.as_usize(),
@@ -248,7 +248,7 @@ impl Listener {
             telemetry::connections_open(open.table.len());
             admitted.id
         };
-        let connection = Connection {
+        let connection = AcceptedConnection {
             id,
             peer,
             limits: self.limits,
@@ -324,16 +324,16 @@ impl Sources {
 }
 
 /// One connection.
-struct Connection {
+struct AcceptedConnection {
     id: ConnectionId,
     peer: SocketAddr,
-    limits: Limits,
+    limits: ConnectionLimits,
     endpoint: Endpoint,
     connections: Arc<Mutex<Open>>,
     activity: Activity,
 }
 
-impl Connection {
+impl AcceptedConnection {
     async fn serve(&self, stream: TcpStream, tls: Option<(TlsAcceptor, Arc<[ServerName<'static>]>)>) {
         // Answers are small and wanted at once.
         let _ = stream.set_nodelay(true);
@@ -405,7 +405,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for AcceptedConnection {
     fn drop(&mut self) {
         let mut open = lock(&self.connections);
         open.table.closed(self.id);

@@ -69,17 +69,17 @@ impl SourceRates {
 #[derive(Debug)]
 struct Buckets {
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<Arrivals>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Arrivals {
     own: HashMap<IpAddr, Nanos>,
     shared: Option<Nanos>,
 }
 
 impl Buckets {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Arrivals> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

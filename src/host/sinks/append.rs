@@ -50,7 +50,7 @@ impl Appender {
                 telemetry::remains_left(&self.path, &error);
             }
             // A new descriptor, because after a failed synchronisation the old one may report success for bytes that
-            // never reached the disk; and because opening mends the tail, should there be one.
+            // never reached the disk; and because opening repairs the tail, should there be one.
             self.open = None;
             return Err(error);
         }
@@ -81,7 +81,7 @@ impl Appender {
         let metadata = file.metadata()?;
         if metadata.is_file() {
             lock(&file)?;
-            self.mend(&file)?;
+            self.repair(&file)?;
         }
         if is_new {
             sync_directory(directory(&self.path));
@@ -91,7 +91,7 @@ impl Appender {
     }
 
     /// Makes the file end with a line end.
-    fn mend(&self, mut file: &File) -> io::Result<()> {
+    fn repair(&self, mut file: &File) -> io::Result<()> {
         let len = file.metadata()?.len();
         match Tail::of(file)? {
             Tail::None => return Ok(()),

@@ -28,7 +28,7 @@ async fn a_group_is_appended_to_what_is_there() {
 }
 
 #[tokio::test]
-async fn a_tail_is_mended_before_more_is_appended() {
+async fn a_tail_is_repaired_before_more_is_appended() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("out.ndjson");
     for (before, after) in [

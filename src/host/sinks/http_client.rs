@@ -124,7 +124,7 @@ impl HttpClient {
     /// # Errors
     ///
     /// What has been answered, or why there is no answer.
-    pub(super) async fn submit(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<(), Refusal> {
+    pub(super) async fn submit(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<(), PeerRefusal> {
         self.exchange(uri, headers, body).await.map(drop)
     }
 
@@ -133,14 +133,19 @@ impl HttpClient {
     /// # Errors
     ///
     /// What has been answered.
-    pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<Bytes, Refusal> {
+    pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<Bytes, PeerRefusal> {
         self.exchange(uri, headers, body).await?.map_err(|error| {
             Failure::may_pass(format!("{} has answered, but not to the end: {error}", origin(uri))).into()
         })
     }
 
     /// The answer of a success, if it came whole.
-    async fn exchange(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<Result<Bytes, BodyError>, Refusal> {
+    async fn exchange(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &Body,
+    ) -> Result<Result<Bytes, BodyError>, PeerRefusal> {
         let mut request = Request::new(Full::new(body.bytes().clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri.clone();
@@ -160,19 +165,19 @@ impl HttpClient {
         }
         let answer = answer.unwrap_or_default();
         let failure = refusal(uri, status, &headers, &without(&secrets, &answer));
-        Err(Refusal { failure, status: Some(status), answer })
+        Err(PeerRefusal { failure, status: Some(status), answer })
     }
 }
 
 /// An answer that is no success.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct PeerRefusal {
     failure: Failure,
     status: Option<StatusCode>,
     answer: Bytes,
 }
 
-impl Refusal {
+impl PeerRefusal {
     /// The answer's status; `None` when there was no answer.
     pub(super) fn status(&self) -> Option<StatusCode> {
         self.status
@@ -189,7 +194,7 @@ impl Refusal {
     }
 }
 
-impl Refusal {
+impl PeerRefusal {
     /// What follows for a request whose compression may be at fault. `gives_reason` says whether an answer has one in the
     /// protocol's form, `meaning` what the refusal means in the protocol.
     pub(super) fn interpret(
@@ -202,14 +207,14 @@ impl Refusal {
     }
 }
 
-impl From<Failure> for Refusal {
+impl From<Failure> for PeerRefusal {
     fn from(failure: Failure) -> Self {
         Self { failure, status: None, answer: Bytes::new() }
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl From<PeerRefusal> for Failure {
+    fn from(refusal: PeerRefusal) -> Self {
         refusal.failure
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! A protocol is a [`Peer`]: how a batch becomes a request, and how a request is sent and acknowledged. Everything else
 //! is here, the same for all: what is not acknowledged is not delivered, nothing is given up for a peer that is away, and
-//! no request that a peer will never take is sent for ever. While all batches are on their way nothing is received, the
+//! no request that a peer will never take is sent indefinitely. While all batches are on their way nothing is received, the
 //! inbox fills, and the sources wait.
 
 mod batch;
@@ -27,7 +27,7 @@ use async_trait::async_trait;
 
 pub(super) use self::{
     batch::Batch,
-    connect::{Connection, Connector},
+    connect::{Connector, PeerConnection},
     dead_letter::DeadLetters,
     drive::NetworkSink,
 };

@@ -22,7 +22,7 @@ use self::acknowledgements::{Acknowledgements, Queries};
 use super::{
     SinkError,
     compression::{Body, RequestCompression, Unaccepted},
-    http_client::{Headers, HttpClient, Refusal, Scheme, content_type, uri},
+    http_client::{Headers, HttpClient, PeerRefusal, Scheme, content_type, uri},
     network::{Accepted, Batch, Failure, Peer, Rejected},
 };
 use crate::{component::LogEvent, config::SplunkHecSinkConfig, host::telemetry::SinkLabels};
@@ -224,7 +224,7 @@ fn code(answer: &[u8]) -> Option<u32> {
 }
 
 /// What Splunk's own codes say beyond the status.
-fn explain(refused: Refusal) -> Failure {
+fn explain(refused: PeerRefusal) -> Failure {
     let advice = match code(refused.answer()).unwrap_or_default() {
         1 => "the token is disabled: Splunk Web > Settings > Data inputs > HTTP Event Collector > Enable",
         2..=4 => "write the token as Splunk Web > Settings > Data inputs > HTTP Event Collector shows it",

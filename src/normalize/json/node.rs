@@ -6,7 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::value::RawValue;
 
 use super::scan::{Scanner, decode};
-use crate::component::mend_text;
+use crate::component::repair_text;
 
 /// Containers nested deeper become strings with their text: no reader that builds trees goes deeper, and nobody has looked
 /// whether names repeat there.
@@ -68,7 +68,7 @@ impl<'a> Node<'a> {
     pub(crate) fn parse_embedded(text: &str, repeated: Repeated) -> Result<Option<Node<'static>>, NotJson> {
         // Half a surrogate pair or a control character, escaped in a string that is itself escaped, passes the check of the
         // record.
-        let (text, _) = mend_text(text);
+        let (text, _) = repair_text(text);
         serde_json::from_str::<&RawValue>(&text).map_err(|_| NotJson)?;
         Ok(parse(&mut Scanner::new(&text), repeated, 0).map(Node::into_owned))
     }
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn embedded_text_keeps_the_first_of_repeated_names_when_asked_and_mends_surrogates() {
+    fn embedded_text_keeps_the_first_of_repeated_names_when_asked_and_repairs_surrogates() {
         let text = r#"{"t":"","t":"one","t":"two","s":"\ud83d"}"#;
         let node = Node::parse_embedded(text, Repeated::First).unwrap().unwrap();
         assert_eq!(node.get("t").unwrap().as_text().unwrap(), "one");

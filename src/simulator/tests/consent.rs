@@ -229,7 +229,7 @@ async fn an_application_of_one_organisation_is_not_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn consent_mends_what_its_withdrawal_broke() {
+async fn consent_repairs_what_its_withdrawal_broke() {
     let visitor = Visitor::new(SimulatorConfig::demo());
     let id = visitor.contoso.id;
     for fault in [TenantFault::ConsentRevoked, TenantFault::ApplicationRemoved] {

@@ -206,7 +206,7 @@ impl Instance {
 /// Begins an instance on the present thread: the plugin's answer, and the instance if it runs.
 fn plug(age: Age, properties: Vec<(String, String)>) -> (c_int, Option<Plugged>) {
     let properties = properties.into_iter().map(|(name, text)| (name, CString::new(text).unwrap())).collect();
-    // All of it is the host's, and small: it may as well stay for ever.
+    // All of it is the host's, and small: it may as well stay indefinitely.
     let input: &'static Input = Box::leak(Box::new(Input { properties, ended: AtomicBool::new(false) }));
     let api: &'static HostApi = Box::leak(Box::new(api()));
     let context: *mut c_void = match age {
@@ -223,7 +223,7 @@ fn plug(age: Age, properties: Vec<(String, String)>) -> (c_int, Option<Plugged>)
         context,
         callbacks: [ptr::null(); 6],
     }));
-    // SAFETY: as the plugin wants it, and valid for ever.
+    // SAFETY: as the plugin wants it, and valid indefinitely.
     let answer = unsafe { FLBPluginInit(plugin.cast()) };
     if answer <= 0 {
         return (answer, None);

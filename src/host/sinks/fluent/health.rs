@@ -13,11 +13,11 @@ use crate::backoff::Backoff;
 #[derive(Debug)]
 pub(super) struct Health {
     backoff: Backoff,
-    state: Mutex<State>,
+    state: Mutex<HealthState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct HealthState {
     /// In a row.
     failures: u32,
     /// `None` for a server that works, as far as is known.
@@ -61,7 +61,7 @@ impl Health {
         self.state().rests_until
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, HealthState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     host::{
-        sinks::network::{Connection, Connector},
+        sinks::network::{Connector, PeerConnection},
         telemetry,
     },
 };
@@ -41,7 +41,7 @@ pub(super) struct Server {
 
 /// A connection that waits for the next batch.
 struct Idle {
-    session: Session<Connection>,
+    session: Session<PeerConnection>,
     since: Instant,
 }
 
@@ -120,7 +120,7 @@ impl Server {
     }
 
     /// A connection that still stands, as far as can be seen.
-    fn take_idle(&self) -> Option<Session<Connection>> {
+    fn take_idle(&self) -> Option<Session<PeerConnection>> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         idle.retain(|idle| now.duration_since(idle.since) < MAX_IDLE);
@@ -133,7 +133,7 @@ impl Server {
         None
     }
 
-    fn keep(&self, session: Session<Connection>) {
+    fn keep(&self, session: Session<PeerConnection>) {
         if session.may_be_kept() {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.push(Idle { session, since: Instant::now() });

@@ -14,7 +14,7 @@ use std::{
 use futures::future::BoxFuture;
 use http::Uri;
 use hyper_util::{
-    client::legacy::connect::{Connected, Connection as HyperConnection},
+    client::legacy::connect::{Connected, Connection},
     rt::TokioIo,
 };
 use rustls::{ClientConfig, client::Resumption};
@@ -82,7 +82,7 @@ impl Connector {
         host: &str,
         port: u16,
         is_tls: bool,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<PeerConnection, Failure> {
         let connected = timeout(CONNECT_TIMEOUT, self.try_connect(host, port, is_tls)).await;
         connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
             let tls = if is_tls { " with TLS" } else { "" };
@@ -90,24 +90,24 @@ impl Connector {
         })
     }
 
-    async fn try_connect(&self, host: &str, port: u16, is_tls: bool) -> io::Result<Connection> {
+    async fn try_connect(&self, host: &str, port: u16, is_tls: bool) -> io::Result<PeerConnection> {
         // A URL writes IPv6 addresses in brackets, the resolver does not.
         let host = host.trim_start_matches('[').trim_end_matches(']');
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
         if !is_tls {
-            return Ok(Connection::Plain(stream));
+            return Ok(PeerConnection::Plain(stream));
         }
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
         };
-        Ok(Connection::Tls(Box::new(self.tls.connect(name, stream).await?)))
+        Ok(PeerConnection::Tls(Box::new(self.tls.connect(name, stream).await?)))
     }
 }
 
 impl Service<Uri> for Connector {
-    type Response = TokioIo<Connection>;
+    type Response = TokioIo<PeerConnection>;
     type Error = io::Error;
     type Future = BoxFuture<'static, io::Result<Self::Response>>;
 
@@ -128,14 +128,14 @@ impl Service<Uri> for Connector {
 }
 
 /// A connection to a peer.
-pub(in crate::host::sinks) enum Connection {
+pub(in crate::host::sinks) enum PeerConnection {
     /// TCP.
     Plain(TcpStream),
     /// TLS over TCP.
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-impl HyperConnection for Connection {
+impl Connection for PeerConnection {
     fn connected(&self) -> Connected {
         let connected = Connected::new();
         match self {
@@ -154,13 +154,13 @@ macro_rules! delegate {
     };
 }
 
-impl AsyncRead for Connection {
+impl AsyncRead for PeerConnection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         delegate!(self, stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
-impl AsyncWrite for Connection {
+impl AsyncWrite for PeerConnection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         delegate!(self, stream => Pin::new(stream).poll_write(cx, buf))
     }

@@ -56,14 +56,14 @@ impl<P: Peer> Courier<P> {
                 Outcome::TooLarge(reason) => {
                     let size: usize = batch.events().map(LogEvent::json_size).sum();
                     let reason = format!("one event of {size} bytes (as JSON) is more than the peer takes: {reason}");
-                    self.bury(batch, 1, &reason).await;
+                    self.dead_letter(batch, 1, &reason).await;
                 }
                 // Dropped, so that it counts as undelivered.
                 Outcome::Abandoned => {}
-                Outcome::NotAsOne(reason) => self.bury(batch, 1, &reason).await,
+                Outcome::NotAsOne(reason) => self.dead_letter(batch, 1, &reason).await,
                 Outcome::Lost(reason) => {
                     let count = batch.len() as u64;
-                    self.bury(batch, count, &reason).await;
+                    self.dead_letter(batch, count, &reason).await;
                 }
             }
         })
@@ -120,7 +120,7 @@ impl<P: Peer> Courier<P> {
             Some(Rejected { count, reason }) if count > 0 => {
                 let reason =
                     format!("{count} of these {events} events were rejected, without a word on which: {reason}");
-                self.bury(batch, count.min(events), &reason).await;
+                self.dead_letter(batch, count.min(events), &reason).await;
             }
             warning => {
                 if let Some(Rejected { reason, .. }) = warning {
@@ -135,7 +135,7 @@ impl<P: Peer> Courier<P> {
 
     /// Puts the events, of which `count` were refused, where an administrator finds them. They are delivered then: sending
     /// them again would not help, and the disk has them.
-    async fn bury(&self, batch: Batch, count: u64, reason: &str) {
+    async fn dead_letter(&self, batch: Batch, count: u64, reason: &str) {
         let mut failures = 0;
         while let Err(error) = self.dead_letters.add(&batch, reason).await {
             failures += 1;

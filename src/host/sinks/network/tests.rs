@@ -43,10 +43,10 @@ enum Answer {
     MayPass(Option<Duration>),
     TooLargeAbove(usize),
     Refuse,
-    /// Whatever has the event of this number, for ever.
+    /// Whatever has the event of this number, indefinitely.
     RefuseNumber(u64),
     Deny,
-    /// Whatever has the event of this number, for ever.
+    /// Whatever has the event of this number, indefinitely.
     DenyNumber(u64),
 }
 

@@ -12,7 +12,7 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use super::super::{
-    http_client::{Refusal, quote},
+    http_client::{PeerRefusal, quote},
     network::{Accepted, Failure, Rejected},
     size_limit,
 };
@@ -130,7 +130,7 @@ pub(super) fn gives_reason(answer: &[u8]) -> bool {
 ///
 /// After 429, 502, 503 and 504 the same data may be sent again, after no other. But a collector always says why, in a
 /// `google.rpc.Status`: what comes without one is from something on the way.
-pub(super) fn http_refusal(origin: &str, refusal: Refusal) -> Failure {
+pub(super) fn http_refusal(origin: &str, refusal: PeerRefusal) -> Failure {
     let said = said(refusal.answer());
     let status = refusal.status();
     let failure = Failure::from(refusal);

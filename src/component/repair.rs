@@ -1,10 +1,10 @@
-//! Mends text that strict readers of JSON refuse, so that one bad character does not cost its record.
+//! Repairs text that strict readers of JSON refuse, so that one bad character does not cost its record.
 
 use std::{borrow::Cow, ops::Range, sync::LazyLock};
 
 use memchr::memmem;
 
-/// What had to be mended in a record before it could be read.
+/// What had to be repaired in a record before it could be read.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Repair {
     /// Bytes that were no UTF-8 were replaced by U+FFFD.
@@ -16,7 +16,7 @@ pub struct Repair {
 }
 
 impl Repair {
-    /// Whether anything was mended.
+    /// Whether anything was repaired.
     pub fn is_needed(self) -> bool {
         self != Self::default()
     }
@@ -74,9 +74,9 @@ fn escaped_unit(text: &[u8], at: usize) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok()
 }
 
-/// Mends the strings of JSON: escapes control characters, and replaces the escapes of surrogates without their other half by
+/// Repairs the strings of JSON: escapes control characters, and replaces the escapes of surrogates without their other half by
 /// U+FFFD.
-pub(crate) fn mend_text(text: &str) -> (Cow<'_, str>, Repair) {
+pub(crate) fn repair_text(text: &str) -> (Cow<'_, str>, Repair) {
     let (escaped, control_characters) = escape_control_characters(text);
     let lone = lone_surrogates(escaped.as_bytes());
     let repair = Repair { control_characters, lone_surrogates: lone.len(), ..Repair::default() };
@@ -84,8 +84,8 @@ pub(crate) fn mend_text(text: &str) -> (Cow<'_, str>, Repair) {
         return (escaped, repair);
     }
     // The escapes are ASCII, before and after.
-    let mended = String::from_utf8(replace_escapes(escaped.as_bytes(), &lone));
-    (mended.map_or(escaped, Cow::Owned), repair)
+    let repaired = String::from_utf8(replace_escapes(escaped.as_bytes(), &lone));
+    (repaired.map_or(escaped, Cow::Owned), repair)
 }
 
 /// Escapes the control characters within strings, which JSON does not allow there; tells how many there were.
@@ -97,7 +97,7 @@ pub(crate) fn escape_control_characters(text: &str) -> (Cow<'_, str>, usize) {
     if !has_control_character(bytes) {
         return (Cow::Borrowed(text), 0);
     }
-    let mut mended = String::new();
+    let mut repaired = String::new();
     let (mut found, mut copied, mut at) = (0, 0, 0);
     while let Some(offset) = memchr::memchr(b'"', &bytes[at..]) {
         at += offset + 1;
@@ -108,8 +108,8 @@ pub(crate) fn escape_control_characters(text: &str) -> (Cow<'_, str>, usize) {
                 let controls = rest[..end].iter().enumerate().filter(|(_, byte)| **byte < 0x20);
                 for (offset, control) in controls {
                     // Control characters are whole characters in UTF-8.
-                    mended.push_str(&text[copied..at + offset]);
-                    push_escape(*control, &mut mended);
+                    repaired.push_str(&text[copied..at + offset]);
+                    push_escape(*control, &mut repaired);
                     copied = at + offset + 1;
                     found += 1;
                 }
@@ -126,8 +126,8 @@ pub(crate) fn escape_control_characters(text: &str) -> (Cow<'_, str>, usize) {
     if found == 0 {
         return (Cow::Borrowed(text), 0);
     }
-    mended.push_str(&text[copied..]);
-    (Cow::Owned(mended), found)
+    repaired.push_str(&text[copied..]);
+    (Cow::Owned(repaired), found)
 }
 
 /// Looks at many bytes at a time.
@@ -154,9 +154,9 @@ fn push_escape(control: u8, text: &mut String) {
 }
 
 fn replace_escapes(text: &[u8], escapes: &[Range<usize>]) -> Vec<u8> {
-    let mut mended = text.to_vec();
+    let mut repaired = text.to_vec();
     for escape in escapes {
-        mended[escape.clone()].copy_from_slice(br"\ufffd");
+        repaired[escape.clone()].copy_from_slice(br"\ufffd");
     }
-    mended
+    repaired
 }

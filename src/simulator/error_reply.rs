@@ -17,14 +17,14 @@ use crate::content::{Feed, TenantId};
 
 /// An answer other than 200.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct ErrorReply {
     status: StatusCode,
-    body: RefusalBody,
+    body: ErrorBody,
     retry_after: Option<HeaderValue>,
 }
 
 #[derive(Debug)]
-enum RefusalBody {
+enum ErrorBody {
     /// The documented form: `{"error":{"code":…,"message":…}}`.
     Coded {
         code: String,
@@ -44,16 +44,16 @@ enum RefusalBody {
     Empty,
 }
 
-impl Refusal {
+impl ErrorReply {
     fn coded(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self::of(status, RefusalBody::Coded { code: code.to_owned(), message: message.into() })
+        Self::of(status, ErrorBody::Coded { code: code.to_owned(), message: message.into() })
     }
 
     fn bad(code: &str, message: impl Into<String>) -> Self {
         Self::coded(StatusCode::BAD_REQUEST, code, message)
     }
 
-    fn of(status: StatusCode, body: RefusalBody) -> Self {
+    fn of(status: StatusCode, body: ErrorBody) -> Self {
         Self { status, body, retry_after: None }
     }
 
@@ -67,7 +67,7 @@ impl Refusal {
                     roles.join(" ")
                 ),
             ),
-            Denial::Bare => Self::of(StatusCode::UNAUTHORIZED, RefusalBody::Empty),
+            Denial::Bare => Self::of(StatusCode::UNAUTHORIZED, ErrorBody::Empty),
         }
     }
 
@@ -183,7 +183,7 @@ impl Refusal {
     pub fn throttled(operation: Operation, publisher: Uuid, forbidden: bool) -> Self {
         let message = format!("Too many requests. Method={operation}, PublisherId={publisher}");
         if forbidden {
-            Self::of(StatusCode::FORBIDDEN, RefusalBody::SingleQuoted { code: "AF429", message })
+            Self::of(StatusCode::FORBIDDEN, ErrorBody::SingleQuoted { code: "AF429", message })
         } else {
             Self::coded(StatusCode::TOO_MANY_REQUESTS, "AF429", message)
         }
@@ -235,29 +235,29 @@ impl Refusal {
     pub fn backend(choice: u64) -> Self {
         match choice % 5 {
             0 => Self::internal(),
-            1 => Self::of(StatusCode::SERVICE_UNAVAILABLE, RefusalBody::Html),
-            2 => Self::of(StatusCode::SERVICE_UNAVAILABLE, RefusalBody::Empty),
-            3 => Self::of(StatusCode::REQUEST_TIMEOUT, RefusalBody::Empty),
-            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, RefusalBody::Html),
+            1 => Self::of(StatusCode::SERVICE_UNAVAILABLE, ErrorBody::Html),
+            2 => Self::of(StatusCode::SERVICE_UNAVAILABLE, ErrorBody::Empty),
+            3 => Self::of(StatusCode::REQUEST_TIMEOUT, ErrorBody::Empty),
+            _ => Self::of(StatusCode::INTERNAL_SERVER_ERROR, ErrorBody::Html),
         }
     }
 
     /// A proxy that answers 200 in the API's place.
     pub fn html() -> Self {
-        Self::of(StatusCode::OK, RefusalBody::Html)
+        Self::of(StatusCode::OK, ErrorBody::Html)
     }
 
     pub fn unauthorized() -> Self {
         Self::of(
             StatusCode::UNAUTHORIZED,
-            RefusalBody::Framework { message: "Authorization has been denied for this request.".to_owned() },
+            ErrorBody::Framework { message: "Authorization has been denied for this request.".to_owned() },
         )
     }
 
     pub fn no_such_operation(path: &str) -> Self {
         Self::of(
             StatusCode::NOT_FOUND,
-            RefusalBody::Framework {
+            ErrorBody::Framework {
                 message: format!("No HTTP resource was found that matches the request URI '{path}'."),
             },
         )
@@ -265,20 +265,20 @@ impl Refusal {
 
     /// Of the web server before the API.
     pub fn length_required() -> Self {
-        Self::of(StatusCode::LENGTH_REQUIRED, RefusalBody::Html)
+        Self::of(StatusCode::LENGTH_REQUIRED, ErrorBody::Html)
     }
 
     pub fn method_not_allowed(method: &http::Method) -> Self {
         Self::of(
             StatusCode::METHOD_NOT_ALLOWED,
-            RefusalBody::Framework {
+            ErrorBody::Framework {
                 message: format!("The requested resource does not support http method '{method}'."),
             },
         )
     }
 
     pub fn unreadable_body() -> Self {
-        Self::of(StatusCode::BAD_REQUEST, RefusalBody::Framework { message: "The request is invalid.".to_owned() })
+        Self::of(StatusCode::BAD_REQUEST, ErrorBody::Framework { message: "The request is invalid.".to_owned() })
     }
 
     /// Adds a `Retry-After`: as seconds, as a date or not at all. None is promised (G2O), RFC 9110 allows both forms.
@@ -301,19 +301,19 @@ pub(super) fn http_date(time: DateTime<Utc>) -> Option<HeaderValue> {
 const PROXY_PAGE: &str = "<!DOCTYPE html>\r\n<html><head><title>Service Unavailable</title></head>\r\n<body><h2>Our \
                           services aren't available right now</h2></body></html>\r\n";
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorReply {
     fn into_response(self) -> Response {
         const JSON: &str = "application/json; charset=utf-8";
         let (content_type, body) = match self.body {
-            RefusalBody::Coded { code, message } => {
+            ErrorBody::Coded { code, message } => {
                 (Some(JSON), json!({ "error": { "code": code, "message": message } }).to_string())
             }
-            RefusalBody::SingleQuoted { code, message } => {
+            ErrorBody::SingleQuoted { code, message } => {
                 (Some(JSON), format!("{{'error':{{'code':'{code}','message':'{message}'}}}}"))
             }
-            RefusalBody::Framework { message } => (Some(JSON), json!({ "Message": message }).to_string()),
-            RefusalBody::Html => (Some("text/html"), PROXY_PAGE.to_owned()),
-            RefusalBody::Empty => (None, String::new()),
+            ErrorBody::Framework { message } => (Some(JSON), json!({ "Message": message }).to_string()),
+            ErrorBody::Html => (Some("text/html"), PROXY_PAGE.to_owned()),
+            ErrorBody::Empty => (None, String::new()),
         };
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;

@@ -17,14 +17,14 @@ pub struct TransportOverride(pub Arc<dyn Transport>);
 
 /// The way to Microsoft: the API, and the tokens for it.
 #[derive(Clone, Debug)]
-pub struct Connection {
+pub struct ApiClients {
     /// The Management Activity API.
     pub client: ActivityClient,
     /// Microsoft Entra.
     pub tokens: Arc<Tokens>,
 }
 
-impl Connection {
+impl ApiClients {
     /// Makes ready; connects to nothing. `key` is where the source stands in the configuration, such as `sources.m365`.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use super::scrub::without_tokens;
 
 /// What an error response says about itself. Any body at all can be read as one; most fields may be missing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Refusal {
+pub struct ErrorResponse {
     /// The AF code, such as `AF20023`.
     pub code: Option<String>,
     /// The message, or the beginning of a body that has none; one line, without anything that looks like a token.
@@ -20,7 +20,7 @@ pub struct Refusal {
 /// How much of a message is worth repeating.
 const LONGEST: usize = 400;
 
-impl Refusal {
+impl ErrorResponse {
     /// Reads an error body: Microsoft's JSON, the same with single quotes (as its troubleshooting page prints it, and some
     /// front ends send it), `{"Message": …}` of the authorisation layer, or any other text, such as a proxy's page.
     pub fn parse(body: &[u8]) -> Self {
@@ -133,7 +133,7 @@ mod tests {
             ("null", None, "null"),
             (r#"{"error":"text"}"#, None, r#"{"error":"text"}"#),
         ] {
-            let refusal = Refusal::parse(body.as_bytes());
+            let refusal = ErrorResponse::parse(body.as_bytes());
             assert_eq!((refusal.code.as_deref(), refusal.message.as_str()), (code, message), "{body}");
         }
     }
@@ -142,16 +142,16 @@ mod tests {
     fn a_page_that_repeats_the_request_shows_no_token_and_forges_no_line() {
         let token = format!("eyJ{}", "x".repeat(100));
         let page = format!("<html>Blocked:\r\nAuthorization: Bearer {token}\nERROR forged");
-        let refusal = Refusal::parse(page.as_bytes());
+        let refusal = ErrorResponse::parse(page.as_bytes());
         assert!(refusal.is_page);
         assert_eq!(refusal.message, "Blocked: Authorization: Bearer [redacted] ERROR forged");
         let json = format!(r#"{{"error":{{"code":"AF50000","message":"a\nb {token}"}}}}"#);
-        assert_eq!(Refusal::parse(json.as_bytes()).message, "a b [redacted]");
+        assert_eq!(ErrorResponse::parse(json.as_bytes()).message, "a b [redacted]");
     }
 
     #[test]
     fn the_wait_after_a_start_is_read_from_its_text() {
-        let refusal = |message: &str| Refusal { message: message.into(), ..Refusal::default() };
+        let refusal = |message: &str| ErrorResponse { message: message.into(), ..ErrorResponse::default() };
         let text = "Too many frequent subscription start requests. Please retry again after 14m 56s";
         assert_eq!(refusal(text).retry_again_after(), Some(Duration::from_secs(896)));
         assert_eq!(refusal("retry again after 3s.").retry_again_after(), Some(Duration::from_secs(3)));
@@ -162,14 +162,14 @@ mod tests {
     proptest! {
         #[test]
         fn any_body_can_be_read(body in prop::collection::vec(any::<u8>(), 0..300)) {
-            let refusal = Refusal::parse(&body);
+            let refusal = ErrorResponse::parse(&body);
             refusal.retry_again_after();
             prop_assert!(refusal.message.chars().count() <= LONGEST);
         }
 
         #[test]
         fn any_text_can_be_read(text in "\\PC*retry again after \\PC*") {
-            Refusal { message: text, ..Refusal::default() }.retry_again_after();
+            ErrorResponse { message: text, ..ErrorResponse::default() }.retry_again_after();
         }
     }
 }
