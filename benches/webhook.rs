@@ -16,7 +16,8 @@ use async_trait::async_trait;
 use chrono::{TimeDelta, Utc};
 use http::{HeaderValue, Method, StatusCode};
 use office365_source::{
-    api_clients::TransportOverride,
+    HostServices,
+    api_clients::Environment,
     clock::Clock,
     component::{
         EventStatus, ExtraContext, GlobalOptions, LogNamespace, ShutdownSignal, SourceConfig, SourceContext,
@@ -116,10 +117,13 @@ async fn measure(blobs: u64) -> Measured {
     let mut context = SourceContext::new("m365", globals, builder.build());
     context.shutdown = shutdown;
     let (progress, handle) = (Progress::default(), WebhookHandle::default());
-    context.extra_context = ExtraContext::default()
-        .with(progress.clone())
-        .with(handle.clone())
-        .with(TransportOverride(Arc::new(Api(InProcess::new(&simulator)))));
+    let transport = Arc::new(Api(InProcess::new(&simulator)));
+    context.extra_context = ExtraContext::default().with(HostServices {
+        progress: progress.clone(),
+        environment: Environment { transport: Some(transport), ..Environment::default() },
+        webhook: handle.clone(),
+        ..HostServices::default()
+    });
     let source = tokio::spawn(config.build(context).await.unwrap());
     let pipeline = tokio::spawn(async move {
         while let Some(batch) = output.recv().await {

@@ -13,7 +13,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    backoff::{self, Backoff},
+    backoff::Backoff,
     content::{Feed, TenantId},
 };
 
@@ -21,7 +21,7 @@ use crate::{
 const TOO_MANY: u32 = 20;
 
 /// For how long they are.
-const PAUSE: Backoff = backoff::TROUBLE;
+const PAUSE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_mins(15) };
 
 /// What the announcements of each feed have been worth. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -5,15 +5,22 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     activity::{ActivityClient, ActivityOptions},
     clock::Clock,
-    component::ExtraContext,
     config::{Office365Config, ProxyConfig, TokenVersion},
     entra::{Authority, TokenEndpoint, Tokens},
     transport::{HttpTransport, ServerClock, SetupError, Transport, TransportOptions},
 };
 
-/// A transport to use instead of HTTP, for the [`ExtraContext`].
-#[derive(Clone, Debug)]
-pub struct TransportOverride(pub Arc<dyn Transport>);
+/// A connection that takes longer is given up.
+const LONGEST_CONNECT: Duration = Duration::from_secs(30);
+
+/// What the way to Microsoft depends on besides the configuration.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// What time it is.
+    pub clock: Clock,
+    /// Sends the requests; `None` for HTTP as the configuration says.
+    pub transport: Option<Arc<dyn Transport>>,
+}
 
 /// The way to Microsoft: the API, and the tokens for it.
 #[derive(Clone, Debug)]
@@ -34,15 +41,15 @@ impl ApiClients {
         config: &Office365Config,
         key: &str,
         proxy: &ProxyConfig,
-        extra_context: &ExtraContext,
+        Environment { clock, transport }: Environment,
     ) -> Result<Self, SetupError> {
-        let clock = ServerClock::new(extra_context.get::<Clock>().cloned().unwrap_or_default());
-        let transport = match extra_context.get::<TransportOverride>() {
-            Some(TransportOverride(transport)) => Arc::clone(transport),
+        let clock = ServerClock::new(clock);
+        let transport = match transport {
+            Some(transport) => transport,
             None => Arc::new(HttpTransport::new(&TransportOptions {
                 proxy: config.proxy.or(proxy),
                 ca_file: config.tls.ca_file.clone(),
-                connect_timeout: Some(config.request.timeout().min(Duration::from_secs(30))),
+                connect_timeout: Some(config.request.timeout().min(LONGEST_CONNECT)),
             })?),
         };
         let tokens = Arc::new(tokens(config, key, Arc::clone(&transport), clock.clone()));

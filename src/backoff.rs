@@ -13,27 +13,6 @@ pub struct Backoff {
     pub longest: Duration,
 }
 
-/// Between attempts at one blob.
-pub const BLOB: Backoff = Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(900) };
-
-/// Between attempts at one blob in a run that should end.
-pub const BLOB_ONCE: Backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
-
-/// While a feed fails as a whole.
-pub const FEED: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(60) };
-
-/// Between attempts at one page of a listing.
-pub const PAGE: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(15) };
-
-/// Between passes over a feed while the service is in trouble.
-pub const UNAVAILABLE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(300) };
-
-/// While a tenant or a content type waits for an administrator, or for Microsoft's 15 minutes between starts.
-pub const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(900) };
-
-/// Between attempts to read the names of sensitive information types, which only make events better.
-pub const SENSITIVE_TYPES: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_secs(3_600) };
-
 impl Backoff {
     /// The wait after so many failures in a row: between half and all of the doubled time, so that what failed together
     /// does not come back together.
@@ -48,11 +27,13 @@ impl Backoff {
 mod tests {
     use super::*;
 
+    const BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), longest: Duration::from_secs(900) };
+
     #[test]
     fn waits_double_up_to_the_longest() {
         for (failures, upper) in [(0, 5), (1, 5), (2, 10), (3, 20), (9, 900), (u32::MAX, 900)] {
             for _ in 0..20 {
-                let wait = BLOB.wait(failures);
+                let wait = BACKOFF.wait(failures);
                 let upper = Duration::from_secs(upper);
                 assert!(wait >= upper / 2 && wait <= upper, "{failures}: {wait:?}");
             }

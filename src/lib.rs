@@ -22,6 +22,7 @@ mod file_id;
 pub mod geoip;
 #[cfg(feature = "cli")]
 pub mod host;
+mod host_services;
 pub mod ledger;
 #[cfg(test)]
 #[path = "../tests/support/mmdb.rs"]
@@ -41,6 +42,7 @@ pub mod transport;
 mod wake_up;
 mod watched;
 
+pub use host_services::HostServices;
 pub use run_mode::RunMode;
 
 /// An error of any kind, as hosts expect it from a source's `build`.

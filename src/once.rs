@@ -5,7 +5,13 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::{Instant, sleep};
 use tracing::error;
 
-use crate::{collector::Shared, content::Feed, telemetry::Totals};
+use crate::{
+    RunMode,
+    component::ComponentKey,
+    content::Feed,
+    ledger::Upkeep,
+    telemetry::{Progress, Totals},
+};
 
 /// How exactly patience is measured: to so many parts of it.
 const PARTS: u32 = 40;
@@ -15,17 +21,24 @@ const PARTS: u32 = 40;
 ///
 /// What fails by itself, a feed or a blob, is given up by whoever tries it. This is for what leaves nobody anything to try:
 /// an API that does not answer, a tenant that is throttled for an hour, a sink that cannot be reached.
-pub async fn out_of_patience(shared: &Shared) {
-    let Some(patience) = shared.options.mode.patience() else { return std::future::pending().await };
-    let mut last = (shared.progress.steps(), Instant::now());
+///
+/// `unacknowledged` tells how many bytes of events wait for the pipeline.
+pub async fn out_of_patience(
+    mode: RunMode,
+    progress: &Progress,
+    component: &ComponentKey,
+    unacknowledged: impl Fn() -> usize,
+) {
+    let Some(patience) = mode.patience() else { return std::future::pending().await };
+    let mut last = (progress.steps(), Instant::now());
     while last.1.elapsed() < patience {
         sleep((patience / PARTS).max(Duration::from_millis(10))).await;
-        let steps = shared.progress.steps();
+        let steps = progress.steps();
         if steps != last.0 {
             last = (steps, Instant::now());
         }
     }
-    let waiting = shared.unacknowledged_bytes();
+    let waiting = unacknowledged();
     let reason = if waiting > 0 {
         "no sink has acknowledged anything; see what the sinks have logged"
     } else {
@@ -33,23 +46,28 @@ pub async fn out_of_patience(shared: &Shared) {
     };
     error!(
         message = "Nothing has gone well for as long as this run is patient (--patience); giving up.",
-        component_id = %shared.component, patience_secs = patience.as_secs(), reason, unacknowledged_bytes = waiting
+        component_id = %component, patience_secs = patience.as_secs(), reason, unacknowledged_bytes = waiting
     );
 }
 
 /// Whether a run that should end has delivered everything that was available.
-pub async fn verdict(shared: &Shared, feeds: &BTreeSet<Feed>) -> Result<(), ()> {
-    let summary = shared.ledger.summary().await.map_err(|error| {
+pub async fn verdict(
+    ledger: &dyn Upkeep,
+    progress: &Progress,
+    component: &ComponentKey,
+    feeds: &BTreeSet<Feed>,
+) -> Result<(), ()> {
+    let summary = ledger.summary().await.map_err(|error| {
         error!(message = "Cannot tell whether everything was delivered.", %error);
     })?;
     let pending: u64 =
         summary.iter().filter(|(feed, _)| feeds.contains(feed)).map(|(_, summary)| summary.pending).sum();
-    let Totals { blobs_dead: dead, gap_seconds, .. } = shared.progress.totals();
-    let unlisted = shared.progress.feeds().values().filter(|feed| feed.problem.is_some()).count();
+    let Totals { blobs_dead: dead, gap_seconds, .. } = progress.totals();
+    let unlisted = progress.feeds().values().filter(|feed| feed.problem.is_some()).count();
     if pending + dead + gap_seconds > 0 || unlisted > 0 {
         error!(
             message = "Something stayed undelivered; what is pending is tried again with the next run.",
-            component_id = %shared.component, blobs_pending = pending, blobs_given_up = dead, feeds_with_problems = unlisted,
+            component_id = %component, blobs_pending = pending, blobs_given_up = dead, feeds_with_problems = unlisted,
             gap_seconds,
         );
         return Err(());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long a source runs. A program puts this into the [`ExtraContext`](crate::component::ExtraContext).
+/// How long a source runs. A program says so in its [`HostServices`](crate::HostServices).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum RunMode {
     /// Until it is shut down.

@@ -25,8 +25,7 @@ use self::{
 };
 use crate::{
     RunMode,
-    api_clients::ApiClients,
-    component::ExtraContext,
+    api_clients::{ApiClients, Environment},
     config::{HumanDuration, Mode, TopologyConfig},
     discovery::webhook::AuthId,
     tenancy::{Answer, Answered, ConfiguredSource, NO_TENANT, Question, TenantEntry, ask_source},
@@ -61,7 +60,7 @@ pub async fn check_source(source: ConfiguredSource<'_>, patience: Duration, foun
             found(Finding::new(format!("{key}, tenants"), Outcome::note(NO_TENANT)));
         }
     }
-    let connection = match ApiClients::new(source.config, &key, source.proxy, &ExtraContext::default()) {
+    let connection = match ApiClients::new(source.config, &key, source.proxy, Environment::default()) {
         Ok(connection) => connection,
         Err(error) => return found(Finding::new(key.as_str(), Outcome::failed(error))),
     };

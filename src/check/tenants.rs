@@ -234,7 +234,7 @@ mod tests {
     use super::*;
     use crate::{
         activity::SecretAuthId,
-        component::ExtraContext,
+        api_clients::Environment,
         config::{AuthConfig, ProxyConfig, SecretRef},
     };
 
@@ -248,7 +248,7 @@ mod tests {
         let auth = AuthConfig { client_id: Uuid::from_u128(1), client_secret: SecretRef::from("hunter2") };
         let config = Office365Config::new(auth, Vec::new());
         let connection =
-            ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), &ExtraContext::default()).unwrap();
+            ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), Environment::default()).unwrap();
         let webhook = Some(Webhook { target: target(), auth_id_known });
         let patience = Duration::from_secs(1);
         let check = TenantCheck { key: "sources.m365", config: &config, connection: &connection, webhook, patience };

@@ -36,6 +36,7 @@ use crate::{
     config::{Format, SourceEntry, parse},
     content::TenantId,
     host,
+    host_services::HostServices,
     simulator::{Faults, Late, Live, RunningSimulator, Simulator, SimulatorConfig},
     telemetry::Progress,
 };
@@ -116,7 +117,8 @@ async fn run(args: &DemoArgs) -> Result<Report> {
     let progress = Progress::default();
     let mut context = SourceContext::new(name, globals, builder.build());
     context.shutdown = shutdown;
-    context.extra_context = ExtraContext::default().with(progress.clone());
+    context.extra_context =
+        ExtraContext::default().with(HostServices { progress: progress.clone(), ..HostServices::default() });
     let source = tokio::spawn(config.build(context).await?);
 
     let arrived = Arrived::default();

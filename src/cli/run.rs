@@ -10,6 +10,7 @@ use crate::{
     component::ComponentKey,
     config::{self, TopologyConfig},
     host::{self, Ended, HostError, Options, Report, SourceReport},
+    host_services::HostServices,
     telemetry::Totals,
 };
 
@@ -47,7 +48,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
 fn block_on(runtime: &Runtime, topology: &TopologyConfig, mode: RunMode) -> io::Result<Result<Report, HostError>> {
     runtime.block_on(async {
         let stop = host::stop_signal()?;
-        let options = Options { mode, ..Options::default() };
+        let options = Options { services: HostServices { run_mode: mode, ..HostServices::default() } };
         Ok(host::run(topology, &options, stop).await)
     })
 }

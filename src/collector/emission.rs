@@ -1,4 +1,4 @@
-//! From a body to the pipeline: batches of what is new, sent one after the other.
+//! The second stage: from a body to the pipeline, in batches of what is new, sent one after the other.
 
 use std::{collections::HashSet, io, sync::Arc};
 
@@ -8,17 +8,18 @@ use tracing::Instrument;
 
 use super::{
     body::{Body, PIECE},
+    budget::Held,
     decode::{Batch, Decoder},
     dedupe::{Dependencies, Reservation},
-    error::{CollectorError, SpoolSnafu},
+    error::{BlobError, CollectorError, SpoolSnafu},
     form::judge,
-    settlement::{Emitted, Held, Sent, Verdict, confirm},
-    shared::Shared,
+    settlement::{Emitted, Sent, Verdict, confirm},
+    task::BlobTask,
 };
 use crate::{
-    activity::{ActivityError, Failure},
+    activity::Failure,
     component::{BatchNotifier, LogEvent},
-    ledger::{BlobKey, Claim, EventKey},
+    ledger::EventKey,
     normalize::{Made, Origin},
     telemetry,
 };
@@ -38,10 +39,13 @@ struct Ready {
 /// has none, and one that is something else stays so.
 const ODD_ATTEMPTS: u32 = 3;
 
-/// Turns a body into batches and sends them.
-pub struct Emission<'a> {
-    shared: &'a Arc<Shared>,
-    key: &'a BlobKey,
+/// Sends everything new in a body, batch by batch.
+pub async fn emit(task: &Arc<BlobTask>, body: Body) -> Result<Emitted, BlobError> {
+    Emission::new(task).run(body).await
+}
+
+struct Emission<'a> {
+    task: &'a Arc<BlobTask>,
     origin: Origin,
     /// Whether a blob counts as complete without a single element, or as something else than an array.
     accepts_odd: bool,
@@ -51,12 +55,11 @@ pub struct Emission<'a> {
 }
 
 impl<'a> Emission<'a> {
-    /// An emission of a claimed blob.
-    pub fn new(shared: &'a Arc<Shared>, claim: &Claim, key: &'a BlobKey) -> Self {
-        let domain = shared.tenants.domain(key.feed.tenant);
+    fn new(task: &'a Arc<BlobTask>) -> Self {
+        let (shared, claim) = (&task.shared, &task.claim);
+        let domain = shared.tenants.domain(task.key.feed.tenant);
         Self {
-            shared,
-            key,
+            task,
             origin: Origin::new(&shared.component, domain.as_deref(), &claim.content),
             // What no listing has named is forgotten instead, and found anew when one does.
             accepts_odd: claim.attempts >= ODD_ATTEMPTS && !claim.announced,
@@ -66,29 +69,27 @@ impl<'a> Emission<'a> {
         }
     }
 
-    /// Sends everything new in a body. The inner error is about this blob: its body is no content.
-    pub async fn run(mut self, body: Body) -> Result<Result<Emitted, ActivityError>, CollectorError> {
-        let limits = self.shared.options.batch;
+    async fn run(mut self, body: Body) -> Result<Emitted, BlobError> {
+        let (shared, key) = (&self.task.shared, &self.task.key);
+        let limits = shared.options.batch;
         let body = match self.readable(judge(body, limits, self.accepts_odd).await)? {
             Ok(body) => body,
-            Err(problem) => {
-                return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
-            }
+            Err(problem) => return Err(self.malformed(problem)),
         };
         let form = body.form();
         if form.goes_on {
-            telemetry::records_behind_array(self.key);
+            telemetry::records_behind_array(key);
         }
-        if let Some(types) = self.shared.sensitive_types(self.key.feed).await {
+        if let Some(types) = shared.sensitive_types(key.feed).await {
             self.origin = self.origin.with_sensitive_types(types);
         }
-        if let Some(geoip) = &self.shared.geoip {
+        if let Some(geoip) = &shared.geoip {
             self.origin = self.origin.with_geoip(geoip.current());
         }
         // Events that share a body in memory keep it there until the last of them is acknowledged. It waits for room while it
         // holds none.
-        let held = if self.shared.normalizer.copies() { 0 } else { body.held() };
-        let whole = if held > 0 { self.shared.hold(held).await } else { None };
+        let held = if shared.normalizer.copies() { 0 } else { body.held() };
+        let whole = if held > 0 { shared.budget.hold(held).await } else { None };
         let mut decoder = Decoder::new(body, limits);
         // Sent only when the next one is known: the last batch is confirmed together with the blob.
         let mut pending: Option<Ready> = None;
@@ -101,44 +102,48 @@ impl<'a> Emission<'a> {
                 && let Some(previous) = pending.replace(ready)
             {
                 let sent = self.send(previous, &whole).await?;
-                let confirmed = confirm(Arc::clone(self.shared), self.key.clone(), sent);
                 // What it tells is told of this component.
-                self.confirmations.spawn(confirmed.in_current_span());
+                self.confirmations.spawn(confirm(Arc::clone(self.task), sent).in_current_span());
             }
         }
         if form.is_cut {
-            telemetry::events_discarded(&self.shared.progress, self.key, 1, "the body ends in the middle of it");
+            telemetry::events_discarded(&shared.progress, key, 1, "the body ends in the middle of it");
         }
         if is_empty && !self.accepts_odd {
-            let problem = "an empty array; content has at least one event".to_owned();
-            return Ok(Err(self.shared.client.retrieval_error(self.key.feed, Failure::Malformed { problem })));
+            return Err(self.malformed("an empty array; content has at least one event".to_owned()));
         }
         let last = match pending {
             Some(ready) => Some(self.send(ready, &whole).await?),
             None => None,
         };
         let Self { events, dependencies, confirmations, .. } = self;
-        Ok(Ok(Emitted { last, events, dependencies, confirmations }))
+        Ok(Emitted { last, events, dependencies, confirmations })
+    }
+
+    /// Found out only now that the body is no content.
+    fn malformed(&self, problem: String) -> BlobError {
+        let failure = Failure::Malformed { problem };
+        self.task.shared.client.retrieval_error(self.task.key.feed, failure).into()
     }
 
     fn readable<T>(&self, read: io::Result<T>) -> Result<T, CollectorError> {
-        read.with_context(|_| SpoolSnafu { directory: &self.shared.options.spool_directory })
+        read.with_context(|_| SpoolSnafu { directory: &self.task.shared.options.spool_directory })
     }
 
     /// Makes events of what is new in a batch: neither delivered before nor in flight elsewhere.
     async fn prepare(&mut self, batch: Batch) -> Result<Option<Ready>, CollectorError> {
-        let shared = self.shared;
+        let (shared, key) = (&self.task.shared, &self.task.key);
         if let Some(reason) = batch.discarded.first() {
-            telemetry::events_discarded(&shared.progress, self.key, batch.discarded.len() as u64, reason);
+            telemetry::events_discarded(&shared.progress, key, batch.discarded.len() as u64, reason);
         }
         for record in batch.records.iter().filter(|record| record.repair.is_needed()) {
-            telemetry::record_repaired(self.key, record.repair);
+            telemetry::record_repaired(key, record.repair);
         }
-        let event_key = |id: &str| EventKey::new(self.key.feed.tenant, id);
+        let event_key = |id: &str| EventKey::new(key.feed.tenant, id);
         let keys: Vec<_> = batch.records.iter().map(|record| record.members.id.as_deref().map(event_key)).collect();
         let named: Vec<EventKey> = keys.iter().copied().flatten().collect();
 
-        let mut reservation = shared.state.reservations.begin();
+        let mut reservation = shared.reservations.begin();
         let reserved = reservation.reserve(&named, &mut self.dependencies);
         let known = shared.ledger.delivered(reservation.keys().to_vec()).await?;
         let delivered: HashSet<EventKey> =
@@ -150,27 +155,27 @@ impl<'a> Emission<'a> {
         let mut rewritten = 0;
         let mut reserved = reserved.into_iter();
         let mut events = Vec::with_capacity(total);
-        for (record, key) in batch.records.into_iter().zip(keys) {
-            let is_new = match key {
+        for (record, event) in batch.records.into_iter().zip(keys) {
+            let is_new = match event {
                 // An event without id is never taken for a copy of another.
                 None => true,
-                Some(key) => reserved.next() == Some(true) && !delivered.contains(&key),
+                Some(event) => reserved.next() == Some(true) && !delivered.contains(&event),
             };
             if is_new {
                 let Made { event, damages, redacted } =
                     shared.normalizer.event(record.object, &record.members, &self.origin, now);
                 if redacted {
                     rewritten += event.json_size();
-                    telemetry::record_redacted(self.key);
+                    telemetry::record_redacted(key);
                 }
                 if !damages.is_empty() {
-                    telemetry::record_damaged(self.key, &damages);
+                    telemetry::record_damaged(key, &damages);
                 }
                 events.push(event);
             }
         }
         if total > events.len() {
-            telemetry::events_duplicate(&shared.progress, self.key.feed, (total - events.len()) as u64);
+            telemetry::events_duplicate(&shared.progress, key.feed, (total - events.len()) as u64);
         }
         if events.is_empty() {
             // Whoever waits for this batch waits for events that are delivered.
@@ -192,12 +197,12 @@ impl<'a> Emission<'a> {
         let Ready { mut events, bytes, reservation } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
-            None => self.shared.hold(bytes).await,
+            None => self.task.shared.budget.hold(bytes).await,
         };
         let count = events.len() as u64;
         self.events += count;
-        let status = BatchNotifier::maybe_apply_to(self.shared.options.acknowledgements, &mut events);
-        let sent = self.shared.out.clone().send_batch(events).await;
+        let status = BatchNotifier::maybe_apply_to(self.task.shared.options.acknowledgements, &mut events);
+        let sent = self.task.shared.out.clone().send_batch(events).await;
         sent.map_err(|_| CollectorError::PipelineClosed)?;
         Ok(Sent { events: count, reservation, status, held })
     }

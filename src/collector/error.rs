@@ -1,10 +1,10 @@
-//! What stops the collector.
+//! What stops the collector, and what stops a blob.
 
 use std::{io, path::PathBuf};
 
 use snafu::Snafu;
 
-use crate::ledger::LedgerError;
+use crate::{activity::ActivityError, ledger::LedgerError};
 
 /// Why collecting cannot go on. Nothing is lost: what is pending stays pending.
 #[derive(Debug, Snafu)]
@@ -38,6 +38,32 @@ pub enum CollectorError {
     },
 }
 
+/// Why a stage of a blob did not end as it should.
+#[derive(Debug, Snafu)]
+pub enum BlobError {
+    /// Its content cannot be had now, or not at all.
+    #[snafu(display("{source}"), context(false))]
+    Failed {
+        /// Why.
+        source: ActivityError,
+    },
+    /// The source shuts down, and the download was broken off.
+    #[snafu(display("the source shuts down"))]
+    Stopped,
+    /// Collecting cannot go on.
+    #[snafu(display("{source}"), context(false))]
+    Fatal {
+        /// Why.
+        source: CollectorError,
+    },
+}
+
+impl From<LedgerError> for BlobError {
+    fn from(source: LedgerError) -> Self {
+        Self::Fatal { source: source.into() }
+    }
+}
+
 impl CollectorError {
     /// A short name for metrics.
     pub const fn code(&self) -> &'static str {
@@ -48,6 +74,7 @@ impl CollectorError {
             Self::Defect { .. } => "defect",
         }
     }
+
     /// What kind of error it is, in the words of Vector's specification of components.
     pub const fn error_type(&self) -> &'static str {
         match self {

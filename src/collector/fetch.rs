@@ -1,33 +1,39 @@
-//! Getting one blob.
+//! The first stage: getting one blob whole.
 
 use futures::{StreamExt, TryStreamExt};
 use snafu::ResultExt;
 
 use super::{
     body::{Body, BodyError},
-    error::{CollectorError, SpoolSnafu},
-    shared::Shared,
+    error::{BlobError, SpoolSnafu},
     split::MalformedBody,
     spool::is_no_room,
+    task::BlobTask,
 };
 use crate::{
-    activity::{ActivityError, ErrorResponse, Failure},
-    content::ContentRef,
+    activity::{ErrorResponse, Failure},
+    telemetry,
 };
 
 /// A download that has brought so much more goes on, however long it takes. Unit: bytes.
 const STEP: usize = 64 * 1024;
 
-/// Fetches a blob whole.
-///
-/// # Errors
-///
-/// The outer error ends the collector; the inner one is about this blob.
-pub async fn fetch(shared: &Shared, content: &ContentRef) -> Result<Result<Body, ActivityError>, CollectorError> {
-    let mut response = match shared.client.retrieve_content(content.feed, &content.content_uri).await {
-        Ok(response) => response,
-        Err(error) => return Ok(Err(error)),
+/// Downloads a blob, unless the source shuts down first.
+pub async fn fetch(task: &BlobTask) -> Result<Body, BlobError> {
+    let body = tokio::select! {
+        body = download(task) => body?,
+        () = task.shared.stop_fetching.cancelled() => return Err(BlobError::Stopped),
     };
+    telemetry::bytes_received(&task.shared.progress, body.len());
+    if body.form().junk > 0 {
+        telemetry::trailing_bytes(&task.key, body.form().junk);
+    }
+    Ok(body)
+}
+
+async fn download(task: &BlobTask) -> Result<Body, BlobError> {
+    let (shared, content) = (&task.shared, &task.claim.content);
+    let mut response = shared.client.retrieve_content(content.feed, &content.content_uri).await?;
     let (progress, mut received) = (shared.progress.clone(), 0);
     response.body = response
         .body
@@ -42,7 +48,7 @@ pub async fn fetch(shared: &Shared, content: &ContentRef) -> Result<Result<Body,
     let failure = match Body::receive(response, shared.options.body, &shared.options.spool_directory).await {
         Ok(body) => {
             shared.progress.step();
-            return Ok(Ok(body));
+            return Ok(body);
         }
         Err(BodyError::Broken { source }) => Failure::Transport(source),
         Err(BodyError::TooLarge { limit }) => Failure::TooLarge { limit },
@@ -58,8 +64,8 @@ pub async fn fetch(shared: &Shared, content: &ContentRef) -> Result<Result<Body,
             Failure::NoRoom { directory: shared.options.spool_directory.clone(), problem: source.to_string() }
         }
         Err(BodyError::Spool { source }) => {
-            return Err(source).context(SpoolSnafu { directory: &shared.options.spool_directory });
+            return Ok(Err(source).context(SpoolSnafu { directory: &shared.options.spool_directory })?);
         }
     };
-    Ok(Err(shared.client.retrieval_error(content.feed, failure)))
+    Err(shared.client.retrieval_error(content.feed, failure).into())
 }

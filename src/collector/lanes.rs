@@ -12,7 +12,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    backoff::{self, Backoff},
+    backoff::Backoff,
     content::{ContentType, Feed, TenantId},
 };
 
@@ -74,8 +74,21 @@ struct Rule {
     pauses: Option<u32>,
 }
 
-const FAILING: Rule = Rule { free: FAILURES_OF_A_FEED - 1, backoff: backoff::FEED, pauses: None };
-const UNREACHABLE: Rule = Rule { free: 0, backoff: backoff::TROUBLE, pauses: None };
+/// While a feed fails as a whole.
+const FAILING: Rule = Rule {
+    free: FAILURES_OF_A_FEED - 1,
+    backoff: Backoff { first: Duration::from_secs(2), longest: Duration::from_mins(1) },
+    pauses: None,
+};
+
+/// While a tenant has no token.
+const UNREACHABLE: Rule = Rule {
+    free: 0,
+    backoff: Backoff { first: Duration::from_secs(30), longest: Duration::from_mins(15) },
+    pauses: None,
+};
+
+/// While a tenant or a content type waits for an administrator.
 const IN_TROUBLE: Rule = Rule { pauses: Some(2), ..UNREACHABLE };
 
 /// How a download ended, as far as scheduling is concerned.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    convert::Infallible,
     sync::Arc,
     time::Duration,
 };
@@ -19,7 +20,7 @@ const EVERY: Duration = Duration::from_secs(300);
 /// # Errors
 ///
 /// When the ledger fails.
-pub async fn maintain(shared: Arc<Shared>) -> Result<(), CollectorError> {
+pub async fn maintain(shared: Arc<Shared>) -> Result<Infallible, CollectorError> {
     let mut ticks = interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -2,32 +2,34 @@
 //!
 //! Does not know how content was found.
 
-mod blob;
 mod body;
+mod budget;
 mod decode;
 mod dedupe;
 mod emission;
 mod error;
+mod failure;
 mod fetch;
 mod form;
 mod lanes;
 mod maintenance;
+mod retry;
 mod run;
 mod sensitive_types;
 mod settlement;
 mod shared;
+mod slot;
 mod split;
 mod spool;
+mod task;
 mod telemetry;
 
 pub use self::{
     body::BodyLimits,
     decode::{BatchLimits, Record, read_record},
     error::CollectorError,
-    maintenance::maintain,
-    run::Collector,
-    sensitive_types::SensitiveTypesReader,
-    shared::{CollectorOptions, Shared, State},
+    run::{Collector, Unacknowledged},
+    shared::{CollectorOptions, CollectorParts},
     split::{Boundary, Form, MalformedBody, Splitter},
     telemetry::source_failed,
 };

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     sync::Arc,
     time::Duration,
 };
@@ -13,13 +14,16 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
+use tracing::Instrument;
+
 use super::{
-    blob::{self, Message, Slot},
     error::CollectorError,
     lanes::Lanes,
-    shared::Shared,
+    maintenance::maintain,
+    shared::{CollectorOptions, CollectorParts, Shared},
+    slot::{Message, Reporter, Slot},
+    task::BlobTask,
 };
-use tracing::Instrument;
 
 use crate::{
     component::ShutdownSignal,
@@ -32,8 +36,8 @@ use crate::{
 /// Blobs that are emitted but not acknowledged yet hold no slot; so many times the slots may wait.
 const WAITING_PER_SLOT: usize = 64;
 
-/// Content that only notifications told of gets one of so many slots, and at least one: whoever has the AuthID can tell of
-/// any amount of it.
+/// Content that only notifications told of gets one of so many slots, and at least one: anybody who has the
+/// AuthID can announce any amount of it.
 const SLOTS_PER_ANNOUNCED: usize = 4;
 
 /// In a run that should end, a blob that is due later than this is left for the next run.
@@ -53,7 +57,7 @@ pub struct Collector {
     content_types: Vec<ContentType>,
     lanes: Lanes,
     tasks: JoinSet<Result<(), CollectorError>>,
-    reports: mpsc::UnboundedSender<Message>,
+    reporter: Reporter,
     messages: mpsc::UnboundedReceiver<Message>,
     next_due: Option<DateTime<Utc>>,
     /// Downloads of what no listing has named.
@@ -63,12 +67,24 @@ pub struct Collector {
     draining: bool,
 }
 
+/// How many bytes of events wait for the pipeline's acknowledgement.
+#[derive(Debug)]
+pub struct Unacknowledged(Arc<Shared>);
+
+impl Unacknowledged {
+    /// As it is now.
+    pub fn bytes(&self) -> usize {
+        self.0.budget.held()
+    }
+}
+
 impl Collector {
     /// A collector for the feeds of these content types, woken through `work`.
     ///
     /// Feeds of tenants that come later get their lanes when their first content is announced; those of tenants that leave
     /// lose them.
-    pub fn new(shared: Arc<Shared>, content_types: &[ContentType], work: WakeUp) -> Self {
+    pub fn new(parts: CollectorParts, options: CollectorOptions, content_types: &[ContentType], work: WakeUp) -> Self {
+        let shared = Arc::new(Shared::new(parts, options));
         // Watched from before the feeds are read, so that no change is missed.
         let tenants = shared.tenants.watch();
         let mut lanes = Lanes::new(shared.tenants.feeds(content_types), shared.options.concurrency);
@@ -86,13 +102,27 @@ impl Collector {
             content_types: content_types.to_vec(),
             lanes,
             tasks: JoinSet::new(),
-            reports,
+            reporter: Reporter::new(reports),
             messages,
             next_due: None,
             announced_in_flight: 0,
             with_announced: BTreeSet::new(),
             draining: false,
         }
+    }
+
+    /// Forgets what is over, and tells how much is pending; runs indefinitely.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger fails.
+    pub fn maintenance(&self) -> impl Future<Output = Result<Infallible, CollectorError>> + Send + use<> {
+        maintain(Arc::clone(&self.shared))
+    }
+
+    /// What tells how many bytes of events wait for the pipeline's acknowledgement.
+    pub fn unacknowledged(&self) -> Unacknowledged {
+        Unacknowledged(Arc::clone(&self.shared))
     }
 
     /// Runs until shutdown, when what is in flight has been finished; or, in a run that should end, until nothing is left
@@ -114,7 +144,7 @@ impl Collector {
             tokio::select! {
                 _ = &mut shutdown, if !self.draining => {
                     self.draining = true;
-                    self.shared.state.stop_fetching.cancel();
+                    self.shared.stop_fetching.cancel();
                 }
                 Some(message) = self.messages.recv() => self.heed(message),
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
@@ -148,8 +178,9 @@ impl Collector {
             };
             self.lanes.started(feed);
             self.announced_in_flight += usize::from(claim.announced);
-            let slot = Slot::new(&claim, self.reports.clone());
-            self.tasks.spawn(blob::handle(Arc::clone(&self.shared), claim, slot).in_current_span());
+            let slot = Slot::new(&claim, self.reporter.clone());
+            let task = BlobTask::new(Arc::clone(&self.shared), claim, self.reporter.clone());
+            self.tasks.spawn(task.run(slot).in_current_span());
         }
         Ok(())
     }
@@ -160,7 +191,7 @@ impl Collector {
         let share = (self.shared.options.concurrency / SLOTS_PER_ANNOUNCED).max(1);
         let any = self.announced_in_flight < share && self.shared.announcements.are_heard(feed);
         let wanted = if any { Wanted::Any } else { Wanted::Listed };
-        let claim = self.shared.ledger.claim(feed, 1, wanted).await?.pop();
+        let claim = self.shared.ledger.claim(feed, wanted).await?;
         if claim.is_none() && !any {
             self.with_announced.insert(feed);
         }

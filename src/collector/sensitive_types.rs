@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use crate::{
     activity::{ActivityClient, ActivityError},
-    backoff,
+    backoff::Backoff,
     content::TenantId,
     normalize::SensitiveTypes,
     telemetry,
@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How often names are read at the least. Some of it is taken off at random, so that tenants do not come all at once.
 const DAY: Duration = Duration::from_hours(24);
+
+/// Between attempts to read the names, which only make events better.
+const FAILURES: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_hours(1) };
 
 /// Reads the names and keeps them. What it has begun ends when it is dropped.
 #[derive(Debug)]
@@ -122,7 +125,7 @@ async fn read(
 
 /// Tells of a failure; returns how long to wait.
 fn told(error: &ActivityError, failures: u32) -> Duration {
-    let wait = backoff::SENSITIVE_TYPES.wait(failures);
+    let wait = FAILURES.wait(failures);
     telemetry::sensitive_types_failed(error, failures == 1, wait);
     wait
 }

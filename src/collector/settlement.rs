@@ -1,24 +1,22 @@
-//! From the pipeline back to the ledger: what is acknowledged becomes durable, and the blob is done or goes back.
+//! The third stage: from the pipeline back to the ledger. What is acknowledged becomes durable, and the blob is done or goes back.
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
-use tokio::{sync::OwnedSemaphorePermit, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::{
-    blob::{Message, REJECTIONS, Reporter, dead_letter, retry, retry_rejected},
+    budget::Held,
     dedupe::{Dependencies, Reservation},
     error::CollectorError,
-    shared::{Pace, Shared},
+    retry::{REJECTIONS, Reason},
+    shared::Shared,
+    task::{BlobTask, Next},
 };
 use crate::{
     component::{BatchStatus, BatchStatusReceiver},
-    ledger::{BlobKey, Claim, Counts, Retry},
+    ledger::{BlobKey, EventKey},
     telemetry,
 };
-
-/// Memory that events hold.
-pub type Held = Option<Arc<OwnedSemaphorePermit>>;
 
 /// Events that the pipeline has.
 pub struct Sent {
@@ -73,79 +71,62 @@ impl Sent {
 }
 
 /// Waits for one batch of several and makes its events durable.
-pub async fn confirm(shared: Arc<Shared>, key: BlobKey, mut sent: Sent) -> Result<Verdict, CollectorError> {
-    let verdict = sent.verdict(&key).await;
+pub async fn confirm(task: Arc<BlobTask>, mut sent: Sent) -> Result<Verdict, CollectorError> {
+    let verdict = sent.verdict(&task.key).await;
     if verdict == Verdict::Delivered {
-        shared.ledger.deliver(sent.reservation.keys().to_vec(), shared.now()).await?;
-        sent.commit(&shared);
+        task.shared.ledger.deliver(sent.reservation.keys().to_vec(), task.shared.now()).await?;
+        sent.commit(&task.shared);
     }
     Ok(verdict)
 }
 
-impl Emitted {
-    /// Waits for every batch and marks the blob done, or puts it back.
-    pub async fn settle(
-        mut self,
-        shared: &Shared,
-        claim: &Claim,
-        key: &BlobKey,
-        reporter: &Reporter,
-    ) -> Result<(), CollectorError> {
-        let mut verdict = Verdict::Delivered;
-        if let Some(last) = &mut self.last {
-            verdict = last.verdict(key).await;
-        }
-        let last_delivered = verdict == Verdict::Delivered;
-        while let Some(confirmed) = self.confirmations.join_next().await {
-            let confirmed = confirmed.map_err(|error| CollectorError::Defect { detail: error.to_string() })?;
-            verdict = verdict.max(confirmed?);
-        }
-        let now = shared.now();
-        let keys = self.last.as_ref().map(|last| last.reservation.keys().to_vec()).unwrap_or_default();
-        if verdict == Verdict::Delivered && self.dependencies.is_empty() {
-            let done = shared.ledger.complete(key.clone(), keys, now).await?;
-            if let Some(last) = self.last {
-                last.commit(shared);
-            }
-            completed(shared, key, reporter, self.events, done);
-            return Ok(());
-        }
-        // The last batch must not wait for other blobs: they may be waiting for it.
-        if let Some(last) = self.last.filter(|_| last_delivered) {
-            shared.ledger.deliver(keys, now).await?;
+/// Waits for every batch of a blob and marks it done, or says what becomes of it instead.
+pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, CollectorError> {
+    let Emitted { mut last, events, dependencies, mut confirmations } = emitted;
+    let (shared, key) = (&task.shared, &task.key);
+    let mut verdict = Verdict::Delivered;
+    if let Some(last) = &mut last {
+        verdict = last.verdict(key).await;
+    }
+    let last_delivered = verdict == Verdict::Delivered;
+    while let Some(confirmed) = confirmations.join_next().await {
+        let confirmed = confirmed.map_err(|error| CollectorError::Defect { detail: error.to_string() })?;
+        verdict = verdict.max(confirmed?);
+    }
+    let keys = last.as_ref().map(|last| last.reservation.keys().to_vec()).unwrap_or_default();
+    if verdict == Verdict::Delivered && dependencies.is_empty() {
+        let next = complete(task, keys, events).await?;
+        if let Some(last) = last {
             last.commit(shared);
         }
-        if verdict == Verdict::Errored {
-            let reason = "the pipeline could not deliver its events".to_owned();
-            return retry(shared, claim, key, reporter, reason, Pace::Prompt).await;
-        }
-        if verdict == Verdict::Rejected && claim.rejections.saturating_add(1) < REJECTIONS {
-            return retry_rejected(shared, claim, key, reporter).await;
-        }
-        if !self.dependencies.all_delivered().await {
-            // A copy that this blob relied on did not arrive. What is left of the blob is sent with its next turn.
-            let reason = "a copy of its events in another blob could not be delivered".to_owned();
-            let not_before = shared.now() + TimeDelta::seconds(1);
-            shared.ledger.fail(key.clone(), Retry { not_before, reason, counts: Counts::Nothing }).await?;
-            // Told only now: the scheduler looks for it in the ledger.
-            reporter.tell(Message::Deferred(not_before));
-            return Ok(());
-        }
-        if verdict == Verdict::Rejected {
-            return dead_letter(shared, claim, key, format!("the pipeline rejected its events {REJECTIONS} times"))
-                .await;
-        }
-        let done = shared.ledger.complete(key.clone(), Vec::new(), shared.now()).await?;
-        completed(shared, key, reporter, self.events, done);
-        Ok(())
+        return Ok(next);
     }
+    // The last batch must not wait for other blobs: they may be waiting for it.
+    if let Some(last) = last.filter(|_| last_delivered) {
+        shared.ledger.deliver(keys, shared.now()).await?;
+        last.commit(shared);
+    }
+    if verdict == Verdict::Errored {
+        let problem = "the pipeline could not deliver its events".to_owned();
+        return Ok(Next::Retry { reason: Reason::Failed, problem });
+    }
+    if verdict == Verdict::Rejected && task.claim.rejections.saturating_add(1) < REJECTIONS {
+        let problem = format!("the pipeline rejected its events; after {REJECTIONS} times they are given up");
+        return Ok(Next::Retry { reason: Reason::Rejected, problem });
+    }
+    if !dependencies.all_delivered().await {
+        let problem = "a copy of its events in another blob could not be delivered".to_owned();
+        return Ok(Next::Retry { reason: Reason::CopyFailed, problem });
+    }
+    if verdict == Verdict::Rejected {
+        return Ok(Next::DeadLetter { problem: format!("the pipeline rejected its events {REJECTIONS} times") });
+    }
+    complete(task, Vec::new(), events).await
 }
 
-fn completed(shared: &Shared, key: &BlobKey, reporter: &Reporter, events: u64, done: bool) {
-    if done {
-        telemetry::content_delivered(&shared.progress, key, events);
-    } else {
-        // What was delivered came from a URI that only a notification told; a listing has named another meanwhile.
-        reporter.tell(Message::Back(key.feed));
-    }
+/// Marks a blob done, together with the last of its events.
+async fn complete(task: &BlobTask, keys: Vec<EventKey>, events: u64) -> Result<Next, CollectorError> {
+    let done = task.shared.ledger.complete(task.key.clone(), keys, task.shared.now()).await?;
+    // Else what was delivered came from a URI that only a notification told; a listing has named another meanwhile.
+    Ok(if done { Next::Done { events } } else { Next::Requeue })
 }

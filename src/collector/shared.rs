@@ -1,46 +1,26 @@
 //! What every blob's task needs.
 
-use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
 use tokio_util::sync::CancellationToken;
 
-use super::{body::BodyLimits, decode::BatchLimits, dedupe::Reservations, sensitive_types::SensitiveTypesReader};
+use super::{
+    body::BodyLimits, budget::Budget, decode::BatchLimits, dedupe::Reservations, retry::Retries,
+    sensitive_types::SensitiveTypesReader,
+};
 use crate::{
     RunMode,
     activity::ActivityClient,
     announcements::Announcements,
-    backoff,
     component::{ComponentKey, SourceSender},
     content::{ContentType, Feed},
     geoip::Geoip,
-    ledger::{BlobKey, Ledger},
+    ledger::Ledger,
     normalize::{Normalizer, SensitiveTypes},
     telemetry::Progress,
     tenants::Tenants,
 };
-
-/// How long a blob stands back that failed for a reason of its feed or tenant: longer than the longest pause of a feed, or
-/// it would be the oldest again when the pause is over.
-const BEHIND_THE_OTHERS: TimeDelta = TimeDelta::minutes(20);
-
-/// In a run that should end, the longest wait for another answer than an odd one. Shorter than what it does not stay for.
-const LONGEST_WAIT_ODD: Duration = Duration::from_secs(20);
-
-/// So often a run that should end sends what the pipeline rejects.
-const REJECTIONS_ONCE: u32 = 5;
-
-/// So many failures make a wait for which a run that should end does not stay.
-const LEFT_FOR_THE_NEXT_RUN: u32 = 6;
 
 /// Settings of a collector.
 #[derive(Clone, Debug)]
@@ -59,11 +39,13 @@ pub struct CollectorOptions {
     pub mode: RunMode,
     /// Where large bodies go.
     pub spool_directory: PathBuf,
+    /// Whether the names of sensitive information types are asked for.
+    pub resolve_sensitive_types: bool,
 }
 
 /// What a collector works with.
 #[derive(Debug)]
-pub struct Shared {
+pub struct CollectorParts {
     /// What is pending.
     pub ledger: Arc<dyn Ledger>,
     /// Where it is fetched.
@@ -71,133 +53,83 @@ pub struct Shared {
     /// Where it goes.
     pub out: SourceSender,
     /// The name of this component.
-    pub component: Arc<ComponentKey>,
+    pub component: ComponentKey,
     /// What notifications were worth.
     pub announcements: Announcements,
     /// Whose content is collected, with the domains for their events.
     pub tenants: Tenants,
     /// What makes events of records.
     pub normalizer: Normalizer,
-    /// What names sensitive information types, unless nobody wants that.
-    pub sensitive_types: Option<SensitiveTypesReader>,
     /// What tells where addresses are, if there are databases.
     pub geoip: Option<Geoip>,
-    /// Settings.
-    pub options: CollectorOptions,
     /// What has been done.
     pub progress: Progress,
-    /// What the tasks share among themselves.
-    pub state: State,
 }
 
-/// What the tasks of a collector share among themselves.
+/// What the tasks of a collector share.
 #[derive(Debug)]
-pub struct State {
+pub struct Shared {
+    pub(super) ledger: Arc<dyn Ledger>,
+    pub(super) client: ActivityClient,
+    pub(super) out: SourceSender,
+    pub(super) component: Arc<ComponentKey>,
+    pub(super) announcements: Announcements,
+    pub(super) tenants: Tenants,
+    pub(super) normalizer: Normalizer,
+    pub(super) sensitive_types: Option<SensitiveTypesReader>,
+    pub(super) geoip: Option<Geoip>,
+    pub(super) progress: Progress,
+    pub(super) options: CollectorOptions,
     pub(super) reservations: Reservations,
+    pub(super) budget: Budget,
+    pub(super) retries: Retries,
     /// Set when the source shuts down: downloads are given back, what is being emitted is finished.
     pub(super) stop_fetching: CancellationToken,
-    budget: Arc<Semaphore>,
-    /// In a run that should end, what failed in it.
-    failing: Mutex<HashMap<BlobKey, Failing>>,
-}
-
-/// How soon a blob is tried again, which makes a difference in a run that should end only.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Pace {
-    /// As soon as the run has patience for.
-    Prompt,
-    /// No sooner than in a run that does not end: what the API served is odd, and believed when it stays so. A fault that
-    /// passes needs time to.
-    Odd,
-    /// As often as may be in one run: what the pipeline rejects is given up after a number of times.
-    Rejected,
-    /// In another run: people must change something first.
-    Slow,
-}
-
-/// A blob that fails.
-#[derive(Debug)]
-struct Failing {
-    attempts: u32,
-    since: Instant,
-}
-
-impl State {
-    /// The state of a collector that has not begun.
-    pub fn new(options: &CollectorOptions) -> Self {
-        let budget = options.max_buffered_bytes.clamp(1, Semaphore::MAX_PERMITS);
-        Self {
-            reservations: Reservations::default(),
-            stop_fetching: CancellationToken::new(),
-            budget: Arc::new(Semaphore::new(budget)),
-            failing: Mutex::default(),
-        }
-    }
 }
 
 impl Shared {
+    /// What the tasks of a collector share that has not begun.
+    pub(super) fn new(parts: CollectorParts, options: CollectorOptions) -> Self {
+        let CollectorParts { ledger, client, out, component, announcements, tenants, normalizer, geoip, progress } =
+            parts;
+        let wants_names = options.resolve_sensitive_types && normalizer.names_sensitive_types();
+        Self {
+            sensitive_types: wants_names.then(|| SensitiveTypesReader::new(client.clone(), tenants.clone())),
+            reservations: Reservations::default(),
+            budget: Budget::new(options.max_buffered_bytes),
+            retries: Retries::new(options.mode),
+            stop_fetching: CancellationToken::new(),
+            component: Arc::new(component),
+            ledger,
+            client,
+            out,
+            announcements,
+            tenants,
+            normalizer,
+            geoip,
+            progress,
+            options,
+        }
+    }
+
     /// The time by Microsoft's clock: what content's times are compared with.
-    pub fn now(&self) -> DateTime<Utc> {
+    pub(super) fn now(&self) -> DateTime<Utc> {
         self.client.clock().now()
+    }
+
+    /// The time after a wait.
+    pub(super) fn after(&self, wait: Duration) -> DateTime<Utc> {
+        self.now() + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
     }
 
     /// The names of sensitive information types for the records of a feed. Only the first content of data loss prevention
     /// waits for them, and not when the source shuts down.
-    pub async fn sensitive_types(&self, feed: Feed) -> Option<Arc<SensitiveTypes>> {
+    pub(super) async fn sensitive_types(&self, feed: Feed) -> Option<Arc<SensitiveTypes>> {
         let reader = self.sensitive_types.as_ref().filter(|_| feed.content_type == ContentType::Dlp)?;
         tokio::select! {
             biased;
             types = reader.of(feed.tenant) => types,
-            () = self.state.stop_fetching.cancelled() => None,
+            () = self.stop_fetching.cancelled() => None,
         }
-    }
-
-    /// Waits until so many bytes of events may be held. More than the whole budget is let through alone.
-    pub async fn hold(&self, bytes: usize) -> Option<Arc<OwnedSemaphorePermit>> {
-        let wanted = bytes.min(self.options.max_buffered_bytes);
-        let permits = Arc::clone(&self.state.budget).acquire_many_owned(u32::try_from(wanted).unwrap_or(u32::MAX));
-        // `None` cannot happen: the semaphore is never closed.
-        permits.await.ok().map(Arc::new)
-    }
-
-    /// How many bytes of events wait for the pipeline's acknowledgement.
-    pub fn unacknowledged_bytes(&self) -> usize {
-        let budget = self.options.max_buffered_bytes.clamp(1, Semaphore::MAX_PERMITS);
-        budget.saturating_sub(self.state.budget.available_permits())
-    }
-
-    /// When a blob that has failed `attempts` times, this one included, is tried again.
-    pub fn next_attempt(&self, key: &BlobKey, attempts: u32, pace: Pace) -> (DateTime<Utc>, Duration) {
-        let Some(patience) = self.options.mode.patience().filter(|_| pace != Pace::Slow) else {
-            return self.after(backoff::BLOB.wait(attempts));
-        };
-        let in_run = self.again_in_this_run(key, patience, pace);
-        self.after(in_run.unwrap_or_else(|| backoff::BLOB.wait(attempts.max(LEFT_FOR_THE_NEXT_RUN))))
-    }
-
-    /// When a blob is tried again that failed for a reason of its feed or tenant.
-    pub fn behind_the_others(&self, key: &BlobKey) -> DateTime<Utc> {
-        let patience = self.options.mode.patience();
-        let soon = patience.and_then(|patience| self.again_in_this_run(key, patience, Pace::Prompt));
-        soon.map_or_else(|| self.now() + BEHIND_THE_OTHERS, |wait| self.after(wait).0)
-    }
-
-    /// How long a blob that has failed waits in a run that should end; `None` once it has failed for longer than the run's
-    /// patience, or as often as it may.
-    fn again_in_this_run(&self, key: &BlobKey, patience: Duration, pace: Pace) -> Option<Duration> {
-        let mut failing = self.state.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let blob = failing.entry(key.clone()).or_insert_with(|| Failing { attempts: 0, since: Instant::now() });
-        blob.attempts += 1;
-        let (wait, most) = match pace {
-            Pace::Odd => (backoff::BLOB.wait(blob.attempts).min(LONGEST_WAIT_ODD), u32::MAX),
-            Pace::Rejected => (backoff::BLOB_ONCE.wait(blob.attempts), REJECTIONS_ONCE),
-            Pace::Prompt | Pace::Slow => (backoff::BLOB_ONCE.wait(blob.attempts), u32::MAX),
-        };
-        let wait = wait.min(patience / 4);
-        (blob.attempts < most && blob.since.elapsed() + wait < patience).then_some(wait)
-    }
-
-    fn after(&self, wait: Duration) -> (DateTime<Utc>, Duration) {
-        (self.now() + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX), wait)
     }
 }

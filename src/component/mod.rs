@@ -11,7 +11,7 @@
 #![cfg_attr(feature = "simulator", doc = "```")]
 #![cfg_attr(not(feature = "simulator"), doc = "```ignore")]
 //! use office365_source::{component::*, config::Office365Config};
-//! # use office365_source::{RunMode, clock::Clock, simulator::*, api_clients::TransportOverride};
+//! # use office365_source::{HostServices, RunMode, api_clients::Environment, clock::Clock, simulator::*};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> office365_source::Result<()> {
@@ -31,8 +31,9 @@
 //! # // The example runs on the simulator, until everything has been collected.
 //! # let simulator = Simulator::new(SimulatorConfig::default(), Clock::system());
 //! # simulator.set_base_url("https://manage.office.com".parse()?);
-//! # let transport = TransportOverride(std::sync::Arc::new(InProcess::new(&simulator)));
-//! # context.extra_context = ExtraContext::default().with(RunMode::ONCE).with(transport);
+//! # let environment = Environment { transport: Some(std::sync::Arc::new(InProcess::new(&simulator))), ..Environment::default() };
+//! # let services = HostServices { run_mode: RunMode::ONCE, environment, ..HostServices::default() };
+//! # context.extra_context = ExtraContext::default().with(services);
 //! let source = tokio::spawn(config.build(context).await?);
 //!
 //! # let mut events = 0;

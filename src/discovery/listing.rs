@@ -1,6 +1,6 @@
 //! Listing one window to its end and recording what it names.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use chrono::{SubsecRound, TimeDelta};
 use tokio::{
@@ -11,15 +11,16 @@ use tokio::{
 use super::DiscoveryError;
 use crate::{
     activity::{ActivityClient, ActivityError, ContentEntry, Failure, ListingPage, NextPage, TimeWindow},
-    backoff,
+    backoff::Backoff,
     content::{ContentRef, ContentType, Feed},
-    ledger::{CursorMove, Ledger, LedgerError},
+    ledger::{ContentIntake, CursorMove, LedgerError},
     telemetry::{self, FoundBy, Progress},
     wake_up::WakeUp,
 };
 
 /// How often one page is asked for before the pass is given up (and done again at the next interval).
 const ATTEMPTS: u32 = 5;
+const BETWEEN_ATTEMPTS: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(15) };
 
 /// How often a listing is begun again when the API refuses its own link to a next page (AF20031).
 const RESTARTS: u32 = 3;
@@ -34,7 +35,7 @@ const STEP_BACK: TimeDelta = TimeDelta::seconds(30);
 #[derive(Clone, Debug)]
 pub struct Lister {
     pub client: ActivityClient,
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<dyn ContentIntake>,
     pub work: WakeUp,
     pub progress: Progress,
     /// Pages that are requested, read and recorded at a time, over all tenants.
@@ -129,7 +130,7 @@ impl Lister {
                 Err(error) if attempt < ATTEMPTS && error.failure.may_pass() => {
                     drop(permit);
                     telemetry::fetch_failed(&error);
-                    sleep(backoff::PAGE.wait(attempt)).await;
+                    sleep(BETWEEN_ATTEMPTS.wait(attempt)).await;
                 }
                 Err(error) if attempt < ATTEMPTS && matches!(*error.failure, Failure::Throttled { .. }) => {
                     if let Failure::Throttled { wait } = *error.failure {

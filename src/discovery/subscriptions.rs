@@ -19,7 +19,7 @@ use super::{
 use crate::{
     activity::{ActivityClient, ActivityError, Failure, ListedWebhook, Start},
     content::{ContentType, Feed, TenantId},
-    ledger::{Ledger, LedgerError},
+    ledger::{LedgerError, SubscriptionStore},
     telemetry,
     transport::TransportFailure,
 };
@@ -61,15 +61,27 @@ pub enum Standing {
 #[derive(Clone, Debug)]
 pub struct SubscriptionBook {
     client: ActivityClient,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn SubscriptionStore>,
     policy: WebhookPolicy,
     recheck: Duration,
     tenants: Arc<std::sync::Mutex<HashMap<TenantId, Arc<Subscriptions>>>>,
 }
 
 impl SubscriptionBook {
-    /// Subscriptions that are to have webhooks as `policy` says, and are looked at again after `recheck`.
-    pub fn new(client: ActivityClient, ledger: Arc<dyn Ledger>, policy: WebhookPolicy, recheck: Duration) -> Self {
+    /// Subscriptions that are to have webhooks as `policy` says, and are looked at again with each reconciliation.
+    pub fn new(
+        client: ActivityClient,
+        ledger: Arc<dyn SubscriptionStore>,
+        policy: WebhookPolicy,
+        reconcile_interval: Duration,
+    ) -> Self {
+        let recheck = match policy {
+            WebhookPolicy::Without => reconcile_interval,
+            // A little less, since each pass reconciles and a little time goes by within one.
+            WebhookPolicy::With(_) | WebhookPolicy::Untouched => {
+                reconcile_interval.saturating_sub(reconcile_interval / 10)
+            }
+        };
         Self { client, ledger, policy, recheck, tenants: Arc::default() }
     }
 
@@ -100,7 +112,7 @@ impl SubscriptionBook {
 pub struct Subscriptions {
     tenant: TenantId,
     client: ActivityClient,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn SubscriptionStore>,
     policy: WebhookPolicy,
     recheck: Duration,
     /// Not held while a subscription is started, which can take a minute: the other content types go on.

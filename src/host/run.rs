@@ -3,15 +3,14 @@
 use std::pin::pin;
 
 use super::{Component, HostError, Report, components, start::start};
-use crate::{RunMode, component::ExtraContext, config::TopologyConfig};
+use crate::{config::TopologyConfig, host_services::HostServices};
 
 /// How to run a topology.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Whether the sources run indefinitely.
-    pub mode: RunMode,
-    /// What the program gives the sources besides: another clock, another HTTP transport.
-    pub extra_context: ExtraContext,
+    /// What the program gives the sources beyond the configuration. Each source gets a [`Progress`](crate::telemetry::Progress)
+    /// of its own.
+    pub services: HostServices,
 }
 
 /// Runs a configuration file until its sources have ended, or until `stop` resolves and what is in flight is delivered.

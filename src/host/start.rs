@@ -20,10 +20,11 @@ use super::{
 };
 use crate::{
     component::{
-        GlobalOptions, LogNamespace, ShutdownSignal, ShutdownTrigger, Source, SourceContext, SourceOutput,
-        SourceReceiver, SourceSender,
+        ExtraContext, GlobalOptions, LogNamespace, ShutdownSignal, ShutdownTrigger, Source, SourceContext,
+        SourceOutput, SourceReceiver, SourceSender,
     },
     config::{TopologyConfig, check_data_dir},
+    host_services::HostServices,
 };
 
 /// Builds a pipeline and sets it going.
@@ -40,19 +41,19 @@ pub(super) async fn start(
     check_data_dir(&topology.data_dir)?;
     let mut open_sinks = Vec::new();
     for (name, config) in &topology.sinks {
-        open_sinks.push((config.inputs(), sinks::open(name, config, topology, options.mode).await?));
+        open_sinks.push((config.inputs(), sinks::open(name, config, topology, options.services.run_mode).await?));
     }
     let server = match &topology.telemetry {
         Some(telemetry) => Some(Server::bind(telemetry.listen).await?),
         None => None,
     };
-    let status = Status::of(&components, options.mode);
+    let status = Status::of(&components, options.services.run_mode);
     let mut built = Vec::new();
     for component in components {
         built.push(build(component, topology, options).await?);
     }
 
-    let mut pipeline = Pipeline::new(options.mode, topology.shutdown_timeout());
+    let mut pipeline = Pipeline::new(options.services.run_mode, topology.shutdown_timeout());
     if let Some(server) = server {
         pipeline.background.spawn(server.serve(status));
     }
@@ -91,6 +92,7 @@ async fn build(component: Component, topology: &TopologyConfig, options: &Option
     if !acknowledgements {
         telemetry::cannot_acknowledge(&component.key);
     }
+    let services = HostServices { progress: component.progress.clone(), ..options.services.clone() };
     let context = SourceContext {
         key: component.key.clone(),
         globals: GlobalOptions {
@@ -103,7 +105,7 @@ async fn build(component: Component, topology: &TopologyConfig, options: &Option
         proxy: component.proxy.clone(),
         acknowledgements,
         log_namespace,
-        extra_context: options.extra_context.clone().with(options.mode).with(component.progress.clone()),
+        extra_context: ExtraContext::default().with(services),
     };
     let source = component.config.build(context).await.with_context(|_| BuildSnafu { key: component.key.clone() })?;
     Ok(BuiltSource { component, source, trigger, output: receiver })

@@ -13,17 +13,20 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::{
     RunMode,
+    api_clients::Environment,
+    clock::Clock,
     component::{
-        BatchNotifier, BatchStatus, ExtraContext, JsonObject, LogEvent, LogNamespace, Resource, Source, SourceConfig,
-        SourceContext, SourceOutput,
+        BatchNotifier, BatchStatus, JsonObject, LogEvent, LogNamespace, Resource, Source, SourceConfig, SourceContext,
+        SourceOutput,
     },
     config::{self, Format, TopologyConfig},
-    telemetry::Progress,
+    host_services::HostServices,
 };
 
 /// Events with a number each.
@@ -59,7 +62,7 @@ impl SourceConfig for TestSource {
         if matches!(self.then, Then::RefuseToBuild) {
             return Err("the ledger is taken by another process".into());
         }
-        assert!(cx.extra_context.get::<RunMode>().is_some() && cx.extra_context.get::<Progress>().is_some());
+        assert!(cx.extra_context.get::<HostServices>().is_some());
         assert!(cx.acknowledgements && cx.globals.data_dir.is_some());
         Ok(Box::pin(self.clone().run(cx)))
     }
@@ -144,7 +147,7 @@ fn component(key: &str, source: &TestSource) -> Component {
 }
 
 async fn run_two(topology: &TopologyConfig, mode: RunMode, a: &TestSource, b: &TestSource) -> Report {
-    let options = Options { mode, ..Options::default() };
+    let options = Options { services: HostServices { run_mode: mode, ..HostServices::default() } };
     run_components(vec![component("a", a), component("b", b)], topology, &options, pending()).await.unwrap()
 }
 
@@ -244,14 +247,17 @@ async fn a_source_that_cannot_start_is_named() {
 
 #[tokio::test]
 async fn a_program_can_give_its_sources_what_no_file_holds() {
+    const SIMULATED: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
     #[derive(Clone, Debug)]
     struct Looks(Arc<AtomicBool>);
 
     #[async_trait]
     impl SourceConfig for Looks {
         async fn build(&self, cx: SourceContext) -> crate::Result<Source> {
-            let found = cx.extra_context.get::<&'static str>() == Some(&"simulated")
-                && cx.extra_context.get::<RunMode>() == Some(&RunMode::ONCE);
+            let services = cx.extra_context.get::<HostServices>().unwrap();
+            let found =
+                services.environment.clock.now() < SIMULATED + TimeDelta::days(1) && services.run_mode == RunMode::ONCE;
             self.0.store(found, Ordering::Relaxed);
             Ok(Box::pin(async { Ok(()) }))
         }
@@ -268,7 +274,9 @@ async fn a_program_can_give_its_sources_what_no_file_holds() {
     let dir = tempfile::tempdir().unwrap();
     let topology = topology(dir.path(), &[(&dir.path().join("1"), &["a", "b"])]);
     let found = Arc::new(AtomicBool::new(false));
-    let options = Options { mode: RunMode::ONCE, extra_context: ExtraContext::default().with("simulated") };
+    let environment = Environment { clock: Clock::starting_at(SIMULATED), ..Environment::default() };
+    let services = HostServices { run_mode: RunMode::ONCE, environment, ..HostServices::default() };
+    let options = Options { services };
     let components = vec![Component::new("a", "test", Box::new(Looks(Arc::clone(&found))))];
     run_components(components, &topology, &options, pending()).await.unwrap();
     assert!(found.load(Ordering::Relaxed));

@@ -5,7 +5,7 @@ use std::mem;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{BlobKey, Claim, DeadBlob};
+use super::{BlobKey, Claim, Counts};
 use crate::content::{ContentRef, are_same_content};
 
 /// Listings reach seven days back, with an hour of tolerance (see docs/api-behaviour.md); a day more is on the safe side.
@@ -43,8 +43,6 @@ pub(super) enum BlobState {
         rejections: u32,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         not_before: Option<DateTime<Utc>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        last_error: Option<String>,
     },
     Done {
         at: DateTime<Utc>,
@@ -57,7 +55,7 @@ pub(super) enum BlobState {
 
 impl BlobState {
     /// Of a blob that nobody has tried yet.
-    pub const FRESH: Self = Self::Pending { attempts: 0, rejections: 0, not_before: None, last_error: None };
+    pub const FRESH: Self = Self::Pending { attempts: 0, rejections: 0, not_before: None };
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
@@ -150,6 +148,25 @@ impl Row {
         true
     }
 
+    /// Waits until then, if it is pending.
+    pub fn defer(&mut self, until: DateTime<Utc>, counts: Counts) {
+        if let BlobState::Pending { attempts, rejections, not_before } = &mut self.state {
+            match counts {
+                Counts::Nothing => {}
+                Counts::Attempt => *attempts = attempts.saturating_add(1),
+                Counts::Rejection => *rejections = rejections.saturating_add(1),
+            }
+            *not_before = Some(until);
+        }
+    }
+
+    /// Waits no longer.
+    pub fn promote(&mut self) {
+        if let BlobState::Pending { not_before, .. } = &mut self.state {
+            *not_before = None;
+        }
+    }
+
     /// Whether another URI for it is news: it is pending, or was given up under a URI that may have been wrong.
     fn is_wanted_from(&self, uri: &str) -> bool {
         // Without a URI, it was delivered once.
@@ -157,7 +174,7 @@ impl Row {
     }
 
     pub fn claim(self, key: BlobKey) -> Option<Claim> {
-        let BlobState::Pending { attempts, rejections, last_error, .. } = self.state else { return None };
+        let BlobState::Pending { attempts, rejections, .. } = self.state else { return None };
         let content = ContentRef {
             feed: key.feed,
             content_id: key.content_id,
@@ -165,11 +182,6 @@ impl Row {
             created: self.created,
             expiration: self.expiration,
         };
-        Some(Claim { content, announced: self.announced, attempts, rejections, last_error })
-    }
-
-    pub fn dead(self, key: BlobKey) -> Option<DeadBlob> {
-        let BlobState::Dead { at, reason } = self.state else { return None };
-        Some(DeadBlob { key, created: self.created, since: at, reason })
+        Some(Claim { content, announced: self.announced, attempts, rejections })
     }
 }

@@ -1,72 +1,40 @@
-//! The tables about tenants and their webhooks.
+//! What is kept of tenants beside the configuration.
 
-use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use std::fmt;
 
-use super::{
-    TenantRecord, keys,
-    redb::{Bytes, CURSORS, decode, encode},
-};
-use crate::content::{ContentType, Feed, TenantId};
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-const TENANTS: TableDefinition<Bytes, Bytes> = TableDefinition::new("tenants");
-const WEBHOOKS: TableDefinition<Bytes, &str> = TableDefinition::new("webhooks");
+use super::LedgerError;
+use crate::content::TenantId;
 
-/// How many addresses of a feed's webhooks are kept: who changes `public_url` more often between two looks at the
-/// subscriptions?
-const MOST_ADDRESSES: usize = 8;
-
-pub(super) fn create_tables(tx: &WriteTransaction) -> Result<(), redb::Error> {
-    tx.open_table(TENANTS)?;
-    tx.open_table(WEBHOOKS)?;
-    Ok(())
+/// What is kept of a tenant beside the configuration.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct TenantRecord {
+    /// Which tenant.
+    pub id: TenantId,
+    /// Its name for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// When it registered; `None` for one that stood in the configuration when its domain was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<DateTime<Utc>>,
 }
 
-pub(super) fn webhooks(tx: &ReadTransaction, feed: Feed) -> Result<Vec<String>, redb::Error> {
-    let webhooks = tx.open_table(WEBHOOKS)?;
-    let addresses = webhooks.get(keys::feed(feed).as_slice())?;
-    Ok(addresses.map(|addresses| addresses.value().lines().map(str::to_owned).collect()).unwrap_or_default())
-}
+/// Tenants that registered by consent, and domains that were set by command.
+#[async_trait]
+pub trait TenantStore: fmt::Debug + Send + Sync {
+    /// The tenants that registered or whose domain was set.
+    async fn tenants(&self) -> Result<Vec<TenantRecord>, LedgerError>;
 
-pub(super) fn note_webhook(tx: &WriteTransaction, feed: Feed, address: &str) -> Result<(), redb::Error> {
-    let mut webhooks = tx.open_table(WEBHOOKS)?;
-    let key = keys::feed(feed);
-    let mut addresses: Vec<String> = match webhooks.get(key.as_slice())? {
-        Some(known) => known.value().lines().filter(|known| *known != address).map(str::to_owned).collect(),
-        None => Vec::new(),
-    };
-    addresses.push(address.to_owned());
-    let oldest_kept = addresses.len().saturating_sub(MOST_ADDRESSES);
-    webhooks.insert(key.as_slice(), addresses[oldest_kept..].join("\n").as_str())?;
-    Ok(())
-}
+    /// Notes a tenant, in place of what was noted of it.
+    async fn put_tenant(&self, record: TenantRecord) -> Result<(), LedgerError>;
 
-pub(super) fn forget_webhooks(tx: &WriteTransaction, feed: Feed) -> Result<(), redb::Error> {
-    tx.open_table(WEBHOOKS)?.remove(keys::feed(feed).as_slice())?;
-    Ok(())
-}
-
-pub(super) fn all(tx: &ReadTransaction) -> Result<Vec<TenantRecord>, redb::Error> {
-    let mut records = Vec::new();
-    for entry in tx.open_table(TENANTS)?.iter()? {
-        records.push(decode(entry?.1.value())?);
-    }
-    Ok(records)
-}
-
-pub(super) fn put(tx: &WriteTransaction, record: &TenantRecord) -> Result<(), redb::Error> {
-    tx.open_table(TENANTS)?.insert(record.id.0.as_bytes().as_slice(), encode(record)?.as_slice())?;
-    Ok(())
-}
-
-/// Forgets what is kept of a tenant, except its content and when its subscriptions were started: whoever registers again is
-/// still within Microsoft's 15 minutes.
-pub(super) fn forget_record(tx: &WriteTransaction, tenant: TenantId) -> Result<(), redb::Error> {
-    tx.open_table(TENANTS)?.remove(tenant.0.as_bytes().as_slice())?;
-    let (mut webhooks, mut cursors) = (tx.open_table(WEBHOOKS)?, tx.open_table(CURSORS)?);
-    for content_type in ContentType::ALL {
-        let feed = keys::feed(Feed { tenant, content_type });
-        webhooks.remove(feed.as_slice())?;
-        cursors.remove(feed.as_slice())?;
-    }
-    Ok(())
+    /// Forgets a tenant: its record, its cursors, its webhooks, and its content, pending or not. Returns how much of the
+    /// content was pending.
+    ///
+    /// Two things stay: ids of delivered events, until their time is over, and when its subscriptions were started, as
+    /// Microsoft's 15 minutes between starts hold for a tenant that registers again.
+    async fn forget_tenant(&self, tenant: TenantId) -> Result<u64, LedgerError>;
 }

@@ -15,7 +15,7 @@ use crate::{
     ledger::FeedSummary,
 };
 
-/// A handle on a source's progress. Put one into the [`ExtraContext`](crate::component::ExtraContext) before building the
+/// A handle on a source's progress. Put one into the [`HostServices`](crate::HostServices) before building the
 /// source, keep a clone.
 #[derive(Clone, Debug, Default)]
 pub struct Progress(Arc<Inner>);

@@ -26,7 +26,7 @@ use crate::{
     activity::ActivityClient,
     content::{ContentType, TenantId},
     discovery::SubscriptionBook,
-    ledger::{Ledger, LedgerError, TenantRecord},
+    ledger::{LedgerError, TenantRecord, TenantStore},
     telemetry::{self, Progress},
     tenants::Tenants,
 };
@@ -41,7 +41,7 @@ pub struct Tenancy {
     /// Whose audit logs are collected now.
     pub tenants: Tenants,
     /// Where that is kept.
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<dyn TenantStore>,
     /// The API, for the time.
     pub client: ActivityClient,
     /// What is started for those who come and stopped for those who leave.

@@ -7,8 +7,7 @@ use snafu::{ResultExt, Snafu};
 
 use super::{Answer, ConfiguredSource, Question, Tenancy, TenancyError, TenantEntry, Turns, answer};
 use crate::{
-    api_clients::ApiClients,
-    component::ExtraContext,
+    api_clients::{ApiClients, Environment},
     content::TenantId,
     discovery::{SubscriptionBook, WebhookPolicy},
     ledger::{Ledger, LedgerError, RedbLedger},
@@ -103,13 +102,13 @@ impl Tenancy {
             Err(source) => return Err(AskError::Ledger { source }),
         };
         let ApiClients { client, .. } =
-            ApiClients::new(config, &source.key(), source.proxy, &ExtraContext::default()).context(SetupSnafu)?;
+            ApiClients::new(config, &source.key(), source.proxy, Environment::default()).context(SetupSnafu)?;
         let records = ledger.tenants().await.context(LedgerSnafu)?;
         // Subscriptions are stopped at the most: nobody is here to receive notifications.
         let policy = WebhookPolicy::Untouched;
         Ok(Self {
             tenants: Tenants::new(&config.tenants, &records),
-            subscriptions: SubscriptionBook::new(client.clone(), Arc::clone(&ledger), policy, Duration::MAX),
+            subscriptions: SubscriptionBook::new(client.clone(), ledger.clone(), policy, Duration::MAX),
             ledger,
             client,
             content_types: config.content_types.clone(),
@@ -157,7 +156,7 @@ mod tests {
     use super::*;
     use crate::{
         config::{AuthConfig, Office365Config, ProxyConfig, SecretRef, TenantConfig},
-        ledger::TenantRecord,
+        ledger::{TenantRecord, TenantStore},
     };
 
     fn id(number: u128) -> TenantId {

@@ -12,7 +12,8 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 use office365_source::{
-    RunMode,
+    HostServices, RunMode,
+    api_clients::Environment,
     clock::Clock,
     component::{
         EventStatus, ExtraContext, GlobalOptions, LogNamespace, ShutdownSignal, SourceConfig, SourceContext,
@@ -21,7 +22,6 @@ use office365_source::{
     config::Office365Config,
     content::ContentType,
     simulator::SimulatorConfig,
-    telemetry::Progress,
 };
 use support::{source_config, start_of_time};
 use tempfile::TempDir;
@@ -119,7 +119,9 @@ async fn run(origin: &str, mode: RunMode) -> (Result<(), ()>, Vec<String>) {
     let (_trigger, signal, _done) = ShutdownSignal::new_wired();
     cx.shutdown = signal;
     let clock = Clock::system().skewed(start_of_time() + chrono::TimeDelta::hours(1) - chrono::Utc::now());
-    cx.extra_context = ExtraContext::default().with(clock).with(mode).with(Progress::default());
+    let environment = Environment { clock, transport: None };
+    cx.extra_context =
+        ExtraContext::default().with(HostServices { run_mode: mode, environment, ..HostServices::default() });
     let source = tokio::spawn(config.build(cx).await.unwrap());
     let mut arrived = Vec::new();
     while let Some(item) = receiver.recv().await {

@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use office365_source::{
     clock::Clock,
     content::ContentType,
-    ledger::{Ledger, RedbLedger, TenantRecord},
+    ledger::{RedbLedger, TenantRecord, TenantStore},
     registration::{Invitation, StateKey},
     simulator::{Backlog, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig, TenantFault},
 };

@@ -16,7 +16,7 @@ use std::{
 use chrono::{TimeDelta, Utc};
 use office365_source::{
     content::{ContentType, Feed},
-    ledger::{Ledger, RedbLedger},
+    ledger::{RedbLedger, Upkeep},
     simulator::{BlobSpec, Faults, SimulatedTenant},
 };
 use program::{World, read_lines};

@@ -24,8 +24,8 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use office365_source::{
-    RunMode,
-    api_clients::TransportOverride,
+    HostServices, RunMode,
+    api_clients::Environment,
     clock::Clock,
     component::{
         BatchStatus, EventStatus, ExtraContext, GlobalOptions, LogEvent, LogNamespace, ShutdownDone, ShutdownSignal,
@@ -143,12 +143,12 @@ impl<'a> Setup<'a> {
         let mut cx = SourceContext::new("m365", globals, builder.build());
         cx.shutdown = signal;
         let progress = Progress::default();
-        cx.extra_context = ExtraContext::default()
-            .with(clock)
-            .with(mode)
-            .with(progress.clone())
-            .with(TransportOverride(transport))
-            .with(webhook);
+        cx.extra_context = ExtraContext::default().with(HostServices {
+            run_mode: mode,
+            progress: progress.clone(),
+            environment: Environment { clock, transport: Some(transport) },
+            webhook,
+        });
         let source = tokio::spawn(config.build(cx).await.unwrap());
         let into = Arc::clone(&arrived);
         let texts = Arc::<Mutex<Vec<String>>>::default();

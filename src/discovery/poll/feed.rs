@@ -21,15 +21,21 @@ use super::{
 use crate::{
     activity::{ActivityClient, Failure},
     announcements::Announcements,
-    backoff,
+    backoff::Backoff,
     component::ShutdownSignal,
     content::{ContentType, Feed, TenantId},
     discovery::{DiscoveryError, Standing, SubscriptionBook, Subscriptions, listing::Lister},
-    ledger::{CursorMove, Ledger, LedgerError},
+    ledger::{ContentIntake, CursorMove, LedgerError},
     telemetry::{self, Progress, Stage},
     tenants::Tenants,
     wake_up::WakeUp,
 };
+
+/// Between passes over a feed while the service is in trouble.
+const UNAVAILABLE: Backoff = Backoff { first: Duration::from_secs(2), longest: Duration::from_mins(5) };
+
+/// Between passes while a tenant or a content type waits for an administrator.
+const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_mins(15) };
 
 /// Pages of listings in memory at a time, over all tenants. A page has some hundred kilobytes.
 const PAGES: usize = 64;
@@ -60,7 +66,7 @@ pub struct PollContext {
     /// The API.
     pub client: ActivityClient,
     /// What is known.
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<dyn ContentIntake>,
     /// What makes content available.
     pub subscriptions: SubscriptionBook,
     /// Whom to tell of new content.
@@ -142,8 +148,8 @@ impl FeedPoller {
             // Nothing is asked before the next start is allowed, and nothing is collected until then.
             (DiscoveryError::TooSoon { .. } | DiscoveryError::StaysRefused { .. }, _)
             | (_, Some(Failure::WebhookRefused(_))) => interval,
-            (_, Some(failure)) if failure.may_pass() => backoff::UNAVAILABLE.wait(self.failures),
-            _ => backoff::TROUBLE.wait(self.failures).max(interval),
+            (_, Some(failure)) if failure.may_pass() => UNAVAILABLE.wait(self.failures),
+            _ => TROUBLE.wait(self.failures).max(interval),
         };
         Ok(Next::Retry { wait, may_pass })
     }
@@ -227,7 +233,7 @@ impl FeedPoller {
                 Next::Regular(_) | Next::WhileTold { .. } => return Ok(()),
                 Next::AfterEntra(wait) => (wait, true),
                 Next::Retry { may_pass, .. } => {
-                    let wait = backoff::UNAVAILABLE.wait(self.failures).min(LONGEST_WAIT_ONCE).min(patience / 4);
+                    let wait = UNAVAILABLE.wait(self.failures).min(LONGEST_WAIT_ONCE).min(patience / 4);
                     (wait, may_pass || self.failures < PASSES_ONCE)
                 }
             };

@@ -26,7 +26,7 @@ use super::{AddressList, Admission, AuthId, Delivery, Item, SourceRates, client_
 use crate::{
     announcements::Announcements,
     content::{ContentRef, Feed},
-    ledger::{Announced, Ledger, LedgerError},
+    ledger::{Announced, ContentIntake, LedgerError},
     registration::{self, Callback, Registrar, parse_callback},
     telemetry::{self, FoundBy, Progress, Refusals, WebhookAnswer},
     tenants::Tenants,
@@ -97,7 +97,7 @@ struct Inner {
     allowed: RwLock<AddressList>,
     rates: SourceRates,
     tenants: Tenants,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<dyn ContentIntake>,
     work: WakeUp,
     announcements: Announcements,
     progress: Progress,
@@ -117,7 +117,7 @@ pub struct EndpointParts {
     /// Whose notifications are taken.
     pub tenants: Tenants,
     /// Where they are kept.
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<dyn ContentIntake>,
     /// Who is told.
     pub work: WakeUp,
     /// What they were worth so far.

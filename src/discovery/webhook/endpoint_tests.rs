@@ -11,16 +11,12 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     activity::Origin,
-    api_clients::{ApiClients, TransportOverride},
+    api_clients::{ApiClients, Environment},
     clock::Clock,
-    component::ExtraContext,
     config::{AuthConfig, Office365Config, ProxyConfig, TenantConfig},
     content::{ContentType, TenantId},
     discovery::{SubscriptionBook, WebhookPolicy},
-    ledger::{
-        BlobKey, Claim, Cursor, CursorMove, DeadBlob, EventKey, FeedSummary, Promoted, Pruned, Retry, TenantRecord,
-        Wanted,
-    },
+    ledger::{Cursor, CursorMove, MemoryLedger},
     tenancy::{Tenancy, Turns},
     transport::{Request as Sent, Response as Received, Transport, TransportError, TransportFailure},
 };
@@ -41,7 +37,7 @@ struct Troubled {
 const UNASKED: &str = "a notification only announces";
 
 #[async_trait]
-impl Ledger for Troubled {
+impl ContentIntake for Troubled {
     async fn announce(
         &self,
         _: Feed,
@@ -63,95 +59,11 @@ impl Ledger for Troubled {
         unreachable!("{UNASKED}")
     }
 
-    async fn forget_announced(&self, _: BlobKey) -> Result<bool, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
     async fn unknown(&self, _: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError> {
         unreachable!("{UNASKED}")
     }
 
     async fn cursor(&self, _: Feed) -> Result<Cursor, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn claim(&self, _: Feed, _: usize, _: Wanted) -> Result<Vec<Claim>, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    fn release(&self, _: &BlobKey) {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn delivered(&self, _: Vec<EventKey>) -> Result<Vec<bool>, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn deliver(&self, _: Vec<EventKey>, _: DateTime<Utc>) -> Result<(), LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn complete(&self, _: BlobKey, _: Vec<EventKey>, _: DateTime<Utc>) -> Result<bool, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn fail(&self, _: BlobKey, _: Retry) -> Result<(), LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn dead_letter(&self, _: BlobKey, _: String, _: DateTime<Utc>) -> Result<(), LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn promote(&self, _: DateTime<Utc>) -> Result<Promoted, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn subscription_attempt(&self, _: Feed) -> Result<Option<DateTime<Utc>>, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn note_subscription_attempt(&self, _: Feed, _: DateTime<Utc>) -> Result<(), LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn webhooks(&self, _: Feed) -> Result<Vec<String>, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn note_webhook(&self, _: Feed, _: String) -> Result<(), LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn forget_webhooks(&self, _: Feed) -> Result<(), LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn auth_id(&self, _: SecretString) -> Result<SecretString, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn tenants(&self) -> Result<Vec<TenantRecord>, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn put_tenant(&self, _: TenantRecord) -> Result<(), LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn forget_tenant(&self, _: TenantId) -> Result<u64, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn prune(&self, _: DateTime<Utc>) -> Result<Pruned, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError> {
-        unreachable!("{UNASKED}")
-    }
-
-    async fn dead(&self, _: usize) -> Result<Vec<DeadBlob>, LedgerError> {
         unreachable!("{UNASKED}")
     }
 }
@@ -179,22 +91,21 @@ impl Bench {
     /// `turns`: how many times the ledger records before it hangs.
     fn new(turns: usize, outcome: Result<(), LedgerError>) -> Self {
         let ledger = Arc::new(Troubled { turns: Semaphore::new(turns), outcome });
-        let as_ledger = Arc::clone(&ledger) as Arc<dyn Ledger>;
+        let healthy = Arc::new(MemoryLedger::default());
         let auth = AuthConfig { client_id: CLIENT, client_secret: "secret".into() };
         let config = Office365Config::new(auth, vec![TenantConfig { id: TENANT, domain: None }]);
-        let context = ExtraContext::default()
-            .with(TransportOverride(Arc::new(Nowhere)))
-            .with(Clock::starting_at(NOW.parse().unwrap()));
-        let connection = ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), &context).unwrap();
+        let environment =
+            Environment { clock: Clock::starting_at(NOW.parse().unwrap()), transport: Some(Arc::new(Nowhere)) };
+        let connection = ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), environment).unwrap();
         let client = connection.client;
         let api: Url = "https://manage.office.com/".parse().unwrap();
         let tenancy = Tenancy {
             tenants: Tenants::new(&config.tenants, &[]),
-            ledger: Arc::clone(&as_ledger),
+            ledger: healthy.clone(),
             client: client.clone(),
             subscriptions: SubscriptionBook::new(
                 client.clone(),
-                Arc::clone(&as_ledger),
+                healthy,
                 WebhookPolicy::Untouched,
                 Duration::from_secs(60),
             ),
@@ -220,7 +131,7 @@ impl Bench {
         let parts = EndpointParts {
             rates: SourceRates::new(most, most, 10),
             tenants: tenancy.tenants.clone(),
-            ledger: as_ledger,
+            ledger: ledger.clone(),
             work: work.clone(),
             announcements: Announcements::default(),
             progress: tenancy.progress.clone(),

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Endpoint, endpoint::WeakEndpoint};
 
-/// A handle on a source's webhook. Put one into the [`ExtraContext`](crate::component::ExtraContext) before building the
+/// A handle on a source's webhook. Put one into the [`HostServices`](crate::HostServices) before building the
 /// source, keep a clone: it is filled when the source has its port, and empty again when the source has ended.
 #[derive(Clone, Debug, Default)]
 pub struct WebhookHandle(Arc<Mutex<Option<(SocketAddr, WeakEndpoint)>>>);

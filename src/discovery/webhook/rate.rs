@@ -19,6 +19,9 @@ use tokio::time::Instant;
 use super::addresses::source_of;
 use crate::clock::TokioClock;
 
+/// For how many senders of notifications their requests are counted.
+const MOST_SENDERS: usize = 10_000;
+
 /// Forgetting looks at all sources, so that it must not be had for each request.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(1);
 
@@ -45,6 +48,13 @@ impl SourceRates {
             most,
             swept: Mutex::new(Instant::now()),
         }
+    }
+
+    /// The rates of senders of notifications. Microsoft announces a busy hour's content in one go, so that a quarter of a
+    /// minute's requests may come at once.
+    pub fn of_notifications(per_minute: NonZeroU32) -> Self {
+        let burst = NonZeroU32::new(per_minute.get() / 4).unwrap_or(NonZeroU32::MIN);
+        Self::new(per_minute, burst, MOST_SENDERS)
     }
 
     /// Whether a request from an address is within its source's rate; counts it if so.

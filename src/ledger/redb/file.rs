@@ -9,8 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use super::LedgerError;
-use crate::file_id::FileId;
+use crate::{file_id::FileId, ledger::LedgerError};
 
 /// The ledger's file.
 #[derive(Debug)]

@@ -21,8 +21,8 @@ use tokio::{
     time::Instant,
 };
 
-use super::{LedgerError, file::LedgerFile};
-use crate::expected_panic::expecting;
+use super::file::LedgerFile;
+use crate::{expected_panic::expecting, ledger::LedgerError};
 
 /// How many urgent writes share a transaction at most.
 const URGENT_GROUP: usize = 256;
@@ -96,11 +96,22 @@ impl Writer {
         rank: Rank,
         work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
     ) -> Result<T, LedgerError> {
+        self.write_then(rank, work, |_| {}).await
+    }
+
+    /// The same, with what must follow the commit even if nobody waits for the result any more.
+    pub async fn write_then<T: Send + 'static>(
+        &self,
+        rank: Rank,
+        work: impl FnOnce(&WriteTransaction) -> Result<T, redb::Error> + Send + 'static,
+        then: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<T, LedgerError> {
         let (done, result) = oneshot::channel();
         let (failed, failure) = oneshot::channel();
         let job: Job = Box::new(move |transaction| {
             let value = work(transaction)?;
             Ok(Box::new(move || {
+                then(&value);
                 // The caller may have been cancelled; the write stands.
                 let _ = done.send(value);
             }))

@@ -1,0 +1,37 @@
+//! What a program gives its sources beyond the configuration.
+
+use crate::{
+    RunMode, api_clients::Environment, component::ExtraContext, discovery::webhook::WebhookHandle, telemetry::Progress,
+};
+
+/// What a program gives a source that no configuration file can hold. It travels in the
+/// [`ExtraContext`](crate::component::ExtraContext) of the source's context:
+///
+/// ```
+/// use office365_source::{HostServices, RunMode, component::ExtraContext, telemetry::Progress};
+///
+/// let progress = Progress::default();
+/// let services = HostServices { run_mode: RunMode::ONCE, progress: progress.clone(), ..HostServices::default() };
+/// let extra_context = ExtraContext::default().with(services);
+/// # assert_eq!(extra_context.get::<HostServices>().unwrap().run_mode, RunMode::ONCE);
+/// ```
+///
+/// A program that gives nothing has a source that runs until it is shut down, by the system's clock, over HTTP.
+#[derive(Clone, Debug, Default)]
+pub struct HostServices {
+    /// How long the source runs.
+    pub run_mode: RunMode,
+    /// Where the source counts what it has done. Give each source its own, and keep a clone to read it.
+    pub progress: Progress,
+    /// Another clock, another transport than HTTP.
+    pub environment: Environment,
+    /// Filled with the source's webhook. Give each source its own, and keep a clone to read it.
+    pub webhook: WebhookHandle,
+}
+
+impl HostServices {
+    /// What the program has put into a source's context.
+    pub(crate) fn of(context: &ExtraContext) -> Self {
+        context.get::<Self>().cloned().unwrap_or_default()
+    }
+}

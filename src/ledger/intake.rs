@@ -1,0 +1,85 @@
+//! What discovery brings: content that is listed or announced, and how far listings have come.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::LedgerError;
+use crate::content::{ContentRef, Feed};
+
+/// How far the listing of a feed has come.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Cursor {
+    /// All content created before this time is recorded, save what appears late. `None` before the first listing.
+    pub listed_through: Option<DateTime<Utc>>,
+    /// When the last reconciliation (a listing that goes back to a day before the one before it) ended.
+    pub reconciled_at: Option<DateTime<Utc>>,
+}
+
+/// How a listing moves its feed's cursor. A cursor never moves back, unless it is anchored on purpose.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CursorMove {
+    /// A window that ends here has been listed.
+    ListedThrough(DateTime<Utc>),
+    /// A reconciliation ended at this time.
+    Reconciled(DateTime<Utc>),
+    /// Nothing has been listed after this time, whatever the cursor said before.
+    Anchored(DateTime<Utc>),
+}
+
+impl Cursor {
+    /// The cursor after a move.
+    #[must_use]
+    pub(super) fn moved(self, step: CursorMove) -> Self {
+        match step {
+            CursorMove::ListedThrough(time) => Self { listed_through: self.listed_through.max(Some(time)), ..self },
+            CursorMove::Reconciled(time) => Self { reconciled_at: self.reconciled_at.max(Some(time)), ..self },
+            CursorMove::Anchored(time) => Self { listed_through: Some(time), reconciled_at: None },
+        }
+    }
+}
+
+/// What became of content that a notification announced.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Announced {
+    /// So many blobs were new and are pending.
+    pub added: usize,
+    /// So many were new and found no room: they wait for the listing that names them.
+    pub postponed: usize,
+}
+
+/// Content that discovery has found, and the cursors of its listings.
+#[async_trait]
+pub trait ContentIntake: fmt::Debug + Send + Sync {
+    /// Records content that a listing names and moves the cursor of `feed`, in one transaction. Returns how many references
+    /// were new or are pending again.
+    ///
+    /// What is known stays as it is, with these exceptions: pending content gets the newest URI and expiration; content that
+    /// was dead-lettered, or delivered under the URI of other content, is pending again; announced content is confirmed.
+    async fn record(
+        &self,
+        feed: Feed,
+        refs: Vec<ContentRef>,
+        cursor: Option<CursorMove>,
+        now: DateTime<Utc>,
+    ) -> Result<usize, LedgerError>;
+
+    /// Records content that a notification announces, as long as fewer than `most` blobs of the feed are pending that no
+    /// listing has named. What is known stays as it is, without exception: anybody who has the AuthID can announce anything.
+    async fn announce(
+        &self,
+        feed: Feed,
+        refs: Vec<ContentRef>,
+        most: usize,
+        now: DateTime<Utc>,
+    ) -> Result<Announced, LedgerError>;
+
+    /// Those of `refs` that are news when a listing names them: not recorded, only announced so far, or pending or
+    /// dead-lettered under another URI.
+    async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError>;
+
+    /// The cursor of a feed.
+    async fn cursor(&self, feed: Feed) -> Result<Cursor, LedgerError>;
+}

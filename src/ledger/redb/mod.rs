@@ -1,0 +1,94 @@
+//! The embedded ledger: one redb file.
+
+mod events;
+mod file;
+mod held;
+mod intake;
+mod open;
+mod queue;
+mod rows;
+mod subscriptions;
+mod tables;
+mod tenants;
+mod upkeep;
+mod writer;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use redb::{Database, ReadTransaction, ReadableDatabase};
+use tracing::Span;
+
+use self::{file::LedgerFile, held::Held, writer::Writer};
+use super::LedgerError;
+use crate::expected_panic::expecting;
+
+const FILE: &str = "ledger.redb";
+
+/// How long an open waits for another holder to let go.
+const REOPEN_ATTEMPTS: u32 = 10;
+const REOPEN_PAUSE: Duration = Duration::from_millis(100);
+
+/// A [`Ledger`](super::Ledger) in one file of the data directory. One process at a time has it.
+#[derive(Debug)]
+pub struct RedbLedger {
+    database: Arc<Database>,
+    writer: Writer,
+    file: Arc<LedgerFile>,
+    held: Arc<Held>,
+    dedupe_window: TimeDelta,
+}
+
+impl RedbLedger {
+    /// Opens the ledger in `directory`, or starts one there. Events are recognised as delivered for `dedupe_window` after
+    /// they were (up to a day longer).
+    ///
+    /// # Errors
+    ///
+    /// When another process has it, when it is damaged (it is left as it is), or when the directory cannot be written.
+    pub async fn open(directory: &Path, dedupe_window: TimeDelta) -> Result<Self, LedgerError> {
+        let path = directory.join(FILE);
+        let mut attempt = 0;
+        let (database, file) = loop {
+            let file = LedgerFile::look(&path);
+            let (path, span) = (path.clone(), Span::current());
+            let opened =
+                tokio::task::spawn_blocking(move || span.in_scope(|| expecting(|| open::open_or_create(&path)))).await;
+            match opened.unwrap_or_else(|join| Err(writer::from_panic(&file, join))) {
+                // The source that had it in this very process may just be letting go of it, when a pipeline reloads.
+                Err(LedgerError::InUse { .. }) if attempt < REOPEN_ATTEMPTS => {
+                    attempt += 1;
+                    tokio::time::sleep(REOPEN_PAUSE).await;
+                }
+                opened => break (opened.map_err(|error| file.with_changes(error))?, file.opened()?),
+            }
+        };
+        let (database, file) = (Arc::new(database), Arc::new(file));
+        let writer = Writer::start(Arc::clone(&database), Arc::clone(&file));
+        Ok(Self { database, writer, file, held: Arc::default(), dedupe_window })
+    }
+
+    /// Whether there is a ledger in `directory`, for a caller that must not start one.
+    pub fn exists(directory: &Path) -> bool {
+        directory.join(FILE).exists()
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&ReadTransaction) -> Result<T, redb::Error> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let database = Arc::clone(&self.database);
+        let read = tokio::task::spawn_blocking(move || expecting(|| work(&database.begin_read()?)));
+        match read.await {
+            Ok(result) => result.map_err(|error| self.writer.failed(self.file.failure(error))),
+            Err(join) => Err(self.writer.failed(writer::from_panic(&self.file, join))),
+        }
+    }
+
+    fn held(&self) -> Arc<Held> {
+        Arc::clone(&self.held)
+    }
+}
+
+#[cfg(test)]
+mod tests;

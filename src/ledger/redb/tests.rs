@@ -1,0 +1,202 @@
+use std::{fs, path::Path};
+
+use redb::TableDefinition;
+use secrecy::ExposeSecret;
+use tempfile::TempDir;
+
+use super::{
+    open::{FORMAT, OLDEST_FORMAT, format_of},
+    tables::{ANNOUNCED, ANNOUNCED_PENDING, Bytes, META},
+    *,
+};
+use crate::{
+    content::ContentType,
+    ledger::{
+        BlobKey, ContentIntake, ContentQueue, CursorMove, SubscriptionStore, TenantStore, Wanted,
+        contract::{DEDUPE_WINDOW, Storage, content, feed, time},
+    },
+};
+
+contract_tests!(TempLedger);
+
+/// A directory for the ledger of a test.
+struct TempLedger(TempDir);
+
+impl Default for TempLedger {
+    fn default() -> Self {
+        Self(TempDir::new().unwrap())
+    }
+}
+
+impl Storage for TempLedger {
+    type Ledger = RedbLedger;
+
+    async fn open(&self) -> RedbLedger {
+        open(&self.0).await
+    }
+}
+
+async fn open(directory: &TempDir) -> RedbLedger {
+    // The writer holds the file until it sees that its last handle is gone.
+    tokio::task::yield_now().await;
+    RedbLedger::open(directory.path(), DEDUPE_WINDOW).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_second_opener_is_told_who_is_in_the_way() {
+    let directory = TempDir::new().unwrap();
+    let _first = open(&directory).await;
+    let error = RedbLedger::open(directory.path(), DEDUPE_WINDOW).await.unwrap_err();
+    assert!(matches!(error, LedgerError::InUse { .. }), "{error}");
+    assert!(error.to_string().contains("in use by another process"));
+}
+
+#[tokio::test]
+async fn what_is_no_ledger_is_refused_and_left_alone() {
+    let mut garbage = vec![0x5a; 64 * 1024];
+    garbage[..4].copy_from_slice(b"redb");
+    for contents in [b"".as_slice(), b"hello", &garbage] {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join(FILE);
+        fs::write(&path, contents).unwrap();
+        let error = RedbLedger::open(directory.path(), DEDUPE_WINDOW).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Corrupt { .. }), "{error}");
+        assert_eq!(fs::read(&path).unwrap(), contents, "the file is evidence");
+    }
+}
+
+#[tokio::test]
+async fn damage_anywhere_in_the_file_never_passes_for_an_empty_ledger() {
+    let directory = TempDir::new().unwrap();
+    let a = feed(1, ContentType::Exchange);
+    {
+        let ledger = open(&directory).await;
+        let refs = (0..2_000).map(|n| content(a, &format!("blob-{n}"), time(n))).collect();
+        ledger.record(a, refs, Some(CursorMove::ListedThrough(time(2_000))), time(2_000)).await.unwrap();
+    }
+    tokio::task::yield_now().await;
+    let path = directory.path().join(FILE);
+    let good = fs::read(&path).unwrap();
+    for cut in [good.len() / 2, 4_096, 1_000] {
+        fs::write(&path, &good[..cut]).unwrap();
+        let error = RedbLedger::open(directory.path(), DEDUPE_WINDOW).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Corrupt { .. }), "cut at {cut}: {error}");
+    }
+}
+
+/// Takes the ledger away while it is in use, by `how`; nothing counts as written after that.
+#[cfg(unix)]
+async fn assert_stops(how: impl FnOnce(&Path)) {
+    let directory = TempDir::new().unwrap();
+    let home = directory.path().join("source");
+    fs::create_dir(&home).unwrap();
+    let ledger = RedbLedger::open(&home, DEDUPE_WINDOW).await.unwrap();
+    let a = feed(1, ContentType::Exchange);
+    ledger.record(a, vec![content(a, "before", time(0))], None, time(0)).await.unwrap();
+    how(&home);
+    let error = ledger.record(a, vec![content(a, "after", time(1))], None, time(1)).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Replaced { .. }), "{error}");
+    let key = BlobKey { feed: a, content_id: "before".into() };
+    assert!(ledger.complete(key, vec![], time(2)).await.is_err(), "it stays so");
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn a_ledger_that_is_taken_away_stops_before_anything_counts_as_done() {
+    assert_stops(|home| fs::remove_file(home.join(FILE)).unwrap()).await;
+    assert_stops(|home| fs::remove_dir_all(home).unwrap()).await;
+    assert_stops(|home| fs::rename(home, home.with_extension("moved")).unwrap()).await;
+    assert_stops(|home| {
+        let path = home.join(FILE);
+        fs::copy(&path, home.join("copy")).unwrap();
+        fs::rename(home.join("copy"), &path).unwrap();
+    })
+    .await;
+    assert_stops(|home| {
+        fs::remove_dir_all(home).unwrap();
+        fs::write(home, "a file is in the way").unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused() {
+    let directory = TempDir::new().unwrap();
+    drop(open(&directory).await);
+    tokio::task::yield_now().await;
+    {
+        let database = Database::open(directory.path().join(FILE)).unwrap();
+        let tx = database.begin_write().unwrap();
+        tx.open_table(META).unwrap().insert("format", FORMAT + 1).unwrap();
+        tx.commit().unwrap();
+    }
+    let error = RedbLedger::open(directory.path(), DEDUPE_WINDOW).await.unwrap_err();
+    assert!(matches!(error, LedgerError::TooNew { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_ledger_of_a_version_without_tenants_gains_them() {
+    let directory = TempDir::new().unwrap();
+    {
+        let ledger = open(&directory).await;
+        let tx = ledger.database.begin_write().unwrap();
+        assert!(tx.delete_table(TableDefinition::<Bytes, Bytes>::new("tenants")).unwrap());
+        assert!(tx.delete_table(TableDefinition::<Bytes, &str>::new("webhooks")).unwrap());
+        assert!(tx.delete_table(TableDefinition::<&str, &str>::new("secrets")).unwrap());
+        tx.commit().unwrap();
+    }
+    let ledger = open(&directory).await;
+    assert!(ledger.tenants().await.unwrap().is_empty());
+    assert!(ledger.webhooks(feed(1, ContentType::Exchange)).await.unwrap().is_empty());
+    assert_eq!(ledger.auth_id("first".into()).await.unwrap().expose_secret(), "first");
+}
+
+#[tokio::test]
+async fn a_ledger_of_the_format_before_goes_on() {
+    let directory = TempDir::new().unwrap();
+    let a = feed(1, ContentType::Exchange);
+    {
+        let ledger = open(&directory).await;
+        ledger.record(a, vec![content(a, "pending", time(0))], None, time(0)).await.unwrap();
+        let tx = ledger.database.begin_write().unwrap();
+        tx.open_table(META).unwrap().insert("format", OLDEST_FORMAT).unwrap();
+        tx.delete_table(ANNOUNCED).unwrap();
+        tx.delete_table(ANNOUNCED_PENDING).unwrap();
+        tx.commit().unwrap();
+    }
+    tokio::task::yield_now().await;
+    let ledger = open(&directory).await;
+    let claim = ledger.claim(a, Wanted::Listed).await.unwrap().unwrap();
+    assert_eq!(claim.content.content_id, "pending");
+    assert_eq!(ledger.announce(a, vec![content(a, "told", time(0))], 9, time(1)).await.unwrap().added, 1);
+    assert_eq!(format_of(&ledger.database).unwrap(), Some(FORMAT));
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn only_its_owner_reads_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = TempDir::new().unwrap();
+    drop(open(&directory).await);
+    let mode = fs::metadata(directory.path().join(FILE)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// Each search begins where the last one ended, so that a claim costs the same however much is held.
+#[tokio::test]
+async fn a_claim_does_not_pass_what_is_held() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let a = feed(1, ContentType::Exchange);
+    ledger.record(a, (0..50).map(|n| content(a, &format!("{n:02}"), time(n))).collect(), None, time(99)).await.unwrap();
+    for number in 0..50 {
+        let start = ledger.held.start(a, held::Queue::Listed);
+        assert_eq!(start.after.is_some(), number > 0, "{number}");
+        let claim = ledger.claim(a, Wanted::Any).await.unwrap().unwrap();
+        assert_eq!(claim.content.content_id, format!("{number:02}"));
+        // Done blobs rewind nothing.
+        if number % 2 == 0 {
+            ledger.complete(BlobKey::from(&claim.content), vec![], time(100)).await.unwrap();
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Forgetting what is over, and counting what is there.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{BlobKey, LedgerError};
+use crate::content::Feed;
+
+/// A blob that was given up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DeadBlob {
+    /// Which.
+    pub key: BlobKey,
+    /// When it was created.
+    pub created: DateTime<Utc>,
+    /// When it was given up.
+    pub since: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the ledger holds of one feed.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct FeedSummary {
+    /// Blobs not yet delivered, held ones included.
+    pub pending: u64,
+    /// Blobs given up, as long as they are remembered.
+    pub dead: u64,
+    /// Creation time of the oldest pending blob.
+    pub oldest_pending: Option<DateTime<Utc>>,
+}
+
+/// What [`Upkeep::prune`] removed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Pruned {
+    /// Rows of done and dead blobs that were forgotten.
+    pub forgotten: u64,
+    /// Blobs that were still pending when their content expired; they are dead now.
+    pub expired: Vec<DeadBlob>,
+}
+
+/// The reason of a blob in [`Pruned::expired`].
+pub(super) const EXPIRED: &str = "its content expired before it could be delivered";
+
+/// What is done to the whole ledger from time to time.
+#[async_trait]
+pub trait Upkeep: fmt::Debug + Send + Sync {
+    /// Forgets what can no longer come back: expired rows, and event ids older than the window of de-duplication. What is
+    /// held stays: its holder decides what becomes of it.
+    async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError>;
+
+    /// What is pending and dead, by feed; feeds with neither are left out.
+    async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError>;
+}

@@ -1,0 +1,162 @@
+//! The source component: puts the modules together.
+
+mod options;
+mod running;
+mod webhook;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use tracing::info;
+
+use self::{
+    running::{Control, Running},
+    webhook::Webhook,
+};
+use crate::{
+    RunMode,
+    announcements::Announcements,
+    api_clients::ApiClients,
+    collector::{Collector, CollectorParts},
+    component::{LogNamespace, Resource, Source, SourceConfig, SourceContext, SourceOutput},
+    config::{Mode, Office365Config},
+    discovery::{
+        SubscriptionBook,
+        poll::PollContext,
+        webhook::{AuthId, Endpoint, EndpointParts, Listener, SourceRates},
+    },
+    geoip::GeoipFiles,
+    host_services::HostServices,
+    ledger::{Ledger, RedbLedger, SubscriptionStore},
+    normalize::Normalizer,
+    tenancy::{Tenancy, Turns},
+    tenants::Tenants,
+    wake_up::WakeUp,
+};
+
+#[async_trait]
+impl SourceConfig for Office365Config {
+    async fn build(&self, cx: SourceContext) -> crate::Result<Source> {
+        let path = format!("sources.{}", cx.key);
+        self.validate(&path)?;
+        // Read once now, so that an unreadable secret is an error at the start and not a pause later.
+        self.auth.client_secret.resolve(&format!("{path}.auth.client_secret"))?;
+        let configured_auth_id = self.webhook.resolve_auth_id(&format!("{path}.webhook.auth_id"))?;
+        let geoip = self.open_geoip(&path).await?;
+        let HostServices { run_mode, progress, environment, webhook: handle } = HostServices::of(&cx.extra_context);
+
+        let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
+        let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, self.dedupe_window()).await?);
+        let ApiClients { client, tokens } = ApiClients::new(self, &path, &cx.proxy, environment)?;
+        let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
+        let listener = match (self.mode, run_mode) {
+            (Mode::Webhook, RunMode::Continuous) => Some(Listener::bind(&self.webhook).await?),
+            // A run that ends by itself lists what there is, in either mode.
+            (Mode::Poll, _) | (Mode::Webhook, RunMode::Once { .. }) => None,
+        };
+        let auth_id = match configured_auth_id {
+            Some(auth_id) => AuthId::from(auth_id),
+            None if listener.is_some() => own_auth_id(&*ledger).await?,
+            // Nobody is told it.
+            None => AuthId::generate(),
+        };
+        let subscriptions = SubscriptionBook::new(
+            client.clone(),
+            ledger.clone(),
+            self.webhook_policy(run_mode, &auth_id),
+            self.reconcile_interval(),
+        );
+        let tenancy = Tenancy {
+            tenants: tenants.clone(),
+            ledger: ledger.clone(),
+            client: client.clone(),
+            subscriptions: subscriptions.clone(),
+            content_types: self.content_types.clone(),
+            progress: progress.clone(),
+            turns: Turns::default(),
+        };
+        tenancy.tell_what_is_missing();
+
+        let (work, announcements) = (WakeUp::default(), Announcements::default());
+        let webhook = listener.map(|listener| {
+            let parts = EndpointParts {
+                rates: SourceRates::of_notifications(self.webhook.limits.quota_per_minute()),
+                tenants: tenants.clone(),
+                ledger: ledger.clone(),
+                work: work.clone(),
+                announcements: announcements.clone(),
+                progress: progress.clone(),
+                clock: client.clock().clone(),
+                registrar: self.registrar(&path, tenancy.clone(), tokens),
+            };
+            let (endpoint, ledger_failed) = Endpoint::new(self.endpoint_options(auth_id), parts);
+            handle.fill(listener.address(), &endpoint);
+            Webhook { listener, endpoint, ledger_failed }
+        });
+        let poll = PollContext {
+            client: client.clone(),
+            ledger: ledger.clone(),
+            subscriptions,
+            work: work.clone(),
+            announcements: announcements.clone(),
+            progress: progress.clone(),
+            options: self.poll_options(),
+        };
+        let options = self.collector_options(&cx, run_mode, directory.clone());
+        let parts = CollectorParts {
+            ledger: ledger.clone(),
+            client,
+            out: cx.out,
+            component: cx.key.clone(),
+            announcements,
+            tenants: tenants.clone(),
+            normalizer: Normalizer::new(self.normalize_options()),
+            geoip: geoip.as_ref().map(GeoipFiles::databases),
+            progress: progress.clone(),
+        };
+        let collector = Collector::new(parts, options, &self.content_types, work);
+        info!(
+            message = "Source starts.",
+            component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
+            content_types = self.content_types.len(),
+        );
+        let running = Running {
+            component: cx.key,
+            collector,
+            poll,
+            webhook,
+            control: Control { tenancy, directory },
+            geoip,
+            tenants,
+            content_types: self.content_types.clone(),
+            ledger,
+            progress,
+            run_mode,
+            shutdown: cx.shutdown,
+        };
+        Ok(running.run().boxed())
+    }
+
+    fn outputs(&self, global_log_namespace: LogNamespace) -> Vec<SourceOutput> {
+        vec![SourceOutput::new_logs(global_log_namespace)]
+    }
+
+    fn resources(&self) -> Vec<Resource> {
+        // The ledger has a lock of its own.
+        match self.mode {
+            Mode::Poll => Vec::new(),
+            Mode::Webhook => vec![Resource::tcp(self.webhook.listen)],
+        }
+    }
+
+    fn can_acknowledge(&self) -> bool {
+        true
+    }
+}
+
+/// The AuthID that this source made up when it first needed one.
+async fn own_auth_id(ledger: &dyn Ledger) -> crate::Result<AuthId> {
+    let fresh = AuthId::generate();
+    Ok(AuthId::from(SubscriptionStore::auth_id(ledger, fresh.expose().into()).await?))
+}

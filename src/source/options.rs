@@ -1,0 +1,152 @@
+//! From the configuration to the options of each module.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+
+use crate::{
+    RunMode,
+    activity::Origin,
+    collector::{BatchLimits, BodyLimits, CollectorOptions},
+    component::SourceContext,
+    config::{EventSchema, Mode, NormalizeConfig, Office365Config, SecretError},
+    discovery::{
+        WebhookPolicy, WebhookTarget,
+        poll::{PollOptions, Rhythm},
+        webhook::{Admission, AuthId, EndpointOptions},
+    },
+    entra::Tokens,
+    geoip::GeoipFiles,
+    normalize::{NormalizeOptions, Schema},
+    registration::{Registrar, StateKey},
+    tenancy::Tenancy,
+};
+
+impl Office365Config {
+    /// How often a listing reconciles. That is how long content may be missed that no subscription collects, or that no
+    /// notification announces.
+    pub(super) fn reconcile_interval(&self) -> Duration {
+        match self.mode {
+            Mode::Poll => self.poll.reconcile_interval(),
+            Mode::Webhook => self.webhook.reconcile_interval(),
+        }
+    }
+
+    /// For how long ids of delivered events are kept.
+    pub(super) fn dedupe_window(&self) -> TimeDelta {
+        time_delta(self.dedupe.window.get())
+    }
+
+    /// What the webhooks of subscriptions are to be.
+    pub(crate) fn webhook_policy(&self, mode: RunMode, auth_id: &AuthId) -> WebhookPolicy {
+        match (self.mode, mode, self.webhook.public_url()) {
+            (Mode::Webhook, RunMode::Continuous, Some(address)) => WebhookPolicy::With(Arc::new(WebhookTarget {
+                address: address.clone(),
+                auth_id: auth_id.expose().into(),
+                expires_after: self.webhook.expiration.get(),
+            })),
+            (Mode::Webhook, ..) => WebhookPolicy::Untouched,
+            (Mode::Poll, ..) => WebhookPolicy::Without,
+        }
+    }
+
+    /// The key that invitations to consent are signed with, read anew each time.
+    pub(crate) fn state_key(&self, path: &str) -> Result<StateKey, SecretError> {
+        let secret = self.auth.client_secret.resolve(&format!("{path}.auth.client_secret"))?;
+        Ok(StateKey::derive(&secret, self.auth.client_id))
+    }
+
+    pub(super) fn registrar(&self, path: &str, tenancy: Tenancy, tokens: Arc<Tokens>) -> Registrar {
+        let (config, key_path) = (self.clone(), path.to_owned());
+        Registrar {
+            tenancy,
+            tokens,
+            state_key: Arc::new(move || config.state_key(&key_path).map_err(|error| error.to_string())),
+            redirect_uri: self.webhook.public_url().cloned().unwrap_or_else(|| self.api_endpoint()),
+        }
+    }
+
+    pub(super) fn endpoint_options(&self, auth_id: AuthId) -> EndpointOptions {
+        EndpointOptions {
+            path: self.webhook.path.clone(),
+            auth_id,
+            needs_certificate: self.webhook.tls.enabled && self.webhook.tls.client_ca_file.is_some(),
+            admission: Admission {
+                client_id: self.auth.client_id,
+                content_types: self.content_types.iter().copied().collect(),
+                origin: Origin::new(&self.api_endpoint()),
+            },
+            trusted_proxies: self.webhook.trusted_proxies.iter().map(|network| network.get()).collect(),
+            max_body: self.webhook.limits.max_body_bytes.as_usize(),
+            body_timeout: self.webhook.limits.body_timeout(),
+        }
+    }
+
+    /// Opens the databases of addresses, unless there are none or events do not show what they know.
+    pub(super) async fn open_geoip(&self, path: &str) -> crate::Result<Option<GeoipFiles>> {
+        let (config, key) = (self.normalize.geoip.clone(), format!("{path}.normalize.geoip"));
+        if self.schema == EventSchema::Raw {
+            return Ok(None);
+        }
+        // Large files, which are looked at as a whole.
+        Ok(tokio::task::spawn_blocking(move || GeoipFiles::open(&config, &key)).await??)
+    }
+
+    pub(super) fn normalize_options(&self) -> NormalizeOptions {
+        let schema = match self.schema {
+            EventSchema::Ecs => Schema::Ecs,
+            EventSchema::Ocsf => Schema::Ocsf,
+            EventSchema::Raw => Schema::Raw,
+        };
+        let NormalizeConfig { keep_original, parse_user_agent, redact_detected_values, .. } = self.normalize;
+        NormalizeOptions {
+            schema,
+            keep_original,
+            user_agents: parse_user_agent,
+            redact: redact_detected_values,
+            data_stream_namespace: self.normalize.data_stream_namespace.clone().into(),
+        }
+    }
+
+    pub(super) fn collector_options(
+        &self,
+        cx: &SourceContext,
+        mode: RunMode,
+        spool_directory: PathBuf,
+    ) -> CollectorOptions {
+        CollectorOptions {
+            concurrency: self.request.concurrency as usize,
+            body: BodyLimits {
+                spool_threshold: self.memory.spool_threshold.as_usize(),
+                max_blob_bytes: self.request.max_blob_bytes.as_u64(),
+            },
+            batch: BatchLimits {
+                max_events: self.batch.max_events as usize,
+                max_bytes: self.batch.max_bytes.as_usize(),
+                max_record_bytes: self.memory.max_record_bytes.as_usize(),
+            },
+            max_buffered_bytes: self.memory.max_buffered_bytes.as_usize(),
+            acknowledgements: cx.do_acknowledgements(self.acknowledgements),
+            mode,
+            spool_directory,
+            resolve_sensitive_types: self.normalize.resolve_sensitive_types,
+        }
+    }
+
+    pub(super) fn poll_options(&self) -> PollOptions {
+        PollOptions {
+            interval: self.poll.interval(),
+            interval_with_webhook: self.webhook.reconcile_interval(),
+            rhythm: Rhythm {
+                start_from: time_delta(self.start_from.get()),
+                overlap: time_delta(self.poll.overlap()),
+                reconcile_interval: time_delta(self.poll.reconcile_interval()),
+            },
+        }
+    }
+}
+
+/// Configured durations are weeks at most.
+fn time_delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}

@@ -1,0 +1,121 @@
+//! A source from its start to its end.
+
+use std::{future::pending, path::PathBuf, sync::Arc};
+
+use super::webhook::Webhook;
+use crate::{
+    RunMode,
+    collector::{Collector, CollectorError, source_failed},
+    component::{ComponentKey, ShutdownSignal},
+    content::ContentType,
+    discovery::poll::{PollContext, poll_once, poll_until},
+    geoip::GeoipFiles,
+    ledger::Ledger,
+    once,
+    telemetry::Progress,
+    tenancy::{self, Tenancy},
+    tenants::Tenants,
+};
+
+/// What the command line asks of a source that runs.
+pub(super) struct Control {
+    pub tenancy: Tenancy,
+    pub directory: PathBuf,
+}
+
+impl Control {
+    /// Answers indefinitely.
+    async fn run(self) {
+        #[cfg(unix)]
+        tenancy::control::serve(&self.directory, self.tenancy).await;
+        #[cfg(not(unix))]
+        {
+            let _ = (self.tenancy, self.directory);
+            pending::<()>().await;
+        }
+    }
+}
+
+/// A source that is about to run.
+pub(super) struct Running {
+    pub component: ComponentKey,
+    pub collector: Collector,
+    pub poll: PollContext,
+    pub webhook: Option<Webhook>,
+    pub control: Control,
+    pub geoip: Option<GeoipFiles>,
+    pub tenants: Tenants,
+    pub content_types: Vec<ContentType>,
+    pub ledger: Arc<dyn Ledger>,
+    pub progress: Progress,
+    pub run_mode: RunMode,
+    pub shutdown: ShutdownSignal,
+}
+
+impl Running {
+    pub async fn run(self) -> Result<(), ()> {
+        let Self {
+            component,
+            collector,
+            poll,
+            webhook,
+            control,
+            geoip,
+            tenants,
+            content_types,
+            ledger,
+            progress,
+            run_mode,
+            shutdown,
+        } = self;
+        let databases = async {
+            match geoip {
+                Some(files) => files.watch().await,
+                None => pending().await,
+            }
+        };
+        let discovery = async {
+            match run_mode {
+                RunMode::Continuous => poll_until(poll, &tenants, &content_types, shutdown.clone()).await,
+                RunMode::Once { patience } => {
+                    poll_once(poll, &tenants, &content_types, patience, shutdown.clone()).await
+                }
+            }
+        };
+        let webhook = async {
+            match webhook {
+                Some(webhook) => webhook.run(shutdown.clone()).await,
+                None => pending().await,
+            }
+        };
+        let (maintenance, unacknowledged) = (collector.maintenance(), collector.unacknowledged());
+        // Discovery ends first, on shutdown or when all is listed; the collector decides when the source is done.
+        let collecting = async {
+            let discovery = async { discovery.await.map_err(CollectorError::from) };
+            tokio::try_join!(discovery, collector.run(shutdown.clone())).map(drop)
+        };
+        let waiting = || unacknowledged.bytes();
+        let mut gave_up = false;
+        let outcome = tokio::select! {
+            outcome = webhook => outcome,
+            outcome = collecting => outcome,
+            Err(error) = maintenance => Err(error),
+            () = control.run() => Ok(()),
+            () = databases => Ok(()),
+            () = once::out_of_patience(run_mode, &progress, &component, waiting) => {
+                gave_up = true;
+                Ok(())
+            }
+        };
+        if let Err(error) = outcome {
+            source_failed(&component, &error);
+            return Err(());
+        }
+        if run_mode.patience().is_none() {
+            return Ok(());
+        }
+        let feeds = tenants.feeds(&content_types);
+        let verdict = once::verdict(&*ledger, &progress, &component, &feeds).await;
+        if gave_up { Err(()) } else { verdict }
+    }
+}
