@@ -15,13 +15,13 @@ use super::{
     form::judge,
     settlement::{Emitted, Sent, Verdict, confirm},
     task::BlobTask,
+    telemetry,
 };
 use crate::{
     activity::Failure,
     component::{BatchNotifier, LogEvent},
     ledger::EventKey,
     normalize::{Made, Origin},
-    telemetry,
 };
 
 /// What an event takes beside its text, in bytes: the event itself and the allocator's share.

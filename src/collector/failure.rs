@@ -4,10 +4,11 @@ use super::{
     lanes::Outcome,
     retry::Reason,
     task::{BlobTask, Next},
+    telemetry,
 };
 use crate::{
     activity::{ActivityError, Failure},
-    telemetry::{self, Stage},
+    telemetry::Stage,
 };
 
 /// So often what only a notification announced is tried. After that it is left to the listing that names it.

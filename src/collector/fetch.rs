@@ -9,11 +9,9 @@ use super::{
     split::MalformedBody,
     spool::is_no_room,
     task::BlobTask,
-};
-use crate::{
-    activity::{ErrorResponse, Failure},
     telemetry,
 };
+use crate::activity::{ErrorResponse, Failure};
 
 /// A download that has brought so much more goes on, however long it takes. Unit: bytes.
 const STEP: usize = 64 * 1024;

@@ -10,8 +10,8 @@ use std::{
 use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{error::CollectorError, shared::Shared};
-use crate::{content::Feed, telemetry};
+use super::{error::CollectorError, shared::Shared, telemetry};
+use crate::content::Feed;
 
 const EVERY: Duration = Duration::from_secs(300);
 

@@ -15,12 +15,12 @@ use tokio::{
 };
 use tracing::Instrument;
 
+use super::telemetry;
 use crate::{
     activity::{ActivityClient, ActivityError},
     backoff::Backoff,
     content::TenantId,
     normalize::SensitiveTypes,
-    telemetry,
     tenants::Tenants,
 };
 

@@ -11,11 +11,11 @@ use super::{
     retry::{REJECTIONS, Reason},
     shared::Shared,
     task::{BlobTask, Next},
+    telemetry,
 };
 use crate::{
     component::{BatchStatus, BatchStatusReceiver},
     ledger::{BlobKey, EventKey},
-    telemetry,
 };
 
 /// Events that the pipeline has.

@@ -12,11 +12,12 @@ use super::{
     settlement::settle,
     shared::Shared,
     slot::{Message, Reporter, Slot},
+    telemetry,
 };
 use crate::{
     activity::ActivityError,
     ledger::{BlobKey, Claim, DeadBlob},
-    telemetry::{self, Stage},
+    telemetry::Stage,
 };
 
 /// A claimed blob, with what every stage needs.

@@ -8,13 +8,13 @@ use tokio::{
     time::{sleep, sleep_until},
 };
 
-use super::DiscoveryError;
+use super::{DiscoveryError, telemetry};
 use crate::{
     activity::{ActivityClient, ActivityError, ContentEntry, Failure, ListingPage, NextPage, TimeWindow},
     backoff::Backoff,
     content::{ContentRef, ContentType, Feed},
     ledger::{ContentIntake, CursorMove, LedgerError},
-    telemetry::{self, FoundBy, Progress},
+    telemetry::{FoundBy, Progress},
     wake_up::WakeUp,
 };
 

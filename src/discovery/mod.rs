@@ -6,6 +6,7 @@ mod error;
 mod listing;
 pub mod poll;
 mod subscriptions;
+mod telemetry;
 pub mod webhook;
 mod webhook_policy;
 

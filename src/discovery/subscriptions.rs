@@ -9,18 +9,16 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{sync::Mutex, time::Instant};
-use tracing::info;
 use url::Url;
 
 use super::{
-    DiscoveryError,
+    DiscoveryError, telemetry,
     webhook_policy::{WebhookFlaw, WebhookPolicy, WebhookProblem, WebhookTarget},
 };
 use crate::{
     activity::{ActivityClient, ActivityError, Failure, ListedWebhook, Start},
     content::{ContentType, Feed, TenantId},
     ledger::{LedgerError, SubscriptionStore},
-    telemetry,
     transport::TransportFailure,
 };
 
@@ -222,7 +220,7 @@ impl Subscriptions {
         if let Some(flaw) = &flaw
             && enabled
         {
-            webhook_set_right(feed, flaw);
+            telemetry::webhook_set_right(feed, flaw);
         }
         let now = self.client.clock().now();
         let webhook = target.map(|target| target.as_listed(now));
@@ -340,13 +338,4 @@ impl Subscriptions {
             }
         }
     }
-}
-
-/// What was wrong with a webhook, or with its removal, is right again.
-fn webhook_set_right(feed: Feed, flaw: &WebhookFlaw) {
-    telemetry::count("office365_webhooks_repaired_total", feed, 1);
-    info!(
-        message = "The subscription's webhook was set right.",
-        tenant = %feed.tenant, content_type = %feed.content_type, %flaw
-    );
 }

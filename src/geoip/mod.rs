@@ -3,6 +3,7 @@
 //! A file that cannot be used is an error at the start. Later it changes nothing: what was read before stays in use.
 
 mod file;
+mod telemetry;
 
 use std::{
     mem,
@@ -13,10 +14,10 @@ use std::{
 use tokio::time::{MissedTickBehavior, interval};
 
 pub use self::file::GeoipError;
+use self::telemetry::GeoipFile;
 use crate::{
     config::GeoipConfig,
     normalize::{CityDatabase, GeoipDatabases, NetworkDatabase},
-    telemetry::{self, GeoipFile},
     watched::{self, Watched},
 };
 

@@ -176,12 +176,12 @@ impl Progress {
         self.with(feed, |state| state.backlog = backlog);
     }
 
-    pub(super) fn add_gap(&self, seconds: u64) {
+    pub(crate) fn add_gap(&self, seconds: u64) {
         self.0.gap_seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Notes that a stage of a feed fails; returns whether it did not, or did with another code, before.
-    pub(super) fn set_problem(&self, feed: Feed, stage: Stage, code: &'static str, text: &str) -> bool {
+    pub(crate) fn set_problem(&self, feed: Feed, stage: Stage, code: &'static str, text: &str) -> bool {
         self.with(feed, |state| {
             let problem = &mut state.problems[stage as usize];
             let changed = problem.as_ref().is_none_or(|problem| problem.code != code);
@@ -191,7 +191,7 @@ impl Progress {
     }
 
     /// Notes that a stage of a feed works; returns whether it did not before.
-    pub(super) fn clear_problem(&self, feed: Feed, stage: Stage) -> bool {
+    pub(crate) fn clear_problem(&self, feed: Feed, stage: Stage) -> bool {
         // Not of a tenant that was removed while its last blobs were in flight.
         let mut feeds = self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner);
         feeds.get_mut(&feed).is_some_and(|state| state.problems[stage as usize].take().is_some())
@@ -199,7 +199,7 @@ impl Progress {
 
     /// Notes how a feed's webhook does; returns whether that is worth telling: it fails and did not, or in another way, or it
     /// works and did not.
-    pub(super) fn set_webhook(&self, feed: Feed, problem: Option<(&'static str, &str)>) -> bool {
+    pub(crate) fn set_webhook(&self, feed: Feed, problem: Option<(&'static str, &str)>) -> bool {
         self.with(feed, |state| {
             let webhook = state.webhook.get_or_insert_default();
             let failed_with = webhook.problem.as_ref().map(|problem| problem.code);
@@ -221,16 +221,16 @@ impl Progress {
         self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner).retain(|feed, _| feed.tenant != tenant);
     }
 
-    pub(super) fn add_found(&self, blobs: u64) {
+    pub(crate) fn add_found(&self, blobs: u64) {
         self.0.found.fetch_add(blobs, Ordering::Relaxed);
     }
 
-    pub(super) fn add_delivered(&self) {
+    pub(crate) fn add_delivered(&self) {
         self.step();
         self.0.delivered.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn add_dead(&self) {
+    pub(crate) fn add_dead(&self) {
         self.step();
         self.0.dead.fetch_add(1, Ordering::Relaxed);
     }
@@ -240,15 +240,15 @@ impl Progress {
         self.0.events.fetch_add(events, Ordering::Relaxed);
     }
 
-    pub(super) fn add_duplicates(&self, events: u64) {
+    pub(crate) fn add_duplicates(&self, events: u64) {
         self.0.duplicates.fetch_add(events, Ordering::Relaxed);
     }
 
-    pub(super) fn add_discarded(&self, events: u64) {
+    pub(crate) fn add_discarded(&self, events: u64) {
         self.0.discarded.fetch_add(events, Ordering::Relaxed);
     }
 
-    pub(super) fn add_bytes(&self, bytes: u64) {
+    pub(crate) fn add_bytes(&self, bytes: u64) {
         self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 

@@ -6,6 +6,7 @@ pub mod control;
 mod error;
 mod offline;
 mod question;
+mod telemetry;
 
 use std::{
     collections::HashMap,
@@ -27,7 +28,7 @@ use crate::{
     content::{ContentType, TenantId},
     discovery::SubscriptionBook,
     ledger::{LedgerError, TenantRecord, TenantStore},
-    telemetry::{self, Progress},
+    telemetry::Progress,
     tenants::Tenants,
 };
 

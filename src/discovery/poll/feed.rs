@@ -24,9 +24,9 @@ use crate::{
     backoff::Backoff,
     component::ShutdownSignal,
     content::{ContentType, Feed, TenantId},
-    discovery::{DiscoveryError, Standing, SubscriptionBook, Subscriptions, listing::Lister},
+    discovery::{DiscoveryError, Standing, SubscriptionBook, Subscriptions, listing::Lister, telemetry},
     ledger::{ContentIntake, CursorMove, LedgerError},
-    telemetry::{self, Progress, Stage},
+    telemetry::{Progress, Stage},
     tenants::Tenants,
     wake_up::WakeUp,
 };

@@ -5,7 +5,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::{
     activity::{ActivityClient, NotificationAttempt, TimeWindow},
     content::Feed,
-    telemetry::{self, Progress},
+    discovery::telemetry,
+    telemetry::Progress,
 };
 
 /// What to do about notifications that fail.

@@ -22,13 +22,17 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::{AddressList, Admission, AuthId, Delivery, Item, SourceRates, client_address, parse_delivery};
+use super::{
+    AddressList, Admission, AuthId, Delivery, Item, SourceRates, client_address, parse_delivery,
+    refusals::Refusals,
+    telemetry::{self, WebhookAnswer},
+};
 use crate::{
     announcements::Announcements,
     content::{ContentRef, Feed},
     ledger::{Announced, ContentIntake, LedgerError},
     registration::{self, Callback, Registrar, parse_callback},
-    telemetry::{self, FoundBy, Progress, Refusals, WebhookAnswer},
+    telemetry::{FoundBy, Progress},
     tenants::Tenants,
     transport::ServerClock,
     wake_up::WakeUp,

@@ -33,12 +33,11 @@ use super::{
     AddressList, ConnectionId, Connections, Endpoint, Peer, ServiceTagsError,
     activity::{Activity, Observed},
     endpoint::Proved,
-    read_service_tags,
+    read_service_tags, telemetry,
     tls::{self, TlsError},
 };
 use crate::{
     config::{SourceRule, WebhookConfig, WebhookTlsConfig},
-    telemetry,
     watched::{self, Watched},
 };
 

@@ -13,6 +13,8 @@ mod endpoint;
 mod handle;
 mod listener;
 mod rate;
+mod refusals;
+mod telemetry;
 mod tls;
 
 pub use self::{

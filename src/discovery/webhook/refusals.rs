@@ -12,8 +12,7 @@ use metrics::counter;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::events::count;
-use crate::content::Feed;
+use crate::{content::Feed, telemetry::count};
 
 /// How often each reason is worth a line.
 const EVERY: Duration = Duration::from_secs(60);

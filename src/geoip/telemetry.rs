@@ -5,7 +5,7 @@ use std::{fmt::Display, path::Path};
 use metrics::{counter, gauge};
 use tracing::{error, info};
 
-use super::events::count_error;
+use crate::telemetry::count_error;
 
 /// Which of the databases.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
