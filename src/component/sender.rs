@@ -20,7 +20,7 @@ const CHUNK: usize = 1_000;
 /// [`BatchStatus::Errored`](super::BatchStatus::Errored), never to delivered.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendError {
-    /// The pipeline stayed full for longer than the source's timeout.
+    /// The pipeline stayed full for longer than the source's timeout, which only Vector sets.
     Timeout,
     /// Nobody receives any more: the host is shutting down or has failed.
     Closed,

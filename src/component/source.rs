@@ -35,7 +35,8 @@ pub trait SourceConfig: DynClone + fmt::Debug + Send + Sync {
     /// Whether the source waits for its events to be delivered.
     fn can_acknowledge(&self) -> bool;
 
-    /// How long the source waits for a full pipeline before it gives up a batch; `None` waits indefinitely.
+    /// How long the source waits for a full pipeline before it gives up a batch; `None` waits indefinitely. Only Vector uses
+    /// it: this source always waits.
     fn send_timeout(&self) -> Option<Duration> {
         None
     }
@@ -48,7 +49,7 @@ dyn_clone::clone_trait_object!(SourceConfig);
 pub enum Resource {
     /// A TCP port on an address.
     Tcp(SocketAddr),
-    /// A file or directory, by its path or a name.
+    /// A file or directory, by its path or a name. Only other components of Vector have one.
     File(String),
 }
 
@@ -59,7 +60,7 @@ impl Resource {
     }
 }
 
-/// The kinds of events an output carries. Audit events are logs; metrics and traces exist in Vector only.
+/// The kinds of events an output carries. Only Vector has more than one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DataType {
     /// Log events.
