@@ -105,7 +105,7 @@ async fn a_failed_reading_keeps_the_names_and_is_told_once() {
     let attempts = lab.wire.sent_to(ASKED).len();
     assert!((10..60).contains(&attempts), "{attempts}");
     let told = |line: &str| lab.log.text().matches(line).count();
-    assert_eq!(told("WARN office365_source::telemetry::events: Cannot read the names of sensitive"), 1);
+    assert_eq!(told("WARN office365_source::collector::telemetry: Cannot read the names of sensitive"), 1);
     assert!(lab.counters.sum("component_errors_total", "error_code=unavailable") >= 9);
 
     answer(&lab, named(CARD, "Renamed"));
