@@ -98,7 +98,7 @@ async fn measure(blobs: u64) -> Measured {
     let simulator = Simulator::new(simulated, Clock::system());
     simulator.set_base_url("https://manage.office.com".parse().unwrap());
 
-    let auth = AuthConfig { client_id: tenant.client_id, client_secret: tenant.client_secret.as_str().into() };
+    let auth = AuthConfig::with_secret(tenant.client_id, tenant.client_secret.as_str().into());
     let mut config = Office365Config::new(auth, vec![TenantConfig { id: tenant.id, domain: None }]);
     config.content_types = ContentType::ALL.to_vec();
     config.mode = Mode::Webhook;

@@ -6,6 +6,7 @@ use crate::{
     activity::{ActivityClient, ActivityOptions},
     clock::Clock,
     config::{Office365Config, ProxyConfig, TokenVersion},
+    credentials::ConfiguredCredential,
     entra::{Authority, TokenEndpoint, Tokens},
     transport::{HttpTransport, ServerClock, SetupError, Transport, TransportOptions},
 };
@@ -64,9 +65,8 @@ fn tokens(config: &Office365Config, key: &str, transport: Arc<dyn Transport>, cl
         TokenVersion::V2 => TokenEndpoint::V2 { scope: config.scope() },
     };
     let authority = Authority { origin: config.authority(), path: config.token_path().to_owned(), endpoint };
-    let (secret, key) = (config.auth.client_secret.clone(), format!("{key}.auth.client_secret"));
-    let read = Arc::new(move || secret.resolve(&key).map_err(|error| error.to_string()));
-    Tokens::new(authority, config.auth.client_id.to_string(), read, transport, clock, config.request.timeout())
+    let credential = Arc::new(ConfiguredCredential::new(&config.auth, key));
+    Tokens::new(authority, config.auth.client_id.to_string(), credential, transport, clock, config.request.timeout())
 }
 
 fn activity_options(config: &Office365Config) -> ActivityOptions {

@@ -14,6 +14,7 @@ pub mod collector;
 pub mod component;
 pub mod config;
 pub mod content;
+pub mod credentials;
 pub mod discovery;
 pub mod encoding;
 pub mod entra;

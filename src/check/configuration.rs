@@ -6,12 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use chrono::{TimeDelta, Utc};
+
 use super::listener_files;
 use crate::{
-    config::{self, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
+    config::{self, AuthConfig, CredentialConfig, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
+    credentials::ConfiguredCredential,
     geoip::GeoipFiles,
     host,
 };
+
+/// A certificate that expires within this time is worth a hint.
+const SOON: TimeDelta = TimeDelta::days(30);
 
 /// What is to be said against a configuration that is right in itself.
 #[derive(Debug, Default)]
@@ -28,10 +34,7 @@ impl ConfigurationFindings {
         let mut findings = Self::default();
         findings.check(check_data_dir(&topology.data_dir));
         for (name, SourceEntry::Office365(source)) in &topology.sources {
-            let key = format!("sources.{name}.auth.client_secret");
-            let secret = findings.check(source.auth.client_secret.resolve(&key));
-            let hint = secret.as_ref().and_then(config::secret_hint);
-            findings.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
+            findings.check_credential(&format!("sources.{name}"), &source.auth);
             let key = format!("sources.{name}.normalize.geoip");
             match source.schema {
                 EventSchema::Raw if source.normalize.geoip != GeoipConfig::default() => {
@@ -51,6 +54,26 @@ impl ConfigurationFindings {
         }
         findings.check(host::check_resources(&host::components(topology), topology.telemetry.as_ref()));
         findings
+    }
+
+    fn check_credential(&mut self, path: &str, auth: &AuthConfig) {
+        let (credential, now) = (ConfiguredCredential::new(auth, path), Utc::now());
+        if self.check(credential.check(now)).is_none() {
+            return;
+        }
+        if let Some(CredentialConfig::Secret(secret)) = auth.credential() {
+            let key = format!("{path}.auth.client_secret");
+            let hint = secret.resolve(&key).ok().as_ref().and_then(config::secret_hint);
+            self.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
+        }
+        if let Ok(Some(ends)) = credential.expires()
+            && ends - now < SOON
+        {
+            self.hints.push(format!(
+                "{path}.auth.certificate.crt_file: the certificate expires at {ends}. Make a new one and upload its public part \
+                 before."
+            ));
+        }
     }
 
     pub(super) fn check<T>(&mut self, result: Result<T, impl Display>) -> Option<T> {

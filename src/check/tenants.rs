@@ -245,7 +245,7 @@ mod tests {
 
     /// What is said of an enabled subscription with this webhook.
     fn said(listed: Option<ListedWebhook>, auth_id_known: bool) -> Outcome {
-        let auth = AuthConfig { client_id: Uuid::from_u128(1), client_secret: SecretRef::from("hunter2") };
+        let auth = AuthConfig::with_secret(Uuid::from_u128(1), SecretRef::from("hunter2"));
         let config = Office365Config::new(auth, Vec::new());
         let connection =
             ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), Environment::default()).unwrap();

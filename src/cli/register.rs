@@ -42,7 +42,7 @@ pub(super) fn register(args: RegisterArgs) -> ExitCode {
             }
             printed
         }
-        Err(error @ InvitationError::Secret { .. }) => {
+        Err(error @ InvitationError::Credential { .. }) => {
             complain(&error);
             exit::FAILURE
         }

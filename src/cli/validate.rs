@@ -12,6 +12,7 @@ use super::{
 use crate::{
     check::ConfigurationFindings,
     config::{self, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig},
+    credentials::ConfiguredCredential,
 };
 
 pub(super) fn validate(args: &ConfigArgs) -> ExitCode {
@@ -57,7 +58,7 @@ fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
         format!("sources.{name}:"),
         format!("  endpoint: {} (cloud {})", source.api_endpoint(), source.effective_cloud().as_str()),
         format!("  tokens: {}", source.authority()),
-        format!("  app: {}, with the secret from {}", source.auth.client_id, source.auth.client_secret.place()),
+        format!("  app: {}, with {}", source.auth.client_id, ConfiguredCredential::new(&source.auth, name).place()),
         format!("  content types: {}", content_types.join(", ")),
         events_summary(source),
     ];

@@ -7,6 +7,7 @@
 //! A file goes through `document` (text to tree), `structure` (unknown and missing keys, by the JSON Schema),
 //! `decode` (tree to types) and `validate` (the rules), in this order.
 
+mod auth;
 mod cloud;
 mod data_dir;
 mod decode;
@@ -33,6 +34,7 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
+pub use auth::{AuthConfig, CertificateConfig, CredentialConfig, SigningAlgorithm, WorkloadIdentityConfig};
 pub use cloud::{Cloud, TokenVersion};
 pub use data_dir::{DataDirError, check_data_dir};
 pub use document::Format;
@@ -51,7 +53,7 @@ pub use sinks::{
     VectorSinkConfig,
 };
 pub use size::{ByteSize, InvalidSize};
-pub use source::{AcknowledgementsConfig, AuthConfig, EventSchema, Mode, Office365Config, TenantConfig};
+pub use source::{AcknowledgementsConfig, EventSchema, Mode, Office365Config, TenantConfig};
 pub use topology::{SourceEntry, TelemetryConfig, TopologyConfig};
 pub use validate::is_domain;
 pub use webhook::{

@@ -6,12 +6,12 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
+    auth::AuthConfig,
     cloud::{Cloud, TokenVersion},
     duration::HumanDuration,
     limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig},
     network::{ProxyConfig, TlsConfig},
     normalize::NormalizeConfig,
-    secret::SecretRef,
     webhook::WebhookConfig,
 };
 use crate::content::{ContentType, TenantId};
@@ -163,20 +163,6 @@ impl EventSchema {
     }
 }
 
-/// The app registration that reads the audit logs.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct AuthConfig {
-    /// The Application (client) ID of the app registration (Microsoft Entra admin center > App registrations > your
-    /// app > Overview).
-    #[schemars(example = &"11111111-2222-4333-8444-555555555555")]
-    pub client_id: Uuid,
-    /// A client secret of the app registration: its Value, not its Secret ID (Microsoft Entra admin center > App
-    /// registrations > your app > Certificates & secrets). Read for each token request.
-    #[schemars(example = SecretRef::Env("M365_CLIENT_SECRET".to_owned()))]
-    pub client_secret: SecretRef,
-}
-
 /// One tenant.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -319,9 +305,10 @@ fn origin(constant: &'static str) -> Url {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SecretRef;
 
     fn config() -> Office365Config {
-        let auth = AuthConfig { client_id: Uuid::from_u128(1), client_secret: SecretRef::from("hunter2") };
+        let auth = AuthConfig::with_secret(Uuid::from_u128(1), SecretRef::from("hunter2"));
         Office365Config::new(auth, vec![TenantConfig::example()])
     }
 

@@ -95,14 +95,7 @@ impl Office365Config {
     }
 
     fn check_identity(&self, problems: &mut Problems) {
-        if self.auth.client_id.is_nil() {
-            problems.add(
-                "auth.client_id",
-                "is all zeros",
-                "Write the Application (client) ID (Microsoft Entra admin center > App registrations > your app > Overview).",
-            );
-        }
-        self.auth.client_secret.check(problems, "auth.client_secret", "M365_CLIENT_SECRET");
+        self.auth.check(problems);
         let company = "Write the tenant GUID of your own company, the one that runs this collector (Microsoft Entra admin \
                        center > Overview > Tenant ID).";
         match self.publisher_identifier {

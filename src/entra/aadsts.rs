@@ -15,7 +15,7 @@ pub const fn advice(code: u32) -> Option<&'static str> {
             "the client secret has expired: in the Entra admin center open App registrations > your app > Certificates & \
              secrets, create a new client secret and copy its Value into auth.client_secret"
         }
-        7_000_218 => "no client secret reached Entra: check auth.client_secret",
+        7_000_218 => "no credential reached Entra: check auth",
         700_016 | 700_011 => {
             "the application is not known in this tenant: check auth.client_id (App registrations > your app > Application \
              (client) ID) and the tenant's id, and that an administrator of this tenant has consented to the application"
@@ -27,6 +27,11 @@ pub const fn advice(code: u32) -> Option<&'static str> {
         700_027 => {
             "the certificate was not accepted: upload its public part under App registrations > your app > Certificates & \
              secrets, and check this machine's clock"
+        }
+        700_024 => "the times of the signed assertion are wrong: set this machine's clock",
+        700_211..=700_213 | 70_021 => {
+            "no federated credential matches the token: in the Entra admin center open App registrations > your app > \
+             Certificates & secrets > Federated credentials, and compare issuer, subject and audience with the token's"
         }
         700_030 => "this certificate is not one of the application's: upload it, or use the right one",
         90_002 => {

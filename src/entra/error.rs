@@ -79,9 +79,9 @@ pub enum EntraError {
         /// How.
         status: StatusCode,
     },
-    /// The client secret cannot be read.
+    /// The credential cannot be read, or not be used.
     #[snafu(display("{problem}"))]
-    Secret {
+    Credential {
         /// Which and why.
         problem: String,
     },

@@ -5,6 +5,7 @@
 mod aadsts;
 mod answer;
 mod claims;
+pub mod credential;
 mod error;
 mod tokens;
 

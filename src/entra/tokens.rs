@@ -11,7 +11,11 @@ use tokio::{
 };
 use url::{Url, form_urlencoded};
 
-use super::{EntraError, TokenAnswer, claims, parse_token_answer};
+use super::{
+    EntraError, TokenAnswer, claims,
+    credential::{Credential, Proof, ProofRequest},
+    parse_token_answer,
+};
 use crate::{
     content::TenantId,
     transport::{Request, ServerClock, Transport, TransportError, TransportFailure, retry_after},
@@ -34,6 +38,9 @@ const LONGEST_PAUSE_UNREFUSED: Duration = Duration::from_secs(30);
 
 /// A token this young is hardly at fault when the API answers 401: the permission is.
 const YOUNG: Duration = Duration::from_secs(10);
+
+/// AADSTS700024: the clock of this machine is wrong.
+const ASSERTION_OUT_OF_TIME: u32 = 700_024;
 
 /// Entra's answers are small; a body larger than this is not one.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -76,9 +83,6 @@ pub struct Authority {
     /// Which of the two dialects that is.
     pub endpoint: TokenEndpoint,
 }
-
-/// Reads the client secret; called for each token, so that a rotated secret is used without a restart.
-pub type ReadSecret = Arc<dyn Fn() -> Result<SecretString, String> + Send + Sync>;
 
 /// A bearer token.
 #[derive(Clone)]
@@ -127,7 +131,7 @@ pub enum Suspicion {
 pub struct Tokens {
     authority: Authority,
     client_id: String,
-    secret: ReadSecret,
+    credential: Arc<dyn Credential>,
     transport: Arc<dyn Transport>,
     clock: ServerClock,
     timeout: Duration,
@@ -146,6 +150,8 @@ struct RefusedRequest {
     error: EntraError,
     until: Instant,
     pause: Duration,
+    /// Of the credential that earned it.
+    version: Option<u64>,
 }
 
 impl RefusedRequest {
@@ -187,12 +193,12 @@ impl Tokens {
     pub fn new(
         authority: Authority,
         client_id: String,
-        secret: ReadSecret,
+        credential: Arc<dyn Credential>,
         transport: Arc<dyn Transport>,
         clock: ServerClock,
         timeout: Duration,
     ) -> Self {
-        Self { authority, client_id, secret, transport, clock, timeout, tenants: std::sync::Mutex::default() }
+        Self { authority, client_id, credential, transport, clock, timeout, tenants: std::sync::Mutex::default() }
     }
 
     /// The tenant's token; asks Entra if there is none, or if it is about to expire.
@@ -208,11 +214,19 @@ impl Tokens {
         if let Some(token) = slot.token.as_ref().filter(|token| now < token.refresh) {
             return Ok(token.clone());
         }
-        if let Some(refusal) = slot.refusal.as_ref().filter(|refusal| now < refusal.until) {
+        let version = slot.refusal.as_ref().and_then(|_| self.credential.version());
+        let holds = |refusal: &&RefusedRequest| now < refusal.until && version == refusal.version;
+        if let Some(refusal) = slot.refusal.as_ref().filter(holds) {
             return slot.valid(now).ok_or_else(|| refusal.error.clone());
         }
         let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, RefusedRequest::next_pause);
-        match self.fetch(tenant, pause).await {
+        let version = self.credential.version();
+        let mut fetched = self.fetch(tenant, pause).await;
+        if fetched.as_ref().is_err_and(|error| error.code() == Some(ASSERTION_OUT_OF_TIME)) {
+            // Entra's answer has corrected the clock.
+            fetched = self.fetch(tenant, pause).await;
+        }
+        match fetched {
             Ok(token) => {
                 slot.token = Some(token.clone());
                 slot.refusal = None;
@@ -220,7 +234,8 @@ impl Tokens {
             }
             Err(error) => {
                 let wait = error.asked_to_wait().unwrap_or(pause);
-                slot.refusal = Some(RefusedRequest { error: error.clone(), until: Instant::now() + wait, pause });
+                slot.refusal =
+                    Some(RefusedRequest { error: error.clone(), until: Instant::now() + wait, pause, version });
                 // Renewed early so that there is time for this: the old one still works.
                 slot.valid(Instant::now()).ok_or(error)
             }
@@ -277,18 +292,18 @@ impl Tokens {
     ///
     /// When Entra refuses the code.
     pub async fn redeem(&self, code: &SecretString, redirect_uri: &Url) -> Result<TenantId, EntraError> {
-        let secret = (self.secret)().map_err(|problem| EntraError::Secret { problem })?;
+        let proof = self.prove("common")?;
         let parameters = [
             ("code", code.expose_secret()),
             ("redirect_uri", redirect_uri.as_str()),
             ("resource", self.authority.endpoint.resource()),
         ];
-        let form = self.form("authorization_code", &secret, &parameters);
+        let form = self.form("authorization_code", &proof, &parameters);
         let request = self.request(COMMON_TOKEN_PATH, form);
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let (status, _, body) =
             self.exchange(request).await.map_err(|source| EntraError::ConsentUnreachable { source })?;
-        match parse_token_answer(&without_secret(&body, &secret)) {
+        match parse_token_answer(&without_proof(&body, &proof)) {
             TokenAnswer::Token { token, .. } if status.is_success() => {
                 // The token came from Entra itself: nothing about it needs to be verified.
                 claims::tenant(token.expose_secret()).ok_or(EntraError::ConsentWithoutTenant { host, status })
@@ -307,12 +322,12 @@ impl Tokens {
 
     /// Asks Entra for a token. `pause` is how long to wait if it is busy and does not say for how long.
     async fn fetch(&self, tenant: TenantId, pause: Duration) -> Result<AccessToken, EntraError> {
-        let secret = (self.secret)().map_err(|problem| EntraError::Secret { problem })?;
+        let proof = self.prove(&tenant.to_string())?;
         let audience = match &self.authority.endpoint {
             TokenEndpoint::V1 { resource } => ("resource", resource.as_str()),
             TokenEndpoint::V2 { scope } => ("scope", scope.as_str()),
         };
-        let form = self.form("client_credentials", &secret, &[audience]);
+        let form = self.form("client_credentials", &proof, &[audience]);
         let request = self.request(&format!("/{tenant}{}", self.authority.path), form);
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let unreachable = |source| EntraError::Unreachable { tenant, source };
@@ -321,7 +336,7 @@ impl Tokens {
             let wait = retry_after(&headers, self.clock.now()).unwrap_or(pause);
             return Err(EntraError::Busy { tenant, status, wait });
         }
-        match parse_token_answer(&without_secret(&body, &secret)) {
+        match parse_token_answer(&without_proof(&body, &proof)) {
             TokenAnswer::Token { token, expires_in } if status.is_success() => {
                 self.clock.observe(&headers);
                 let fetched = Instant::now();
@@ -336,7 +351,13 @@ impl Tokens {
                     roles,
                 })
             }
-            TokenAnswer::Refused { code, description } => Err(EntraError::Refused { tenant, code, description }),
+            TokenAnswer::Refused { code, description } => {
+                if code == Some(ASSERTION_OUT_OF_TIME) {
+                    // The next assertion has the right time.
+                    self.clock.observe(&headers);
+                }
+                Err(EntraError::Refused { tenant, code, description })
+            }
             TokenAnswer::Token { .. } | TokenAnswer::Unreadable => Err(EntraError::NotEntra { tenant, host, status }),
         }
     }
@@ -353,13 +374,24 @@ impl Tokens {
         })
     }
 
-    fn form(&self, grant_type: &str, secret: &SecretString, parameters: &[(&str, &str)]) -> String {
-        form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", grant_type)
-            .append_pair("client_id", &self.client_id)
-            .append_pair("client_secret", secret.expose_secret())
-            .extend_pairs(parameters)
-            .finish()
+    /// Proves a request to a tenant's token endpoint.
+    fn prove(&self, tenant: &str) -> Result<Proof, EntraError> {
+        let mut audience = self.authority.origin.clone();
+        audience.set_path(&format!("/{tenant}/oauth2/v2.0/token"));
+        let request = ProofRequest { client_id: &self.client_id, audience: &audience, now: self.clock.now() };
+        self.credential.prove(&request).map_err(|problem| EntraError::Credential { problem })
+    }
+
+    fn form(&self, grant_type: &str, proof: &Proof, parameters: &[(&str, &str)]) -> String {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", grant_type).append_pair("client_id", &self.client_id);
+        match proof {
+            Proof::Secret(secret) => form.append_pair("client_secret", secret.expose_secret()),
+            Proof::Assertion(assertion) => form
+                .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+                .append_pair("client_assertion", assertion.expose_secret()),
+        };
+        form.extend_pairs(parameters).finish()
     }
 
     fn request(&self, path: &str, form: String) -> Request {
@@ -375,7 +407,8 @@ impl Tokens {
 }
 
 /// Entra does not repeat secrets; a proxy that echoes requests might, as they are or as they were sent.
-fn without_secret(body: &[u8], secret: &SecretString) -> Vec<u8> {
+fn without_proof(body: &[u8], proof: &Proof) -> Vec<u8> {
+    let (Proof::Secret(secret) | Proof::Assertion(secret)) = proof;
     let text = String::from_utf8_lossy(body);
     let sent: String = form_urlencoded::byte_serialize(secret.expose_secret().as_bytes()).collect();
     text.replace(secret.expose_secret(), "[redacted]").replace(&sent, "[redacted]").into_bytes()

@@ -39,6 +39,20 @@ fn tenant() -> TenantId {
     TenantId(Uuid::from_u128(1))
 }
 
+/// A client secret that never changes.
+#[derive(Debug)]
+struct Fixed;
+
+impl Credential for Fixed {
+    fn prove(&self, _: &ProofRequest<'_>) -> Result<Proof, String> {
+        Ok(Proof::Secret(SECRET.to_owned().into()))
+    }
+
+    fn version(&self) -> Option<u64> {
+        Some(1)
+    }
+}
+
 fn tokens(status: u16, body: &'static str) -> (Arc<Tokens>, Arc<Entra>) {
     tokens_after(status, body, None)
 }
@@ -52,9 +66,8 @@ fn tokens_after(status: u16, body: &'static str, retry_after: Option<&'static st
         endpoint: TokenEndpoint::V2 { scope: "https://manage.office.com/.default".into() },
     };
     let clock = ServerClock::new(Clock::system());
-    let secret: ReadSecret = Arc::new(|| Ok(SECRET.to_owned().into()));
     let transport = Arc::clone(&entra) as Arc<dyn Transport>;
-    let tokens = Tokens::new(authority, "app".into(), secret, transport, clock, Duration::from_secs(30));
+    let tokens = Tokens::new(authority, "app".into(), Arc::new(Fixed), transport, clock, Duration::from_secs(30));
     (Arc::new(tokens), entra)
 }
 

@@ -70,7 +70,7 @@ mod tests {
 
     fn url(cloud: Cloud, flow: ConsentFlow, tenant: Option<TenantId>) -> Url {
         let client_id = Uuid::from_u128(0x1111_1111_2222_4333_8444_5555_5555_5555);
-        let auth = AuthConfig { client_id, client_secret: SecretRef::from("hunter2") };
+        let auth = AuthConfig::with_secret(client_id, SecretRef::from("hunter2"));
         let config = Office365Config { cloud: Some(cloud), ..Office365Config::new(auth, Vec::new()) };
         ConsentRequest {
             authority: &config.authority(),

@@ -7,11 +7,7 @@ use snafu::{OptionExt, Snafu, ensure};
 use url::Url;
 
 use super::{ConsentFlow, ConsentRequest, Invitation};
-use crate::{
-    config::{Mode, SecretError},
-    content::TenantId,
-    tenancy::ConfiguredSource,
-};
+use crate::{config::Mode, content::TenantId, credentials::CredentialError, tenancy::ConfiguredSource};
 
 /// Whom to invite, and for how long.
 #[derive(Clone, Debug)]
@@ -58,11 +54,11 @@ pub enum InvitationError {
         /// Which source.
         key: String,
     },
-    /// The client secret, which signs invitations, cannot be read.
+    /// The credential, which signs invitations, cannot be read.
     #[snafu(transparent)]
-    Secret {
+    Credential {
         /// Why.
-        source: SecretError,
+        source: CredentialError,
     },
 }
 
@@ -70,7 +66,7 @@ pub enum InvitationError {
 ///
 /// # Errors
 ///
-/// When the configuration is not one of mode `webhook`, or its client secret cannot be read.
+/// When the configuration is not one of mode `webhook`, or its credential cannot be read.
 pub fn invite(
     source: ConfiguredSource<'_>,
     options: InvitationOptions,
@@ -104,7 +100,7 @@ mod tests {
     use crate::config::{AuthConfig, Office365Config, ProxyConfig, SecretRef};
 
     fn config() -> Office365Config {
-        let auth = AuthConfig { client_id: Uuid::from_u128(1), client_secret: SecretRef::from("hunter2") };
+        let auth = AuthConfig::with_secret(Uuid::from_u128(1), SecretRef::from("hunter2"));
         let mut config = Office365Config { mode: Mode::Webhook, ..Office365Config::new(auth, Vec::new()) };
         config.webhook.public_url = Some("https://demo.example.com:8443/wh/o365/".parse().unwrap());
         config

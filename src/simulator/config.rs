@@ -75,6 +75,10 @@ pub struct SimulatedTenant {
     pub client_id: Uuid,
     /// Its secret.
     pub client_secret: String,
+    /// The certificates (DER) that were uploaded for it. Without any, assertions are taken by their claims alone.
+    pub certificates: Vec<Vec<u8>>,
+    /// The subject tokens of its federated credentials that are good now.
+    pub federated_tokens: Vec<String>,
     /// The content types for which this tenant produces content.
     pub content_types: Vec<ContentType>,
     /// The application permissions an administrator consented to.
@@ -186,6 +190,8 @@ impl SimulatedTenant {
             domain: domain.to_owned(),
             client_id,
             client_secret: format!("secret-of-{domain}"),
+            certificates: Vec::new(),
+            federated_tokens: Vec::new(),
             content_types: ContentType::ALL.to_vec(),
             roles: vec!["ActivityFeed.Read".to_owned(), "ActivityFeed.ReadDlp".to_owned()],
             subscribed_since: None,

@@ -7,6 +7,7 @@ mod webhook;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::Utc;
 use futures::FutureExt;
 use tracing::info;
 
@@ -21,6 +22,7 @@ use crate::{
     collector::{Collector, CollectorParts},
     component::{LogNamespace, Resource, Source, SourceConfig, SourceContext, SourceOutput},
     config::{Mode, Office365Config},
+    credentials::ConfiguredCredential,
     discovery::{
         SubscriptionBook,
         poll::PollContext,
@@ -41,7 +43,7 @@ impl SourceConfig for Office365Config {
         let path = format!("sources.{}", cx.key);
         self.validate(&path)?;
         // Read once now, so that an unreadable secret is an error at the start and not a pause later.
-        self.auth.client_secret.resolve(&format!("{path}.auth.client_secret"))?;
+        ConfiguredCredential::new(&self.auth, &path).check(Utc::now())?;
         let configured_auth_id = self.webhook.resolve_auth_id(&format!("{path}.webhook.auth_id"))?;
         let geoip = self.open_geoip(&path).await?;
         let HostServices { run_mode, progress, environment, webhook: handle } = HostServices::of(&cx.extra_context);

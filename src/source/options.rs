@@ -9,7 +9,8 @@ use crate::{
     activity::Origin,
     collector::{BatchLimits, BodyLimits, CollectorOptions},
     component::SourceContext,
-    config::{EventSchema, Mode, NormalizeConfig, Office365Config, SecretError},
+    config::{EventSchema, Mode, NormalizeConfig, Office365Config},
+    credentials::{ConfiguredCredential, CredentialError},
     discovery::{
         WebhookPolicy, WebhookTarget,
         poll::{PollOptions, Rhythm},
@@ -51,8 +52,8 @@ impl Office365Config {
     }
 
     /// The key that invitations to consent are signed with, read anew each time.
-    pub(crate) fn state_key(&self, path: &str) -> Result<StateKey, SecretError> {
-        let secret = self.auth.client_secret.resolve(&format!("{path}.auth.client_secret"))?;
+    pub(crate) fn state_key(&self, path: &str) -> Result<StateKey, CredentialError> {
+        let secret = ConfiguredCredential::new(&self.auth, path).lasting_secret()?;
         Ok(StateKey::derive(&secret, self.auth.client_id))
     }
 

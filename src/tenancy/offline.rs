@@ -165,7 +165,7 @@ mod tests {
 
     /// Tenant 1 with a domain, tenant 2 without.
     fn config() -> Office365Config {
-        let auth = AuthConfig { client_id: id(9).0, client_secret: SecretRef::from("hunter2") };
+        let auth = AuthConfig::with_secret(id(9).0, SecretRef::from("hunter2"));
         let tenants = vec![
             TenantConfig { id: id(1), domain: Some("one.example".to_owned()) },
             TenantConfig { id: id(2), domain: None },

@@ -14,6 +14,8 @@ mod api_memory;
 mod api_sockets;
 mod config_examples;
 mod configuration_doc;
+#[cfg(feature = "simulator")]
+mod credentials;
 mod detections;
 mod docs;
 mod fields_doc;

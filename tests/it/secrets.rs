@@ -18,6 +18,8 @@ use async_trait::async_trait;
 use office365_source::{
     activity::{ActivityClient, ActivityOptions},
     clock::Clock,
+    config::AuthConfig,
+    credentials::ConfiguredCredential,
     entra::{Authority, TokenEndpoint, Tokens},
     simulator::{Faults, InProcess, SimulatorConfig, TenantFault},
     transport::{HttpTransport, Request, Response, ServerClock, Transport, TransportError, TransportOptions},
@@ -190,10 +192,17 @@ async fn no_secret_is_in_debug_output() {
     };
     let transport: Arc<dyn Transport> = Arc::new(InProcess::new(&lab.simulator));
     let clock = ServerClock::new(Clock::system());
-    let read = Arc::new(|| Ok(SECRET.to_owned().into()));
+    let auth = AuthConfig::with_secret(tenant.client_id, SECRET.into());
+    let credential = Arc::new(ConfiguredCredential::new(&auth, "sources.m365"));
     let timeout = Duration::from_secs(30);
-    let tokens =
-        Tokens::new(authority, tenant.client_id.to_string(), read, Arc::clone(&transport), clock.clone(), timeout);
+    let tokens = Tokens::new(
+        authority,
+        tenant.client_id.to_string(),
+        credential,
+        Arc::clone(&transport),
+        clock.clone(),
+        timeout,
+    );
     let tokens = Arc::new(tokens);
     let token = tokens.get(tenant.id).await.unwrap();
     let options = ActivityOptions {

@@ -56,7 +56,7 @@ pub fn simulator(config: SimulatorConfig, clock: &Clock) -> Simulator {
 /// most tests are about what arrives, not about its form.
 pub fn source_config(simulated: &SimulatorConfig) -> Office365Config {
     let first = &simulated.tenants[0];
-    let auth = AuthConfig { client_id: first.client_id, client_secret: first.client_secret.as_str().into() };
+    let auth = AuthConfig::with_secret(first.client_id, first.client_secret.as_str().into());
     let tenants =
         simulated.tenants.iter().map(|tenant| TenantConfig { id: tenant.id, domain: Some(tenant.domain.clone()) });
     let mut config = Office365Config::new(auth, tenants.collect());

@@ -92,7 +92,7 @@ impl Bench {
     fn new(turns: usize, outcome: Result<(), LedgerError>) -> Self {
         let ledger = Arc::new(Troubled { turns: Semaphore::new(turns), outcome });
         let healthy = Arc::new(MemoryLedger::default());
-        let auth = AuthConfig { client_id: CLIENT, client_secret: "secret".into() };
+        let auth = AuthConfig::with_secret(CLIENT, "secret".into());
         let config = Office365Config::new(auth, vec![TenantConfig { id: TENANT, domain: None }]);
         let environment =
             Environment { clock: Clock::starting_at(NOW.parse().unwrap()), transport: Some(Arc::new(Nowhere)) };

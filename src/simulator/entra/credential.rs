@@ -1,11 +1,6 @@
 //! How an application proves that it is the one: by its secret, or by an assertion.
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
-use serde::Deserialize;
-use uuid::Uuid;
-
-use super::{fields::Fields, problem::Problem};
+use super::{assertion::check_assertion, fields::Fields, problem::Problem};
 use crate::simulator::{SimulatedTenant, TenantFault, state::Service};
 
 pub(super) fn check_credential(service: &Service, tenant: &SimulatedTenant, fields: &Fields) -> Result<(), Problem> {
@@ -30,10 +25,8 @@ pub(super) fn check_credential(service: &Service, tenant: &SimulatedTenant, fiel
     }
     if let Some(assertion) = fields.get("client_assertion") {
         let kind = fields.required("client_assertion_type")?;
-        if kind == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-            && Assertion::read(assertion).is_some_and(|claims| claims.is_good(app, service.clock.now()))
-        {
-            return Ok(());
+        if kind == "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" {
+            return check_assertion(service, tenant, assertion);
         }
         return Err(Problem::client(
             700_027,
@@ -43,27 +36,4 @@ pub(super) fn check_credential(service: &Service, tenant: &SimulatedTenant, fiel
     }
     let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
     Err(Problem::client(7_000_218, text))
-}
-
-/// The claims of a client assertion. No certificate is known here, so its signature is not checked.
-#[derive(Deserialize)]
-struct Assertion {
-    iss: Uuid,
-    sub: Uuid,
-    exp: i64,
-    #[serde(default)]
-    nbf: i64,
-}
-
-impl Assertion {
-    fn read(assertion: &str) -> Option<Self> {
-        let payload = assertion.split('.').nth(1)?;
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
-    }
-
-    fn is_good(&self, app: Uuid, now: DateTime<Utc>) -> bool {
-        // Entra forgives five minutes of clock skew.
-        let now = now.timestamp();
-        self.iss == app && self.sub == app && self.nbf - 300 <= now && now < self.exp + 300
-    }
 }

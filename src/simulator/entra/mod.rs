@@ -2,6 +2,7 @@
 //!
 //! Codes are from MicrosoftDocs/entra-docs (`reference-error-codes.md`), texts as the endpoints give them.
 
+mod assertion;
 mod code;
 mod consent;
 mod credential;

@@ -84,7 +84,7 @@ async fn an_assertion_with_the_right_claims_is_as_good_as_the_secret() {
     let app = tenant.client_id.to_string();
     let claims = |exp: i64| {
         let claims = json!({ "iss": app, "sub": app, "exp": exp }).to_string();
-        format!("header.{}.signature", URL_SAFE_NO_PAD.encode(claims))
+        format!("{}.{}.signature", URL_SAFE_NO_PAD.encode(r#"{"alg":"PS256"}"#), URL_SAFE_NO_PAD.encode(claims))
     };
     let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     for (exp, status) in [(600, 200), (-600, 401)] {
