@@ -18,15 +18,15 @@ pub struct AuthConfig {
     #[schemars(example = &"11111111-2222-4333-8444-555555555555")]
     pub client_id: Uuid,
     /// A client secret of the app registration: its Value, not its Secret ID (Microsoft Entra admin center > App
-    /// registrations > your app > Certificates & secrets). Read for each token request.
+    /// registrations > your app > Certificates & secrets). Read for each token request. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = SecretRef::Env("M365_CLIENT_SECRET".to_owned()))]
     pub client_secret: Option<SecretRef>,
-    /// A certificate of the app registration, with its private key.
+    /// A certificate of the app registration, with its private key. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate: Option<CertificateConfig>,
     /// A federated credential of the app registration: tokens that another identity provider issues to this workload, as
-    /// Kubernetes does.
+    /// Kubernetes does. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload_identity: Option<WorkloadIdentityConfig>,
 }

@@ -576,7 +576,24 @@ fn a_key_below_the_wrong_header_is_sent_home() {
 fn the_keys_of_a_missing_table_are_told() {
     let errors = errors_of(&[("/sources/m365/auth", Value::Null)]);
     let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
-    assert_eq!(paths, ["sources.m365.auth.client_id", "sources.m365.auth.client_secret"]);
+    assert_eq!(paths, ["sources.m365.auth.client_id"]);
+    let errors = errors_of(&[("/sources/m365/auth/client_secret", Value::Null)]);
+    assert!(errors.to_string().contains("sources.m365.auth.client_secret: is missing, and there is no other credential"));
+}
+
+#[test]
+fn there_is_one_credential() {
+    let certificate = json!({ "crt_file": "app.crt", "key_file": "app.key" });
+    let errors = errors_of(&[("/sources/m365/auth/certificate", certificate.clone())]);
+    let text = errors.to_string();
+    assert!(text.contains("sources.m365.auth: has several credentials: client_secret and certificate"), "{text}");
+    assert!(!text.contains(SECRET), "{text}");
+
+    let auth = json!({ "client_id": "11111111-2222-4333-8444-555555555555", "certificate": certificate });
+    read_with(&[("/sources/m365/auth", auth)]).unwrap();
+    let errors = errors_of(&[("/sources/m365/auth/certificate", json!({ "crt_file": "", "signing": "ES256" }))]);
+    let text = errors.to_string();
+    assert!(text.contains("auth.certificate.signing") && text.contains("PS256"), "{text}");
 }
 
 #[test]

@@ -204,3 +204,22 @@ fn what_cannot_be_used_is_named_with_what_to_do() {
     let auth = AuthConfig { certificate: None, workload_identity: Some(identity), ..auth };
     assert!(problem(&auth, now).contains("workload_identity.token_file: cannot read"));
 }
+
+/// The examples of docs/credentials.md, each in a configuration that is complete otherwise.
+#[test]
+fn every_example_of_the_documentation_is_valid() {
+    use office365_source::config::{Format, parse};
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/credentials.md")).unwrap();
+    let examples: Vec<_> = text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 5);
+    for example in examples {
+        let whole = format!(
+            "data_dir = \"/tmp\"\n[sources.m365]\ntype = \"office365\"\ntenants = [{{ id = \"{}\" }}]\n{example}\n\
+             [sinks.out]\ntype = \"console\"\ninputs = [\"m365\"]\n",
+            Uuid::from_u128(7)
+        );
+        if let Err(errors) = parse(&whole, Format::Toml) {
+            panic!("{errors}\n{whole}");
+        }
+    }
+}
