@@ -129,7 +129,7 @@ async fn a_run_of_once_whose_sink_is_out_of_reach_ends_and_the_next_delivers_eve
     world.configure(|text| {
         text.replace("type = \"file\"", "type = \"http\"").replace(&file, &format!("uri = \"http://{nobody}/\""))
     });
-    assert_eq!(world.wait(&mut world.start(&["--once", "--patience", "2s"])).await, 1);
+    assert_eq!(world.wait(&mut world.start(&["--once", "--patience", "5s"])).await, 1);
     let log = world.log();
     assert!(log.contains("no sink has acknowledged anything"), "{log}");
     assert!(log.contains("sources.m365: 0 events delivered from 0 content blobs"), "{log}");

@@ -4,7 +4,7 @@
 
 use crate::{
     moment::Seen,
-    program::{Process, World},
+    program::{GUARD, Process, World},
     support,
 };
 
@@ -54,6 +54,8 @@ impl Notified {
             allow_plain_webhooks: true,
             notification_interval: Duration::from_millis(20),
             notification_retry: Duration::from_millis(50)..=Duration::from_millis(200),
+            // A busy machine is no reason for Microsoft to give up.
+            webhook_timeout: GUARD,
             webhook_disabled_after: u32::MAX,
             ..SimulatorConfig::default()
         };

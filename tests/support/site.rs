@@ -101,6 +101,8 @@ impl Site {
             backlog: Backlog { blobs_per_feed: 0, ..SimulatorConfig::default().backlog },
             notification_interval: Duration::from_millis(30),
             notification_retry: Duration::from_millis(100)..=Duration::from_secs(1),
+            // A busy machine is no reason for Microsoft to give up.
+            webhook_timeout: GUARD,
             ..SimulatorConfig::default()
         };
         change(&mut simulated);
