@@ -12,7 +12,8 @@ use office365_source::content::ContentType;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use support::{
     https::{Client, Https},
-    site::{GUARD, Site, post, probe, request},
+    patience::GUARD,
+    site::{Site, post, probe, request},
     webhook::AUTH_ID,
 };
 use tokio::{

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(unix, feature = "cli", feature = "simulator"))]
 
-use crate::program::GUARD;
+use crate::support::patience::GUARD;
 
 use std::{
     fs,

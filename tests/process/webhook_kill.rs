@@ -4,7 +4,7 @@
 
 use crate::{
     moment::Seen,
-    program::{GUARD, Process, World},
+    program::{Process, World},
     support,
 };
 
@@ -27,17 +27,18 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use support::{
     https::read_answer,
+    patience::GUARD,
     site::{PortMapping, post},
-    webhook::AUTH_ID,
+    webhook::{AUTH_ID, Notifying},
 };
-use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinHandle, time::sleep};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 
 /// A world whose tenant is notified.
 struct Notified {
     world: World,
     mapping: PortMapping,
     published: AtomicU64,
-    notifying: JoinHandle<()>,
+    _notifying: Notifying,
 }
 
 impl Notified {
@@ -73,9 +74,8 @@ impl Notified {
         );
         let world = World::of(config, &source).await;
         let mapping = PortMapping::new(&TransportOptions::default());
-        world.simulator.set_webhook_transport(Arc::new(mapping.clone()));
-        let notifying = tokio::spawn(world.simulator.run_notifications());
-        Arc::new(Self { world, mapping, published: AtomicU64::new(0), notifying })
+        let notifying = Notifying::start(&world.simulator, Arc::new(mapping.clone()));
+        Arc::new(Self { world, mapping, published: AtomicU64::new(0), _notifying: notifying })
     }
 
     /// Starts a process and returns it with the port that it listens on.
@@ -134,12 +134,6 @@ impl Notified {
             // Downloads are slower, and the backlog has to be collected in the end.
             sleep(Duration::from_millis(15)).await;
         }
-    }
-}
-
-impl Drop for Notified {
-    fn drop(&mut self) {
-        self.notifying.abort();
     }
 }
 

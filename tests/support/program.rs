@@ -16,12 +16,11 @@ use office365_source::{
     simulator::{Backlog, Faults, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
 };
 use tempfile::TempDir;
-use tokio::time::{sleep, timeout};
 
-use crate::moment::{Seen, Watch};
-
-/// What ends if something is wrong. Nothing here takes nearly as long.
-pub const GUARD: Duration = Duration::from_secs(120);
+use crate::{
+    moment::{Seen, Watch},
+    support::patience,
+};
 
 /// A simulator on a socket, and a configuration that collects from it into a file.
 pub struct World {
@@ -152,14 +151,8 @@ impl World {
     }
 
     /// Waits until something is so.
-    pub async fn until(&self, what: &str, mut is_so: impl FnMut() -> bool) {
-        let waiting = async {
-            while !is_so() {
-                sleep(Duration::from_millis(2)).await;
-            }
-        };
-        let waited = timeout(GUARD, waiting).await;
-        assert!(waited.is_ok(), "not so after {GUARD:?}: {what}\n{}", self.log());
+    pub async fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        patience::until(what, is_so, || self.log()).await;
     }
 
     /// Counts from now on.
