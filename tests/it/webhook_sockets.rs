@@ -11,8 +11,9 @@ use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 use support::{
     https::{Answer, Client},
+    patience::GUARD,
     pki::Authority,
-    site::{GUARD, Site, post, probe, request},
+    site::{Site, post, probe, request},
     webhook::AUTH_ID,
 };
 use tokio::{
