@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
+#[cfg(feature = "vrl")]
 use vrl::value::{KeyString, ObjectMap, Value};
 
 use super::{
-    AddBatchNotifier, BatchNotifier, ComponentKey, EventFinalizer, EventFinalizers, EventStatus, Finalizable,
+    AddBatchNotifier, BatchNotifier, ComponentKey, EventFinalizer, EventFinalizers, EventStatus, Fields, Finalizable,
     JsonObject,
-    whole_number::{Integers, quote_others},
 };
 
 /// A log event.
 ///
 /// It holds the record's JSON text, shared with its neighbours, and members that were added to it. Writing it as JSON
-/// copies text; a tree is only built when a host asks for one with [`LogEvent::value`].
+/// copies text; a tree is only built when a host asks for one with `LogEvent::value`,
+/// which feature `vrl` has.
 #[derive(Clone, Debug)]
 pub struct LogEvent {
     record: JsonObject,
@@ -29,11 +29,11 @@ pub struct LogEvent {
 /// They win over members of a record with the same name.
 #[derive(Debug)]
 pub struct SharedFields {
-    fields: ObjectMap,
+    fields: Fields,
     /// The same, without the outer braces.
     json: String,
     /// The same, each with its own JSON value, in the order of the names.
-    members: Vec<(KeyString, String)>,
+    members: Vec<(String, String)>,
 }
 
 /// What an event carries beside its fields.
@@ -46,9 +46,9 @@ pub struct EventMetadata {
 
 impl SharedFields {
     /// Fields to add to events.
-    pub fn new(fields: ObjectMap) -> Arc<Self> {
-        // `ObjectMap` has string keys and no floats that are no numbers; such values always serialise.
-        let json = |value: &Value| serde_json::to_string(value).unwrap_or_default();
+    pub fn new(fields: Fields) -> Arc<Self> {
+        // Texts, times and objects always serialise.
+        let json = |value| serde_json::to_string(value).unwrap_or_default();
         let members: Vec<_> = fields.iter().map(|(name, value)| (name.clone(), json(value))).collect();
         let texts = members.iter().map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name.as_str())));
         Arc::new(Self { json: texts.collect::<Vec<_>>().join(","), fields, members })
@@ -56,7 +56,7 @@ impl SharedFields {
 }
 
 impl LogEvent {
-    /// Gives the event its time, found in the member `name`, which then is a timestamp in [`LogEvent::value`].
+    /// Gives the event its time, found in the member `name`, which then is a timestamp in `LogEvent::value`.
     #[must_use]
     pub fn with_timestamp(mut self, name: &'static str, time: DateTime<Utc>) -> Self {
         self.timestamp = Some((Some(name), time));
@@ -95,7 +95,7 @@ impl LogEvent {
 
     /// The fields that were added; they win over the record's members.
     #[cfg(feature = "cli")]
-    pub(crate) fn shared(&self) -> Option<&ObjectMap> {
+    pub(crate) fn shared(&self) -> Option<&Fields> {
         self.shared.as_deref().map(|shared| &shared.fields)
     }
 
@@ -155,6 +155,7 @@ impl LogEvent {
     /// The event as a tree, for hosts that want one. The timestamp's member is a [`Value::Timestamp`]; a member nested so
     /// deeply that no tree can be built safely keeps its JSON text, and so does a whole number that is no [`i64`]: a float would
     /// lose digits of it.
+    #[cfg(feature = "vrl")]
     pub fn value(&self) -> Value {
         let mut object = ObjectMap::new();
         self.record.for_each_member(|name, raw| {
@@ -164,7 +165,7 @@ impl LogEvent {
             object.insert(KeyString::from(name), Value::Timestamp(time));
         }
         if let Some(shared) = &self.shared {
-            object.extend(shared.fields.iter().map(|(name, value)| (name.clone(), value.clone())));
+            object.extend(shared.fields.iter().map(|(name, value)| (name.as_str().into(), value.clone().into())));
         }
         Value::Object(object)
     }
@@ -205,9 +206,11 @@ impl LogEvent {
 }
 
 /// `serde_json` refuses to build what is nested deeper than 128; such text stays text rather than costing the event.
+#[cfg(feature = "vrl")]
 fn tree(raw: &str) -> Value {
+    use super::whole_number::{Integers, quote_others};
     serde_json::from_str(&quote_others(raw, Integers::Signed))
-        .unwrap_or_else(|_| Value::from(Bytes::copy_from_slice(raw.as_bytes())))
+        .unwrap_or_else(|_| Value::from(bytes::Bytes::copy_from_slice(raw.as_bytes())))
 }
 
 /// JSON allows line breaks between tokens and nowhere else, so that dropping them changes nothing.
@@ -275,17 +278,18 @@ impl Finalizable for LogEvent {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::component::{Field, fields};
 
     fn event(text: &str) -> LogEvent {
         LogEvent::from(JsonObject::parse(Bytes::copy_from_slice(text.as_bytes())).unwrap())
     }
 
     fn shared() -> Arc<SharedFields> {
-        let meta = ObjectMap::from([("host".into(), Value::from("contoso.com"))]);
-        SharedFields::new(ObjectMap::from([("meta".into(), Value::Object(meta))]))
+        SharedFields::new(fields([("meta", Field::object([("host", "contoso.com".into())]))]))
     }
 
     #[test]

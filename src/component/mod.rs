@@ -39,7 +39,7 @@
 //! # let mut events = 0;
 //! while let Some(batch) = output.recv().await {
 //!     for event in batch.events {
-//!         // Deliver it: `event.to_json()`, or `event.value()` for a `vrl::value::Value`.
+//!         // Deliver it: `event.to_json()`, or with feature `vrl` `event.value()` for a `vrl::value::Value`.
 //! #       events += 1;
 //!         event.metadata().update_status(EventStatus::Delivered);
 //!     }
@@ -54,6 +54,7 @@
 mod context;
 mod event;
 mod extra_context;
+mod field;
 mod finalization;
 mod json_object;
 mod repair;
@@ -67,6 +68,7 @@ pub use self::{
     context::{ComponentKey, GlobalOptions, SourceContext},
     event::{EventMetadata, LogEvent, SharedFields},
     extra_context::ExtraContext,
+    field::{Field, Fields, fields},
     finalization::{
         AddBatchNotifier, BatchNotifier, BatchStatus, BatchStatusReceiver, EventFinalizer, EventFinalizers,
         EventStatus, Finalizable, Handover,
@@ -78,4 +80,5 @@ pub use self::{
     source::{DataType, LogNamespace, Resource, Source, SourceConfig, SourceOutput},
 };
 /// The tree of an event, as [`LogEvent::value`] builds it. Named here for hosts whose own `vrl` is of another version.
+#[cfg(feature = "vrl")]
 pub use vrl::value::{KeyString, ObjectMap, Value};

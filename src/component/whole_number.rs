@@ -13,6 +13,10 @@ use std::borrow::Cow;
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Integers {
     /// From -2⁶³ to 2⁶³-1.
+    #[cfg_attr(
+        not(any(feature = "cli", feature = "vrl")),
+        expect(dead_code, reason = "what trees and some sinks have")
+    )]
     Signed,
     /// From -2⁶³ to 2⁶⁴-1.
     SignedAndUnsigned,

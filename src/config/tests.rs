@@ -578,7 +578,9 @@ fn the_keys_of_a_missing_table_are_told() {
     let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(paths, ["sources.m365.auth.client_id"]);
     let errors = errors_of(&[("/sources/m365/auth/client_secret", Value::Null)]);
-    assert!(errors.to_string().contains("sources.m365.auth.client_secret: is missing, and there is no other credential"));
+    assert!(
+        errors.to_string().contains("sources.m365.auth.client_secret: is missing, and there is no other credential")
+    );
 }
 
 #[test]
@@ -590,7 +592,7 @@ fn there_is_one_credential() {
     assert!(!text.contains(SECRET), "{text}");
 
     let auth = json!({ "client_id": "11111111-2222-4333-8444-555555555555", "certificate": certificate });
-    read_with(&[("/sources/m365/auth", auth)]).unwrap();
+    parse(&with(&[("/sources/m365/auth", auth)]), Format::Json).unwrap();
     let errors = errors_of(&[("/sources/m365/auth/certificate", json!({ "crt_file": "", "signing": "ES256" }))]);
     let text = errors.to_string();
     assert!(text.contains("auth.certificate.signing") && text.contains("PS256"), "{text}");

@@ -144,6 +144,8 @@ impl TenantView {
 #[derive(Clone, Debug, Default)]
 struct Listed {
     enabled: bool,
+    /// Whether its entry says more than its name: the list may name types that were never started.
+    is_stated: bool,
     webhook: Option<ListedWebhook>,
 }
 
@@ -175,7 +177,7 @@ impl Subscriptions {
             // A start without a webhook would take it away.
             return Err(DiscoveryError::LeftAlone { feed });
         }
-        let target = self.target(is_unreachable, feed, enabled).await?;
+        let target = self.target(is_unreachable, feed, enabled && listed.is_stated).await?;
         let started = self.start(feed, target).await;
         let mut state = self.state.lock().await;
         let start = match started {
@@ -224,7 +226,7 @@ impl Subscriptions {
         }
         let now = self.client.clock().now();
         let webhook = target.map(|target| target.as_listed(now));
-        state.listed.insert(content_type, Listed { enabled: true, webhook });
+        state.listed.insert(content_type, Listed { enabled: true, is_stated: true, webhook });
         if self.policy.target().is_some() && target.is_none() {
             let too_soon = DiscoveryError::TooSoon { feed, last: now, next: now + BETWEEN_STARTS };
             let source = state.best_reason(content_type, too_soon);
@@ -240,12 +242,12 @@ impl Subscriptions {
         &self,
         is_unreachable: bool,
         feed: Feed,
-        enabled: bool,
+        surely_enabled: bool,
     ) -> Result<Option<&Arc<WebhookTarget>>, LedgerError> {
         let Some(target) = self.policy.target() else { return Ok(None) };
         // What was noted before a start, and the subscription is still not there: so it was before a restart, too.
         let came_to_nothing = is_unreachable || !self.ledger.webhooks(feed).await?.is_empty();
-        Ok((enabled || !came_to_nothing).then_some(target))
+        Ok((surely_enabled || !came_to_nothing).then_some(target))
     }
 
     /// The API says that there is no subscription, or a disabled one.
@@ -273,7 +275,11 @@ impl Subscriptions {
         let subscriptions = self.client.list_subscriptions(self.tenant).await?;
         let listed = subscriptions.into_iter().filter_map(|subscription| {
             let content_type = subscription.content_type.parse().ok()?;
-            Some((content_type, Listed { enabled: subscription.is_enabled(), webhook: subscription.webhook }))
+            let is_stated = subscription.status.is_some() || subscription.webhook.is_some();
+            Some((
+                content_type,
+                Listed { enabled: subscription.is_enabled(), is_stated, webhook: subscription.webhook },
+            ))
         });
         state.listed = listed.collect();
         state.checked = Some(Instant::now());

@@ -4,18 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use vrl::value::{ObjectMap, Value};
 
 use super::*;
-use crate::component::{JsonObject, SharedFields};
+use crate::component::{Field, JsonObject, SharedFields, fields};
 
 fn event(json: &str) -> LogEvent {
     LogEvent::from(JsonObject::parse(Bytes::copy_from_slice(json.as_bytes())).unwrap())
 }
 
 fn shared() -> Arc<SharedFields> {
-    let meta = ObjectMap::from([("host".into(), Value::from("contoso.com"))]);
-    SharedFields::new(ObjectMap::from([("meta".into(), Value::Object(meta)), ("n".into(), Value::from(7))]))
+    SharedFields::new(fields([("meta", Field::object([("host", "contoso.com".into())])), ("n", "7".into())]))
 }
 
 fn encode(event: &LogEvent) -> Vec<u8> {
@@ -74,11 +72,14 @@ fn members_are_written_in_order_and_in_their_shortest_form() {
 
 #[test]
 fn what_is_added_follows_and_wins() {
-    assert_eq!(round_trip(&event("{}").with_shared(shared())).to_string(), r#"{"meta":{"host":"contoso.com"},"n":7}"#);
+    assert_eq!(
+        round_trip(&event("{}").with_shared(shared())).to_string(),
+        r#"{"meta":{"host":"contoso.com"},"n":"7"}"#
+    );
     let clash = event(r#"{"a":"meta","meta":[1],"met\u0061":2,"b":3}"#).with_shared(shared());
     assert_eq!(
         decode(&encode(&clash)).to_string(),
-        r#"{"a": "meta", "b": 3, "meta": {"host": "contoso.com"}, "n": 7}"#
+        r#"{"a": "meta", "b": 3, "meta": {"host": "contoso.com"}, "n": "7"}"#
     );
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use vrl::value::{ObjectMap, Value};
 
 use super::{GeoipDatabases, SensitiveTypes};
 use crate::{
-    component::{ComponentKey, EventMetadata, SharedFields},
+    component::{ComponentKey, EventMetadata, Field, Fields, SharedFields},
     content::ContentRef,
 };
 
@@ -33,10 +32,10 @@ pub struct Origin {
 impl Origin {
     /// The origin of a blob's records: the tenant's domain, if it has one, and the blob.
     pub fn new(component: &Arc<ComponentKey>, domain: Option<&str>, content: &ContentRef) -> Self {
-        let fields = object([
-            ("type", Value::from(content.feed.content_type.as_str())),
-            ("id", Value::from(content.content_id.as_str())),
-            ("created", Value::Timestamp(content.created)),
+        let fields = Field::object([
+            ("type", content.feed.content_type.as_str().into()),
+            ("id", content.content_id.as_str().into()),
+            ("created", Field::Timestamp(content.created)),
         ]);
         let json = serde_json::to_string(&fields).unwrap_or_default();
         let metadata = EventMetadata::default().with_source(Arc::clone(component), SOURCE_TYPE);
@@ -80,17 +79,13 @@ impl Origin {
 }
 
 /// What schema `raw` adds.
-fn shared(domain: Option<&str>, content: Option<Value>) -> ObjectMap {
-    let mut fields = ObjectMap::new();
+fn shared(domain: Option<&str>, content: Option<Field>) -> Fields {
+    let mut fields = Fields::new();
     if let Some(domain) = domain {
-        fields.insert("meta".into(), object([("src", object([("host", Value::from(domain))]))]));
+        fields.insert("meta".into(), Field::object([("src", Field::object([("host", domain.into())]))]));
     }
     if let Some(content) = content {
-        fields.insert("o365".into(), object([("content", content)]));
+        fields.insert("o365".into(), Field::object([("content", content)]));
     }
     fields
-}
-
-fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
-    Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
 }

@@ -4,7 +4,7 @@
 
 use crate::support;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use http::{Method, StatusCode};
@@ -19,11 +19,12 @@ use office365_source::{
 };
 use serde_json::{Value, json};
 use support::{
-    Running, Setup, assert_exactly_once, simulator, start_of_time,
+    Running, Setup, assert_exactly_once, patience,
+    scene::minutes,
+    simulator, start_of_time,
     webhook::{Notifying, PUBLIC_URL, Road, webhook_config},
 };
 use tempfile::TempDir;
-use tokio::time::sleep;
 use url::Url;
 
 /// A collector without tenants, and an organisation whose administrator is about to consent.
@@ -58,7 +59,7 @@ impl Scene {
         let mut config = webhook_config(&simulated);
         let tenant = config.tenants.pop().unwrap().id;
         Self {
-            _notifying: Notifying::start(&simulator, &road),
+            _notifying: Notifying::start(&simulator, Arc::new(road.clone())),
             clock,
             simulator,
             road,
@@ -121,10 +122,6 @@ impl Scene {
         let (status, text) = self.consent("/organizations/v2.0/adminconsent", &parameters, "*/*").await;
         (status, serde_json::from_str(&text).unwrap())
     }
-}
-
-async fn minutes(minutes: u64) {
-    sleep(Duration::from_mins(minutes)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -350,16 +347,9 @@ async fn a_tenant_is_shown_renamed_and_removed_while_the_source_runs() {
     });
     let feed = office365_source::content::Feed { tenant: scene.tenant, content_type: ContentType::Exchange };
     scene.simulator.publish_events(feed, vec![event], scene.clock.now());
-    let after = async {
-        loop {
-            let found = running.texts.lock().unwrap().iter().find(|text| text.contains(r#""Id":"after""#)).cloned();
-            match found {
-                Some(text) => return text,
-                None => sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    let after = tokio::time::timeout(Duration::from_secs(60), after).await.unwrap();
+    let after = || running.texts.lock().unwrap().iter().find(|text| text.contains(r#""Id":"after""#)).cloned();
+    patience::until("the event arrives", || after().is_some(), || format!("{:?}", running.progress.feeds())).await;
+    let after = after().unwrap();
     assert!(after.contains(r#""host":"fabrikam.example""#), "{after}");
 
     let Answer::Removed { removal } = question(Question::Remove { tenant: scene.tenant }).await else { panic!() };
@@ -385,7 +375,7 @@ async fn whoever_says_nothing_on_the_control_socket_keeps_nobody_waiting() {
     let directory = support::webhook::source_directory(scene.data.path());
     let list = || ask(&directory, &Question::List);
     while list().await.unwrap().is_none() {
-        sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let silent = || UnixStream::connect(directory.join("control.sock")).unwrap();
     let mut strangers = vec![silent()];
@@ -401,7 +391,7 @@ async fn whoever_says_nothing_on_the_control_socket_keeps_nobody_waiting() {
     assert!(busy.contains("ask again in 10 seconds"), "{busy}");
     drop(strangers);
     while matches!(list().await, Ok(Some(Answer::Refused { .. }))) {
-        sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     running.stop().await;
 }

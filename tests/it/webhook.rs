@@ -210,6 +210,30 @@ async fn a_start_that_gets_no_answer_is_followed_by_one_without_webhook_also_aft
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_that_only_names_a_type_is_no_reason_to_start_it_with_a_webhook_that_came_to_nothing() {
+    let mut scene = Scene::of(|simulated| simulated.tenants[0].subscribed_since = None);
+    scene.config.content_types = vec![ContentType::Exchange];
+    scene.road.block(true);
+    // As when another content type has been started meanwhile: from then on the list has an entry without a status.
+    let named_from = tokio::time::Instant::now() + Duration::from_mins(15);
+    scene.wire.rewrite(move |sent, mut answer| {
+        if sent.asks("subscriptions/start") && !sent.body.is_empty() {
+            return Err(TransportError::new(TransportFailure::Timeout, "waited 60 s"));
+        }
+        if sent.asks("subscriptions/list") && &*answer.body == b"[]" && sent.at >= named_from {
+            answer.body = r#"[{"contentType":"Audit.Exchange","webhook":null}]"#.into();
+        }
+        Ok(answer)
+    });
+    let running = scene.start().await;
+    // A quarter of an hour until the next start, and up to five minutes until the next pass.
+    minutes(22).await;
+    assert_eq!(scene.exchange(&running).problem, None, "{}", scene.log.text());
+    assert_eq!(scene.starts(), 2);
+    running.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn that_nothing_is_to_be_changed_repairs_no_webhook() {
     let scene = Scene::new();
     let running = scene.start().await;

@@ -17,7 +17,8 @@ use office365_source::content::ContentType;
 use serde_json::json;
 use support::{
     https::Client,
-    site::{GUARD, Site, post},
+    patience::GUARD,
+    site::{Site, post},
 };
 use tokio::time::{sleep, timeout};
 

@@ -11,8 +11,9 @@ use rustls::version::{TLS12, TLS13};
 use serde_json::{Value, json};
 use support::{
     https::{Answer, Client},
+    patience::GUARD,
     pki::Authority,
-    site::{GUARD, Site, post, probe, request},
+    site::{Site, post, probe, request},
     webhook::AUTH_ID,
 };
 use tokio::{
@@ -329,6 +330,8 @@ async fn a_source_that_stops_asks_for_a_retry_and_the_next_one_gets_it() {
     site.notified(&running).await;
     site.publish(ContentType::Exchange);
     site.until("the first is accepted", || site.simulator.stats().blobs_notified == 1).await;
+    // Before that, nothing would keep the source from stopping at once.
+    site.until("its event is on its way", || site.log.text().contains("Events received.")).await;
 
     let stopping = tokio::spawn(running.stop());
     let client = site.client(address);

@@ -3,6 +3,9 @@
 #![cfg(feature = "cli")]
 
 #[cfg(all(unix, feature = "simulator"))]
+#[path = "../support/moment.rs"]
+mod moment;
+#[cfg(all(unix, feature = "simulator"))]
 #[path = "../support/program.rs"]
 mod program;
 #[cfg(feature = "simulator")]

@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use metrics::LocalRecorderGuard;
 use office365_source::{
     RunMode,
     clock::Clock,
@@ -14,11 +13,10 @@ use office365_source::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tracing::subscriber::DefaultGuard;
 
 use super::{
     Arrived, Running, Setup, simulator, source_config, start_of_time,
-    telemetry::{Counters, Log},
+    telemetry::{Counters, Listening, Log},
     wire::Wire,
 };
 
@@ -32,8 +30,7 @@ pub struct Lab {
     pub arrived: Arrived,
     pub counters: &'static Counters,
     pub log: Log,
-    _recorder: LocalRecorderGuard<'static>,
-    _subscriber: DefaultGuard,
+    _listening: Listening,
 }
 
 /// A world without content but what a test places.
@@ -57,9 +54,7 @@ impl Lab {
         let wire = Wire::listening(&simulator);
         let mut source = source_config(&config);
         source.content_types = vec![ContentType::General];
-        // Leaked, since a recorder must outlive everything that counts; a few maps a test.
-        let counters: &'static Counters = Box::leak(Box::default());
-        let log = Log::default();
+        let listening = Listening::start();
         Self {
             simulator,
             wire,
@@ -67,10 +62,9 @@ impl Lab {
             feed: Feed { tenant: config.tenants[0].id, content_type: ContentType::General },
             data: TempDir::new().unwrap(),
             arrived: Arrived::default(),
-            counters,
-            _recorder: metrics::set_default_local_recorder(counters),
-            _subscriber: tracing::subscriber::set_default(log.subscriber()),
-            log,
+            counters: listening.counters,
+            log: listening.log.clone(),
+            _listening: listening,
             clock,
         }
     }

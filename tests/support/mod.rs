@@ -8,6 +8,7 @@ pub mod grpc_peer;
 pub mod http_peer;
 pub mod https;
 pub mod lab;
+pub mod patience;
 pub mod pki;
 pub mod scene;
 pub mod site;

@@ -16,79 +16,104 @@ use office365_source::{
     simulator::{Backlog, Faults, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
 };
 use tempfile::TempDir;
-use tokio::time::sleep;
 
-/// A simulator with a backlog that takes a while, and a configuration that collects it into a file.
+use crate::{
+    moment::{Seen, Watch},
+    support::patience,
+};
+
+/// A simulator on a socket, and a configuration that collects from it into a file.
 pub struct World {
     directory: TempDir,
     pub simulator: Simulator,
+    pub tenant: SimulatedTenant,
+    /// Where the simulator is, without a slash at the end.
+    pub base: String,
     _service: RunningSimulator,
 }
 
 /// What may be in flight: so much can be sent twice by each kill.
 pub const IN_FLIGHT: usize = 256 * 1024;
 
+/// Above Microsoft's quota, which only costs time here.
+const REQUESTS_PER_MINUTE: u32 = 12_000;
+
 impl World {
+    /// A backlog that takes a while.
     pub async fn new(faults: Faults) -> Self {
-        // Subscribed long ago: a kill between a start and its answer rightly costs 15 minutes before the next start.
-        let tenant = SimulatedTenant::contoso().subscribed_since(Duration::from_hours(30 * 24));
         let config = SimulatorConfig {
-            tenants: vec![tenant],
             backlog: Backlog { reaches_back: Duration::from_hours(12), blobs_per_feed: 120, events_per_blob: 1..=60 },
+            // Listing takes a while, too.
+            page_size: 10,
             faults,
             ..SimulatorConfig::default()
         };
-        let simulator = Simulator::new(config.clone(), Clock::system());
+        let source = format!(
+            r#"
+            content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
+            batch = {{ max_events = 25, max_bytes = "64KiB" }}
+            memory = {{ spool_threshold = "64KiB", max_buffered_bytes = "{IN_FLIGHT}B" }}
+            "#
+        );
+        Self::of(config, &source).await
+    }
+
+    /// A world whose configuration has the lines `source` in the block of the source.
+    pub async fn of(simulated: SimulatorConfig, source: &str) -> Self {
+        // Subscribed long ago: a kill between a start and its answer rightly costs 15 minutes before the next start.
+        let tenant = SimulatedTenant::contoso().subscribed_since(Duration::from_hours(30 * 24));
+        let simulated =
+            SimulatorConfig { tenants: vec![tenant.clone()], requests_per_minute: REQUESTS_PER_MINUTE, ..simulated };
+        let simulator = Simulator::new(simulated, Clock::system());
         let service = simulator.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
         let directory = TempDir::new().unwrap();
-        let base = service.base_url().to_string();
-        let (base, tenant, path) = (base.trim_end_matches('/'), &config.tenants[0], directory.path().display());
+        let (base, path) = (service.base_url().to_string(), directory.path().display());
+        let base = base.trim_end_matches('/').to_owned();
         let text = format!(
             r#"
             data_dir = "{path}/data"
-            [sources.m365]
-            type = "office365"
-            content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
-            endpoint = "{base}"
-            auth_endpoint = "{base}"
-            auth = {{ client_id = "{}", client_secret = "{}" }}
-            tenants = [{{ id = "{}", domain = "{}" }}]
-            batch = {{ max_events = 25, max_bytes = "64KiB" }}
-            memory = {{ spool_threshold = "64KiB", max_buffered_bytes = "{IN_FLIGHT}B" }}
-            # Compiling the patterns takes longer in a debug build than a process lives here.
-            normalize = {{ parse_user_agent = false }}
             [sinks.out]
             type = "file"
             inputs = ["m365"]
             path = "{path}/events.ndjson"
+            [sources.m365]
+            type = "office365"
+            endpoint = "{base}"
+            auth_endpoint = "{base}"
+            auth = {{ client_id = "{}", client_secret = "{}" }}
+            tenants = [{{ id = "{}", domain = "{}" }}]
+            request = {{ requests_per_minute = {REQUESTS_PER_MINUTE} }}
+            # Compiling the patterns takes longer in a debug build than a process lives here.
+            normalize = {{ parse_user_agent = false }}
+            {source}
             "#,
             tenant.client_id, tenant.client_secret, tenant.id, tenant.domain,
         );
         fs::write(directory.path().join("config.toml"), text).unwrap();
-        Self { directory, simulator, _service: service }
+        Self { directory, simulator, tenant, base, _service: service }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
-    pub fn start(&self, arguments: &[&str]) -> Child {
+    pub fn start(&self, arguments: &[&str]) -> Process {
         self.spawn(Command::new(cargo_bin!("office365-source")).args(self.arguments()).args(arguments))
     }
 
     /// Starts it in a shell, which does to it what `script` says: `"$@"` stands for the program and its arguments.
-    pub fn start_in_shell(&self, script: &str, arguments: &[&str]) -> Child {
+    pub fn start_in_shell(&self, script: &str, arguments: &[&str]) -> Process {
         let mut shell = Command::new("sh");
         shell.args(["-c", script, "sh"]).arg(cargo_bin!("office365-source"));
         self.spawn(shell.args(self.arguments()).args(arguments))
     }
 
     /// Starts it with its standard output in a pipe.
-    pub fn start_piped(&self, arguments: &[&str]) -> (Child, PipeReader) {
+    pub fn start_piped(&self, arguments: &[&str]) -> (Process, PipeReader) {
         let (reader, writer) = pipe().unwrap();
         let mut command = Command::new(cargo_bin!("office365-source"));
         command.args(self.arguments()).args(arguments).stdin(Stdio::null()).stdout(writer).stderr(self.log_file());
-        (command.spawn().unwrap(), reader)
+        (Process(command.spawn().unwrap()), reader)
     }
 
     fn log_file(&self) -> File {
@@ -99,8 +124,8 @@ impl World {
         ["run".into(), "--config".into(), self.path("config.toml")]
     }
 
-    fn spawn(&self, command: &mut Command) -> Child {
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.log_file()).spawn().unwrap()
+    fn spawn(&self, command: &mut Command) -> Process {
+        Process(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(self.log_file()).spawn().unwrap())
     }
 
     /// Changes the configuration.
@@ -111,18 +136,32 @@ impl World {
 
     /// What the program has logged and said.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap()
+        fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    pub async fn wait(&self, child: &mut Child) -> i32 {
-        for _ in 0..1_200 {
-            if let Some(status) = child.try_wait().unwrap() {
-                return status.code().unwrap_or(-1);
-            }
-            sleep(Duration::from_millis(100)).await;
-        }
-        let _ = child.kill();
-        panic!("it does not end:\n{}", self.log());
+    /// Waits for the end of a process and returns its exit code: -1 for the one of a signal.
+    pub async fn wait(&self, process: &mut Process) -> i32 {
+        let mut status = None;
+        self.until("it ends", || {
+            status = process.0.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        status.unwrap().code().unwrap_or(-1)
+    }
+
+    /// Waits until something is so.
+    pub async fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
+        patience::until(what, is_so, || self.log()).await;
+    }
+
+    /// Counts from now on.
+    pub fn watch(&self, seen: Seen) -> Watch<'_> {
+        let file = match seen {
+            Seen::Written => self.path("events.ndjson"),
+            Seen::Logged(_) | Seen::Asked(_) => self.path("log"),
+        };
+        Watch::new(seen, &self.simulator, file)
     }
 
     /// How often each event was written, and how many bytes were written more than once. Every line must be whole.
@@ -149,7 +188,19 @@ pub fn read_lines(path: &Path) -> Vec<String> {
     fs::read_to_string(path).unwrap_or_default().lines().map(str::to_owned).collect()
 }
 
-pub fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+/// A process that ends with the test.
+pub struct Process(Child);
+
+impl Process {
+    pub fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

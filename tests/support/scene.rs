@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use metrics::LocalRecorderGuard;
 use office365_source::{
     RunMode,
     clock::Clock,
@@ -14,11 +13,10 @@ use office365_source::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::sleep;
-use tracing::subscriber::DefaultGuard;
 
 use super::{
     Arrived, Running, Setup, simulator, start_of_time,
-    telemetry::{Counters, Log},
+    telemetry::{Counters, Listening, Log},
     webhook::{Notifying, Road, webhook_config},
     wire::{Sent, Wire},
 };
@@ -36,8 +34,7 @@ pub struct Scene {
     pub counters: &'static Counters,
     pub log: Log,
     _notifying: Notifying,
-    _recorder: LocalRecorderGuard<'static>,
-    _subscriber: DefaultGuard,
+    _listening: Listening,
 }
 
 impl Scene {
@@ -57,20 +54,18 @@ impl Scene {
         let clock = Clock::starting_at(start_of_time());
         let simulator = simulator(simulated.clone(), &clock);
         let road = Road::default();
-        let counters: &'static Counters = Box::leak(Box::default());
-        let log = Log::default();
+        let listening = Listening::start();
         Self {
-            _notifying: Notifying::start(&simulator, &road),
+            _notifying: Notifying::start(&simulator, Arc::new(road.clone())),
             wire: Wire::listening(&simulator),
             config: webhook_config(&simulated),
             simulated,
             road,
             data: TempDir::new().unwrap(),
             arrived: Arrived::default(),
-            _recorder: metrics::set_default_local_recorder(counters),
-            _subscriber: tracing::subscriber::set_default(log.subscriber()),
-            counters,
-            log,
+            counters: listening.counters,
+            log: listening.log.clone(),
+            _listening: listening,
             clock,
             simulator,
         }

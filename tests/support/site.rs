@@ -14,7 +14,6 @@ use std::{
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use metrics::LocalRecorderGuard;
 use office365_source::{
     RunMode,
     clock::Clock,
@@ -26,20 +25,16 @@ use office365_source::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{task::JoinHandle, time::sleep};
-use tracing::subscriber::DefaultGuard;
 
 use super::{
     Arrived, Running, Setup,
     https::Client,
+    patience::{self, GUARD},
     pki::{Authority, Identity},
     simulator, start_of_time,
-    telemetry::{Counters, Log},
-    webhook::{AUTH_ID, webhook_config},
+    telemetry::{Counters, Listening, Log},
+    webhook::{AUTH_ID, Notifying, webhook_config},
 };
-
-/// What ends if something is wrong. Nothing here takes nearly as long.
-pub const GUARD: Duration = Duration::from_secs(120);
 
 /// What lies between Microsoft and the listener: its port is found out when it listens.
 #[derive(Clone)]
@@ -84,9 +79,8 @@ pub struct Site {
     pub log: Log,
     mapping: PortMapping,
     published: AtomicU64,
-    notifying: JoinHandle<()>,
-    _recorder: LocalRecorderGuard<'static>,
-    _subscriber: DefaultGuard,
+    _notifying: Notifying,
+    _listening: Listening,
 }
 
 impl Site {
@@ -101,20 +95,20 @@ impl Site {
             backlog: Backlog { blobs_per_feed: 0, ..SimulatorConfig::default().backlog },
             notification_interval: Duration::from_millis(30),
             notification_retry: Duration::from_millis(100)..=Duration::from_secs(1),
+            // A busy machine is no reason for Microsoft to give up.
+            webhook_timeout: GUARD,
             ..SimulatorConfig::default()
         };
         change(&mut simulated);
         let clock = Clock::starting_at(start_of_time());
         let simulator = simulator(simulated.clone(), &clock);
-        let counters: &'static Counters = Box::leak(Box::default());
-        let log = Log::default();
+        let listening = Listening::start();
         let (authority, data) = (Authority::new("the listener's"), TempDir::new().unwrap());
         let ca_file = data.path().join("ca.pem");
         fs::write(&ca_file, authority.pem()).unwrap();
         let mapping = PortMapping::new(&TransportOptions { ca_file: Some(ca_file), ..TransportOptions::default() });
-        simulator.set_webhook_transport(Arc::new(mapping.clone()));
         let mut site = Self {
-            notifying: tokio::spawn(simulator.run_notifications()),
+            _notifying: Notifying::start(&simulator, Arc::new(mapping.clone())),
             config: webhook_config(&simulated),
             simulated,
             authority,
@@ -122,10 +116,9 @@ impl Site {
             mapping,
             published: AtomicU64::new(0),
             arrived: Arrived::default(),
-            _recorder: metrics::set_default_local_recorder(counters),
-            _subscriber: tracing::subscriber::set_default(log.subscriber()),
-            counters,
-            log,
+            counters: listening.counters,
+            log: listening.log.clone(),
+            _listening: listening,
             clock,
             simulator,
         };
@@ -227,13 +220,7 @@ impl Site {
 
     /// Waits until something is so.
     pub async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
-        let waiting = async {
-            while !is_so() {
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let waited = tokio::time::timeout(GUARD, waiting).await;
-        assert!(waited.is_ok(), "not so after {GUARD:?}: {what}\n{}", self.log.text());
+        patience::until(what, is_so, || self.log.text()).await;
     }
 
     pub fn refused(&self, reason: &str) -> u64 {
@@ -242,12 +229,6 @@ impl Site {
 
     pub fn found_by(&self, how: &str) -> u64 {
         self.counters.sum("office365_content_found_total", &format!("found_by={how}"))
-    }
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        self.notifying.abort();
     }
 }
 

@@ -9,7 +9,30 @@ use std::{
     },
 };
 
-use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, LocalRecorderGuard, Metadata, Recorder, SharedString, Unit};
+use tracing::subscriber::DefaultGuard;
+
+/// Listens to everything that the thread of the test tells, for as long as it lives.
+pub struct Listening {
+    pub counters: &'static Counters,
+    pub log: Log,
+    _recorder: LocalRecorderGuard<'static>,
+    _subscriber: DefaultGuard,
+}
+
+impl Listening {
+    pub fn start() -> Self {
+        // Leaked, since a recorder must outlive everything that counts; a few maps a test.
+        let counters: &'static Counters = Box::leak(Box::default());
+        let log = Log::default();
+        Self {
+            counters,
+            _recorder: metrics::set_default_local_recorder(counters),
+            _subscriber: tracing::subscriber::set_default(log.subscriber()),
+            log,
+        }
+    }
+}
 
 /// Sums of counters, by `name{label=value,…}`.
 #[derive(Debug, Default)]

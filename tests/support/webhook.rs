@@ -129,8 +129,9 @@ pub fn webhook_config(simulated: &SimulatorConfig) -> Office365Config {
 pub struct Notifying(JoinHandle<()>);
 
 impl Notifying {
-    pub fn start(simulator: &Simulator, road: &Road) -> Self {
-        simulator.set_webhook_transport(Arc::new(road.clone()));
+    /// They go through `road`.
+    pub fn start(simulator: &Simulator, road: Arc<dyn Transport>) -> Self {
+        simulator.set_webhook_transport(road);
         Self(tokio::spawn(simulator.run_notifications()))
     }
 }

@@ -15,7 +15,7 @@ use std::{
 use office365_fluent_bit::{FLBPluginExit, FLBPluginInit, FLBPluginInputCallbackCtx, FLBPluginRegister};
 use office365_source::{
     clock::Clock,
-    simulator::{RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
+    simulator::{Operation, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
 };
 use tempfile::TempDir;
 
@@ -147,14 +147,17 @@ fn collect_all(instance: &Plugged, expected: &BTreeSet<String>) {
     }
 }
 
-/// What comes in three seconds.
-fn collect_for_a_while(instance: &Plugged) -> usize {
-    (0..30)
-        .map(|_| {
-            thread::sleep(TICK);
-            instance.collect().len()
-        })
-        .sum()
+/// How many events come until every content type has been listed three times. What is pending is asked for before that.
+fn collect_for_three_passes(world: &World, instance: &Plugged) -> usize {
+    let listings = || world.simulator.stats().requests_for(Operation::Content);
+    let (began, before) = (Instant::now(), listings());
+    let mut came = 0;
+    while listings() < before + 3 * 5 {
+        assert!(began.elapsed() < PATIENCE, "nothing is listed: {:#?}", instance.lines());
+        thread::sleep(TICK);
+        came += instance.collect().len();
+    }
+    came
 }
 
 /// The threads of instances in this process.
@@ -182,7 +185,10 @@ fn events_arrive_once_and_stay_delivered_when_fluent_bit_came_back() {
     assert_eq!(threads(), 0, "Exit waits for the source's threads");
 
     let again = world.start(Age::New, 0, &[]).unwrap();
-    assert_eq!(collect_for_a_while(&again), 0, "what was delivered does not come again");
+    let downloads = || world.simulator.stats().requests_for(Operation::Blob);
+    let before = downloads();
+    assert_eq!(collect_for_three_passes(&world, &again), 0, "what was delivered does not come again");
+    assert_eq!(downloads(), before, "nor is it asked for");
     again.exit();
 }
 
@@ -206,7 +212,7 @@ fn a_pause_gives_nothing_and_settles_nothing() {
     let expected = world.expected(0);
     let instance = world.start(Age::New, 0, &[]).unwrap();
     instance.pause();
-    assert_eq!(collect_for_a_while(&instance), 0);
+    assert_eq!(collect_for_three_passes(&world, &instance), 0);
     instance.resume();
     collect_all(&instance, &expected);
     instance.pause();

@@ -8,10 +8,12 @@ use std::{borrow::Cow, collections::HashSet, fmt, ops::Range};
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use vrl::value::Value;
 
 use super::protobuf::{bytes, cancel, close, double, int, open, uint};
-use crate::component::whole_number::{Integers, quote_others};
+use crate::component::{
+    Field,
+    whole_number::{Integers, quote_others},
+};
 
 /// Decoders refuse messages that are nested deeper than 100, as prost does; an object takes three levels, an array two.
 /// What is around the event, and what the peer puts the event into, need the rest.
@@ -95,30 +97,15 @@ impl Dialect {
         close(out, message);
     }
 
-    /// Appends the content of the message that holds `value`.
-    pub(super) fn tree(&self, out: &mut Vec<u8>, value: &Value) {
-        match value {
-            Value::Bytes(text) => self.text(out, &String::from_utf8_lossy(text)),
-            Value::String(text) => self.text(out, text),
-            Value::Regex(regex) => self.text(out, regex.as_str()),
-            Value::Integer(value) => int(out, self.integer, *value),
-            Value::Float(value) => double(out, self.float, value.into_inner()),
-            Value::Boolean(value) => uint(out, self.boolean, u64::from(*value)),
-            Value::Timestamp(time) => self.time(out, *time),
-            Value::Null => self.null(out),
-            Value::Object(object) => {
+    /// Appends the content of the message that holds `field`.
+    pub(super) fn field(&self, out: &mut Vec<u8>, field: &Field) {
+        match field {
+            Field::Text(text) => self.text(out, text),
+            Field::Timestamp(time) => self.time(out, *time),
+            Field::Object(fields) => {
                 let message = open(out, self.object);
-                for (name, value) in object {
-                    entry(out, name, |out| self.tree(out, value));
-                }
-                close(out, message);
-            }
-            Value::Array(values) => {
-                let message = open(out, self.array);
-                for value in values {
-                    let item = open(out, ITEMS);
-                    self.tree(out, value);
-                    close(out, item);
+                for (name, field) in fields {
+                    entry(out, name, |out| self.field(out, field));
                 }
                 close(out, message);
             }

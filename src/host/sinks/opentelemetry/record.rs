@@ -48,7 +48,7 @@ pub(super) fn write(out: &mut Vec<u8>, event: &LogEvent, observed: DateTime<Utc>
     let shared = event.shared();
     ANY_VALUE.entries(out, event.record().as_str(), |name| shared.is_some_and(|fields| fields.contains_key(name)));
     for (name, value) in shared.into_iter().flatten() {
-        entry(out, name, |out| ANY_VALUE.tree(out, value));
+        entry(out, name, |out| ANY_VALUE.field(out, value));
     }
     close(out, object);
     close(out, body);

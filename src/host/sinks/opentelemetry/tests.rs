@@ -1,7 +1,5 @@
 //! Records, read back with the messages that OpenTelemetry publishes.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use opentelemetry_proto::tonic::{
@@ -11,10 +9,9 @@ use opentelemetry_proto::tonic::{
 use proptest::prelude::*;
 use prost::Message;
 use serde_json::{Map, Value, json};
-use vrl::value::Value as Tree;
 
 use super::record;
-use crate::component::{JsonObject, LogEvent, SharedFields};
+use crate::component::{Field, JsonObject, LogEvent, SharedFields, fields};
 
 fn log_event(json: &str) -> LogEvent {
     LogEvent::from(JsonObject::parse(Bytes::copy_from_slice(json.as_bytes())).unwrap())
@@ -83,10 +80,7 @@ proptest! {
     fn the_body_is_the_event(members in prop::collection::btree_map("[a-d]{0,2}|\\PC{0,5}", json(), 0..8), has_shared: bool) {
         let mut event = log_event(&serde_json::to_string(&members).unwrap());
         if has_shared {
-            let Tree::Object(shared) = Tree::from(json!({ "a": { "c": [1, 2.5, "x", null, true] } })) else {
-                unreachable!()
-            };
-            event = event.with_shared(SharedFields::new(shared));
+            event = event.with_shared(SharedFields::new(fields([("a", Field::object([("c", "x".into())]))])));
         }
         let expected: Value = serde_json::from_str(&event.to_json()).unwrap();
         prop_assert_eq!(body(&event), expected);
@@ -186,10 +180,7 @@ fn attributes_are_what_the_conventions_have_a_name_for() {
 
 #[test]
 fn what_is_shared_wins_and_a_deep_value_stays_text() {
-    let shared = Arc::clone(&{
-        let Tree::Object(fields) = Tree::from(json!({ "meta": { "host": "contoso.com" } })) else { unreachable!() };
-        SharedFields::new(fields)
-    });
+    let shared = SharedFields::new(fields([("meta", Field::object([("host", "contoso.com".into())]))]));
     let deep = format!("{}{}", "[".repeat(4_000), "]".repeat(4_000));
     let event = log_event(&format!(r#"{{"meta":1,"deep":{deep},"huge":1e999}}"#)).with_shared(shared);
     let body = body(&event);

@@ -47,7 +47,7 @@ pub(super) fn write(out: &mut Vec<u8>, event: &LogEvent) {
         entry(out, name, |out| VALUE.time(out, time));
     }
     for (name, value) in shared.into_iter().flatten() {
-        entry(out, name, |out| VALUE.tree(out, value));
+        entry(out, name, |out| VALUE.field(out, value));
     }
     let metadata = open(out, METADATA_FULL);
     if let Some(id) = event.metadata().source_id() {

@@ -12,7 +12,7 @@ use super::{
     event,
     proto::{self, Event, EventWrapper, Kind, Log, Metadata, Timestamp, ValueArray, ValueMap, ValueNull},
 };
-use crate::component::{ComponentKey, JsonObject, LogEvent, SharedFields};
+use crate::component::{ComponentKey, Field, JsonObject, LogEvent, SharedFields};
 
 fn log_event(json: &str) -> LogEvent {
     LogEvent::from(JsonObject::parse(Bytes::copy_from_slice(json.as_bytes())).unwrap())
@@ -102,9 +102,9 @@ proptest! {
             event = event.with_timestamp("a", DateTime::<Utc>::from_timestamp(seconds, nanos).unwrap());
         }
         if has_shared {
-            let shared = serde_json::json!({ "b": { "c": [1, 2.5, "x", null, true] }, "a": "wins" });
-            let Value::Object(shared) = Value::from(shared) else { unreachable!() };
-            event = event.with_shared(SharedFields::new(shared));
+            let time = Field::Timestamp(DateTime::<Utc>::from_timestamp(seconds, nanos).unwrap());
+            let inner = Field::object([("c", "x".into()), ("created", time)]);
+            event = event.with_shared(SharedFields::new(crate::component::fields([("b", inner), ("a", "wins".into())])));
         }
         let bytes = encode(&event);
         prop_assert_eq!(decode(&bytes), simple(&event));

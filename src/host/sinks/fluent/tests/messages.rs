@@ -95,11 +95,19 @@ async fn a_connection_that_the_server_has_closed_between_messages_costs_no_failu
 
 #[tokio::test]
 async fn a_send_that_is_given_up_takes_its_connection_with_it() {
-    let server = TestServer::start([Act::Acknowledge, Act::Late(Duration::from_millis(300))]).await;
+    let server = TestServer::start([Act::Acknowledge, Act::Silence]).await;
     let peer = peer(&server);
     accepted(&peer, &message(&peer, 0..1)).await;
     let given_up = message(&peer, 1..2);
-    tokio::time::timeout(Duration::from_millis(100), peer.send(&given_up)).await.unwrap_err();
+    let received = async {
+        while server.received().len() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        result = peer.send(&given_up) => panic!("{result:?}"),
+        () = received => {}
+    }
     accepted(&peer, &message(&peer, 2..3)).await;
     assert_eq!(server.connections(), 2);
 }
@@ -148,8 +156,7 @@ async fn a_message_that_connections_are_closed_on_again_and_again_is_taken_for_t
 #[tokio::test]
 async fn an_address_where_nobody_listens_is_named() {
     let server = TestServer::start([]).await;
-    server.stop();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.stop().await;
     let peer = peer(&server);
     let reason = failure(&peer, &message(&peer, 0..1)).await;
     assert!(reason.starts_with(&format!("{}: cannot connect to 127.0.0.1:", server.url())), "{reason}");

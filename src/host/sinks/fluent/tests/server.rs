@@ -198,16 +198,16 @@ impl TestServer {
         format!("{}://{}", if self.is_tls { "tls" } else { "tcp" }, self.address)
     }
 
-    /// Stops listening and closes all connections; the address stays.
-    pub(super) fn stop(&self) {
+    /// Stops listening and closes all connections, and returns when that is done; the address stays.
+    pub(super) async fn stop(&self) {
         self.task.abort();
-    }
-
-    /// Listens again.
-    pub(super) async fn start_again(&mut self) {
         while !self.task.is_finished() {
             sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Listens again after a [`Self::stop`].
+    pub(super) async fn start_again(&mut self) {
         let again = Self::listen(self.address, Arc::clone(&self.shared)).await;
         self.task = again.task.clone();
         // Stays when `again` goes.
