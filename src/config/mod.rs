@@ -19,6 +19,7 @@ mod load;
 mod network;
 mod normalize;
 mod origin;
+mod quantity;
 mod redact;
 mod schema;
 mod secret;
