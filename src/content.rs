@@ -1,4 +1,4 @@
-//! The vocabulary every room shares: tenants, content types and references to content blobs.
+//! The vocabulary that every module shares: tenants, content types and references to content blobs.
 
 use std::{fmt, str::FromStr};
 

@@ -30,6 +30,7 @@ pub mod ledger;
 mod mmdb;
 pub mod normalize;
 mod once;
+mod pem;
 mod printable;
 pub mod registration;
 mod run_mode;

@@ -13,12 +13,14 @@ use rustls::{
     server::ParsedCertificate,
     sign::CertifiedKey,
 };
-use rustls_pki_types::pem::{self, PemObject};
 use serde::de::IgnoredAny;
 use snafu::{ResultExt, Snafu};
 
 use super::ConfigurationFindings;
-use crate::config::{self, WebhookConfig};
+use crate::{
+    config::{self, WebhookConfig},
+    pem::{self, PemError},
+};
 
 /// Why a file of the listener cannot be used.
 #[derive(Debug, Snafu)]
@@ -111,25 +113,18 @@ fn is_for(pair: &CertifiedKey, host: &str) -> bool {
 
 fn certificates(key: &str, path: &Path, help: &'static str) -> Result<Vec<CertificateDer<'static>>, FileError> {
     let wrong = |problem| FileError::Certificates { key: key.to_owned(), path: path.to_owned(), problem, help };
-    let all = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .map_err(|error| pem_error(error, key, path, wrong))?;
-    if all.is_empty() { Err(wrong("holds no section \"CERTIFICATE\"")) } else { Ok(all) }
+    pem::certificates(path).map_err(|error| file_error(error, key, path, wrong))
 }
 
 fn private_key(key: &str, path: &Path) -> Result<PrivateKeyDer<'static>, FileError> {
     let wrong = |problem| FileError::PrivateKey { key: key.to_owned(), path: path.to_owned(), problem };
-    PrivateKeyDer::from_pem_file(path).map_err(|error| pem_error(error, key, path, wrong))
+    pem::private_key(path).map_err(|error| file_error(error, key, path, wrong))
 }
 
-/// In words of our own, because the parser quotes lines of the file, and a part of a private key may stand in them.
-fn pem_error(error: pem::Error, key: &str, path: &Path, wrong: impl Fn(&'static str) -> FileError) -> FileError {
+fn file_error(error: PemError, key: &str, path: &Path, wrong: impl Fn(&'static str) -> FileError) -> FileError {
     match error {
-        pem::Error::Io(source) => FileError::Unreadable { key: key.to_owned(), path: path.to_owned(), source },
-        pem::Error::NoItemsFound => wrong("holds none"),
-        pem::Error::MissingSectionEnd { .. } => wrong("ends within a section"),
-        pem::Error::Base64Decode(_) => wrong("has characters that are not Base64"),
-        _ => wrong("cannot be understood"),
+        PemError::Unreadable(source) => FileError::Unreadable { key: key.to_owned(), path: path.to_owned(), source },
+        PemError::Content(problem) => wrong(problem),
     }
 }
 

@@ -3,8 +3,10 @@
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use snafu::Snafu;
+
+use super::quantity::{self, Quantity};
 
 /// The units, largest first: the order in which they are written.
 const UNITS: [(&str, u64); 4] = [("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)];
@@ -98,33 +100,17 @@ impl Serialize for HumanDuration {
     }
 }
 
+impl Quantity for HumanDuration {
+    const WHAT: &'static str = "a duration";
+
+    fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl<'de> Deserialize<'de> for HumanDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl de::Visitor<'_> for Visitor {
-            type Value = HumanDuration;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a duration")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<HumanDuration, E> {
-                text.parse().map_err(E::custom)
-            }
-
-            fn visit_u64<E: de::Error>(self, secs: u64) -> Result<HumanDuration, E> {
-                Ok(HumanDuration(secs))
-            }
-
-            fn visit_i64<E: de::Error>(self, secs: i64) -> Result<HumanDuration, E> {
-                u64::try_from(secs)
-                    .map(HumanDuration)
-                    .map_err(|_| E::custom(InvalidDuration { given: secs.to_string() }))
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
+        quantity::deserialize(deserializer)
     }
 }
 

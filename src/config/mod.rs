@@ -1,6 +1,6 @@
 //! What a user writes: one schema for both modes, its defaults and its rules, and the standalone host's file.
 //!
-//! This room knows nothing of how anything runs. It promises two things to whoever writes a configuration: every
+//! This module knows nothing of how anything runs. It promises two things to the writer of a configuration: every
 //! problem is told with the key's full path and what to write instead, as many at once as can be known; and no secret
 //! is in what it tells.
 //!
@@ -20,6 +20,7 @@ mod load;
 mod network;
 mod normalize;
 mod origin;
+mod quantity;
 mod redact;
 mod schema;
 mod secret;

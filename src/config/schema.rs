@@ -1,4 +1,4 @@
-//! The JSON Schema: the reference of every key, and what the checks and the help of this room are driven by, so that
+//! The JSON Schema: the reference of every key, and what the checks and the help of this module are driven by, so that
 //! documentation and behaviour cannot drift apart.
 
 use std::{collections::BTreeSet, sync::LazyLock};

@@ -3,8 +3,10 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use snafu::Snafu;
+
+use super::quantity::{self, Quantity};
 
 /// The units, in the order in which `Display` tries them: binary before decimal, larger before smaller.
 const UNITS: [(&str, u64); 9] = [
@@ -88,31 +90,17 @@ impl Serialize for ByteSize {
     }
 }
 
+impl Quantity for ByteSize {
+    const WHAT: &'static str = "a size";
+
+    fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl<'de> Deserialize<'de> for ByteSize {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl de::Visitor<'_> for Visitor {
-            type Value = ByteSize;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a size")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
-                text.parse().map_err(E::custom)
-            }
-
-            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<ByteSize, E> {
-                Ok(ByteSize(bytes))
-            }
-
-            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<ByteSize, E> {
-                u64::try_from(bytes).map(ByteSize).map_err(|_| E::custom(InvalidSize { given: bytes.to_string() }))
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
+        quantity::deserialize(deserializer)
     }
 }
 

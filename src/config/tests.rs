@@ -1,4 +1,4 @@
-//! The room as a user meets it: files in, configurations or errors out.
+//! The module as a user meets it: files in, configurations or errors out.
 
 use std::fs;
 

@@ -6,12 +6,11 @@ use std::{
 };
 
 use rustls::{ClientConfig, crypto::ring};
-use rustls_pki_types::{
-    CertificateDer, PrivateKeyDer,
-    pem::{self, PemObject},
-};
+use rustls_pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
 use snafu::{ResultExt, Snafu};
+
+use crate::pem::{self, PemError};
 
 /// Why TLS cannot be set up.
 #[derive(Debug, Snafu)]
@@ -65,24 +64,18 @@ pub(crate) fn client_config(files: ClientFiles<'_>) -> Result<ClientConfig, Clie
         .with_custom_certificate_verifier(Arc::new(verifier));
     let Some((certificate, key)) = files.identity else { return Ok(builder.with_no_client_auth()) };
     let chain = certificates("crt_file", certificate)?;
-    let key =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("key_file", "a private key", key, &error))?;
+    let key = pem::private_key(key).map_err(|error| unreadable("key_file", "a private key", key, error))?;
     builder.with_client_auth_cert(chain, key).context(IdentitySnafu)
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, ClientTlsError> {
-    let certificates = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-        .and_then(|found| if found.is_empty() { Err(pem::Error::NoItemsFound) } else { Ok(found) });
-    certificates.map_err(|error| unreadable(key, "certificates", path, &error))
+    pem::certificates(path).map_err(|error| unreadable(key, "certificates", path, error))
 }
 
-fn unreadable(key: &'static str, what: &'static str, path: &Path, error: &pem::Error) -> ClientTlsError {
+fn unreadable(key: &'static str, what: &'static str, path: &Path, error: PemError) -> ClientTlsError {
     let detail = match error {
-        pem::Error::NoItemsFound => "it holds none".to_owned(),
-        // The others' texts may quote the file.
-        pem::Error::Io(error) => error.to_string(),
-        _ => "it is no PEM file".to_owned(),
+        PemError::Unreadable(error) => error.to_string(),
+        PemError::Content(problem) => format!("it {problem}"),
     };
     ClientTlsError::File { key, what, path: path.to_owned(), detail }
 }

@@ -170,18 +170,35 @@ fn defaults_units_bounds_and_choices_are_those_of_the_schema() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// Whether a document has a heading with this anchor, as GitHub makes them.
+fn has_heading(document: &Path, anchor: &str) -> bool {
+    let text = fs::read_to_string(document).unwrap_or_default();
+    text.lines().filter_map(|line| line.strip_prefix('#')).any(|heading| {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).eq(anchor.chars())
+    })
+}
+
 /// Links between the documents lead somewhere.
 #[test]
-fn links_to_files_lead_to_files() {
+fn links_lead_to_files_and_headings() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut broken = Vec::new();
     let others = [
         "README.md",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
+        "docs/api-behaviour.md",
         "docs/architecture.md",
+        "docs/fields.md",
+        "docs/getting-started.md",
+        "docs/guarantees.md",
         "docs/integrations.md",
+        "docs/monitoring.md",
         "docs/operations.md",
         "docs/webhook.md",
+        "docs/webhook-reference.md",
         "integrations/fluent-bit/README.md",
         "integrations/vector/README.md",
     ];
@@ -190,8 +207,12 @@ fn links_to_files_lead_to_files() {
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let file = link.split('#').next().unwrap_or_default();
-            let is_file = !file.is_empty() && !file.contains("://");
-            if is_file && !path.parent().unwrap().join(file).exists() {
+            if file.contains("://") {
+                continue;
+            }
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let anchor = link.split_once('#').map(|(_, anchor)| anchor);
+            if !target.exists() || anchor.is_some_and(|anchor| !has_heading(&target, anchor)) {
                 broken.push(format!("{name}: {link}"));
             }
         }

@@ -3,10 +3,13 @@
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use snafu::Snafu;
 
-use crate::config::HumanDuration;
+use crate::config::{
+    HumanDuration,
+    quantity::{self, Quantity},
+};
 
 const NEVER: &str = "never";
 
@@ -63,32 +66,17 @@ impl Serialize for WebhookExpiration {
     }
 }
 
+impl Quantity for WebhookExpiration {
+    const WHAT: &'static str = "\"never\" or a duration";
+
+    fn from_number(number: u64) -> Self {
+        Self::After(HumanDuration::from_secs(number))
+    }
+}
+
 impl<'de> Deserialize<'de> for WebhookExpiration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-
-        impl de::Visitor<'_> for Visitor {
-            type Value = WebhookExpiration;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"never\" or a duration")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<WebhookExpiration, E> {
-                text.parse().map_err(E::custom)
-            }
-
-            fn visit_u64<E: de::Error>(self, secs: u64) -> Result<WebhookExpiration, E> {
-                Ok(WebhookExpiration::After(HumanDuration::from_secs(secs)))
-            }
-
-            fn visit_i64<E: de::Error>(self, secs: i64) -> Result<WebhookExpiration, E> {
-                let secs = u64::try_from(secs).map_err(|_| E::custom(InvalidExpiration { given: secs.to_string() }))?;
-                self.visit_u64(secs)
-            }
-        }
-
-        deserializer.deserialize_any(Visitor)
+        quantity::deserialize(deserializer)
     }
 }
 

@@ -5,14 +5,16 @@ use std::{io, path::Path, sync::Arc};
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+    pki_types::{CertificateDer, ServerName},
     server::WebPkiClientVerifier,
     sign::CertifiedKey,
 };
-use rustls_pki_types::pem::{self, PemObject};
-use snafu::{ResultExt, Snafu, ensure};
+use snafu::{ResultExt, Snafu};
 
-use crate::config::WebhookTlsConfig;
+use crate::{
+    config::WebhookTlsConfig,
+    pem::{self, PemError},
+};
 
 /// HTTP/1.1 is what Microsoft speaks, and a small thing to offer to everybody.
 const ALPN: &[u8] = b"http/1.1";
@@ -86,10 +88,10 @@ pub fn server_config(config: &WebhookTlsConfig) -> Result<ServerConfig, TlsError
     let crt_file = config.crt_file.as_deref().ok_or(TlsError::Missing { key: "crt_file" })?;
     let key_file = config.key_file.as_deref().ok_or(TlsError::Missing { key: "key_file" })?;
     let chain = certificates("crt_file", crt_file)?;
-    let key = PrivateKeyDer::from_pem_slice(&read("key_file", key_file)?).map_err(|error| TlsError::Content {
-        key: "key_file",
-        path: key_file.display().to_string(),
-        problem: format!("holds no private key: it {}; write one in PEM, without a passphrase", in_our_words(&error)),
+    let key = pem::private_key(key_file).map_err(|error| {
+        wrong("key_file", key_file, error, |problem| {
+            format!("holds no private key: it {problem}; write one in PEM, without a passphrase")
+        })
     })?;
     let provider = Arc::new(ring::default_provider());
     let signing = provider.key_provider.load_private_key(key.clone_key()).context(RustlsSnafu)?;
@@ -137,33 +139,17 @@ pub fn names_client(shown: Option<&[CertificateDer<'_>]>, names: &[ServerName<'_
 }
 
 fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let path_text = || path.display().to_string();
-    let pem = read(key, path)?;
-    let certificates: Result<Vec<_>, pem::Error> = CertificateDer::pem_slice_iter(&pem).collect();
-    let certificates = certificates.map_err(|error| TlsError::Content {
-        key,
-        path: path_text(),
-        problem: format!("is damaged: it {}; write certificates in PEM", in_our_words(&error)),
-    })?;
-    ensure!(
-        !certificates.is_empty(),
-        ContentSnafu { key, path: path_text(), problem: "holds no certificate; write them in PEM".to_owned() }
-    );
-    Ok(certificates)
+    pem::certificates(path).map_err(|error| {
+        wrong(key, path, error, |problem| format!("holds no certificate: it {problem}; write certificates in PEM"))
+    })
 }
 
-/// The parser's own words quote lines of the file, and a private key may stand in them.
-fn in_our_words(error: &pem::Error) -> &'static str {
+fn wrong(key: &'static str, path: &Path, error: PemError, problem: impl Fn(&str) -> String) -> TlsError {
+    let path = path.display().to_string();
     match error {
-        pem::Error::NoItemsFound => "holds none",
-        pem::Error::MissingSectionEnd { .. } => "ends within a section",
-        pem::Error::Base64Decode(_) => "has characters that are not Base64",
-        _ => "cannot be understood",
+        PemError::Unreadable(source) => TlsError::Read { key, path, source },
+        PemError::Content(what) => TlsError::Content { key, path, problem: problem(what) },
     }
-}
-
-fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, TlsError> {
-    std::fs::read(path).with_context(|_| ReadSnafu { key, path: path.display().to_string() })
 }
 
 #[cfg(test)]

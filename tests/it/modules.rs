@@ -1,4 +1,4 @@
-//! The table of rooms in docs/architecture.md is what the imports say, and no room uses one that uses it.
+//! The table of modules in docs/architecture.md is what the imports say, and no module uses one that uses it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,8 +8,8 @@ use std::{
 
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
-/// The room of a file below `src/`, or of a path below `crate::`.
-fn room(path: &str) -> String {
+/// The module of a file below `src/`, or of a path below `crate::`.
+fn module(path: &str) -> String {
     let path = path.replace("::", "/");
     let is_webhook = path.starts_with("discovery/webhook");
     if is_webhook { "discovery/webhook".to_owned() } else { path.split('/').next().unwrap().replace(".rs", "") }
@@ -57,19 +57,22 @@ fn walk(directory: &Path, root: &Path, arrows: &mut Arrows) {
         if path.is_dir() {
             walk(&path, root, arrows);
         } else if !name.ends_with("tests.rs") && !name.contains("/tests/") {
-            let from = room(&name);
-            let to = imports(&fs::read_to_string(&path).unwrap()).into_iter().map(|path| room(&path));
+            let from = module(&name);
+            let to = imports(&fs::read_to_string(&path).unwrap()).into_iter().map(|path| module(&path));
             arrows.entry(from.clone()).or_default().extend(to.filter(|to| *to != from));
         }
     }
 }
 
-/// Room by room, what the table allows; and the rooms of the vocabulary, which all may use without saying so.
+/// Module by module, what the table allows; and the modules of the vocabulary, which all may use without saying so.
 fn table(text: &str) -> (Arrows, BTreeSet<String>) {
-    let rows =
-        text.lines().skip_while(|line| !line.starts_with("| Room |")).skip(2).take_while(|line| line.starts_with('|'));
+    let rows = text
+        .lines()
+        .skip_while(|line| !line.starts_with("| Module |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
     let quoted = |cell: &str| {
-        cell.split('`').skip(1).step_by(2).map(|name| room(name.trim_end_matches('/'))).collect::<Vec<_>>()
+        cell.split('`').skip(1).step_by(2).map(|name| module(name.trim_end_matches('/'))).collect::<Vec<_>>()
     };
     let (mut arrows, mut vocabulary) = (Arrows::new(), BTreeSet::new());
     for row in rows {
@@ -84,21 +87,22 @@ fn table(text: &str) -> (Arrows, BTreeSet<String>) {
 }
 
 #[test]
-fn rooms_use_what_the_table_says_and_lie_in_no_circle() {
+fn modules_use_what_the_table_says_and_lie_in_no_circle() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut arrows = Arrows::new();
     walk(&root.join("src"), &root.join("src"), &mut arrows);
-    arrows.retain(|room, _| !["lib", "main"].contains(&room.as_str()));
+    arrows.retain(|module, _| !["lib", "main"].contains(&module.as_str()));
     let (table, vocabulary) = table(&fs::read_to_string(root.join("docs/architecture.md")).unwrap());
-    for (room, uses) in &mut arrows {
+    for (module, uses) in &mut arrows {
         uses.retain(|used| !vocabulary.contains(used));
-        assert_eq!(table.get(room), Some(&*uses), "the row of {room}");
+        assert_eq!(table.get(module), Some(&*uses), "the row of {module}");
     }
     assert_eq!(table.keys().collect::<Vec<_>>(), arrows.keys().collect::<Vec<_>>());
     while !arrows.is_empty() {
-        let free: Vec<_> = arrows.iter().filter(|(_, uses)| uses.is_empty()).map(|(room, _)| room.clone()).collect();
+        let free: Vec<_> =
+            arrows.iter().filter(|(_, uses)| uses.is_empty()).map(|(module, _)| module.clone()).collect();
         assert!(!free.is_empty(), "a circle: {arrows:#?}");
-        arrows.retain(|room, _| !free.contains(room));
+        arrows.retain(|module, _| !free.contains(module));
         for uses in arrows.values_mut() {
             uses.retain(|used| !free.contains(used));
         }
