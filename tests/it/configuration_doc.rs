@@ -191,6 +191,7 @@ fn links_lead_to_files_and_headings() {
         "CONTRIBUTING.md",
         "docs/api-behaviour.md",
         "docs/architecture.md",
+        "docs/credentials.md",
         "docs/fields.md",
         "docs/getting-started.md",
         "docs/guarantees.md",

@@ -1,7 +1,7 @@
 //! docs/fields.md and docs/audit-operations.md are made from the tables of the mapping, and docs/fields.md says what the events of
 //! the samples have.
 //!
-//! `UPDATE_DOCS=1 cargo test --test fields_doc` writes the tables anew.
+//! `UPDATE_DOCS=1 cargo test --test it fields_doc` writes the tables anew.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::mmdb;
@@ -177,7 +177,7 @@ fn check(document: &str, tables: &[(&str, String)]) {
         fs::write(&path, &made).unwrap();
         return;
     }
-    assert!(text == made, "docs/{document} is out of date; run: UPDATE_DOCS=1 cargo test --test fields_doc");
+    assert!(text == made, "docs/{document} is out of date; run: UPDATE_DOCS=1 cargo test --test it fields_doc");
 }
 
 #[test]
