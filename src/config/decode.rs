@@ -27,16 +27,7 @@ pub(super) fn topology(mut document: Value) -> Result<TopologyConfig, ConfigErro
         "office365" => Some(block.read().map(SourceEntry::Office365)),
         _ => None,
     });
-    let sinks = blocks(sinks, &root, "sinks", &mut errors, |kind, block| match kind {
-        "console" => Some(block.read().map(SinkConfig::Console)),
-        "file" => Some(block.read().map(SinkConfig::File)),
-        "fluent" => Some(block.read().map(SinkConfig::Fluent)),
-        "http" => Some(block.read().map(SinkConfig::Http)),
-        "opentelemetry" => Some(block.read().map(SinkConfig::Opentelemetry)),
-        "splunk_hec" => Some(block.read().map(SinkConfig::SplunkHec)),
-        "vector" => Some(block.read().map(SinkConfig::Vector)),
-        _ => None,
-    });
+    let sinks = blocks(sinks, &root, "sinks", &mut errors, SinkConfig::read);
     match (Block { path: String::new(), node: Some(root), value: document }).read::<TopologyConfig>() {
         Ok(top) => ConfigErrors::check(errors).map(|()| TopologyConfig { sources, sinks, ..top }),
         Err(own) => Err(own.then(errors)),
@@ -87,7 +78,7 @@ fn blocks<T>(
 const MAX_ERRORS: usize = 32;
 
 /// A part of the file that is read at once.
-struct Block<'s> {
+pub(super) struct Block<'s> {
     path: String,
     node: Option<Node<'s>>,
     value: Value,
@@ -97,6 +88,24 @@ impl Block<'_> {
     /// Reads the block. serde stops at the first wrong value; putting a right one in its place and reading again finds
     /// the next, until all are found.
     fn read<T: DeserializeOwned>(mut self) -> Result<T, ConfigErrors> {
+        self.read_and_repair()
+    }
+
+    /// Reads a block `T` into which the keys of `F` are flattened. serde forgets where in these an error is; so they are read
+    /// by themselves first, and for `T` they are right or repaired.
+    pub(super) fn read_with_flattened<F: DeserializeOwned, T: DeserializeOwned>(mut self) -> Result<T, ConfigErrors> {
+        let Err(errors) = self.read_and_repair::<F>() else { return self.read() };
+        if F::deserialize(&self.value).is_err() {
+            return Err(errors);
+        }
+        Err(match self.read::<T>() {
+            Ok(_) => errors,
+            Err(own) => errors.then(own.into_iter().collect()),
+        })
+    }
+
+    /// The same as [`Self::read`], and leaves right values in the place of wrong ones.
+    fn read_and_repair<T: DeserializeOwned>(&mut self) -> Result<T, ConfigErrors> {
         let first = match serde_path_to_error::deserialize(self.value.clone()) {
             Ok(block) => return Ok(block),
             Err(error) => error,

@@ -47,6 +47,8 @@ pub use network::{ProxyConfig, ProxyUrl, TlsConfig};
 pub use normalize::{GeoipConfig, NormalizeConfig, is_data_stream_namespace};
 pub use schema::{embedded_source_json_schema, json_schema, source_json_schema};
 pub use secret::{SecretError, SecretRef, secret_hint};
+#[cfg(feature = "cli")]
+pub(crate) use sinks::for_each_sink;
 pub use sinks::{
     Compression, ConsoleSinkConfig, DeadLetterConfig, FileSinkConfig, FluentAuthConfig, FluentSinkConfig,
     HttpAuthConfig, HttpFraming, HttpSinkConfig, IndexerAcknowledgementsConfig, NetworkConfig, OpentelemetryProtocol,

@@ -1,4 +1,7 @@
 //! Where events go: one type of sink for each way out of the standalone host.
+//!
+//! A new type of sink is a line in [`for_each_sink`], a file here with its options, and a file in `host/sinks/` that builds it.
+//! Whatever is missing then, the compiler names.
 
 mod fluent;
 mod http;
@@ -9,7 +12,7 @@ mod splunk_hec;
 mod tests;
 mod vector;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -23,26 +26,91 @@ pub use self::{
     splunk_hec::{IndexerAcknowledgementsConfig, SplunkHecSinkConfig},
     vector::VectorSinkConfig,
 };
-use super::error::Problems;
+use super::{
+    decode::Block,
+    error::{ConfigErrors, Problems},
+};
 
-/// A sink, by its type.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum SinkConfig {
-    /// Events go to the standard output, one JSON object per line.
-    Console(ConsoleSinkConfig),
-    /// Events go to the end of a file, one JSON object per line.
-    File(FileSinkConfig),
-    /// Events go to Fluentd or Fluent Bit over the Forward protocol.
-    Fluent(FluentSinkConfig),
-    /// Events go to an HTTP server as JSON.
-    Http(HttpSinkConfig),
-    /// Events go to an OpenTelemetry Collector, or to anything else that takes OTLP logs.
-    Opentelemetry(OpentelemetrySinkConfig),
-    /// Events go to the HTTP Event Collector of Splunk.
-    SplunkHec(SplunkHecSinkConfig),
-    /// Events go to the `vector` source of a Vector.
-    Vector(VectorSinkConfig),
+/// Hands every type of sink to the macro `$define`: what it is, for people; its name in the configuration; the variant of
+/// [`SinkConfig`]; its options.
+macro_rules! for_each_sink {
+    ($define:ident) => {
+        $define! {
+            /// Events go to the standard output, one JSON object per line.
+            "console" => Console(ConsoleSinkConfig),
+            /// Events go to the end of a file, one JSON object per line.
+            "file" => File(FileSinkConfig),
+            /// Events go to Fluentd or Fluent Bit over the Forward protocol.
+            "fluent" => Fluent(FluentSinkConfig),
+            /// Events go to an HTTP server as JSON.
+            "http" => Http(HttpSinkConfig),
+            /// Events go to an OpenTelemetry Collector, or to anything else that takes OTLP logs.
+            "opentelemetry" => Opentelemetry(OpentelemetrySinkConfig),
+            /// Events go to the HTTP Event Collector of Splunk.
+            "splunk_hec" => SplunkHec(SplunkHecSinkConfig),
+            /// Events go to the `vector` source of a Vector.
+            "vector" => Vector(VectorSinkConfig),
+        }
+    };
+}
+#[cfg(feature = "cli")]
+pub(crate) use for_each_sink;
+
+macro_rules! define_config {
+    ($($(#[$doc:meta])* $kind:literal => $variant:ident($options:ident),)*) => {
+        /// A sink, by its type.
+        #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+        #[serde(tag = "type")]
+        pub enum SinkConfig {
+            $($(#[$doc])* #[serde(rename = $kind)] $variant($options),)*
+        }
+
+        impl SinkConfig {
+            /// The type, as the configuration calls it.
+            pub const fn component_type(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $kind,)*
+                }
+            }
+
+            fn options(&self) -> &dyn SinkOptions {
+                match self {
+                    $(Self::$variant(options) => options,)*
+                }
+            }
+
+            /// Reads the options of a sink of type `kind`; `None` when there is no such type.
+            pub(super) fn read(kind: &str, block: Block<'_>) -> Option<Result<Self, ConfigErrors>> {
+                match kind {
+                    $($kind => Some(block.read_with_flattened::<NetworkConfig, _>().map(Self::$variant)),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+for_each_sink!(define_config);
+
+/// What every type of sink tells of itself.
+trait SinkOptions {
+    /// The names of the sources whose events come here.
+    fn inputs(&self) -> &[String];
+
+    /// Where the events go, for people.
+    fn destination(&self) -> String;
+
+    /// What all sinks that send over the network have in common; `None` for the others.
+    fn network(&self) -> Option<&NetworkConfig> {
+        None
+    }
+
+    /// The file that a sink on this machine writes, and its key.
+    fn file(&self) -> Option<(&'static str, &Path)> {
+        None
+    }
+
+    /// Adds every problem of the sink's own keys.
+    fn check(&self, problems: &mut Problems);
 }
 
 /// Events go to the standard output, one JSON object per line.
@@ -66,90 +134,68 @@ pub struct FileSinkConfig {
     pub path: PathBuf,
 }
 
-impl SinkConfig {
-    /// The type, as the configuration calls it.
-    pub const fn component_type(&self) -> &'static str {
-        match self {
-            Self::Console(_) => "console",
-            Self::File(_) => "file",
-            Self::Fluent(_) => "fluent",
-            Self::Http(_) => "http",
-            Self::Opentelemetry(_) => "opentelemetry",
-            Self::SplunkHec(_) => "splunk_hec",
-            Self::Vector(_) => "vector",
-        }
+impl SinkOptions for ConsoleSinkConfig {
+    fn inputs(&self) -> &[String] {
+        &self.inputs
     }
 
+    fn destination(&self) -> String {
+        "standard output".to_owned()
+    }
+
+    fn check(&self, _: &mut Problems) {}
+}
+
+impl SinkOptions for FileSinkConfig {
+    fn inputs(&self) -> &[String] {
+        &self.inputs
+    }
+
+    fn destination(&self) -> String {
+        format!("file {}", self.path.display())
+    }
+
+    fn file(&self) -> Option<(&'static str, &Path)> {
+        Some(("path", &self.path))
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        if self.path.as_os_str().is_empty() {
+            problems.add("path", "is empty", "Write path = \"/var/log/m365.ndjson\".");
+        }
+    }
+}
+
+impl SinkConfig {
     /// The names of the sources whose events come here.
     pub fn inputs(&self) -> &[String] {
-        match self {
-            Self::Console(ConsoleSinkConfig { inputs })
-            | Self::File(FileSinkConfig { inputs, .. })
-            | Self::Fluent(FluentSinkConfig { inputs, .. })
-            | Self::Http(HttpSinkConfig { inputs, .. })
-            | Self::Opentelemetry(OpentelemetrySinkConfig { inputs, .. })
-            | Self::SplunkHec(SplunkHecSinkConfig { inputs, .. })
-            | Self::Vector(VectorSinkConfig { inputs, .. }) => inputs,
-        }
+        self.options().inputs()
     }
 
     /// Where the events go, for people.
     pub fn destination(&self) -> String {
-        match self {
-            Self::Console(_) => "standard output".to_owned(),
-            Self::File(sink) => format!("file {}", sink.path.display()),
-            Self::Fluent(sink) => {
-                let servers: Vec<_> = sink.servers.iter().map(Url::as_str).collect();
-                format!("fluent {}, tag {}", servers.join(" or "), sink.tag)
-            }
-            Self::Http(sink) => format!("http {}", without_query(&sink.uri)),
-            Self::Opentelemetry(sink) => format!("opentelemetry {}", without_query(&sink.endpoint)),
-            Self::SplunkHec(sink) => {
-                format!("splunk_hec {}, with the token from {}", sink.endpoint, sink.token.place())
-            }
-            Self::Vector(sink) => format!("vector {}", sink.address),
-        }
+        self.options().destination()
     }
 
     /// What all sinks that send over the network have in common; `None` for the others.
-    pub const fn network(&self) -> Option<NetworkConfig<'_>> {
-        macro_rules! common {
-            ($sink:expr) => {
-                Some(NetworkConfig {
-                    batch: &$sink.batch,
-                    request: &$sink.request,
-                    tls: &$sink.tls,
-                    dead_letter: &$sink.dead_letter,
-                })
-            };
-        }
-        match self {
-            Self::Console(_) | Self::File(_) => None,
-            Self::Fluent(sink) => common!(sink),
-            Self::Http(sink) => common!(sink),
-            Self::Opentelemetry(sink) => common!(sink),
-            Self::SplunkHec(sink) => common!(sink),
-            Self::Vector(sink) => common!(sink),
-        }
+    pub fn network(&self) -> Option<&NetworkConfig> {
+        self.options().network()
+    }
+
+    /// The file that the sink `name` writes, for events or for dead letters, and its key.
+    pub(super) fn file(&self, name: &str, data_dir: &Path) -> Option<(&'static str, PathBuf)> {
+        let dead_letters = |network: &NetworkConfig| network.dead_letter.effective_path(name, data_dir);
+        let own = self.options().file().map(|(key, path)| (key, path.to_owned()));
+        own.or_else(|| Some(("dead_letter.path", dead_letters(self.network()?))))
     }
 
     /// Every problem of the sink at `path`, apart from its inputs.
-    pub(super) fn check(&self, path: &str) -> Result<(), super::ConfigErrors> {
+    pub(super) fn check(&self, path: &str) -> Result<(), ConfigErrors> {
         let mut problems = Problems::below(path);
         if let Some(network) = self.network() {
             network.check(&mut problems);
         }
-        match self {
-            Self::File(file) if file.path.as_os_str().is_empty() => {
-                problems.add("path", "is empty", "Write path = \"/var/log/m365.ndjson\".");
-            }
-            Self::Console(_) | Self::File(_) => {}
-            Self::Fluent(sink) => sink.check(&mut problems),
-            Self::Http(sink) => sink.check(&mut problems),
-            Self::Opentelemetry(sink) => sink.check(&mut problems),
-            Self::SplunkHec(sink) => sink.check(&mut problems),
-            Self::Vector(sink) => sink.check(&mut problems),
-        }
+        self.options().check(&mut problems);
         problems.finish()
     }
 }

@@ -132,11 +132,7 @@ impl TopologyConfig {
             check_name(problems, &path, name);
             self.check_inputs(problems, &path, sink.inputs());
             problems.extend(sink.check(&path));
-            let (key, file) = match (sink, sink.network()) {
-                (SinkConfig::File(file), _) => ("path", file.path.clone()),
-                (_, Some(network)) => ("dead_letter.path", network.dead_letter.effective_path(name, &self.data_dir)),
-                _ => continue,
-            };
+            let Some((key, file)) = sink.file(name, &self.data_dir) else { continue };
             if file.as_os_str().is_empty() {
                 continue;
             }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    Compression, NetworkConfig, SinkOptions,
     network::{check_address, check_tls_is_spoken},
 };
 use crate::config::{SecretRef, error::Problems};
@@ -19,9 +19,9 @@ const NAME_BYTES: RangeInclusive<usize> = 1..=255;
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FluentSinkConfig {
-    /// The names of the sources whose events come here.
-    #[schemars(length(min = 1), example = ["m365"])]
-    pub inputs: Vec<String>,
+    /// What all sinks over the network have in common.
+    #[serde(flatten)]
+    pub network: NetworkConfig,
     /// The servers: `tls` with TLS, `tcp` without. The first that answers gets the events; the others take over when it
     /// fails.
     #[schemars(length(min = 1), example = ["tcp://127.0.0.1:24224"])]
@@ -35,18 +35,6 @@ pub struct FluentSinkConfig {
     /// What the server asks for before it takes events. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<FluentAuthConfig>,
-    /// How many events travel together.
-    #[serde(default)]
-    pub batch: SinkBatchConfig,
-    /// How often, how long and how many at once.
-    #[serde(default)]
-    pub request: SinkRequestConfig,
-    /// Certificates.
-    #[serde(default)]
-    pub tls: SinkTlsConfig,
-    /// Where events go that cannot be sent.
-    #[serde(default)]
-    pub dead_letter: DeadLetterConfig,
 }
 
 /// The handshake of the Forward protocol.
@@ -76,15 +64,28 @@ fn default_self_hostname() -> String {
     "office365-source".to_owned()
 }
 
-impl FluentSinkConfig {
-    pub(super) fn check(&self, problems: &mut Problems) {
+impl SinkOptions for FluentSinkConfig {
+    fn inputs(&self) -> &[String] {
+        &self.network.inputs
+    }
+
+    fn destination(&self) -> String {
+        let servers: Vec<_> = self.servers.iter().map(Url::as_str).collect();
+        format!("fluent {}, tag {}", servers.join(" or "), self.tag)
+    }
+
+    fn network(&self) -> Option<&NetworkConfig> {
+        Some(&self.network)
+    }
+
+    fn check(&self, problems: &mut Problems) {
         if self.servers.is_empty() {
             problems.add("servers", "is empty", "Write servers = [\"tcp://127.0.0.1:24224\"].");
         }
         for (index, server) in self.servers.iter().enumerate() {
             check_address(problems, &format!("servers[{index}]"), server, ["tcp", "tls"], false, 24_224);
         }
-        check_tls_is_spoken(problems, &self.tls, &self.servers, "tls");
+        check_tls_is_spoken(problems, &self.network.tls, &self.servers, "tls");
         let with_tls = self.servers.iter().filter(|server| server.scheme() == "tls").count();
         if with_tls > 0 && with_tls < self.servers.len() {
             problems.add(

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    Compression, NetworkConfig, SinkOptions,
     network::{check_address, check_headers, check_secret_in_clear, check_tls_is_spoken},
+    without_query,
 };
 use crate::config::{SecretRef, error::Problems};
 
@@ -16,9 +17,9 @@ use crate::config::{SecretRef, error::Problems};
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpSinkConfig {
-    /// The names of the sources whose events come here.
-    #[schemars(length(min = 1), example = ["m365"])]
-    pub inputs: Vec<String>,
+    /// What all sinks over the network have in common.
+    #[serde(flatten)]
+    pub network: NetworkConfig,
     /// Where events are posted to.
     #[schemars(example = &"https://siem.contoso.com/ingest")]
     pub uri: Url,
@@ -34,18 +35,6 @@ pub struct HttpSinkConfig {
     /// What the `Authorization` header says. Default: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth: Option<HttpAuthConfig>,
-    /// How many events travel together.
-    #[serde(default)]
-    pub batch: SinkBatchConfig,
-    /// How often, how long and how many at once.
-    #[serde(default)]
-    pub request: SinkRequestConfig,
-    /// Certificates.
-    #[serde(default)]
-    pub tls: SinkTlsConfig,
-    /// Where events go that the server refuses.
-    #[serde(default)]
-    pub dead_letter: DeadLetterConfig,
 }
 
 /// How the events of a batch stand in the body.
@@ -75,10 +64,22 @@ pub struct HttpAuthConfig {
     pub password: Option<SecretRef>,
 }
 
-impl HttpSinkConfig {
-    pub(super) fn check(&self, problems: &mut Problems) {
+impl SinkOptions for HttpSinkConfig {
+    fn inputs(&self) -> &[String] {
+        &self.network.inputs
+    }
+
+    fn destination(&self) -> String {
+        format!("http {}", without_query(&self.uri))
+    }
+
+    fn network(&self) -> Option<&NetworkConfig> {
+        Some(&self.network)
+    }
+
+    fn check(&self, problems: &mut Problems) {
         check_address(problems, "uri", &self.uri, ["http", "https"], true, 443);
-        check_tls_is_spoken(problems, &self.tls, std::slice::from_ref(&self.uri), "https");
+        check_tls_is_spoken(problems, &self.network.tls, std::slice::from_ref(&self.uri), "https");
         check_headers(problems, &self.headers);
         if !self.headers.is_empty() {
             check_secret_in_clear(problems, "headers", &self.uri, "https");

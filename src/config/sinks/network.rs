@@ -20,19 +20,29 @@ const BACKOFF: Bounds = Bounds { min: 1, max: 3_600 };
 const MAX_BYTES: (ByteSize, ByteSize) = (ByteSize::from_bytes(1_024), ByteSize::from_mib(64));
 
 /// What all sinks that send over the network have in common.
-#[derive(Clone, Copy, Debug)]
-pub struct NetworkConfig<'a> {
+///
+/// It is flattened into the table of each. It takes keys that it does not know, as those are the sink's own; what the sink
+/// does not know either, the sink refuses.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub struct NetworkConfig {
+    /// The names of the sources whose events come here.
+    #[schemars(length(min = 1), example = ["m365"])]
+    pub inputs: Vec<String>,
     /// How many events travel together.
-    pub batch: &'a SinkBatchConfig,
+    #[serde(default)]
+    pub batch: SinkBatchConfig,
     /// How often, how long and how many at once.
-    pub request: &'a SinkRequestConfig,
+    #[serde(default)]
+    pub request: SinkRequestConfig,
     /// Certificates.
-    pub tls: &'a SinkTlsConfig,
+    #[serde(default)]
+    pub tls: SinkTlsConfig,
     /// Where events go that the peer refuses.
-    pub dead_letter: &'a DeadLetterConfig,
+    #[serde(default)]
+    pub dead_letter: DeadLetterConfig,
 }
 
-impl NetworkConfig<'_> {
+impl NetworkConfig {
     pub(super) fn check(&self, problems: &mut Problems) {
         MAX_EVENTS.check(problems, "batch.max_events", self.batch.max_events);
         BATCH_TIMEOUT.check(problems, "batch.timeout_secs", self.batch.timeout_secs);
@@ -47,7 +57,7 @@ impl NetworkConfig<'_> {
         CONCURRENCY.check(problems, "request.concurrency", self.request.concurrency);
         TIMEOUT.check(problems, "request.timeout_secs", self.request.timeout_secs);
         let SinkRequestConfig { retry_initial_backoff_secs: first, retry_max_duration_secs: longest, .. } =
-            *self.request;
+            self.request;
         BACKOFF.check(problems, "request.retry_initial_backoff_secs", first);
         BACKOFF.check(problems, "request.retry_max_duration_secs", longest);
         if first > longest {

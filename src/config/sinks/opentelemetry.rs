@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    Compression, NetworkConfig, SinkOptions,
     network::{check_address, check_headers, check_secret_in_clear, check_tls_is_spoken},
+    without_query,
 };
 use crate::config::{SecretRef, error::Problems};
 
@@ -16,9 +17,9 @@ use crate::config::{SecretRef, error::Problems};
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpentelemetrySinkConfig {
-    /// The names of the sources whose events come here.
-    #[schemars(length(min = 1), example = ["m365"])]
-    pub inputs: Vec<String>,
+    /// What all sinks over the network have in common.
+    #[serde(flatten)]
+    pub network: NetworkConfig,
     /// How OTLP is spoken.
     #[serde(default)]
     pub protocol: OpentelemetryProtocol,
@@ -35,18 +36,6 @@ pub struct OpentelemetrySinkConfig {
     /// Attributes of the resource, besides `service.name` and the like, which they may replace.
     #[serde(default)]
     pub resource: BTreeMap<String, String>,
-    /// How many events travel together.
-    #[serde(default)]
-    pub batch: SinkBatchConfig,
-    /// How often, how long and how many at once.
-    #[serde(default)]
-    pub request: SinkRequestConfig,
-    /// Certificates.
-    #[serde(default)]
-    pub tls: SinkTlsConfig,
-    /// Where events go that the collector refuses.
-    #[serde(default)]
-    pub dead_letter: DeadLetterConfig,
 }
 
 /// How OTLP is spoken.
@@ -60,14 +49,26 @@ pub enum OpentelemetryProtocol {
     Http,
 }
 
-impl OpentelemetrySinkConfig {
-    pub(super) fn check(&self, problems: &mut Problems) {
+impl SinkOptions for OpentelemetrySinkConfig {
+    fn inputs(&self) -> &[String] {
+        &self.network.inputs
+    }
+
+    fn destination(&self) -> String {
+        format!("opentelemetry {}", without_query(&self.endpoint))
+    }
+
+    fn network(&self) -> Option<&NetworkConfig> {
+        Some(&self.network)
+    }
+
+    fn check(&self, problems: &mut Problems) {
         let (paths, port) = match self.protocol {
             OpentelemetryProtocol::Grpc => (false, 4_317),
             OpentelemetryProtocol::Http => (true, 4_318),
         };
         check_address(problems, "endpoint", &self.endpoint, ["http", "https"], paths, port);
-        check_tls_is_spoken(problems, &self.tls, std::slice::from_ref(&self.endpoint), "https");
+        check_tls_is_spoken(problems, &self.network.tls, std::slice::from_ref(&self.endpoint), "https");
         check_headers(problems, &self.headers);
         if !self.headers.is_empty() {
             check_secret_in_clear(problems, "headers", &self.endpoint, "https");

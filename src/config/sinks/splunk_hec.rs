@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    Compression, NetworkConfig, SinkOptions,
     network::{check_address, check_secret_in_clear, check_tls_is_spoken},
 };
 use crate::config::{SecretRef, error::Problems, limits::Bounds};
@@ -20,9 +20,9 @@ const ACK_TIMEOUT: Bounds = Bounds { min: 5, max: 3_600 };
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct SplunkHecSinkConfig {
-    /// The names of the sources whose events come here.
-    #[schemars(length(min = 1), example = ["m365"])]
-    pub inputs: Vec<String>,
+    /// What all sinks over the network have in common.
+    #[serde(flatten)]
+    pub network: NetworkConfig,
     /// Scheme, host and port of the collector: `https` with TLS, `http` without.
     #[schemars(example = &"https://splunk.contoso.com:8088")]
     pub endpoint: Url,
@@ -50,18 +50,6 @@ pub struct SplunkHecSinkConfig {
     /// Whether and how to wait for the indexers.
     #[serde(default)]
     pub indexer_acknowledgements: IndexerAcknowledgementsConfig,
-    /// How many events travel together.
-    #[serde(default)]
-    pub batch: SinkBatchConfig,
-    /// How often, how long and how many at once.
-    #[serde(default)]
-    pub request: SinkRequestConfig,
-    /// Certificates.
-    #[serde(default)]
-    pub tls: SinkTlsConfig,
-    /// Where events go that Splunk refuses.
-    #[serde(default)]
-    pub dead_letter: DeadLetterConfig,
 }
 
 /// Whether and how to wait for the indexers.
@@ -104,10 +92,22 @@ fn default_source() -> String {
     "office365".to_owned()
 }
 
-impl SplunkHecSinkConfig {
-    pub(super) fn check(&self, problems: &mut Problems) {
+impl SinkOptions for SplunkHecSinkConfig {
+    fn inputs(&self) -> &[String] {
+        &self.network.inputs
+    }
+
+    fn destination(&self) -> String {
+        format!("splunk_hec {}, with the token from {}", self.endpoint, self.token.place())
+    }
+
+    fn network(&self) -> Option<&NetworkConfig> {
+        Some(&self.network)
+    }
+
+    fn check(&self, problems: &mut Problems) {
         check_address(problems, "endpoint", &self.endpoint, ["http", "https"], false, 8_088);
-        check_tls_is_spoken(problems, &self.tls, std::slice::from_ref(&self.endpoint), "https");
+        check_tls_is_spoken(problems, &self.network.tls, std::slice::from_ref(&self.endpoint), "https");
         check_secret_in_clear(problems, "token", &self.endpoint, "https");
         self.token.check(problems, "token", "SPLUNK_HEC_TOKEN");
         if self.compression == Compression::Zstd {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::{
-    Compression, DeadLetterConfig, SinkBatchConfig, SinkRequestConfig, SinkTlsConfig,
+    Compression, NetworkConfig, SinkOptions,
     network::{check_address, check_tls_is_spoken},
 };
 use crate::config::error::Problems;
@@ -14,32 +14,32 @@ use crate::config::error::Problems;
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct VectorSinkConfig {
-    /// The names of the sources whose events come here.
-    #[schemars(length(min = 1), example = ["m365"])]
-    pub inputs: Vec<String>,
+    /// What all sinks over the network have in common.
+    #[serde(flatten)]
+    pub network: NetworkConfig,
     /// Scheme, host and port of Vector's `vector` source: `https` with TLS, `http` without.
     #[schemars(example = &"http://127.0.0.1:6000")]
     pub address: Url,
     /// How what is sent is compressed.
     #[serde(default)]
     pub compression: Compression,
-    /// How many events travel together.
-    #[serde(default)]
-    pub batch: SinkBatchConfig,
-    /// How often, how long and how many at once.
-    #[serde(default)]
-    pub request: SinkRequestConfig,
-    /// Certificates.
-    #[serde(default)]
-    pub tls: SinkTlsConfig,
-    /// Where events go that Vector refuses.
-    #[serde(default)]
-    pub dead_letter: DeadLetterConfig,
 }
 
-impl VectorSinkConfig {
-    pub(super) fn check(&self, problems: &mut Problems) {
+impl SinkOptions for VectorSinkConfig {
+    fn inputs(&self) -> &[String] {
+        &self.network.inputs
+    }
+
+    fn destination(&self) -> String {
+        format!("vector {}", self.address)
+    }
+
+    fn network(&self) -> Option<&NetworkConfig> {
+        Some(&self.network)
+    }
+
+    fn check(&self, problems: &mut Problems) {
         check_address(problems, "address", &self.address, ["http", "https"], false, 6_000);
-        check_tls_is_spoken(problems, &self.tls, std::slice::from_ref(&self.address), "https");
+        check_tls_is_spoken(problems, &self.network.tls, std::slice::from_ref(&self.address), "https");
     }
 }

@@ -16,12 +16,13 @@ use snafu::ResultExt;
 use tokio::task;
 
 use super::{
-    Sink, SinkError, WriteError,
+    Build, BuildContext, Run, Sink, SinkError, WriteError,
+    driver::LocalSink,
     error::OpenStdoutSnafu,
     ndjson,
     stdout::{self, LARGEST_BUFFER, Output, Raw},
 };
-use crate::host::delivery::Delivery;
+use crate::{config::ConsoleSinkConfig, host::delivery::Delivery};
 
 /// Shared by all console sinks, so that no group is torn apart by another's.
 static STDOUT: LazyLock<Arc<Mutex<Raw>>> = LazyLock::new(|| Arc::new(Mutex::new(Raw::new())));
@@ -30,7 +31,7 @@ static STDOUT: LazyLock<Arc<Mutex<Raw>>> = LazyLock::new(|| Arc::new(Mutex::new(
 const READER_WAIT: Duration = Duration::from_millis(10);
 
 /// Writes a group as a whole and acknowledges it once the operating system has it.
-pub(super) struct ConsoleSink<W> {
+struct ConsoleSink<W> {
     key: String,
     out: Arc<Mutex<W>>,
     acknowledged: Tail,
@@ -38,11 +39,18 @@ pub(super) struct ConsoleSink<W> {
     torn: u64,
 }
 
+#[async_trait]
+impl Build for ConsoleSinkConfig {
+    async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
+        Ok(Box::new(LocalSink(ConsoleSink::stdout(cx.name())?)))
+    }
+}
+
 impl ConsoleSink<Raw> {
     /// # Errors
     ///
     /// When what is written arrives nowhere.
-    pub(super) fn stdout(name: &str) -> Result<Self, SinkError> {
+    fn stdout(name: &str) -> Result<Self, SinkError> {
         let key = format!("sinks.{name}");
         stdout::check().with_context(|_| OpenStdoutSnafu { key: key.as_str() })?;
         Ok(Self::new(key, Arc::clone(&STDOUT)))

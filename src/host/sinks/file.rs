@@ -16,23 +16,34 @@ use snafu::ResultExt;
 use tokio::task;
 
 use super::{
-    Sink, SinkError, WriteError,
+    Build, BuildContext, Run, Sink, SinkError, WriteError,
     append::{Appender, check_kind, directory},
+    driver::LocalSink,
     error::OpenSnafu,
     ndjson,
 };
-use crate::{config::SinkConfig, host::delivery::Delivery};
+use crate::{
+    config::{FileSinkConfig, SinkConfig},
+    host::delivery::Delivery,
+};
 
 /// Appends groups to a file.
-pub(super) struct FileSink {
+struct FileSink {
     key: String,
     path: PathBuf,
     // Shared with the blocking thread that writes; never with another sink.
     appender: Arc<Mutex<Appender>>,
 }
 
+#[async_trait]
+impl Build for FileSinkConfig {
+    async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
+        Ok(Box::new(LocalSink(FileSink::open(cx.name(), &self.path).await?)))
+    }
+}
+
 impl FileSink {
-    pub(super) async fn open(name: &str, path: &Path) -> Result<Self, SinkError> {
+    async fn open(name: &str, path: &Path) -> Result<Self, SinkError> {
         let key = key(name);
         let mut appender = Appender::new(path);
         let opened = task::spawn_blocking(move || appender.open().map(|()| appender)).await;

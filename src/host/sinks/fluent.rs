@@ -26,7 +26,7 @@ use self::{
     server::{Server, ServerError},
 };
 use super::{
-    SinkError,
+    Build, BuildContext, Run, SinkError,
     compression::compress,
     network::{Accepted, Batch, Connector, Failure, Peer},
 };
@@ -50,8 +50,15 @@ const SURELY_SMALL: usize = 64 * 1024;
 /// Fluent Bit's `buffer_max_size`: above it, a message is surely the reason. Unit: bytes.
 const SURELY_LARGE: usize = 6_144_000;
 
+#[async_trait]
+impl Build for FluentSinkConfig {
+    async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
+        Ok(cx.network_sink(FluentPeer::new(&cx.labels, self)?, &self.network))
+    }
+}
+
 /// Servers that speak the Forward protocol.
-pub(super) struct FluentPeer {
+struct FluentPeer {
     labels: SinkLabels,
     /// In the order of preference.
     servers: Vec<Server>,
@@ -77,22 +84,23 @@ pub(super) struct Message {
 }
 
 impl FluentPeer {
-    pub(super) fn new(name: &str, config: &FluentSinkConfig) -> Result<Self, SinkError> {
+    fn new(labels: &SinkLabels, config: &FluentSinkConfig) -> Result<Self, SinkError> {
+        let name = &labels.id;
         let backoff = Backoff {
-            first: Duration::from_secs(config.request.retry_initial_backoff_secs),
-            longest: Duration::from_secs(config.request.retry_max_duration_secs),
+            first: Duration::from_secs(config.network.request.retry_initial_backoff_secs),
+            longest: Duration::from_secs(config.network.request.retry_max_duration_secs),
         };
         let credentials = Credentials::new(name, config.auth.clone());
         // A secret that is missing at the start is a mistake; one that is missing later may be on its way.
         credentials.read()?;
         Ok(Self {
-            labels: SinkLabels { id: name.to_owned(), component_type: "fluent" },
+            labels: labels.clone(),
             servers: config.servers.iter().map(|url| Server::new(url, backoff)).collect(),
-            connector: Connector::new(name, &config.tls, &[])?.without_resumption(),
+            connector: Connector::new(name, &config.network.tls, &[])?.without_resumption(),
             credentials,
             tag: config.tag.clone(),
             compression: config.compression,
-            timeout: config.request.timeout(),
+            timeout: config.network.request.timeout(),
         })
     }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, Uri};
 
 use super::{
-    SinkError,
+    Build, BuildContext, Run, SinkError,
     compression::{Body, RequestCompression, is_worded},
     http_client::{Headers, HttpClient, Scheme, content_type, uri},
     ndjson,
@@ -15,8 +15,15 @@ use crate::{
     host::telemetry::SinkLabels,
 };
 
+#[async_trait]
+impl Build for HttpSinkConfig {
+    async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
+        Ok(cx.network_sink(HttpPeer::new(&cx.labels, self)?, &self.network))
+    }
+}
+
 /// An HTTP server that takes JSON.
-pub(super) struct HttpPeer {
+struct HttpPeer {
     client: HttpClient,
     uri: Uri,
     framing: HttpFraming,
@@ -25,7 +32,8 @@ pub(super) struct HttpPeer {
 }
 
 impl HttpPeer {
-    pub(super) fn new(name: &str, config: &HttpSinkConfig) -> Result<Self, SinkError> {
+    fn new(labels: &SinkLabels, config: &HttpSinkConfig) -> Result<Self, SinkError> {
+        let name = &labels.id;
         let key = |key: &str| format!("sinks.{name}.{key}");
         let mut headers = Headers::default();
         for (header, secret) in &config.headers {
@@ -44,12 +52,11 @@ impl HttpPeer {
             HttpFraming::Ndjson => "application/x-ndjson",
             HttpFraming::JsonArray => "application/json",
         };
-        let labels = SinkLabels { id: name.to_owned(), component_type: "http" };
         Ok(Self {
-            client: HttpClient::new(name, &config.tls, headers)?,
+            client: HttpClient::new(name, &config.network.tls, headers)?,
             uri: uri(&config.uri, &key("uri"))?,
             framing: config.framing,
-            compression: RequestCompression::new(labels, config.compression),
+            compression: RequestCompression::new(labels.clone(), config.compression),
             headers: content_type(media_type),
         })
     }

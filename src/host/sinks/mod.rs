@@ -30,15 +30,12 @@ use std::io;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use self::{
-    driver::LocalSink,
-    network::{NetworkSink, Peer},
-};
+use self::network::{NetworkSink, Peer};
 pub use self::{error::SinkError, file::check_sink};
 use super::{delivery::Delivery, telemetry::SinkLabels};
 use crate::{
     RunMode,
-    config::{SinkConfig, TopologyConfig},
+    config::{NetworkConfig, SinkConfig, TopologyConfig, for_each_sink},
 };
 
 /// Something events can be written to.
@@ -76,6 +73,28 @@ pub(super) struct OpenSink {
     pub(super) sink: Box<dyn Run>,
 }
 
+/// How a type of sink is built; each has it in its own file, for its options.
+#[async_trait]
+trait Build {
+    /// Builds the sink.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written to as configured. A peer that does not answer is no error: it is waited for.
+    async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError>;
+}
+
+macro_rules! define_build {
+    ($($(#[$doc:meta])* $kind:literal => $variant:ident($options:ident),)*) => {
+        async fn build(config: &SinkConfig, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
+            match config {
+                $(SinkConfig::$variant(options) => options.build(cx).await,)*
+            }
+        }
+    };
+}
+for_each_sink!(define_build);
+
 /// Opens the sink `name`.
 ///
 /// # Errors
@@ -87,23 +106,15 @@ pub(super) async fn open(
     topology: &TopologyConfig,
     mode: RunMode,
 ) -> Result<OpenSink, SinkError> {
-    let network = Network { name, config, topology, mode };
-    let sink: Box<dyn Run> = match config {
-        SinkConfig::Console(_) => Box::new(LocalSink(console::ConsoleSink::stdout(name)?)),
-        SinkConfig::File(config) => Box::new(LocalSink(file::FileSink::open(name, &config.path).await?)),
-        SinkConfig::Fluent(fluent) => network.sink(fluent::FluentPeer::new(name, fluent)?),
-        SinkConfig::Http(http) => network.sink(http::HttpPeer::new(name, http)?),
-        SinkConfig::Opentelemetry(otlp) => network.sink(opentelemetry::OpentelemetryPeer::new(name, otlp)?),
-        SinkConfig::SplunkHec(splunk) => network.sink(splunk_hec::SplunkHecPeer::new(name, splunk)?),
-        SinkConfig::Vector(vector) => network.sink(vector::VectorPeer::new(name, vector)?),
-    };
-    Ok(OpenSink { labels: SinkLabels { id: name.to_owned(), component_type: config.component_type() }, sink })
+    let labels = SinkLabels { id: name.to_owned(), component_type: config.component_type() };
+    let cx = BuildContext { labels, topology, mode };
+    let sink = build(config, &cx).await?;
+    Ok(OpenSink { labels: cx.labels, sink })
 }
 
-/// What sinks over the network are made with besides their peer.
-struct Network<'a> {
-    name: &'a str,
-    config: &'a SinkConfig,
+/// What a sink is built with besides its options.
+struct BuildContext<'a> {
+    labels: SinkLabels,
     topology: &'a TopologyConfig,
     mode: RunMode,
 }
@@ -112,12 +123,15 @@ struct Network<'a> {
 /// a peer is back.
 const PAUSES_IN_PATIENCE: u32 = 8;
 
-impl Network<'_> {
-    fn sink<P: Peer>(&self, peer: P) -> Box<dyn Run> {
-        let Some(network) = self.config.network() else {
-            unreachable!("only sinks that send over the network have peers")
-        };
-        let mut sink = NetworkSink::new(peer, self.name, network, &self.topology.data_dir);
+impl BuildContext<'_> {
+    /// The sink's name.
+    fn name(&self) -> &str {
+        &self.labels.id
+    }
+
+    /// A sink that sends to `peer`.
+    fn network_sink<P: Peer>(&self, peer: P, network: &NetworkConfig) -> Box<dyn Run> {
+        let mut sink = NetworkSink::new(peer, self.name(), network, &self.topology.data_dir);
         if let Some(patience) = self.mode.patience() {
             sink = sink.with_pauses_up_to(patience / PAUSES_IN_PATIENCE);
         }

@@ -18,7 +18,7 @@ use opentelemetry_proto::tonic::{
 use prost::Message;
 
 use super::{
-    SinkError,
+    Build, BuildContext, Run, SinkError,
     compression::{Body, RequestCompression},
     grpc::{GrpcClient, Reply},
     http_client::{Headers, HttpClient, Scheme, content_type, origin, uri},
@@ -43,8 +43,15 @@ const SCOPE_LOGS: u32 = 2;
 /// `repeated LogRecord log_records` of `ScopeLogs`, from the same file.
 const LOG_RECORDS: u32 = 2;
 
+#[async_trait]
+impl Build for OpentelemetrySinkConfig {
+    async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
+        Ok(cx.network_sink(OpentelemetryPeer::new(&cx.labels, self)?, &self.network))
+    }
+}
+
 /// A collector.
-pub(super) struct OpentelemetryPeer {
+struct OpentelemetryPeer {
     transport: Transport,
     /// The messages around the records, without the records.
     resource: Vec<u8>,
@@ -64,18 +71,18 @@ struct Http {
 }
 
 impl OpentelemetryPeer {
-    pub(super) fn new(name: &str, config: &OpentelemetrySinkConfig) -> Result<Self, SinkError> {
-        let OpentelemetrySinkConfig { protocol, endpoint, compression, tls, .. } = config;
+    fn new(labels: &SinkLabels, config: &OpentelemetrySinkConfig) -> Result<Self, SinkError> {
+        let name = &labels.id;
+        let OpentelemetrySinkConfig { protocol, endpoint, compression, network, .. } = config;
         let key = format!("sinks.{name}.endpoint");
         let mut headers = Headers::default();
         for (header, secret) in &config.headers {
             headers.add(header, format!("sinks.{name}.headers.{header}"), secret, Scheme::Plain);
         }
-        let labels = SinkLabels { id: name.to_owned(), component_type: "opentelemetry" };
-        let compression = RequestCompression::new(labels, *compression);
+        let compression = RequestCompression::new(labels.clone(), *compression);
         let transport = match protocol {
             OpentelemetryProtocol::Grpc => {
-                let client = GrpcClient::new(name, (endpoint, &key), tls, EXPORT, compression, headers)?;
+                let client = GrpcClient::new(name, (endpoint, &key), &network.tls, EXPORT, compression, headers)?;
                 Transport::Grpc(Box::new(client))
             }
             OpentelemetryProtocol::Http => {
@@ -84,7 +91,7 @@ impl OpentelemetryPeer {
                     endpoint.set_path(LOGS_PATH);
                 }
                 Transport::Http(Box::new(Http {
-                    client: HttpClient::new(name, tls, headers)?,
+                    client: HttpClient::new(name, &network.tls, headers)?,
                     uri: uri(&endpoint, &key)?,
                     headers: content_type("application/x-protobuf"),
                     compression,

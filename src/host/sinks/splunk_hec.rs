@@ -20,15 +20,22 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use self::acknowledgements::{Acknowledgements, Queries};
 use super::{
-    SinkError,
+    Build, BuildContext, Run, SinkError,
     compression::{Body, RequestCompression, Unaccepted},
     http_client::{Headers, HttpClient, PeerRefusal, Scheme, content_type, uri},
     network::{Accepted, Batch, Failure, Peer, Rejected},
 };
 use crate::{component::LogEvent, config::SplunkHecSinkConfig, host::telemetry::SinkLabels};
 
+#[async_trait]
+impl Build for SplunkHecSinkConfig {
+    async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
+        Ok(cx.network_sink(SplunkHecPeer::new(&cx.labels, self)?, &self.network))
+    }
+}
+
 /// Splunk.
-pub(super) struct SplunkHecPeer {
+struct SplunkHecPeer {
     client: HttpClient,
     uri: Uri,
     headers: HeaderMap,
@@ -58,22 +65,22 @@ struct Answer {
 }
 
 impl SplunkHecPeer {
-    pub(super) fn new(name: &str, config: &SplunkHecSinkConfig) -> Result<Self, SinkError> {
+    fn new(labels: &SinkLabels, config: &SplunkHecSinkConfig) -> Result<Self, SinkError> {
+        let name = &labels.id;
         let mut headers = Headers::default();
         headers.authorize(format!("sinks.{name}.token"), &config.token, Scheme::Word("Splunk"));
-        let client = HttpClient::new(name, &config.tls, headers)?;
+        let client = HttpClient::new(name, &config.network.tls, headers)?;
         let below = |path: &str| {
             let mut url = config.endpoint.clone();
             url.set_path(path);
             uri(&url, &format!("sinks.{name}.endpoint"))
         };
-        let timeout = config.request.timeout();
-        let labels = SinkLabels { id: name.to_owned(), component_type: "splunk_hec" };
+        let timeout = config.network.request.timeout();
         let acknowledgements = &config.indexer_acknowledgements;
         let acknowledgements = if acknowledgements.enabled {
             let (client, labels) = (client.clone(), labels.clone());
             let queries = Queries { client, uri: below("/services/collector/ack")?, timeout, labels };
-            Some(Acknowledgements::new(queries, acknowledgements, config.request.concurrency))
+            Some(Acknowledgements::new(queries, acknowledgements, config.network.request.concurrency))
         } else {
             None
         };
@@ -81,10 +88,12 @@ impl SplunkHecPeer {
             client,
             uri: below("/services/collector/event")?,
             headers: content_type("application/json"),
-            compression: RequestCompression::new(labels, config.compression),
+            compression: RequestCompression::new(labels.clone(), config.compression),
             envelope: Envelope::new(config),
             acknowledgements,
-            requests: Semaphore::new(usize::try_from(config.request.concurrency).unwrap_or(Semaphore::MAX_PERMITS)),
+            requests: Semaphore::new(
+                usize::try_from(config.network.request.concurrency).unwrap_or(Semaphore::MAX_PERMITS),
+            ),
             timeout,
             has_warned: AtomicBool::new(false),
         })

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use tonic::{Code, Status};
 
 use super::{
-    SinkError,
+    Build, BuildContext, Run, SinkError,
     compression::RequestCompression,
     grpc::{GrpcClient, Reply},
     http_client::Headers,
@@ -27,18 +27,26 @@ const PUSH_EVENTS: &str = "/vector.Vector/PushEvents";
 /// `repeated event.EventWrapper events` of `PushEventsRequest`, from the same file.
 const EVENTS: u32 = 1;
 
+#[async_trait]
+impl Build for VectorSinkConfig {
+    async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
+        Ok(cx.network_sink(VectorPeer::new(&cx.labels, self)?, &self.network))
+    }
+}
+
 /// The `vector` source of a Vector.
-pub(super) struct VectorPeer {
+struct VectorPeer {
     client: GrpcClient,
 }
 
 impl VectorPeer {
-    pub(super) fn new(name: &str, config: &VectorSinkConfig) -> Result<Self, SinkError> {
+    fn new(labels: &SinkLabels, config: &VectorSinkConfig) -> Result<Self, SinkError> {
+        let name = &labels.id;
         let key = format!("sinks.{name}.address");
-        let VectorSinkConfig { address, tls, compression, .. } = config;
-        let labels = SinkLabels { id: name.to_owned(), component_type: "vector" };
-        let compression = RequestCompression::new(labels, *compression);
-        let client = GrpcClient::new(name, (address, &key), tls, PUSH_EVENTS, compression, Headers::default())?;
+        let VectorSinkConfig { address, compression, network, .. } = config;
+        let compression = RequestCompression::new(labels.clone(), *compression);
+        let client =
+            GrpcClient::new(name, (address, &key), &network.tls, PUSH_EVENTS, compression, Headers::default())?;
         Ok(Self { client })
     }
 }

@@ -25,9 +25,13 @@ fn config(servers: &[&TestServer], more: &str) -> FluentSinkConfig {
     }
 }
 
+fn labels() -> SinkLabels {
+    SinkLabels { id: "siem".to_owned(), component_type: "fluent" }
+}
+
 /// A peer of these servers that is patient.
 fn peer_with(servers: &[&TestServer], more: &str) -> FluentPeer {
-    let mut peer = FluentPeer::new("siem", &config(servers, more)).unwrap();
+    let mut peer = FluentPeer::new(&labels(), &config(servers, more)).unwrap();
     peer.timeout = PATIENCE;
     peer
 }

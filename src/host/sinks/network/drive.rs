@@ -42,7 +42,7 @@ pub(in crate::host::sinks) struct NetworkSink<P> {
 
 impl<P: Peer> NetworkSink<P> {
     /// The sink `name` for `peer`. `data_dir` is where dead letters go without a path of their own.
-    pub(in crate::host::sinks) fn new(peer: P, name: &str, config: NetworkConfig<'_>, data_dir: &Path) -> Self {
+    pub(in crate::host::sinks) fn new(peer: P, name: &str, config: &NetworkConfig, data_dir: &Path) -> Self {
         let NetworkConfig { batch, request, dead_letter, .. } = config;
         Self {
             limits: BatchLimits {

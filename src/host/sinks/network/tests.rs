@@ -134,12 +134,13 @@ impl Lab {
         peer.start = Some(Instant::now());
         let dir = tempfile::tempdir().unwrap();
         let config = NetworkConfig {
-            batch: &batch,
-            request: &request,
-            tls: &SinkTlsConfig::default(),
-            dead_letter: &DeadLetterConfig::default(),
+            inputs: Vec::new(),
+            batch,
+            request,
+            tls: SinkTlsConfig::default(),
+            dead_letter: DeadLetterConfig::default(),
         };
-        let sink = Box::new(NetworkSink::new(peer.clone(), "siem", config, dir.path()));
+        let sink = Box::new(NetworkSink::new(peer.clone(), "siem", &config, dir.path()));
         let (inbox, waiting) = mpsc::channel(INBOX);
         let labels = SinkLabels { id: "siem".to_owned(), component_type: "test" };
         Self { peer, inbox: Some(inbox), sink: tokio::spawn(sink.run(labels, waiting)), dir }

@@ -100,7 +100,7 @@ async fn a_server_that_breaks_the_handshake_off_is_no_server() {
         let servers = format!("servers = [\"tcp://{}\"]", listener.local_addr().unwrap());
         let config = format!("type = \"fluent\"\ninputs = [\"m365\"]\n{servers}\n{KEY}");
         let SinkConfig::Fluent(config) = toml::from_str(&config).unwrap() else { panic!() };
-        let peer = FluentPeer::new("siem", &config).unwrap();
+        let peer = FluentPeer::new(&labels(), &config).unwrap();
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             tokio::io::AsyncWriteExt::write_all(&mut stream, &words).await.unwrap();
@@ -125,7 +125,7 @@ async fn a_server_that_asks_for_no_key_is_not_waited_for_for_ever() {
 #[test]
 fn a_secret_that_is_missing_is_noticed_at_the_start() {
     let config = config(&[], "auth = { shared_key = { file = \"/nonexistent/key\" } }");
-    let Err(error) = FluentPeer::new("siem", &config) else { panic!() };
+    let Err(error) = FluentPeer::new(&labels(), &config) else { panic!() };
     assert!(error.to_string().starts_with("sinks.siem.auth.shared_key: cannot read the file"), "{error}");
 }
 
@@ -173,7 +173,7 @@ async fn tls_is_spoken_with_whom_the_authority_vouches_for() {
     // Without TLS at a port with TLS: what comes is an alert.
     let mut plain = self::config(&[&server], "");
     plain.servers[0] = server.url().replace("tls:", "tcp:").parse().unwrap();
-    let plain = FluentPeer::new("siem", &plain).unwrap();
+    let plain = FluentPeer::new(&labels(), &plain).unwrap();
     let reason = failure(&plain, &message(&plain, 4..5)).await;
     assert!(reason.contains("write tls:// in sinks.siem.servers for a server with TLS"), "{reason}");
     assert!(server.received().is_empty());

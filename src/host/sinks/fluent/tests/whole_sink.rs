@@ -16,12 +16,10 @@ use crate::{
 /// Sends deliveries of 100 events with the numbers up to `count`; all of them have to be delivered.
 async fn deliver(config: FluentSinkConfig, count: u64) {
     let directory = tempfile::tempdir().unwrap();
-    let peer = FluentPeer::new("siem", &config).unwrap();
-    let sink_config = SinkConfig::Fluent(config);
-    let sink = NetworkSink::new(peer, "siem", sink_config.network().unwrap(), directory.path());
-    let labels = SinkLabels { id: "siem".to_owned(), component_type: "fluent" };
+    let peer = FluentPeer::new(&labels(), &config).unwrap();
+    let sink = NetworkSink::new(peer, "siem", &config.network, directory.path());
     let (inbox, waiting) = mpsc::channel(4);
-    let running = tokio::spawn(Box::new(sink).run(labels, waiting));
+    let running = tokio::spawn(Box::new(sink).run(labels(), waiting));
     let mut statuses = Vec::new();
     for start in (0..count).step_by(100) {
         let mut events = events(start..start + 100);
