@@ -1,6 +1,6 @@
 //! Whether what notifications tell of a feed is worth a request.
 //!
-//! Whoever has the AuthID can announce content that does not exist. Each such piece costs a request to Microsoft, of which a
+//! Anybody who has the AuthID can announce content that does not exist. Each such piece costs a request to Microsoft, of which a
 //! tenant has some thousands a minute. So announcements of a feed that lead nowhere are left alone for a while, and what they
 //! tell of is taken from the next listing, which does not lie.
 
@@ -17,7 +17,7 @@ use crate::{
     content::{Feed, TenantId},
 };
 
-/// So many blobs came to nothing, with hardly any that did not, and announcements of their feed are left alone.
+/// After this many blobs that came to nothing, with hardly any that did not, announcements of their feed are left alone.
 const TOO_MANY: u32 = 20;
 
 /// For how long they are.
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_waits_for_it_is_told_that_something_was_left_out() {
+    async fn a_waiting_task_learns_that_something_was_left_out() {
         let announcements = Announcements::default();
         assert!(timeout(Duration::from_secs(9), announcements.incomplete(FEED)).await.is_err());
         let waiting = announcements.incomplete(FEED);

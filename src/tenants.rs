@@ -24,7 +24,7 @@ pub struct Tenant {
     pub domain_configured: bool,
 }
 
-/// The tenants that are collected now. Clones share one state; whoever depends on it can watch it.
+/// The tenants that are collected now. Clones share one state, which can be watched.
 #[derive(Clone, Debug)]
 pub struct Tenants(Arc<watch::Sender<BTreeMap<TenantId, Tenant>>>);
 

@@ -9,7 +9,7 @@ use snafu::Snafu;
 
 use super::scrub::without_tokens;
 
-/// A successful answer with a body that is none. It may be right next time.
+/// A successful answer whose body cannot be understood. It may be right next time.
 #[derive(Clone, Debug, Eq, PartialEq, Snafu)]
 #[snafu(display("expected a JSON array, found {found}"))]
 pub struct MalformedAnswer {
@@ -55,7 +55,7 @@ pub struct ListedWebhook {
 pub struct SecretAuthId(String);
 
 impl SecretAuthId {
-    /// Whether this is the AuthID. An empty one is none.
+    /// Whether this is the AuthID. An empty text is not.
     pub fn is(&self, auth_id: &str) -> bool {
         self.0 == auth_id
     }

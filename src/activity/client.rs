@@ -96,7 +96,7 @@ impl ActivityClient {
         self.throttle(tenant).paused_until()
     }
 
-    /// Gets the tenant a token if it has none, for nothing but to learn the server's time and whether there is one.
+    /// Gets the tenant a token if it lacks one, only to learn the server's time and whether there is one.
     ///
     /// # Errors
     ///

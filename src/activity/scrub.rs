@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Shorter words that begin like a token are none.
+/// Shorter words that begin like a token are not tokens.
 const SHORTEST: usize = 20;
 
 /// The text without what looks like an access token. Gateways and debugging proxies show the request they refuse, headers

@@ -79,7 +79,7 @@ impl Throttle {
                 }
             };
             sleep_until(until).await;
-            // Whoever waited must not all wake at once.
+            // Those that waited must not all wake at once.
             sleep(jitter(Duration::from_millis(50))).await;
         }
     }

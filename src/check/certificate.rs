@@ -66,7 +66,8 @@ fn certificate_advice(problem: &CertificateError, name: &str) -> String {
             date(*not_after)
         ),
         E::NotValidYet => {
-            "the certificate is not valid yet: check the clocks of this machine and of whoever made it".to_owned()
+            "the certificate is not valid yet: check the clocks of this machine and of the machine that made it"
+                .to_owned()
         }
         E::NotValidYetContext { not_before, .. } => {
             format!("the certificate is not valid before {}: check this machine's clock, or wait", date(*not_before))

@@ -81,7 +81,7 @@ impl ConfigurationFindings {
     }
 }
 
-/// Checks the data directory, and removes it again if it was not there: made by whoever validates (root, say), it would
+/// Checks the data directory, and removes it again if it was not there: made by the user who validates (root, say), it would
 /// not belong to the user that runs.
 fn check_data_dir(path: &Path) -> Result<(), config::DataDirError> {
     let missing: Vec<PathBuf> = path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();

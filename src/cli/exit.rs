@@ -1,4 +1,4 @@
-//! What the program tells whoever started it.
+//! What the program tells its caller.
 
 use std::process::ExitCode;
 

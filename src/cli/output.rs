@@ -1,4 +1,4 @@
-//! Writing for whoever called, who may have stopped reading.
+//! Writing for a caller that may have stopped reading.
 
 use std::{
     fmt::Display,

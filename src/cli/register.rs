@@ -61,7 +61,7 @@ fn explanation(source: ConfiguredSource<'_>, link: &ConsentLink) -> String {
          accept.\n\
          - It grants the application {client_id} the permissions of its app registration; this collector needs \
          {permissions} of Office 365 Management APIs and nothing else.\n\
-         - The link can be used until {expires}, by whoever has it, and not after the client secret is renewed.\n\
+         - The link can be used until {expires}, by anybody who has it, and not after the client secret is renewed.\n\
          - App registrations > your app > Authentication must have the redirect URI (platform Web) {redirect_uri} exactly, \
          and for tenants of other companies \"Accounts in any organizational directory\".\n\
          - The source ({key}) must be running: it takes the answer there and shows what came of it.\n",

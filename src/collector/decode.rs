@@ -36,7 +36,7 @@ impl Record {
 pub struct Batch {
     /// The records.
     pub records: Vec<Record>,
-    /// Why each element that is no record is none.
+    /// Why each element that is not a record is not.
     pub discarded: Vec<String>,
     /// How many of those are objects in no array that may be, say, an error message.
     pub foreign: usize,

@@ -1,7 +1,7 @@
 //! Which events are on their way, so that a copy is not sent beside them.
 //!
 //! The ledger knows what has been delivered; this knows what is in flight. A copy of an event in flight is dropped, but
-//! never trusted to arrive: whoever dropped it waits for the batch that holds the other copy, and if that batch fails,
+//! never trusted to arrive: the blob that dropped it waits for the batch that holds the other copy, and if that batch fails,
 //! sends its own.
 
 use std::{

@@ -178,7 +178,7 @@ impl<'a> Emission<'a> {
             telemetry::events_duplicate(&shared.progress, key.feed, (total - events.len()) as u64);
         }
         if events.is_empty() {
-            // Whoever waits for this batch waits for events that are delivered.
+            // Blobs that wait for this batch wait for events that are delivered.
             reservation.commit();
             return Ok(None);
         }

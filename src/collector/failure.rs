@@ -11,7 +11,7 @@ use crate::{
     telemetry::Stage,
 };
 
-/// So often what only a notification announced is tried. After that it is left to the listing that names it.
+/// How often content is tried that only a notification announced. After that it is left to the listing that names it.
 const ATTEMPTS_AT_ANNOUNCED: u32 = 5;
 
 /// Tells what is to be told of a failure, and decides what becomes of the blob.

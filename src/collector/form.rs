@@ -9,7 +9,7 @@
 //! | an array, and behind it anything else | the array; what follows is ignored, counted and logged |
 //!
 //! So a passing fault costs nothing but another download. Of one that stays, every complete record is delivered: two arrays are
-//! two pages to whoever wrote them, and nothing else that could be done with the second loses less.
+//! two pages to the service that wrote them, and dropping the second would lose more.
 
 use std::io;
 

@@ -16,7 +16,7 @@ use crate::{
     content::{ContentType, Feed, TenantId},
 };
 
-/// So many failures in a row, of different blobs, and it is not the blobs.
+/// After this many failures in a row, of different blobs, the feed is at fault and not the blobs.
 const FAILURES_OF_A_FEED: u32 = 5;
 
 /// The scheduler's state; pure, so that it can be tested without anything running.
@@ -247,7 +247,7 @@ impl Lanes {
     }
 
     /// How many slots a tenant may hold: all when it is alone, else an equal share among those that have work or hold a
-    /// slot, so that a slot given back goes to whoever has less.
+    /// slot, so that a slot given back goes to the tenant that has less.
     fn share(&self, now: Instant, paused: &impl Fn(TenantId) -> bool) -> usize {
         let competing = self
             .tenants
@@ -335,7 +335,7 @@ mod tests {
         let (sick, healthy) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
         lanes.has_work(sick);
         while start(&mut lanes).is_some() {}
-        assert_eq!(lanes.in_flight(), 12, "a quarter stays free for whoever comes next");
+        assert_eq!(lanes.in_flight(), 12, "a quarter stays free for the next tenant");
         lanes.has_work(healthy);
         for _ in 0..100 {
             assert_eq!(start(&mut lanes), Some(healthy));

@@ -20,12 +20,12 @@ const ATTEMPTS: Backoff = Backoff { first: Duration::from_secs(5), longest: Dura
 /// Between attempts at one blob in a run that should end.
 const ATTEMPTS_ONCE: Backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
 
-/// So many rejections of one blob, and it is given up: after about a day, at the pauses of [`ATTEMPTS`]. Most of what makes a
+/// After this many rejections a blob is given up: after about a day, at the pauses of [`ATTEMPTS`]. Most of what makes a
 /// pipeline reject is put right by people (a token that has expired, an index that is missing); but what no sink will ever
 /// take must not be sent indefinitely.
 pub const REJECTIONS: u32 = 135;
 
-/// So often a run that should end sends what the pipeline rejects.
+/// How often a run that should end sends what the pipeline rejects.
 const REJECTIONS_ONCE: u32 = 5;
 
 /// What waits for an administrator need not be tried often: it gets the wait of so many attempts more.
@@ -41,7 +41,7 @@ const FOR_A_COPY: Duration = Duration::from_secs(1);
 /// In a run that should end, the longest wait for another answer than an odd one. Shorter than what it does not stay for.
 const LONGEST_WAIT_ODD: Duration = Duration::from_secs(20);
 
-/// So many failures make a wait for which a run that should end does not stay.
+/// After this many failures the wait is longer than a run that should end stays for.
 const LEFT_FOR_THE_NEXT_RUN: u32 = 6;
 
 /// Why a blob is tried again.

@@ -36,7 +36,7 @@ use crate::{
 /// Blobs that are emitted but not acknowledged yet hold no slot; so many times the slots may wait.
 const WAITING_PER_SLOT: usize = 64;
 
-/// Content that only notifications told of gets one of so many slots, and at least one: anybody who has the
+/// Content that only notifications announced gets one of this many slots, and at least one: anybody who has the
 /// AuthID can announce any amount of it.
 const SLOTS_PER_ANNOUNCED: usize = 4;
 
@@ -146,7 +146,7 @@ impl Collector {
                     self.draining = true;
                     self.shared.stop_fetching.cancel();
                 }
-                Some(message) = self.messages.recv() => self.heed(message),
+                Some(message) = self.messages.recv() => self.handle(message),
                 Some(ended) = self.tasks.join_next(), if !self.tasks.is_empty() => {
                     ended.map_err(|error| CollectorError::Defect { detail: error.to_string() })??;
                 }
@@ -215,7 +215,7 @@ impl Collector {
         }
     }
 
-    fn heed(&mut self, message: Message) {
+    fn handle(&mut self, message: Message) {
         match message {
             Message::SlotFree { feed, announced } => {
                 self.lanes.finished(feed);

@@ -69,7 +69,7 @@ impl SensitiveTypesReader {
         known.clone()
     }
 
-    /// A tenant's book; none for a tenant that is not collected.
+    /// A tenant's book; `None` for a tenant that is not collected.
     fn book(&self, tenant: TenantId) -> Option<(watch::Receiver<Option<Arc<SensitiveTypes>>>, Instant)> {
         let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
         // A closed book is one of a tenant that had left when its names should have been read again, and may have come back.

@@ -248,7 +248,7 @@ impl EventMetadata {
         self.source_type
     }
 
-    /// Whether whoever waited for the event has gone: see [`EventFinalizers::are_abandoned`].
+    /// Whether the source that waited for the event has gone: see [`EventFinalizers::are_abandoned`].
     pub fn is_abandoned(&self) -> bool {
         self.finalizers.are_abandoned()
     }

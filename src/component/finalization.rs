@@ -147,7 +147,7 @@ impl EventFinalizers {
         self.0.is_empty()
     }
 
-    /// Whether whoever waited for the event has gone, so that delivering it would only repeat it later. Not of an event that
+    /// Whether the source that waited for the event has gone, so that delivering it would only repeat it later. Not of an event that
     /// nobody ever waited for.
     #[must_use]
     pub fn are_abandoned(&self) -> bool {
@@ -214,7 +214,7 @@ impl Drop for Handover {
 
 /// Things that carry finalizers which a host can take off them.
 pub trait Finalizable {
-    /// Takes the finalizers, leaving none.
+    /// Takes all finalizers.
     fn take_finalizers(&mut self) -> EventFinalizers;
 }
 

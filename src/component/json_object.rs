@@ -1,7 +1,7 @@
 //! A JSON object as text, checked once and never built into a tree.
 //!
 //! A tree per event costs more than everything else together on the way to a JSON sink, and it damages numbers. So an
-//! event keeps the text it came as, and whoever needs a member scans for it.
+//! event keeps the text it came as, and a caller that needs a member scans for it.
 
 use std::{borrow::Cow, fmt, sync::Arc};
 

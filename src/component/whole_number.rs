@@ -25,7 +25,7 @@ pub(crate) enum Integers {
 /// The shortest whole number that may not fit has so many digits.
 const FEWEST_DIGITS: usize = 19;
 
-/// The JSON text `json` with quotes around all whole numbers that are none of `integers`.
+/// The JSON text `json` with quotes around all whole numbers that `integers` lacks.
 pub(crate) fn quote_others(json: &str, integers: Integers) -> Cow<'_, str> {
     if !has_digits(json.as_bytes(), FEWEST_DIGITS) {
         return Cow::Borrowed(json);
@@ -57,7 +57,7 @@ pub(crate) fn quote_others(json: &str, integers: Integers) -> Cow<'_, str> {
 }
 
 impl Integers {
-    /// Whether the JSON number `number` needs no quotes: it fits, or is none of the whole ones.
+    /// Whether the JSON number `number` needs no quotes: it fits, or is not whole.
     fn include(self, number: &str) -> bool {
         number.len() < FEWEST_DIGITS
             || number.contains(['.', 'e', 'E'])

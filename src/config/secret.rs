@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::error::Problems;
 
-/// What a printed configuration shows in place of a secret. Refused as a secret: whoever loads a printed configuration
+/// What a printed configuration shows in place of a secret. Refused as a secret: a user who loads a printed configuration
 /// must learn of it from the configuration, not from Microsoft's refusal of the token request.
 const REDACTED: &str = "[redacted]";
 
@@ -147,7 +147,7 @@ fn from_file(key: &str, path: &Path) -> Result<String, SecretError> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-/// Advice on a secret that was read but will hardly work, for whoever reports that Microsoft refused it.
+/// Advice on a secret that was read but will hardly work, for a report that Microsoft refused it.
 ///
 /// Not an error: secrets set by old command line tools could be GUIDs.
 pub fn secret_hint(secret: &SecretString) -> Option<&'static str> {

@@ -13,7 +13,7 @@ use crate::activity::{ListedWebhook, SecretAuthId, WebhookRequest};
 /// What is to become of the webhooks of subscriptions.
 #[derive(Clone, Debug)]
 pub enum WebhookPolicy {
-    /// There is to be none. One that this source has set is removed; anybody else's is left alone.
+    /// There is to be no webhook. One that this source has set is removed; any other is left alone.
     Without,
     /// They are left as they are: a run that ends by itself cannot receive notifications.
     Untouched,

@@ -41,7 +41,7 @@ pub enum EntraError {
         /// What happened.
         source: TransportError,
     },
-    /// An answer that is none.
+    /// An answer that is not Entra's.
     #[snafu(display(
         "{host} answered a token request for tenant {tenant} with HTTP {status} and a body that is not Microsoft Entra's; \
          is a proxy or firewall in the way, or auth_endpoint wrong?"

@@ -208,7 +208,7 @@ impl Tokens {
     /// When Entra gives none; the same error is given for a while without asking again.
     pub async fn get(&self, tenant: TenantId) -> Result<AccessToken, EntraError> {
         let slot = self.slot(tenant);
-        // Held while asking Entra: whoever else wants this tenant's token waits for the one request.
+        // Held while asking Entra: other callers that want this tenant's token wait for the one request.
         let mut slot = slot.lock().await;
         let now = Instant::now();
         if let Some(token) = slot.token.as_ref().filter(|token| now < token.refresh) {
@@ -248,7 +248,7 @@ impl Tokens {
         self.slot(tenant).lock().await.refusal = None;
     }
 
-    /// Forgets a tenant that turned out to be none of ours.
+    /// Forgets a tenant that is not one of ours.
     pub fn forget(&self, tenant: TenantId) {
         self.tenants.lock().unwrap_or_else(std::sync::PoisonError::into_inner).remove(&tenant);
     }

@@ -95,7 +95,7 @@ impl Pipeline {
             }
         }
         if self.running.is_empty() && self.failure.is_some() && self.mode != RunMode::Continuous {
-            // Whoever waited for acknowledgements has gone: what a sink still delivers is sent again by the next run.
+            // The sources that waited for acknowledgements have gone: what a sink still delivers is sent again by the next run.
             self.deadline.get_or_insert(Instant::now() + LAST_WRITE);
         }
     }

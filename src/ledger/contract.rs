@@ -17,7 +17,7 @@ pub const DEDUPE_WINDOW: TimeDelta = TimeDelta::days(7);
 pub trait Storage: Default {
     type Ledger: Ledger;
 
-    /// Opens the ledger, as after a crash: whoever had it before has dropped it.
+    /// Opens the ledger, as after a crash: the holder before has dropped it.
     async fn open(&self) -> Self::Ledger;
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expiration: Option<DateTime<Utc>>,
     pub recorded: DateTime<Utc>,
-    /// A notification told of it, and no listing has named it yet. Whoever has the AuthID may have made it up.
+    /// A notification announced it, and no listing has named it yet. Anybody who has the AuthID may have made it up.
     #[serde(default, skip_serializing_if = "is_false")]
     pub announced: bool,
     pub state: BlobState,
@@ -81,7 +81,7 @@ impl Row {
         }
     }
 
-    /// Of content that a notification tells of.
+    /// Of content that a notification announces.
     pub fn announced(content: &ContentRef, now: DateTime<Utc>) -> Self {
         Self { announced: true, ..Self::listed(content, now) }
     }

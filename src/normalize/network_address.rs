@@ -34,7 +34,7 @@ pub(crate) enum Use {
 const SEPARATORS: [char; 3] = [',', ';', '|'];
 
 impl NetworkAddress {
-    /// Reads all addresses of a text: a list, or the only one. A placeholder is none.
+    /// Reads all addresses of a text: a list, or the only one. A placeholder is not an address.
     ///
     /// An address may be `192.0.2.1` or `2001:db8::1`, in brackets, in quotes, with a port after `:` or `-`, with a zone, with the
     /// length of a prefix, or IPv4 that was mapped into IPv6; or the name of a host that has a dot, with or without a port; or `NAME

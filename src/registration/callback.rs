@@ -35,7 +35,7 @@ pub enum Callback {
     },
     /// A user has signed in.
     AuthorizationCode {
-        /// `code`: worth a token for whoever also has the application's secret.
+        /// `code`: worth a token to anybody who also has the application's secret.
         code: SecretString,
         /// `state`, as it was sent along.
         state: Option<String>,

@@ -20,7 +20,7 @@ pub enum Form {
 }
 
 impl Form {
-    /// A page for whoever asks for pages, as browsers do; JSON for everyone else.
+    /// A page for a client that asks for pages, as browsers do; JSON for every other.
     pub fn wanted(headers: &HeaderMap) -> Self {
         let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut names = accepted.flat_map(|value| value.split(',')).filter_map(|range| range.split(';').next());
@@ -156,7 +156,7 @@ fn html(outcome: &Result<Registration, RegistrationError>) -> String {
     page
 }
 
-/// Texts of Microsoft's and of whoever made the link are shown, never interpreted.
+/// Texts of Microsoft's and of the link are shown, never interpreted.
 fn escaped(text: &dyn std::fmt::Display) -> String {
     let mut escaped = String::new();
     for c in text.to_string().chars() {

@@ -94,7 +94,7 @@ pub enum RegistrationError {
          to register it again, ask for a link that `office365-source register --tenant` makes for it"
     ))]
     Known,
-    /// The answer is none of Entra's.
+    /// The answer is not Entra's.
     #[snafu(display("this is no answer of Microsoft Entra's to a request for consent: {problem}"))]
     Unintelligible {
         /// Why not.
@@ -185,7 +185,7 @@ impl Registrar {
         if let Some(invited) = invitation.tenant {
             ensure!(invited == tenant, OtherTenantSnafu { invited, consented: tenant });
         }
-        // The id in an admin-consent answer is what the browser says. Whoever was invited once must not change, or learn
+        // The id in an admin-consent answer is what the browser says. An administrator who was invited once must not change, or learn
         // about, a tenant that is somebody else's.
         ensure!(is_proved || !self.tenancy.tenants.contains(tenant), KnownSnafu);
         if let Err(error) = self.wait_for_consent(tenant).await {

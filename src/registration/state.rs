@@ -1,4 +1,4 @@
-//! `state` of the consent URL: who was invited to consent, and until when, signed by whoever knows the client secret.
+//! `state` of the consent URL: who was invited to consent, and until when, signed with a key of the credential.
 //!
 //! Nothing is kept about an invitation, so that the command line can make it and the listener accept it, with only the
 //! configuration in common. So it is good any number of times until it expires.
@@ -95,7 +95,7 @@ pub enum StateError {
 }
 
 impl StateKey {
-    /// The key of an application. Whoever renews the client secret makes invitations that are still open void.
+    /// The key of an application. A renewed credential makes invitations void that are still open.
     pub fn derive(secret: &SecretString, client_id: Uuid) -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
         let mut context = hmac::Context::with_key(&secret);

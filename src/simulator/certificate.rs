@@ -10,7 +10,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, 
 /// A listener's certificate and the authority that vouches for it, in PEM files.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct CertificateFiles {
-    /// The authority's certificate, for whoever connects.
+    /// The authority's certificate, for clients that connect.
     pub ca_file: PathBuf,
     /// The listener's certificate, for `localhost` and `127.0.0.1`.
     pub crt_file: PathBuf,

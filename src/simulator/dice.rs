@@ -44,7 +44,7 @@ impl Dice {
         chance(&mut self.rng(), probability)
     }
 
-    /// A number below `limit`; zero when there is none.
+    /// A number below `limit`; zero when `limit` is zero.
     pub fn below(self, limit: u64) -> u64 {
         self.0.checked_rem(limit).unwrap_or_default()
     }

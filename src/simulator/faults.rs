@@ -25,7 +25,7 @@ pub struct Faults {
     pub html_rate: f64,
     /// Requests that are never answered.
     pub hang_rate: f64,
-    /// Spares starts of subscriptions these faults: whoever was refused one waits a quarter of an hour.
+    /// Spares starts of subscriptions these faults: a caller that was refused one waits a quarter of an hour.
     pub spares_starts: bool,
     /// Token requests refused for the moment (AADSTS90033).
     pub token_error_rate: f64,

@@ -38,7 +38,7 @@ async fn serve(service: &Service, feed: Feed) {
                 settle(service, feed, &sending, accepted);
             }
             Next::Pause(pause) => sleep(pause).await,
-            // Whoever could set one is gone with the service.
+            // Nothing can set one once the service is gone.
             Next::NoWebhook => {
                 if webhooks.changed().await.is_err() {
                     return;

@@ -19,7 +19,7 @@ pub(super) enum Message<'a> {
 }
 
 /// Posts to a webhook and says whether it accepted: "any response other than HTTP 200 OK will be considered a failure"
-/// (MSREF), and so is none in time.
+/// (MSREF), and so is no answer in time.
 pub(super) async fn post(service: &Service, to: &Registration, message: Message<'_>) -> bool {
     let transport = service.state().webhook_transport.clone();
     let (Some(transport), Some(request)) = (transport, request(to, message)) else { return false };

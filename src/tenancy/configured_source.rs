@@ -22,7 +22,7 @@ pub struct ConfiguredSource<'a> {
 /// Why it is not clear which source is meant.
 #[derive(Clone, Debug, Eq, PartialEq, Snafu)]
 pub enum ChoiceError {
-    /// There is none of this name.
+    /// No source has this name.
     #[snafu(display("--source {name}: there is no such source in the file; write --source {choices}"))]
     Unknown {
         /// Which name.
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(
             ConfiguredSource::choose_webhook(&poll, None).unwrap().name,
             "a",
-            "the mode is told by whoever needs it"
+            "the mode is reported where it matters"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! How the command line reaches a source that runs: a Unix socket in its data directory.
 //!
-//! The ledger is the running source's alone, so that `tenants` cannot open it. Whoever may enter the data directory may
+//! The ledger is the running source's alone, so that `tenants` cannot open it. A user who may enter the data directory may
 //! connect; one JSON line asks, one JSON line answers.
 
 use std::{
@@ -37,7 +37,7 @@ const CONVERSATIONS: usize = 8;
 const QUESTION: Duration = Duration::from_secs(10);
 const ANSWER: Duration = Duration::from_secs(300);
 
-/// Answers whoever connects, indefinitely. Without a socket, because the path is too long for one, say, the source runs all the
+/// Answers every connection, indefinitely. Without a socket, because the path is too long for one, say, the source runs all the
 /// same.
 pub async fn serve(directory: &Path, tenancy: Tenancy) {
     let socket = match Socket::bind(directory) {
@@ -118,7 +118,7 @@ pub async fn ask(directory: &Path, question: &Question) -> io::Result<Option<Ans
         Err(error) => return Err(error),
     };
     let mut stream = BufReader::new(stream);
-    // Whoever was turned away has an answer, too, and may not have taken the question.
+    // A client that was turned away has an answer, too, and may not have sent the question.
     let sent = timeout(QUESTION, send(&mut stream, question)).await?;
     let line = timeout(ANSWER, line(&mut stream, LONGEST_ANSWER)).await?;
     let line = match line {

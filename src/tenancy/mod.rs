@@ -126,7 +126,7 @@ impl Tenancy {
         Ok(())
     }
 
-    /// Adds a tenant, by whoever has its turn. One that is known keeps its domain unless there is another.
+    /// Adds a tenant; the caller has its turn. One that is known keeps its domain unless there is another.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Tenants of a source that may not be running: whoever has the ledger answers.
+//! Tenants of a source that may not be running: the process that has the ledger answers.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -196,7 +196,7 @@ async fn an_authorization_code_makes_a_tenant_and_works_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_whoever_was_invited_can_register() {
+async fn only_an_invited_administrator_can_register() {
     let scene = Scene::new();
     let running = scene.start().await;
     let hour = scene.in_an_hour();
@@ -241,7 +241,7 @@ async fn only_whoever_was_invited_can_register() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_was_invited_once_cannot_touch_a_tenant_that_is_there() {
+async fn an_administrator_who_was_invited_once_cannot_touch_a_tenant_that_is_there() {
     let scene = Scene::of(|simulated| simulated.live = None);
     let running = scene.start().await;
     assert_eq!(scene.accept(&scene.invitation()).await.0, StatusCode::OK);
@@ -365,7 +365,7 @@ async fn a_tenant_is_shown_renamed_and_removed_while_the_source_runs() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn whoever_says_nothing_on_the_control_socket_keeps_nobody_waiting() {
+async fn a_client_that_says_nothing_on_the_control_socket_keeps_no_other_waiting() {
     use std::os::unix::net::UnixStream;
 
     use office365_source::tenancy::control::{Answer, Question, ask};

@@ -214,7 +214,7 @@ async fn what_is_no_http_is_refused_and_counted() {
 }
 
 #[tokio::test]
-async fn only_who_is_allowed_may_post_whoever_a_stranger_claims_to_be() {
+async fn only_allowed_addresses_may_post_whatever_a_header_claims() {
     let mut site = Site::new();
     // The first is where the simulator sends from.
     site.config.webhook.allowed_sources = vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];

@@ -13,7 +13,7 @@ impl Fields {
         Self(serde_json::from_str(event.record().as_str()).unwrap_or_default())
     }
 
-    /// A text by its JSON pointer; empty if there is none.
+    /// A text by its JSON pointer; empty without one.
     pub(super) fn text(&self, pointer: &str) -> &str {
         self.0.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
     }

@@ -38,7 +38,7 @@ pub(super) struct Read {
 /// elements.
 pub(super) type Reads = Vec<Result<Read, Problem>>;
 
-/// Shows `found` the records in what a reader has found, or why there are none.
+/// Shows `found` the records in what a reader has found, or why there are no records.
 pub(super) fn read(text: Bytes, is_row: bool, found: &mut dyn FnMut(Result<Read, Problem>)) {
     let all = if is_row { object(text, Nest { depth: 0, is_row }) } else { value(text, 0) };
     all.into_iter().for_each(found);

@@ -36,7 +36,7 @@ pub struct WebhookTlsConfig {
     pub client_names: Vec<String>,
 
     /// With `enabled = false`: `true` allows `listen` an address that is not a loopback address, for a proxy on another
-    /// machine. Whoever is on the way between can then read the `AuthID`.
+    /// machine. Anybody on the way between can then read the `AuthID`.
     pub allow_plaintext: bool,
 }
 

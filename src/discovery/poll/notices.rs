@@ -22,7 +22,7 @@ const REACH: TimeDelta = TimeDelta::hours(2);
 pub(super) enum Told {
     /// As far as can be known.
     Yes,
-    /// It does not, or there is none.
+    /// It does not, or there is no webhook.
     No,
 }
 

@@ -1,6 +1,6 @@
 //! Which connections a listener keeps when there are too many.
 //!
-//! A listener on the Internet is sent connections that say nothing. Whoever opens many must not keep out whoever opens one,
+//! A listener on the Internet is sent connections that say nothing. A peer that opens many must not keep out one that opens a single one,
 //! so a new connection takes the place of one that is idle: of its own source when that has its share, else of the source
 //! that has most. The table only decides; the listener closes what it is told to close.
 
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_gives_up_the_oldest_idle_one_of_whoever_has_most() {
+    fn a_full_table_gives_up_the_oldest_idle_connection_of_the_source_with_most() {
         let (mut table, start) = (table(4, 3), Instant::now());
         let at = |secs| start + Duration::from_secs(secs);
         let modest = open(&mut table, address(1), at(0));

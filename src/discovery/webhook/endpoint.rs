@@ -1,4 +1,4 @@
-//! The one endpoint: what becomes of a request, whoever sent it.
+//! The one endpoint: what becomes of a request.
 //!
 //! Everything that is cheap and can refuse comes before everything that costs: address, client certificate and AuthID
 //! before the body is read, the body before the ledger is asked.
@@ -253,7 +253,7 @@ impl Endpoint {
             return Err(NO_SUCH_ENDPOINT);
         }
         let stranger = if posts { self.why_not_microsoft(peer, source, request.headers()) } else { None };
-        // Whoever knows the AuthID has no rate: behind a port mapping, strangers have the same address as Microsoft, and
+        // A sender that knows the AuthID has no rate: behind a port mapping, unknown senders have Microsoft's address, and
         // would use up its share.
         let has_a_rate = !posts || stranger.is_some();
         if has_a_rate && !self.0.rates.allow(source) {
@@ -387,7 +387,7 @@ impl Endpoint {
         }
         let consent = match self.0.registrar.examine(callback) {
             Ok(consent) => consent,
-            // Whoever was not invited is a stranger, and gets a line in the log now and then.
+            // A visitor without an invitation is logged like any unknown sender: now and then.
             Err(error) => {
                 self.0.refusals.refused_because("registration_refused", source, &error.to_string());
                 return Ok((WebhookAnswer::Refused, registration::page_of(&Err(error), form)));

@@ -313,7 +313,7 @@ impl Sources {
             telemetry::service_tags_loaded(file, ranges.len());
             networks.extend(ranges);
         }
-        // Without any rule, whoever knows the AuthID.
+        // Without any rule, every sender that knows the AuthID.
         Ok(if self.networks.is_empty() && self.tags.is_empty() {
             AddressList::any()
         } else {

@@ -79,7 +79,7 @@ pub enum TlsError {
 /// Reads the files and makes the settings of new connections. TLS 1.2 and 1.3.
 ///
 /// A client certificate, where authorities are configured, is asked for and verified, but may be left out: browsers have
-/// none, and whoever needs one checks [`names_client`].
+/// none, and a caller that needs one checks [`names_client`].
 ///
 /// # Errors
 ///

@@ -156,7 +156,7 @@ impl Peer for FluentPeer {
             }
         }
         if reasons.is_empty() {
-            // All of them are left alone. Whoever calls has waited, too, and it has to go on somewhere.
+            // All of them are left alone. The caller has waited, too, and has to go on somewhere.
             let mut servers: Vec<_> = self.servers.iter().collect();
             servers.sort_by_key(|server| server.health().rests_until());
             for server in servers {

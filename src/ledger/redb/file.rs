@@ -51,7 +51,7 @@ impl LedgerFile {
         &self.path
     }
 
-    /// Checks that whoever opens the path now gets this file. One `stat`, which costs a thousandth of a commit or less.
+    /// Checks that the path still leads to this file. One `stat`, which costs a thousandth of a commit or less.
     ///
     /// # Errors
     ///

@@ -136,7 +136,7 @@ struct Queue {
     /// A bulk write that did not fit into the last transaction.
     next: Option<Request>,
     last_urgent: Option<Instant>,
-    /// Of bulk transactions while urgent writes are expected, and while none is.
+    /// Of bulk transactions: while urgent writes are expected, and otherwise.
     short: Size,
     long: Size,
 }

@@ -16,7 +16,7 @@ pub(super) struct Mapping<'a> {
     pub(super) fields: Document<'a>,
     /// The name of the record type; empty if it is not known.
     pub(super) code: &'static str,
-    /// `Operation`, as Microsoft names it; empty if there is none.
+    /// `Operation`, as Microsoft names it; empty without one.
     pub(super) operation: Cow<'a, str>,
     /// To whom it was done.
     pub(super) targets: Vec<UserId<'a>>,

@@ -55,7 +55,7 @@ const DATASET: &str = "o365.audit";
 /// `data_stream.type`.
 const DATA_STREAM_TYPE: &str = "logs";
 
-/// The families with rules of their own. Record types of none of them have the rules of all records.
+/// The families with rules of their own. Other record types have the rules of all records.
 pub const FAMILIES: &[Family] = &[
     entra::FAMILY,
     exchange::FAMILY,

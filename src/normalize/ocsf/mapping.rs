@@ -31,7 +31,7 @@ pub(super) struct Mapping<'a> {
     pub(super) event: Object<'a>,
     /// The name of the record type; empty if it is not known.
     pub(super) code: &'static str,
-    /// `Operation`; empty if there is none.
+    /// `Operation`; empty without one.
     pub(super) operation: Cow<'a, str>,
     pub(super) class: &'static Class,
     /// `activity_id`.

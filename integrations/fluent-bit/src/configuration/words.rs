@@ -1,4 +1,4 @@
-//! Messages of the source, in the words of whoever wrote properties.
+//! Messages of the source, in the words of the properties.
 
 use office365_source::config::ConfigError;
 

@@ -51,7 +51,7 @@ mod tests {
     #[test]
     fn the_last_address_that_is_no_trusted_proxy_is_the_client() {
         for (peer, values, expected) in [
-            // Whoever is no proxy may claim what it likes.
+            // A peer that is not a proxy may claim anything.
             ("192.0.2.1", &["198.51.100.1"][..], "192.0.2.1"),
             ("10.0.0.1", &[], "10.0.0.1"),
             ("10.0.0.1", &["198.51.100.1"], "198.51.100.1"),

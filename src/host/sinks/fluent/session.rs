@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Ok(answer) => return Err(unexpected(&answer?)),
         };
         ensure!(accepted, NotLetInSnafu { key: key_for(&reason, credentials), reason });
-        // Whoever repeats our own proof under our own name has proved nothing.
+        // A peer that repeats our own proof under our own name has proved nothing.
         ensure!(
             hostname != secrets.self_hostname.as_bytes(),
             SameNameSnafu { name: secrets.self_hostname, key: credentials.key("auth.self_hostname") }

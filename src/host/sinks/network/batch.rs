@@ -76,7 +76,7 @@ impl Batch {
     pub(super) fn delivered(self) {
         for Part { whole, range } in self.parts {
             whole.delivered.fetch_add(range.len(), Ordering::AcqRel);
-            // Whoever lets go of the last part finds out whether all of them came through.
+            // The holder of the last part finds out whether all of them came through.
             if let Some(Tracked { delivery, delivered }) = Arc::into_inner(whole)
                 && delivered.into_inner() == delivery.events().len()
             {

@@ -60,7 +60,7 @@ struct RetryDelay {
 
 /// What a success means: with `rejected_log_records`, not all of it was one; with a message alone, it is a warning.
 pub(super) fn accepted(origin: &str, answer: &[u8], byte_size: u64) -> Result<Accepted, Failure> {
-    // A page of a proxy's, say: whoever has sent it has taken nothing.
+    // A page of a proxy's, say: its sender has taken nothing.
     let response = ExportLogsServiceResponse::decode(answer).map_err(|_| {
         let quoted = quote(&String::from_utf8_lossy(answer));
         Failure::may_pass(format!(
@@ -79,7 +79,7 @@ pub(super) fn accepted(origin: &str, answer: &[u8], byte_size: u64) -> Result<Ac
 pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
     let after = retry_delay(status);
     match (status.code(), status.message()) {
-        // Whoever says when to come back means a quota, whatever the words.
+        // A server that says when to come back means a quota, whatever the words.
         _ if after.is_none() && size_limit::is_exceeded(status) => Failure::TooLarge { reason },
         // Vector's src/sources/opentelemetry/grpc.rs has INTERNAL and DATA_LOSS the other way round.
         (Code::DataLoss, "Delivery failed") => Failure::Lost { reason },

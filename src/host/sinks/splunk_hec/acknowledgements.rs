@@ -248,7 +248,7 @@ mod tests {
         waiting.leave(&channel);
         let next = waiting.current.clone();
         assert_ne!(next, channel);
-        // Whoever was on the old channel does not make us leave the new one.
+        // A request on the old channel does not make us leave the new one.
         waiting.leave(&channel);
         assert_eq!(waiting.current, next);
         let mut other = waiting.add(&next, 0, 2).unwrap();
