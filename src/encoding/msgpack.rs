@@ -6,7 +6,7 @@
 //! Numbers stay what they are in JSON: whole numbers from -2⁶³ to 2⁶⁴-1 as integers in their shortest form, those beyond as
 //! strings with all their digits, all others as 64-bit floats. What no parser can read safely or exactly enough (nested deeper than 128, beyond the range of 64-bit
 //! floats, half a surrogate pair) keeps its JSON text as a string, by top-level members, as in
-//! [`LogEvent::value`](crate::component::LogEvent::value).
+//! `LogEvent::value`, which feature `vrl` has.
 //!
 //! Sources: the `MessagePack` specification (<https://github.com/msgpack/msgpack/blob/master/spec.md>) and, for the time,
 //! the Fluent forward protocol, v1.
