@@ -95,7 +95,12 @@ fn every_example_is_accepted_where_it_stands() {
         match property.name {
             "config_file" => continue,
             "tenants" => changes.push(("tenant_id", "")),
-            "client_secret_file" | "client_secret_env" => changes.push(("client_secret", "")),
+            "client_secret_file" | "client_secret_env" | "federated_token_file" | "certificate_crt_file" => {
+                changes.push(("client_secret", ""));
+            }
+            name if name.starts_with("certificate_") => {
+                changes.extend([("client_secret", ""), ("certificate_crt_file", "/etc/office365-source/app.crt")]);
+            }
             _ => {}
         }
         if let Err(error) = with(&changes) {
@@ -109,7 +114,11 @@ fn complaints_name_the_property_and_say_what_to_write() {
     for (changes, starts, has) in [
         (&[("client_id", "")][..], "client_id: is missing.", "For instance: client_id 11111111"),
         (&[("client_id", "abc")], "client_id: is not a GUID.", "Application (client) ID"),
-        (&[("client_secret", "")], "client_secret: is missing.", "For instance: client_secret ${M365"),
+        (
+            &[("client_secret", "")],
+            "client_secret: is missing, and there is no other credential.",
+            "For instance: client_secret ${M365",
+        ),
         (&[("tenant_id", "")], "tenant_id: is missing", "For instance: tenant_id 6a98"),
         (&[("tenant_id", "x")], "tenant_id: ", "is not a tenant id"),
         (&[("mode", "pol")], "mode: \"pol\" is not known here; did you mean \"poll\"?", "For instance: mode poll"),

@@ -38,7 +38,6 @@ async fn a_refusal_of_entra_says_what_to_click() {
         (7_000_222, "the client secret has expired"),
         (70_002, "the client secret is wrong"),
         (7_000_218, "no credential reached Entra"),
-        (700_024, "set this machine's clock"),
         (700_211, "no federated credential matches"),
         (700_016, "check auth.client_id"),
         (700_011, "check auth.client_id"),

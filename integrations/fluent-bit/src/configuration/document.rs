@@ -11,6 +11,7 @@ use crate::{
 /// Properties that mean the same thing in different ways.
 const EXCLUSIVE: &[&[&str]] = &[
     &["client_secret", "client_secret_file", "client_secret_env"],
+    &["certificate_password", "certificate_password_file", "certificate_password_env"],
     &["webhook_auth_id", "webhook_auth_id_file", "webhook_auth_id_env"],
     &["tenants", "tenant_id"],
     &["tenants", "tenant_domain"],
