@@ -99,7 +99,7 @@ async fn measure(blobs: u64) -> Measured {
     simulator.set_base_url("https://manage.office.com".parse().unwrap());
 
     let auth = AuthConfig::with_secret(tenant.client_id, tenant.client_secret.as_str().into());
-    let mut config = Office365Config::new(auth, vec![TenantConfig { id: tenant.id, domain: None }]);
+    let mut config = Office365Config::new(auth, vec![TenantConfig { id: tenant.id, domain: None, auth: None }]);
     config.content_types = ContentType::ALL.to_vec();
     config.mode = Mode::Webhook;
     config.request.requests_per_minute = 1_000_000;

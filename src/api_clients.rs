@@ -6,7 +6,7 @@ use crate::{
     activity::{ActivityClient, ActivityOptions},
     clock::Clock,
     config::{Office365Config, ProxyConfig, TokenVersion},
-    credentials::ConfiguredCredential,
+    credentials::applications,
     entra::{Authority, TokenEndpoint, Tokens},
     transport::{HttpTransport, ServerClock, SetupError, Transport, TransportOptions},
 };
@@ -50,6 +50,7 @@ impl ApiClients {
             None => Arc::new(HttpTransport::new(&TransportOptions {
                 proxy: config.proxy.or(proxy),
                 ca_file: config.tls.ca_file.clone(),
+                identity: None,
                 connect_timeout: Some(config.request.timeout().min(LONGEST_CONNECT)),
             })?),
         };
@@ -65,8 +66,7 @@ fn tokens(config: &Office365Config, key: &str, transport: Arc<dyn Transport>, cl
         TokenVersion::V2 => TokenEndpoint::V2 { scope: config.scope() },
     };
     let authority = Authority { origin: config.authority(), path: config.token_path().to_owned(), endpoint };
-    let credential = Arc::new(ConfiguredCredential::new(&config.auth, key));
-    Tokens::new(authority, config.auth.client_id.to_string(), credential, transport, clock, config.request.timeout())
+    Tokens::new(authority, applications(config, key), transport, clock, config.request.timeout())
 }
 
 fn activity_options(config: &Office365Config) -> ActivityOptions {

@@ -34,6 +34,7 @@ mod pem;
 mod printable;
 pub mod registration;
 mod run_mode;
+pub mod secrets;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod source;

@@ -135,8 +135,8 @@ mod tests {
     #[test]
     fn the_configuration_goes_before_the_ledger() {
         let configured = [
-            TenantConfig { id: id(1), domain: Some("file.example".to_owned()) },
-            TenantConfig { id: id(2), domain: None },
+            TenantConfig { id: id(1), domain: Some("file.example".to_owned()), auth: None },
+            TenantConfig { id: id(2), domain: None, auth: None },
         ];
         let records =
             [record(1, "set.example", true), record(2, "two.example", false), record(3, "three.example", true)];

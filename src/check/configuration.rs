@@ -10,8 +10,8 @@ use chrono::{TimeDelta, Utc};
 
 use super::listener_files;
 use crate::{
-    config::{self, AuthConfig, CredentialConfig, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
-    credentials::ConfiguredCredential,
+    config::{self, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
+    credentials::{ConfiguredCredential, credentials_of},
     geoip::GeoipFiles,
     host,
 };
@@ -26,15 +26,28 @@ pub struct ConfigurationFindings {
     pub problems: Vec<String>,
     /// What may be meant and may not.
     pub hints: Vec<String>,
+    pub(super) asks_stores: bool,
+}
+
+/// Whether secrets are read that a command or a store gives.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AskStores {
+    /// They are.
+    Yes,
+    /// Nothing is run and nobody is asked.
+    No,
 }
 
 impl ConfigurationFindings {
-    /// Looks at everything that a configuration refers to on this machine; connects to nothing and leaves nothing behind.
-    pub fn of(topology: &TopologyConfig) -> Self {
-        let mut findings = Self::default();
+    /// Looks at everything that a configuration refers to on this machine, and leaves nothing behind. Connects to nothing, unless
+    /// stores of secrets are asked.
+    pub async fn of(topology: &TopologyConfig, stores: AskStores) -> Self {
+        let mut findings = Self { asks_stores: stores == AskStores::Yes, ..Self::default() };
         findings.check(check_data_dir(&topology.data_dir));
         for (name, SourceEntry::Office365(source)) in &topology.sources {
-            findings.check_credential(&format!("sources.{name}"), &source.auth);
+            for (_, credential) in credentials_of(source, &format!("sources.{name}")) {
+                findings.check_credential(&credential).await;
+            }
             let key = format!("sources.{name}.normalize.geoip");
             match source.schema {
                 EventSchema::Raw if source.normalize.geoip != GeoipConfig::default() => {
@@ -46,7 +59,7 @@ impl ConfigurationFindings {
                 }
             }
             if source.mode == Mode::Webhook {
-                listener_files::check(&mut findings, &format!("sources.{name}.webhook"), &source.webhook);
+                listener_files::check(&mut findings, &format!("sources.{name}.webhook"), &source.webhook).await;
             }
         }
         for (name, sink) in &topology.sinks {
@@ -56,22 +69,24 @@ impl ConfigurationFindings {
         findings
     }
 
-    fn check_credential(&mut self, path: &str, auth: &AuthConfig) {
-        let (credential, now) = (ConfiguredCredential::new(auth, path), Utc::now());
-        if self.check(credential.check(now)).is_none() {
+    async fn check_credential(&mut self, credential: &ConfiguredCredential) {
+        if !credential.is_at_hand() && !self.asks_stores {
             return;
         }
-        if let Some(CredentialConfig::Secret(secret)) = auth.credential() {
-            let key = format!("{path}.auth.client_secret");
-            let hint = secret.resolve(&key).ok().as_ref().and_then(config::secret_hint);
-            self.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
+        let now = Utc::now();
+        let key = credential.key();
+        if self.check(credential.check(now).await).is_none() {
+            return;
         }
-        if let Ok(Some(ends)) = credential.expires()
-            && ends - now < SOON
+        let hint = credential.secret_hint().await;
+        self.hints.extend(hint.map(|hint| format!("{key}.client_secret: {hint}.")));
+        if let Ok(Some(expires)) = credential.expires().await
+            && expires - now < SOON
         {
             self.hints.push(format!(
-                "{path}.auth.certificate.crt_file: the certificate expires at {ends}. Make a new one and upload its public part \
-                 before."
+                "{key}: {} expires at {expires}. Make a new one in the Entra admin center under App registrations > your app > \
+                 Certificates & secrets before.",
+                credential.place()
             ));
         }
     }

@@ -19,7 +19,9 @@ use snafu::{ResultExt, Snafu};
 use super::ConfigurationFindings;
 use crate::{
     config::{self, WebhookConfig},
+    discovery::webhook::configured_auth_id,
     pem::{self, PemError},
+    secrets::SecretReader,
 };
 
 /// Why a file of the listener cannot be used.
@@ -57,9 +59,9 @@ enum FileError {
 }
 
 /// Checks what the listener will read when it starts.
-pub(super) fn check(findings: &mut ConfigurationFindings, path: &str, webhook: &WebhookConfig) {
+pub(super) async fn check(findings: &mut ConfigurationFindings, path: &str, webhook: &WebhookConfig) {
     findings.hints.extend(webhook.hints(path).iter().map(ToString::to_string));
-    check_auth_id(findings, &format!("{path}.auth_id"), webhook);
+    check_auth_id(findings, &format!("{path}.auth_id"), webhook).await;
     if webhook.tls.enabled {
         check_tls(findings, path, webhook);
     }
@@ -68,8 +70,12 @@ pub(super) fn check(findings: &mut ConfigurationFindings, path: &str, webhook: &
     }
 }
 
-fn check_auth_id(findings: &mut ConfigurationFindings, key: &str, webhook: &WebhookConfig) {
-    let auth_id = findings.check(webhook.resolve_auth_id(key)).flatten();
+async fn check_auth_id(findings: &mut ConfigurationFindings, key: &str, webhook: &WebhookConfig) {
+    if webhook.auth_id.as_ref().is_some_and(|auth_id| !auth_id.is_at_hand()) && !findings.asks_stores {
+        return;
+    }
+    let auth_id = configured_auth_id(webhook, &SecretReader::default(), key).await;
+    let auth_id = findings.check(auth_id).flatten();
     let hint = auth_id.as_ref().and_then(config::auth_id_hint);
     findings.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
 }

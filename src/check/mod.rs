@@ -16,7 +16,7 @@ use secrecy::SecretString;
 use tokio::time::timeout;
 
 pub use self::{
-    configuration::ConfigurationFindings,
+    configuration::{AskStores, ConfigurationFindings},
     finding::{Finding, Outcome},
 };
 use self::{
@@ -27,7 +27,8 @@ use crate::{
     RunMode,
     api_clients::{ApiClients, Environment},
     config::{HumanDuration, Mode, TopologyConfig},
-    discovery::webhook::AuthId,
+    discovery::webhook::{AuthId, configured_auth_id},
+    secrets::SecretReader,
     tenancy::{Answer, Answered, ConfiguredSource, NO_TENANT, Question, TenantEntry, ask_source},
 };
 
@@ -35,8 +36,8 @@ use crate::{
 const TENANTS: usize = 8;
 
 /// What a configuration refers to, as findings.
-pub fn check_configuration(topology: &TopologyConfig) -> Vec<Finding> {
-    let ConfigurationFindings { problems, hints } = ConfigurationFindings::of(topology);
+pub async fn check_configuration(topology: &TopologyConfig) -> Vec<Finding> {
+    let ConfigurationFindings { problems, hints, .. } = ConfigurationFindings::of(topology, AskStores::Yes).await;
     let valid = problems.is_empty().then(|| Outcome::ok("the configuration is valid, and so is what it refers to"));
     let outcomes = valid.into_iter().chain(problems.into_iter().map(Outcome::Failed));
     outcomes.chain(hints.into_iter().map(Outcome::Note)).map(|outcome| Finding::new("configuration", outcome)).collect()
@@ -64,8 +65,8 @@ pub async fn check_source(source: ConfiguredSource<'_>, patience: Duration, foun
         Ok(connection) => connection,
         Err(error) => return found(Finding::new(key.as_str(), Outcome::failed(error))),
     };
-    let check =
-        TenantCheck { key: &key, config: source.config, connection: &connection, webhook: webhook(source), patience };
+    let webhook = webhook(source).await;
+    let check = TenantCheck { key: &key, config: source.config, connection: &connection, webhook, patience };
     let mut findings = stream::iter(&tenants).map(|tenant| check.check(tenant)).buffered(TENANTS);
     while let Some(findings) = findings.next().await {
         findings.into_iter().for_each(&mut *found);
@@ -124,8 +125,8 @@ fn merge(tenants: &mut Vec<TenantEntry>, known: Vec<TenantEntry>) {
 }
 
 /// The webhook that subscriptions should have.
-fn webhook(source: ConfiguredSource<'_>) -> Option<Webhook> {
-    let auth_id = source.config.webhook.resolve_auth_id("").ok().flatten();
+async fn webhook(source: ConfiguredSource<'_>) -> Option<Webhook> {
+    let auth_id = configured_auth_id(&source.config.webhook, &SecretReader::default(), "").await.ok().flatten();
     let auth_id_known = auth_id.is_some();
     let auth_id = AuthId::from(auth_id.unwrap_or_else(|| SecretString::from("")));
     let policy = source.config.webhook_policy(RunMode::Continuous, &auth_id);

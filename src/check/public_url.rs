@@ -184,7 +184,7 @@ impl PublicUrl<'_> {
     /// Asks as a browser without parameters does, directly: a proxy on the way out is not on Microsoft's way in.
     async fn ask(&self) -> Outcome {
         let proxy = ProxyConfig { enabled: false, ..ProxyConfig::default() };
-        let options = TransportOptions { proxy, ca_file: None, connect_timeout: Some(self.patience) };
+        let options = TransportOptions { proxy, connect_timeout: Some(self.patience), ..TransportOptions::default() };
         let transport = match HttpTransport::new(&options) {
             Ok(transport) => transport,
             Err(error) => return Outcome::failed(error),

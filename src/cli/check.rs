@@ -11,13 +11,14 @@ use super::{
 };
 use crate::{
     check::{self, Finding, Outcome},
-    config::{self, TopologyConfig},
+    config::TopologyConfig,
+    secrets,
     tenancy::ConfiguredSource,
 };
 
 pub(super) fn check(args: &CheckArgs) -> ExitCode {
     let mut report = Report { json: args.json.then(Vec::new), failed: false };
-    match config::load(&args.config.config) {
+    match secrets::load(&args.config.config) {
         Ok(topology) => {
             let sources = match sources(&topology, args.source.as_deref()) {
                 Ok(sources) => sources,
@@ -30,7 +31,7 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
                     return exit::FAILURE;
                 }
             };
-            for finding in check::check_configuration(&topology) {
+            for finding in runtime.block_on(check::check_configuration(&topology)) {
                 report.add(finding);
             }
             for source in sources {

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use tokio::runtime::Builder;
+
 use super::{
     args::RegisterArgs,
     browser, exit,
@@ -9,15 +11,15 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    config,
     content::ContentType,
     registration::{self, ConsentFlow, ConsentLink, InvitationError, InvitationOptions},
+    secrets,
     tenancy::ConfiguredSource,
 };
 
 pub(super) fn register(args: RegisterArgs) -> ExitCode {
     let RegisterArgs { source, tenant, domain, valid_for, authorization_code, no_browser } = args;
-    let topology = match config::load(&source.config.config) {
+    let topology = match secrets::load(&source.config.config) {
         Ok(topology) => topology,
         Err(errors) => {
             complain(&errors);
@@ -33,7 +35,14 @@ pub(super) fn register(args: RegisterArgs) -> ExitCode {
     };
     let flow = if authorization_code { ConsentFlow::AuthorizationCode } else { ConsentFlow::AdminConsent };
     let options = InvitationOptions { flow, tenant, domain, valid_for: valid_for.get() };
-    match registration::invite(source, options, Clock::system().now()) {
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&error);
+            return exit::FAILURE;
+        }
+    };
+    match runtime.block_on(registration::invite(source, options, Clock::system().now())) {
         Ok(link) => {
             complain(&explanation(source, &link));
             let printed = print(link.url.as_str());
@@ -65,7 +74,7 @@ fn explanation(source: ConfiguredSource<'_>, link: &ConsentLink) -> String {
          - App registrations > your app > Authentication must have the redirect URI (platform Web) {redirect_uri} exactly, \
          and for tenants of other companies \"Accounts in any organizational directory\".\n\
          - The source ({key}) must be running: it takes the answer there and shows what came of it.\n",
-        client_id = source.config.auth.client_id,
+        client_id = source.config.auth.application_id().unwrap_or_default(),
         expires = link.expires.format("%Y-%m-%d %H:%M:%S UTC"),
         redirect_uri = link.redirect_uri,
         key = source.key(),

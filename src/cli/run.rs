@@ -8,9 +8,10 @@ use super::{args::RunArgs, exit, output::complain};
 use crate::{
     RunMode,
     component::ComponentKey,
-    config::{self, TopologyConfig},
+    config::TopologyConfig,
     host::{self, Ended, HostError, Options, Report, SourceReport},
     host_services::HostServices,
+    secrets,
     telemetry::Totals,
 };
 
@@ -19,7 +20,7 @@ use crate::{
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &RunArgs) -> ExitCode {
-    let topology = match config::load(&args.config.config) {
+    let topology = match secrets::load(&args.config.config) {
         Ok(topology) => topology,
         Err(errors) => {
             complain(&errors);

@@ -38,6 +38,7 @@ impl SimulatedWebhook {
         let options = TransportOptions {
             proxy: ProxyConfig { enabled: false, ..ProxyConfig::default() },
             ca_file: Some(self.files.ca_file.clone()),
+            identity: None,
             connect_timeout: Some(Duration::from_secs(2)),
         };
         Ok(Arc::new(HttpTransport::new(&options)?))

@@ -13,8 +13,8 @@ use super::{
     output::{complain, print},
 };
 use crate::{
-    config,
     content::TenantId,
+    secrets,
     tenancy::{Answer, Answered, ConfiguredSource, Question, Removal, TenantEntry, ask_source},
 };
 
@@ -63,7 +63,7 @@ fn set_domain(source: &SourceArgs, tenant: TenantId, domain: Option<String>, don
 
 /// Asks the source that is meant, and shows its answer unless it refuses.
 fn ask(args: &SourceArgs, question: &Question, show: impl FnOnce(Answer) -> ExitCode) -> ExitCode {
-    let topology = match config::load(&args.config.config) {
+    let topology = match secrets::load(&args.config.config) {
         Ok(topology) => topology,
         Err(errors) => {
             complain(&errors);

@@ -4,26 +4,37 @@ mod webhook;
 
 use std::process::ExitCode;
 
+use tokio::runtime::Builder;
+
 use super::{
     args::ConfigArgs,
     exit,
     output::{complain, print},
 };
 use crate::{
-    check::ConfigurationFindings,
-    config::{self, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig},
+    check::{AskStores, ConfigurationFindings},
+    config::{AuthConfig, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig},
     credentials::ConfiguredCredential,
+    secrets,
 };
 
 pub(super) fn validate(args: &ConfigArgs) -> ExitCode {
-    let topology = match config::load(&args.config) {
+    let topology = match secrets::load(&args.config) {
         Ok(topology) => topology,
         Err(errors) => {
             complain(&errors);
             return exit::FAILURE;
         }
     };
-    let ConfigurationFindings { problems, hints } = ConfigurationFindings::of(&topology);
+    let runtime = match Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&error);
+            return exit::FAILURE;
+        }
+    };
+    let findings = ConfigurationFindings::of(&topology, AskStores::No);
+    let ConfigurationFindings { problems, hints, .. } = runtime.block_on(findings);
     for line in problems.iter().chain(&hints) {
         complain(line);
     }
@@ -47,6 +58,11 @@ fn summary(topology: &TopologyConfig) -> Vec<String> {
     lines
 }
 
+fn application(auth: &AuthConfig) -> String {
+    let credential = ConfiguredCredential::new(auth, "").place();
+    auth.application_id().map_or_else(|| credential.clone(), |id| format!("{id}, with {credential}"))
+}
+
 fn events_summary(source: &Office365Config) -> String {
     let values = if source.normalize.redact_detected_values { "redacted" } else { "IN CLEAR" };
     format!("  events: schema {}, values that data loss prevention has detected are {values}", source.schema.as_str())
@@ -58,13 +74,14 @@ fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
         format!("sources.{name}:"),
         format!("  endpoint: {} (cloud {})", source.api_endpoint(), source.effective_cloud().as_str()),
         format!("  tokens: {}", source.authority()),
-        format!("  app: {}, with {}", source.auth.client_id, ConfiguredCredential::new(&source.auth, name).place()),
+        format!("  app: {}", application(&source.auth)),
         format!("  content types: {}", content_types.join(", ")),
         events_summary(source),
     ];
-    lines.extend(source.tenants.iter().map(|TenantConfig { id, domain }| match domain {
-        Some(domain) => format!("  tenant: {id} ({domain})"),
-        None => format!("  tenant: {id}"),
+    lines.extend(source.tenants.iter().map(|TenantConfig { id, domain, auth }| {
+        let domain = domain.as_ref().map_or_else(String::new, |domain| format!(" ({domain})"));
+        let app = auth.as_ref().map_or_else(String::new, |auth| format!(", app: {}", application(auth)));
+        format!("  tenant: {id}{domain}{app}")
     }));
     if source.mode == Mode::Webhook {
         if source.tenants.is_empty() {

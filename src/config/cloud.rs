@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 // Sources: Microsoft's Management Activity API reference ("Activity API operations": the root per plan) for the API
-// hosts, and "Microsoft Entra authentication & national clouds" for the login hosts. Not in the documentation comment,
-// which users read as the description in the schema.
+// hosts, and "Microsoft Entra authentication & national clouds" for the login hosts. The reference does not list the cloud
+// that 21Vianet operates in China; its hosts are those of "Office 365 operated by 21Vianet" (endpoints) and of the national
+// clouds' page. Not in the documentation comment, which users read as the description in the schema.
 /// The Microsoft cloud that holds the tenants.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -19,11 +20,14 @@ pub enum Cloud {
     GccHigh,
     /// Microsoft 365 DoD government plans: manage.protection.apps.mil, login.microsoftonline.us.
     Dod,
+    /// Microsoft 365 operated by 21Vianet in China: manage.office365.cn, login.partner.microsoftonline.cn. Microsoft's reference of
+    /// the API does not list it.
+    China,
 }
 
 impl Cloud {
     /// Every cloud.
-    pub const ALL: [Self; 4] = [Self::Enterprise, Self::Gcc, Self::GccHigh, Self::Dod];
+    pub const ALL: [Self; 5] = [Self::Enterprise, Self::Gcc, Self::GccHigh, Self::Dod, Self::China];
 
     /// The name that a configuration uses.
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +36,7 @@ impl Cloud {
             Self::Gcc => "gcc",
             Self::GccHigh => "gcc_high",
             Self::Dod => "dod",
+            Self::China => "china",
         }
     }
 
@@ -42,6 +47,7 @@ impl Cloud {
             Self::Gcc => "https://manage-gcc.office.com",
             Self::GccHigh => "https://manage.office365.us",
             Self::Dod => "https://manage.protection.apps.mil",
+            Self::China => "https://manage.office365.cn",
         }
     }
 
@@ -50,6 +56,7 @@ impl Cloud {
         match self {
             Self::Enterprise | Self::Gcc => "https://login.microsoftonline.com",
             Self::GccHigh | Self::Dod => "https://login.microsoftonline.us",
+            Self::China => "https://login.partner.microsoftonline.cn",
         }
     }
 

@@ -13,6 +13,7 @@ use super::{
     error::{ConfigError, ConfigErrors},
     key_path,
     schema::{self, Node},
+    secret_backend::SecretBackend,
     sinks::SinkConfig,
     source::Office365Config,
     structure,
@@ -32,6 +33,15 @@ pub(super) fn topology(mut document: Value) -> Result<TopologyConfig, ConfigErro
         Ok(top) => ConfigErrors::check(errors).map(|()| TopologyConfig { sources, sinks, ..top }),
         Err(own) => Err(own.then(errors)),
     }
+}
+
+/// Reads the stores of secrets alone, before what refers to them is in its place.
+pub(super) fn secret_backends(document: &Value) -> Result<BTreeMap<String, SecretBackend>, ConfigErrors> {
+    let Some(table) = document.get("secret") else { return Ok(BTreeMap::new()) };
+    // What the rest of the file lacks is told later.
+    structure::check_below(document, "secret")?;
+    let node = Node::root(schema::file()).property("secret");
+    Block { path: "secret".to_owned(), node, value: table.clone() }.read()
 }
 
 /// Reads one source block without its `type`, which stands at `path`.

@@ -19,7 +19,7 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(path: impl Into<String>, problem: impl Into<String>, help: impl Into<String>) -> Self {
+    pub(crate) fn new(path: impl Into<String>, problem: impl Into<String>, help: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into(), help: help.into() }
     }
 }
@@ -53,7 +53,7 @@ impl fmt::Display for Lines<'_> {
 
 impl ConfigErrors {
     /// `Ok` when there is nothing to complain about: what keeps the list from being empty.
-    pub(super) fn check(errors: Vec<ConfigError>) -> Result<(), Self> {
+    pub(crate) fn check(errors: Vec<ConfigError>) -> Result<(), Self> {
         if errors.is_empty() { Ok(()) } else { Err(Self { errors }) }
     }
 

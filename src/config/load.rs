@@ -1,8 +1,13 @@
 //! The way of a file into a configuration that may be used: syntax, keys, values, rules. Each step tells all that is
 //! wrong before the next begins.
 
-use std::{fs, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
+use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -10,15 +15,36 @@ use super::{
     document::{self, Format},
     error::{ConfigError, ConfigErrors},
     redact::Redactor,
+    secret_backend::{self, BackendSecrets, SecretBackend, SecretName},
     source::Office365Config,
     structure,
-    topology::TopologyConfig,
+    topology::{SourceEntry, TopologyConfig},
 };
 
 /// Reads and checks a configuration file: TOML, or YAML or JSON by its extension.
 pub fn load(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
+    load_with_secrets(path, |_, _| Ok(BackendSecrets::new()))
+}
+
+/// The same, with the secrets of the file's backends in their places. `secrets` reads those that the file refers to.
+///
+/// # Errors
+///
+/// What is wrong with the file, or why a secret cannot be had. No secret is in what is told.
+pub fn load_with_secrets(
+    path: &Path,
+    secrets: impl FnOnce(&BTreeMap<String, SecretBackend>, &BTreeSet<SecretName>) -> Result<BackendSecrets, ConfigErrors>,
+) -> Result<TopologyConfig, ConfigErrors> {
     let (text, format, name) = read(path)?;
-    parse_named(&text, format, &name, |_| {})
+    parse_named(&text, format, &name, |document| {
+        let names = secret_backend::names_in(document);
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = secrets(&decode::secret_backends(document)?, &names)?;
+        secret_backend::replace(document, &found);
+        Ok(found.values().map(|secret| secret.expose_secret().to_owned()).collect())
+    })
 }
 
 /// Reads and checks a configuration file for a host that is itself where events go, so that the file may have no `sinks`.
@@ -34,6 +60,7 @@ pub fn load_sources(path: &Path, defaults: &Map<String, Value>) -> Result<Topolo
                 table.entry(key).or_insert_with(|| value.clone());
             }
         }
+        Ok(Vec::new())
     })
 }
 
@@ -52,7 +79,7 @@ fn read(path: &Path) -> Result<(String, Format, String), ConfigErrors> {
 
 /// Reads and checks a configuration text.
 pub fn parse(text: &str, format: Format) -> Result<TopologyConfig, ConfigErrors> {
-    parse_named(text, format, "", |_| {})
+    parse_named(text, format, "", |_| Ok(Vec::new()))
 }
 
 /// Reads and checks the block of one source, without its `type`, for hosts with a configuration file of their own. `path`
@@ -61,14 +88,19 @@ pub fn parse_source(block: Map<String, Value>, path: &str) -> Result<Office365Co
     let block = Value::Object(block);
     let redactor = Redactor::of(&block);
     let config = structure::check_source(&block, path).and_then(|()| decode::source(block, path));
-    config.and_then(|config| config.validate(path).map(|()| config)).map_err(|errors| redactor.clean(errors))
+    let config = config.and_then(|mut config| {
+        config.complete();
+        config.validate(path).map(|()| config)
+    });
+    config.map_err(|errors| redactor.clean(errors))
 }
 
+/// `complete` changes the document, and returns secrets that it has put there.
 fn parse_named(
     text: &str,
     format: Format,
     name: &str,
-    complete: impl FnOnce(&mut Value),
+    complete: impl FnOnce(&mut Value) -> Result<Vec<String>, ConfigErrors>,
 ) -> Result<TopologyConfig, ConfigErrors> {
     let mut document = document::read(text, format).map_err(|error| {
         let place = match (name, error.place().as_str()) {
@@ -78,10 +110,16 @@ fn parse_named(
         };
         ConfigError::new(place, error.message, "")
     })?;
-    complete(&mut document);
-    let redactor = Redactor::of(&document);
+    let secrets = complete(&mut document)?;
+    let redactor = Redactor::of(&document).and(secrets);
     let config = structure::check(&document).and_then(|()| decode::topology(document));
-    config.and_then(|config| config.validate().map(|()| config)).map_err(|errors| redactor.clean(errors))
+    let config = config.and_then(|mut config| {
+        for SourceEntry::Office365(source) in config.sources.values_mut() {
+            source.complete();
+        }
+        config.validate().map(|()| config)
+    });
+    config.map_err(|errors| redactor.clean(errors))
 }
 
 #[cfg(test)]

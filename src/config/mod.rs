@@ -24,6 +24,7 @@ mod quantity;
 mod redact;
 mod schema;
 mod secret;
+mod secret_backend;
 mod sinks;
 mod size;
 mod source;
@@ -35,18 +36,25 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
-pub use auth::{AuthConfig, CertificateConfig, CredentialConfig, SigningAlgorithm, WorkloadIdentityConfig};
+pub use auth::{
+    AuthConfig, CertificateConfig, CredentialConfig, ManagedIdentityConfig, SigningAlgorithm, WorkloadIdentityConfig,
+};
 pub use cloud::{Cloud, TokenVersion};
 pub use data_dir::{DataDirError, check_data_dir};
 pub use document::Format;
 pub use duration::{HumanDuration, InvalidDuration};
 pub use error::{ConfigError, ConfigErrors};
 pub use limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig};
-pub use load::{load, load_sources, parse, parse_source};
+pub use load::{load, load_sources, load_with_secrets, parse, parse_source};
 pub use network::{ProxyConfig, ProxyUrl, TlsConfig};
 pub use normalize::{GeoipConfig, NormalizeConfig, is_data_stream_namespace};
 pub use schema::{embedded_source_json_schema, json_schema, source_json_schema};
-pub use secret::{SecretError, SecretRef, secret_hint};
+pub(crate) use secret::REDACTED;
+pub use secret::{
+    CyberarkCcpSecret, CyberarkCpSecret, ExecSecret, LocalSecretRef, SecretRef, VaultAppRole, VaultKubernetes,
+    VaultLogin, VaultSecret, secret_hint,
+};
+pub use secret_backend::{BackendSecrets, SecretBackend, SecretName};
 #[cfg(feature = "cli")]
 pub(crate) use sinks::for_each_sink;
 pub use sinks::{
@@ -63,3 +71,4 @@ pub use webhook::{
     InvalidExpiration, InvalidNetwork, InvalidSourceRule, Network, SourceRule, WebhookConfig, WebhookExpiration,
     WebhookLimits, WebhookTlsConfig, auth_id_hint,
 };
+pub(crate) use webhook::{NO_HEADER, fits_header};

@@ -1,5 +1,7 @@
 //! What may stand where a request with a bearer token or a secret goes.
 
+use std::path::Path;
+
 use url::{Host, Url};
 
 use super::error::Problems;
@@ -31,6 +33,28 @@ pub(super) fn check(problems: &mut Problems, key: &str, url: &Url, example: &str
     }
     if url.query().is_some() || url.fragment().is_some() {
         problems.add(key, "has a query or fragment", help);
+    }
+}
+
+/// The same for a service that may have a path.
+pub(super) fn check_service(problems: &mut Problems, key: &str, url: &Url, example: &str) {
+    let mut origin = url.clone();
+    origin.set_path("");
+    check(problems, key, &origin, example);
+}
+
+/// Adds that one of the two files of a client's certificate is missing or has an empty path.
+pub(super) fn check_identity(problems: &mut Problems, key: &str, crt_file: Option<&Path>, key_file: Option<&Path>) {
+    let help = "Write both, the PEM file of the certificate and that of its key, or leave both out.";
+    match (crt_file, key_file) {
+        (Some(_), None) => problems.add(&format!("{key}.key_file"), "is missing beside crt_file", help),
+        (None, Some(_)) => problems.add(&format!("{key}.crt_file"), "is missing beside key_file", help),
+        _ => {}
+    }
+    for (name, file) in [("crt_file", crt_file), ("key_file", key_file)] {
+        if file.is_some_and(|file| file.as_os_str().is_empty()) {
+            problems.add(&format!("{key}.{name}"), "is empty", help);
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 use serde_json::Value;
 use url::Url;
 
-use super::{error::ConfigErrors, schema, structure::nearest};
+use super::{error::ConfigErrors, schema, secret::REFERENCE_KEYS, structure::nearest};
 
 /// Shorter texts would blot out half the message, and are no secrets of Microsoft's.
 const SHORTEST: usize = 4;
@@ -19,6 +19,13 @@ impl Redactor {
     pub(super) fn of(document: &Value) -> Self {
         let mut secrets = Vec::new();
         collect(document, false, &mut secrets);
+        Self { secrets: Vec::new() }.and(secrets)
+    }
+
+    /// With other secrets.
+    pub(super) fn and(self, more: Vec<String>) -> Self {
+        let mut secrets = self.secrets;
+        secrets.extend(more);
         secrets.retain(|secret| secret.len() >= SHORTEST);
         // The longest first, so that no secret is spared because a part of it was replaced before.
         secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
@@ -54,9 +61,14 @@ fn collect(value: &Value, secret: bool, secrets: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| collect(item, secret, secrets)),
         Value::Object(map) => {
             for (key, value) in map {
-                let reference = matches!(key.as_str(), "env" | "file") && value.is_string();
+                let reference = match key.as_str() {
+                    "env" | "file" | "field" => value.is_string(),
+                    "exec" => value.is_array(),
+                    "cyberark_ccp" | "cyberark_cp" | "vault" => value.is_object(),
+                    _ => false,
+                };
                 // A slip such as `envv` is worth showing; anything else in a key's place may be the secret.
-                if secret && nearest(key, ["env", "file"]).is_none() {
+                if secret && nearest(key, REFERENCE_KEYS).is_none() {
                     secrets.push(key.clone());
                 }
                 match value {

@@ -1,101 +1,83 @@
-//! Where a secret is, and how it is read without ever being shown.
+//! Where a secret is. What reads it is `crate::secrets`.
 
-use std::{
-    borrow::Cow,
-    env, fmt,
-    fs::File,
-    io::{self, Read},
-    path::{Path, PathBuf},
-};
+mod cyberark;
+mod exec;
+mod local;
+mod vault;
+
+use std::{borrow::Cow, fmt, path::PathBuf};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
-use serde_json::Value;
-use snafu::{OptionExt, ResultExt, Snafu, ensure};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+pub use self::{
+    cyberark::{CyberarkCcpSecret, CyberarkCpSecret},
+    exec::ExecSecret,
+    local::LocalSecretRef,
+    vault::{VaultAppRole, VaultKubernetes, VaultLogin, VaultSecret},
+};
 use super::error::Problems;
 
 /// What a printed configuration shows in place of a secret. Refused as a secret: a user who loads a printed configuration
 /// must learn of it from the configuration, not from Microsoft's refusal of the token request.
-const REDACTED: &str = "[redacted]";
+pub(crate) const REDACTED: &str = "[redacted]";
 
-/// Far above any secret, far below what would hurt; keeps `file = "/dev/zero"` from filling the memory.
-const MAX_FILE_BYTES: u64 = 64 * 1024;
+/// The keys of a reference, by which tables that are one are known.
+pub(super) const REFERENCE_KEYS: [&str; 7] = ["env", "file", "exec", "field", "cyberark_ccp", "cyberark_cp", "vault"];
 
-/// A secret, or where to read it: `"…"`, `{ env = "NAME" }` or `{ file = "/path" }`.
+const FORMS: &str = "write a string, { env = \"NAME\" }, { file = \"/path/to/secret\" }, { exec = [\"command\"] }, \
+                     { cyberark_ccp = { … } }, { cyberark_cp = { … } } or { vault = { … } }";
+
+/// A secret, or where to read it.
 #[derive(Clone)]
 pub enum SecretRef {
-    /// The secret itself, in the configuration.
+    /// `"…"`: the secret itself, in the configuration.
     Inline(SecretString),
-    /// The name of an environment variable that holds it.
+    /// `{ env = "NAME" }`: the name of an environment variable that holds it.
     Env(String),
-    /// A file that holds it; line ends after the secret are not part of it.
+    /// `{ file = "/path" }`: a file that holds it; line ends after the secret are not part of it.
     File(PathBuf),
-}
-
-/// Why a secret cannot be had. Never holds any part of the secret.
-#[derive(Debug, Snafu)]
-#[snafu(visibility(pub(super)))]
-pub enum SecretError {
-    /// The environment variable is not set.
-    #[snafu(display("{key}: the environment variable {name} is not set. Set it, or write {{ file = \"…\" }}."))]
-    Unset {
-        /// The full path of the key.
-        key: String,
-        /// The variable.
-        name: String,
-    },
-    /// The file cannot be read.
-    #[snafu(display(
-        "{key}: cannot read the file {}: {source}. Write the path of a file that this process may read.", path.display()
-    ))]
-    Unreadable {
-        /// The full path of the key.
-        key: String,
-        /// The file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The file or variable holds something that cannot be a secret.
-    #[snafu(display("{key}: {place} {problem}. Store the secret's value there, and nothing else."))]
-    NoSecret {
-        /// The full path of the key.
-        key: String,
-        /// Where the secret was looked for.
-        place: String,
-        /// What is there instead.
-        problem: &'static str,
-    },
+    /// `{ exec = ["command"] }`: a command that prints it.
+    Exec(ExecSecret),
+    /// `{ cyberark_ccp = { … } }`: CyberArk's Central Credential Provider.
+    CyberarkCcp(Box<CyberarkCcpSecret>),
+    /// `{ cyberark_cp = { … } }`: CyberArk's Credential Provider on this machine.
+    CyberarkCp(Box<CyberarkCpSecret>),
+    /// `{ vault = { … } }`: HashiCorp Vault or OpenBao.
+    Vault(Box<VaultSecret>),
 }
 
 impl SecretRef {
-    /// Reads the secret. Reads anew at each call, so that a rotated secret is picked up without a restart.
-    ///
-    /// `key` is the full path of this key in the configuration; it is for the error only.
-    pub fn resolve(&self, key: &str) -> Result<SecretString, SecretError> {
-        let text = match self {
-            Self::Inline(secret) => secret.expose_secret().to_owned(),
-            Self::Env(name) => from_environment(key, name)?,
-            Self::File(path) => from_file(key, path)?,
-        };
-        // `echo` writes a line end into files and into orchestrators' secret stores alike; no client secret has one.
-        let text = text.trim_end_matches(['\r', '\n']);
-        let no_secret = |problem| NoSecretSnafu { key, place: self.place(), problem };
-        ensure!(!text.trim().is_empty(), no_secret("is empty"));
-        ensure!(text != REDACTED, no_secret("is the placeholder that a printed configuration shows"));
-        Ok(SecretString::from(text))
-    }
-
     /// Names where the secret is, never the secret: for messages.
     pub fn place(&self) -> String {
         match self {
             Self::Inline(_) => "the text in the configuration".to_owned(),
             Self::Env(name) => format!("the environment variable {name}"),
             Self::File(path) => format!("the file {}", path.display()),
+            Self::Exec(secret) => {
+                format!("the command {}", secret.exec.first().map_or("", String::as_str))
+            }
+            Self::CyberarkCcp(secret) => match (&secret.object, &secret.safe) {
+                (Some(object), Some(safe)) => {
+                    format!("CyberArk's account {object} in the safe {safe} ({})", secret.url)
+                }
+                _ => format!("CyberArk's account that meets the query ({})", secret.url),
+            },
+            Self::CyberarkCp(secret) => {
+                format!("CyberArk's account {} in the safe {}", secret.object, secret.safe)
+            }
+            Self::Vault(secret) => {
+                format!("the field {} of {} in Vault ({})", secret.field, secret.path, secret.address)
+            }
         }
+    }
+
+    /// Whether it is on this machine and is read at once, so that it may be read again and again.
+    pub const fn is_at_hand(&self) -> bool {
+        matches!(self, Self::Inline(_) | Self::Env(_) | Self::File(_))
     }
 
     /// Adds what can be said against the reference without reading what it refers to. `variable` is a name that fits
@@ -111,6 +93,15 @@ impl SecretRef {
                     problems.add(key, "is the placeholder that a printed configuration shows", help);
                 } else if text.starts_with("${") && text.ends_with('}') {
                     problems.add(key, "is a variable reference that nothing has replaced", help);
+                } else if text.starts_with("SECRET[") && text.ends_with(']') {
+                    problems.add(
+                        key,
+                        "is a reference to a secrets backend that nothing has replaced",
+                        format!(
+                            "Backends are a host's: write [secret.…] at the top of the standalone program's file. Or {}",
+                            help.replacen("Write", "write", 1)
+                        ),
+                    );
                 }
             }
             Self::Env(name) if name.is_empty() || name.contains(['=', '\0']) => {
@@ -120,31 +111,12 @@ impl SecretRef {
                 problems.add(&format!("{key}.file"), "is empty", help);
             }
             Self::Env(_) | Self::File(_) => {}
+            Self::Exec(secret) => secret.check(problems, key),
+            Self::CyberarkCcp(secret) => secret.check(problems, key),
+            Self::CyberarkCp(secret) => secret.check(problems, key),
+            Self::Vault(secret) => secret.check(problems, key),
         }
     }
-}
-
-fn from_environment(key: &str, name: &str) -> Result<String, SecretError> {
-    // `var_os` panics on no name; a name that no variable can have is just not set.
-    let value = env::var_os(name).context(UnsetSnafu { key, name })?;
-    // The error of `env::var` would carry the value.
-    value.into_string().ok().context(NoSecretSnafu {
-        key,
-        place: format!("the environment variable {name}"),
-        problem: "is not UTF-8 text",
-    })
-}
-
-fn from_file(key: &str, path: &Path) -> Result<String, SecretError> {
-    let no_secret = |problem| NoSecretSnafu { key, place: format!("the file {}", path.display()), problem };
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
-        .context(UnreadableSnafu { key, path })?;
-    ensure!(bytes.len() as u64 <= MAX_FILE_BYTES, no_secret("is larger than 64 KiB"));
-    let text = String::from_utf8(bytes).ok().context(no_secret("is not UTF-8 text"))?;
-    // Windows editors put a byte order mark in front.
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Advice on a secret that was read but will hardly work, for a report that Microsoft refused it.
@@ -169,6 +141,10 @@ impl PartialEq for SecretRef {
             (Self::Inline(one), Self::Inline(two)) => one.expose_secret() == two.expose_secret(),
             (Self::Env(one), Self::Env(two)) => one == two,
             (Self::File(one), Self::File(two)) => one == two,
+            (Self::Exec(one), Self::Exec(two)) => one == two,
+            (Self::CyberarkCcp(one), Self::CyberarkCcp(two)) => one == two,
+            (Self::CyberarkCp(one), Self::CyberarkCp(two)) => one == two,
+            (Self::Vault(one), Self::Vault(two)) => one == two,
             _ => false,
         }
     }
@@ -182,6 +158,10 @@ impl fmt::Debug for SecretRef {
             Self::Inline(_) => f.write_str(REDACTED),
             Self::Env(name) => f.debug_struct("Env").field("env", name).finish(),
             Self::File(path) => f.debug_struct("File").field("file", path).finish(),
+            Self::Exec(secret) => secret.fmt(f),
+            Self::CyberarkCcp(secret) => secret.fmt(f),
+            Self::CyberarkCp(secret) => secret.fmt(f),
+            Self::Vault(secret) => secret.fmt(f),
         }
     }
 }
@@ -190,18 +170,19 @@ impl Serialize for SecretRef {
     /// Writes references as they are and an inline secret as `"[redacted]"`, which fits the schema but is refused when
     /// it is used.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fn one<S: Serializer>(serializer: S, key: &str, value: &impl Serialize) -> Result<S::Ok, S::Error> {
+            let mut map = serializer.serialize_map(Some(1))?;
+            map.serialize_entry(key, value)?;
+            map.end()
+        }
         match self {
             Self::Inline(_) => serializer.serialize_str(REDACTED),
-            Self::Env(name) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("env", name)?;
-                map.end()
-            }
-            Self::File(path) => {
-                let mut map = serializer.serialize_map(Some(1))?;
-                map.serialize_entry("file", path)?;
-                map.end()
-            }
+            Self::Env(name) => one(serializer, "env", name),
+            Self::File(path) => one(serializer, "file", path),
+            Self::Exec(secret) => secret.serialize(serializer),
+            Self::CyberarkCcp(secret) => one(serializer, "cyberark_ccp", secret),
+            Self::CyberarkCp(secret) => one(serializer, "cyberark_cp", secret),
+            Self::Vault(secret) => one(serializer, "vault", secret),
         }
     }
 }
@@ -210,21 +191,40 @@ impl<'de> Deserialize<'de> for SecretRef {
     /// By hand, because serde's own errors would quote the value.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer).map_err(|_| de::Error::custom("is not a secret reference"))?;
-        let read = match value {
-            Value::String(secret) => Some(Self::Inline(SecretString::from(secret))),
-            Value::Object(map) if map.len() == 1 => match (map.get("env"), map.get("file")) {
-                (Some(Value::String(name)), None) => Some(Self::Env(name.clone())),
-                (None, Some(Value::String(path))) => Some(Self::File(PathBuf::from(path))),
-                _ => None,
-            },
-            _ => None,
-        };
-        read.ok_or_else(|| {
-            de::Error::custom(
-                "is not a secret reference; write a string, { env = \"NAME\" } or { file = \"/path/to/secret\" }",
-            )
-        })
+        let no_reference = || de::Error::custom(format_args!("is not a secret reference; {FORMS}"));
+        match value {
+            Value::String(secret) => Ok(Self::Inline(SecretString::from(secret))),
+            Value::Object(mut map) if map.contains_key("exec") => from_value(&mut map, None).map(Self::Exec),
+            Value::Object(mut map) if map.len() == 1 => {
+                let Some(key) = map.keys().next().cloned() else { return Err(no_reference()) };
+                match (key.as_str(), map.get(&key)) {
+                    ("env", Some(Value::String(name))) => Ok(Self::Env(name.clone())),
+                    ("file", Some(Value::String(path))) => Ok(Self::File(PathBuf::from(path))),
+                    ("cyberark_ccp", _) => from_value(&mut map, Some(&key)).map(Self::CyberarkCcp),
+                    ("cyberark_cp", _) => from_value(&mut map, Some(&key)).map(Self::CyberarkCp),
+                    ("vault", _) => from_value(&mut map, Some(&key)).map(Self::Vault),
+                    _ => Err(no_reference()),
+                }
+            }
+            _ => Err(no_reference()),
+        }
     }
+}
+
+/// Reads a table of references, the whole one or what stands below a key.
+fn from_value<T: de::DeserializeOwned, E: de::Error>(map: &mut Map<String, Value>, key: Option<&str>) -> Result<T, E> {
+    let value = match key {
+        Some(key) => map.remove(key).unwrap_or_default(),
+        None => Value::Object(std::mem::take(map)),
+    };
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = [key.unwrap_or_default(), &error.path().to_string()].join(".");
+        let path = path.trim_matches('.').to_owned();
+        // What serde says of a wrong value may quote it; what our own types say does not.
+        let text = error.into_inner().to_string();
+        let said = if text.starts_with("is ") { text } else { "is of another kind than needed".to_owned() };
+        E::custom(format_args!("has a key {path} that {said}"))
+    })
 }
 
 impl JsonSchema for SecretRef {
@@ -232,104 +232,126 @@ impl JsonSchema for SecretRef {
         "SecretRef".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "description": "A secret, or where to read it.",
-            // Tells every reader of the schema, our own error messages among them, that nothing below may be shown.
-            "writeOnly": true,
-            "oneOf": [
-                {
-                    "description": "The secret itself. Keep it out of files that others may read.",
-                    "type": "string",
-                    "minLength": 1
-                },
-                {
-                    "type": "object",
-                    "properties": {
-                        "env": {
-                            "description": "The environment variable that holds the secret.",
-                            "type": "string",
-                            "minLength": 1,
-                            "examples": ["M365_CLIENT_SECRET"]
-                        }
-                    },
-                    "required": ["env"],
-                    "additionalProperties": false
-                },
-                {
-                    "type": "object",
-                    "properties": {
-                        "file": {
-                            "description": "The file that holds the secret. Line ends after the secret are ignored.",
-                            "type": "string",
-                            "minLength": 1,
-                            "examples": ["/run/secrets/m365-client-secret"]
-                        }
-                    },
-                    "required": ["file"],
-                    "additionalProperties": false
-                }
-            ]
-        })
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let stores = [
+            store("cyberark_ccp", &generator.subschema_for::<CyberarkCcpSecret>()),
+            store("cyberark_cp", &generator.subschema_for::<CyberarkCpSecret>()),
+            store("vault", &generator.subschema_for::<VaultSecret>()),
+        ];
+        let mut schema = local_schema(generator);
+        if let Some(Value::Array(forms)) = schema.get_mut("oneOf") {
+            forms.extend(stores);
+        }
+        schema
     }
+}
+
+fn store(key: &str, schema: &Schema) -> Value {
+    json!({
+        "type": "object",
+        "properties": { key: schema },
+        "required": [key],
+        "additionalProperties": false
+    })
+}
+
+/// The forms that a secret on this machine has.
+fn local_schema(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "description": "A secret, or where to read it.",
+        // Tells every reader of the schema, our own error messages among them, that nothing below may be shown.
+        "writeOnly": true,
+        "oneOf": [
+            {
+                "description": "The secret itself. Keep it out of files that others may read.",
+                "type": "string",
+                "minLength": 1
+            },
+            {
+                "type": "object",
+                "properties": {
+                    "env": {
+                        "description": "The environment variable that holds the secret.",
+                        "type": "string",
+                        "minLength": 1,
+                        "examples": ["M365_CLIENT_SECRET"]
+                    }
+                },
+                "required": ["env"],
+                "additionalProperties": false
+            },
+            {
+                "type": "object",
+                "properties": {
+                    "file": {
+                        "description": "The file that holds the secret. Line ends after the secret are ignored.",
+                        "type": "string",
+                        "minLength": 1,
+                        "examples": ["/run/secrets/m365-client-secret"]
+                    }
+                },
+                "required": ["file"],
+                "additionalProperties": false
+            },
+            generator.subschema_for::<ExecSecret>()
+        ]
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
-    const KEY: &str = "sources.m365.auth.client_secret";
-
-    #[test]
-    fn a_file_is_read_anew_and_without_its_line_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("secret");
-        let secret = SecretRef::File(path.clone());
-        for (content, expected) in [("one\n", "one"), ("two\r\n", "two"), ("\u{feff} three ", " three ")] {
-            fs::write(&path, content).unwrap();
-            assert_eq!(secret.resolve(KEY).unwrap().expose_secret(), expected);
-        }
+    fn read(json: &str) -> Result<SecretRef, String> {
+        serde_json::from_str(json).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn an_unreadable_secret_names_the_key_and_the_place() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("none");
-        let error = SecretRef::File(path.clone()).resolve(KEY).unwrap_err().to_string();
-        assert!(error.contains(KEY) && error.contains(&path.display().to_string()), "{error}");
-        let error = SecretRef::Env("OFFICE365_SOURCE_UNSET".to_owned()).resolve(KEY).unwrap_err().to_string();
-        assert!(error.contains(KEY) && error.contains("OFFICE365_SOURCE_UNSET is not set"), "{error}");
-        for (content, problem) in [(&b""[..], "is empty"), (b" \n", "is empty"), (b"\xff\xfe", "not UTF-8")] {
-            fs::write(&path, content).unwrap();
-            let error = SecretRef::File(path.clone()).resolve(KEY).unwrap_err().to_string();
-            assert!(error.contains(problem) && error.contains(KEY), "{error}");
-        }
-        fs::write(&path, vec![b'a'; 65 * 1024]).unwrap();
-        assert!(SecretRef::File(path).resolve(KEY).unwrap_err().to_string().contains("64 KiB"));
-    }
-
-    #[test]
-    fn an_environment_variable_is_read() {
-        // Any variable that every test run has.
-        let expected = env::var("PATH").unwrap();
-        assert_eq!(SecretRef::Env("PATH".to_owned()).resolve(KEY).unwrap().expose_secret(), expected);
-        assert!(SecretRef::Env(String::new()).resolve(KEY).is_err());
-    }
-
-    #[test]
-    fn a_secret_is_never_shown_and_its_placeholder_never_used() {
+    fn a_secret_is_never_shown() {
         let secret = SecretRef::from("hunter2");
         assert_eq!(format!("{secret:?}"), "[redacted]");
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"[redacted]\"");
-        let again: SecretRef = serde_json::from_str("\"[redacted]\"").unwrap();
-        assert!(again.resolve(KEY).unwrap_err().to_string().contains("placeholder"));
-        for bad in ["123456", "[\"hunter2\"]", "{\"env\":\"A\",\"file\":\"hunter2\"}", "{\"hunter2\":\"hunter2\"}"] {
-            let error = serde_json::from_str::<SecretRef>(bad).unwrap_err().to_string();
+        for bad in [
+            "123456",
+            "[\"hunter2\"]",
+            "{\"env\":\"A\",\"file\":\"hunter2\"}",
+            "{\"hunter2\":\"hunter2\"}",
+            "{\"exec\":\"hunter2\"}",
+            "{\"exec\":[\"a\"],\"hunter2\":\"hunter2\"}",
+            "{\"vault\":\"hunter2\"}",
+            "{\"vault\":{\"address\":\"hunter2\",\"path\":\"a\",\"field\":\"b\"}}",
+            "{\"vault\":{\"address\":\"https://v\",\"path\":\"a\",\"field\":\"b\",\"token\":[\"hunter2\"]}}",
+        ] {
+            let error = read(bad).unwrap_err();
             assert!(!error.contains("hunter2") && !error.contains("123456"), "{error}");
-            assert!(error.contains("{ env = \"NAME\" }"), "{error}");
+            assert!(error.contains("secret reference") || error.contains("has a key"), "{error}");
         }
+    }
+
+    #[test]
+    fn references_are_written_as_they_were_read() {
+        for reference in [
+            r#"{"env":"A"}"#,
+            r#"{"file":"/a"}"#,
+            r#"{"exec":["/bin/a","b"],"field":"c.d"}"#,
+            r#"{"cyberark_ccp":{"url":"https://ccp.contoso.com/","app_id":"a","safe":"s","object":"o"}}"#,
+            r#"{"cyberark_cp":{"app_id":"a","safe":"s","folder":"Root","object":"o","cli_path":"/x"}}"#,
+            r#"{"vault":{"address":"https://vault:8200/","path":"secret/m365","field":"f","token":{"env":"VAULT_TOKEN"}}}"#,
+        ] {
+            assert_eq!(serde_json::to_string(&read(reference).unwrap()).unwrap(), reference);
+        }
+    }
+
+    #[test]
+    fn what_opens_a_store_is_not_in_one() {
+        let vault = |token: &str| {
+            read(&format!(r#"{{"vault":{{"address":"https://v","path":"a/b","field":"f","token":{token}}}}}"#))
+        };
+        for good in [r#""s.1234""#, r#"{"env":"A"}"#, r#"{"file":"/a"}"#, r#"{"exec":["a"]}"#] {
+            assert!(vault(good).is_ok(), "{good}");
+        }
+        let error = vault(r#"{"vault":{"address":"https://v","path":"a/b","field":"f","token":"x"}}"#).unwrap_err();
+        assert!(error.contains("vault.token that is in a store of secrets itself"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The source: one schema for both modes.
 
+use std::env;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -15,6 +17,9 @@ use super::{
     webhook::WebhookConfig,
 };
 use crate::content::{ContentType, TenantId};
+
+/// Where AKS tells the tenant of a workload identity.
+const TENANT_ID: &str = "AZURE_TENANT_ID";
 
 const TOKEN_PATH: &str = "/oauth2/v2.0/token";
 
@@ -176,6 +181,9 @@ pub struct TenantConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"contoso.com")]
     pub domain: Option<String>,
+    /// The application and credential for this tenant, where it has others than the rest. Default: those of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<AuthConfig>,
 }
 
 impl TenantConfig {
@@ -183,6 +191,7 @@ impl TenantConfig {
         Self {
             id: TenantId(Uuid::from_u128(0x6a98_b5da_7b3c_4486_bb0b_66a0_48c6_da62)),
             domain: Some("contoso.com".to_owned()),
+            auth: None,
         }
     }
 }
@@ -244,6 +253,16 @@ impl Office365Config {
             tls: TlsConfig::default(),
             proxy: ProxyConfig::default(),
             acknowledgements: AcknowledgementsConfig::default(),
+        }
+    }
+
+    /// Takes from the environment what Kubernetes puts there for a workload identity: the tenant, unless one is written or
+    /// tenants may have registered.
+    pub(super) fn complete(&mut self) {
+        let may_have_registered = self.mode == Mode::Webhook || self.webhook.public_url.is_some();
+        if self.tenants.is_empty() && !may_have_registered && self.auth.workload_identity.is_some() {
+            let id = env::var(TENANT_ID).ok().and_then(|id| id.trim().parse().ok());
+            self.tenants.extend(id.map(|id| TenantConfig { id, domain: None, auth: None }));
         }
     }
 
@@ -319,6 +338,7 @@ mod tests {
             (Cloud::Gcc, "https://manage-gcc.office.com/", "https://login.microsoftonline.com/"),
             (Cloud::GccHigh, "https://manage.office365.us/", "https://login.microsoftonline.us/"),
             (Cloud::Dod, "https://manage.protection.apps.mil/", "https://login.microsoftonline.us/"),
+            (Cloud::China, "https://manage.office365.cn/", "https://login.partner.microsoftonline.cn/"),
         ] {
             let config = Office365Config { cloud: Some(cloud), ..config() };
             assert_eq!((config.api_endpoint().as_str(), config.authority().as_str()), (api, login));

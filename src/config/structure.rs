@@ -19,6 +19,15 @@ pub(super) fn check(document: &Value) -> Result<(), ConfigErrors> {
     ConfigErrors::check(walk.errors)
 }
 
+/// The same for one table of the file.
+pub(super) fn check_below(document: &Value, key: &str) -> Result<(), ConfigErrors> {
+    let mut walk = Walk { errors: Vec::new() };
+    if let (Some(value), Some(node)) = (document.get(key), Node::root(schema::file()).property(key)) {
+        walk.value(&Place { path: key.to_owned(), node, outer: None }, value);
+    }
+    ConfigErrors::check(walk.errors)
+}
+
 /// The same for one source block without its `type`, which stands at `path`.
 pub(super) fn check_source(block: &Value, path: &str) -> Result<(), ConfigErrors> {
     let mut walk = Walk { errors: Vec::new() };

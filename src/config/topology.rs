@@ -15,6 +15,7 @@ use super::{
     key_path,
     limits::Bounds,
     network::ProxyConfig,
+    secret_backend::SecretBackend,
     sinks::SinkConfig,
     source::{AcknowledgementsConfig, Office365Config},
     structure,
@@ -45,6 +46,11 @@ pub struct TopologyConfig {
     /// The HTTP proxy on the way to Microsoft; a source's own settings go before.
     #[serde(default)]
     pub proxy: ProxyConfig,
+
+    /// Stores of secrets by name: a table `[secret.<name>]` for each. `SECRET[<name>.<key>]` anywhere else in the file is replaced
+    /// by a secret of the store when the file is loaded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secret: BTreeMap<String, SecretBackend>,
 
     /// Where metrics and health are served. Default: nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -99,6 +105,11 @@ impl TopologyConfig {
         }
         SHUTDOWN_TIMEOUT.check(&mut problems, "shutdown_timeout_secs", self.shutdown_timeout_secs);
         self.proxy.check(&mut problems);
+        for (name, backend) in &self.secret {
+            let path = key_path::child("secret", name);
+            check_name(&mut problems, &path, name);
+            backend.check(&mut problems, &path);
+        }
         self.check_sources(&mut problems);
         self.check_sinks(&mut problems);
         problems.finish()

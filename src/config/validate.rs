@@ -95,7 +95,13 @@ impl Office365Config {
     }
 
     fn check_identity(&self, problems: &mut Problems) {
-        self.auth.check(problems);
+        let is_webhook = self.mode == Mode::Webhook;
+        self.auth.check(problems, "auth", is_webhook);
+        for (index, tenant) in self.tenants.iter().enumerate() {
+            if let Some(auth) = &tenant.auth {
+                auth.check(problems, &format!("tenants[{index}].auth"), is_webhook);
+            }
+        }
         let company = "Write the tenant GUID of your own company, the one that runs this collector (Microsoft Entra admin \
                        center > Overview > Tenant ID).";
         match self.publisher_identifier {

@@ -22,6 +22,7 @@ use url::Url;
 use super::{limits::Bounds, secret::SecretRef};
 
 pub use auth_id::auth_id_hint;
+pub(crate) use auth_id::{NO_HEADER, fits_header};
 pub use expiration::{InvalidExpiration, WebhookExpiration};
 pub use limits::WebhookLimits;
 pub use network::{InvalidNetwork, Network};

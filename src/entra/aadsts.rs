@@ -38,7 +38,7 @@ pub const fn advice(code: u32) -> Option<&'static str> {
             "there is no such tenant in this cloud: check the tenant's id (Entra admin center > Overview > Tenant ID), and \
              `cloud` if it is a government tenant"
         }
-        900_382 | 900_432 | 90_038 => "the tenant lives in another cloud: change `cloud` (gcc, gcc_high or dod)",
+        900_382 | 900_432 | 90_038 => "the tenant lives in another cloud: change `cloud` (gcc, gcc_high, dod or china)",
         65_001 | 90_094 | 650_056 => {
             "consent is missing: in the Entra admin center open App registrations > your app > API permissions and click \
              \"Grant admin consent\""

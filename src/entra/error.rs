@@ -84,6 +84,8 @@ pub enum EntraError {
     Credential {
         /// Which and why.
         problem: String,
+        /// Whether it may be a moment later, with nothing changed.
+        is_temporary: bool,
     },
 }
 

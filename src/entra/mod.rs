@@ -7,11 +7,12 @@ mod answer;
 mod claims;
 pub mod credential;
 mod error;
+pub mod managed_identity;
 mod tokens;
 
 pub use self::{
     aadsts::advice_in,
     answer::{TokenAnswer, parse_token_answer},
     error::EntraError,
-    tokens::{AccessToken, Authority, Suspicion, TokenEndpoint, Tokens},
+    tokens::{AccessToken, Application, Applications, Authority, Suspicion, TokenEndpoint, Tokens},
 };

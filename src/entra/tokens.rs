@@ -13,7 +13,7 @@ use url::{Url, form_urlencoded};
 
 use super::{
     EntraError, TokenAnswer, claims,
-    credential::{Credential, Proof, ProofRequest},
+    credential::{Credential, CredentialFailure, Proof, ProofRequest},
     parse_token_answer,
 };
 use crate::{
@@ -41,6 +41,9 @@ const YOUNG: Duration = Duration::from_secs(10);
 
 /// AADSTS700024: the clock of this machine is wrong.
 const ASSERTION_OUT_OF_TIME: u32 = 700_024;
+
+/// The client secret is wrong or has expired, or the certificate is not one of the application's.
+const CREDENTIAL_WRONG: [u32; 4] = [7_000_215, 7_000_222, 700_027, 700_030];
 
 /// Entra's answers are small; a body larger than this is not one.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -95,6 +98,14 @@ pub struct AccessToken {
 }
 
 impl AccessToken {
+    /// A token that was had just now.
+    fn new(token: SecretString, expires_in: Duration) -> Self {
+        let fetched = Instant::now();
+        let life = expires_in.clamp(SHORTEST_LIFE, LONGEST_LIFE);
+        let roles = claims::roles(token.expose_secret()).map(Into::into);
+        Self { secret: token, fetched, refresh: fetched + life - EARLY.min(life / 10), expires: fetched + life, roles }
+    }
+
     /// The value of the `Authorization` header, marked as sensitive.
     ///
     /// # Errors
@@ -127,11 +138,34 @@ pub enum Suspicion {
     EvenIfNew,
 }
 
+/// An app registration, and how it proves to be it.
+#[derive(Clone, Debug)]
+pub struct Application {
+    /// The Application (client) ID. Empty for a managed identity that need not say which.
+    pub client_id: String,
+    /// The proof.
+    pub credential: Arc<dyn Credential>,
+}
+
+/// Which application asks for a tenant's tokens.
+#[derive(Clone, Debug)]
+pub struct Applications {
+    /// The one for all tenants that have none of their own.
+    pub default: Application,
+    /// Those of tenants that do.
+    pub of_tenants: HashMap<TenantId, Application>,
+}
+
+impl Applications {
+    fn of(&self, tenant: TenantId) -> &Application {
+        self.of_tenants.get(&tenant).unwrap_or(&self.default)
+    }
+}
+
 /// The tokens of all tenants.
 pub struct Tokens {
     authority: Authority,
-    client_id: String,
-    credential: Arc<dyn Credential>,
+    applications: Applications,
     transport: Arc<dyn Transport>,
     clock: ServerClock,
     timeout: Duration,
@@ -157,9 +191,10 @@ struct RefusedRequest {
 impl RefusedRequest {
     fn next_pause(&self) -> Duration {
         let longest = match self.error {
-            EntraError::Busy { .. } | EntraError::Unreachable { .. } | EntraError::NotEntra { .. } => {
-                LONGEST_PAUSE_UNREFUSED
-            }
+            EntraError::Busy { .. }
+            | EntraError::Unreachable { .. }
+            | EntraError::NotEntra { .. }
+            | EntraError::Credential { is_temporary: true, .. } => LONGEST_PAUSE_UNREFUSED,
             _ => LONGEST_PAUSE,
         };
         (self.pause * 2).min(longest)
@@ -189,16 +224,15 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    /// A cache that asks `authority` as the application `client_id`.
+    /// A cache that asks `authority`, for each tenant as its application.
     pub fn new(
         authority: Authority,
-        client_id: String,
-        credential: Arc<dyn Credential>,
+        applications: Applications,
         transport: Arc<dyn Transport>,
         clock: ServerClock,
         timeout: Duration,
     ) -> Self {
-        Self { authority, client_id, credential, transport, clock, timeout, tenants: std::sync::Mutex::default() }
+        Self { authority, applications, transport, clock, timeout, tenants: std::sync::Mutex::default() }
     }
 
     /// The tenant's token; asks Entra if there is none, or if it is about to expire.
@@ -214,17 +248,27 @@ impl Tokens {
         if let Some(token) = slot.token.as_ref().filter(|token| now < token.refresh) {
             return Ok(token.clone());
         }
-        let version = slot.refusal.as_ref().and_then(|_| self.credential.version());
-        let holds = |refusal: &&RefusedRequest| now < refusal.until && version == refusal.version;
-        if let Some(refusal) = slot.refusal.as_ref().filter(holds) {
+        let credential = &self.applications.of(tenant).credential;
+        if let Some(refusal) = slot.refusal.as_ref().filter(|refusal| now < refusal.until)
+            && credential.version().await == refusal.version
+        {
             return slot.valid(now).ok_or_else(|| refusal.error.clone());
         }
         let pause = slot.refusal.as_ref().map_or(FIRST_PAUSE, RefusedRequest::next_pause);
-        let version = self.credential.version();
+        let mut version = credential.version().await;
         let mut fetched = self.fetch(tenant, pause).await;
-        if fetched.as_ref().is_err_and(|error| error.code() == Some(ASSERTION_OUT_OF_TIME)) {
+        match fetched.as_ref().err().and_then(EntraError::code) {
             // Entra's answer has corrected the clock.
-            fetched = self.fetch(tenant, pause).await;
+            Some(ASSERTION_OUT_OF_TIME) => fetched = self.fetch(tenant, pause).await,
+            Some(code) if CREDENTIAL_WRONG.contains(&code) => {
+                credential.doubt().await;
+                let renewed = credential.version().await;
+                if renewed != version {
+                    version = renewed;
+                    fetched = self.fetch(tenant, pause).await;
+                }
+            }
+            _ => {}
         }
         match fetched {
             Ok(token) => {
@@ -292,13 +336,14 @@ impl Tokens {
     ///
     /// When Entra refuses the code.
     pub async fn redeem(&self, code: &SecretString, redirect_uri: &Url) -> Result<TenantId, EntraError> {
-        let proof = self.prove("common")?;
+        let application = &self.applications.default;
+        let proof = self.prove(application, "common").await?;
         let parameters = [
             ("code", code.expose_secret()),
             ("redirect_uri", redirect_uri.as_str()),
             ("resource", self.authority.endpoint.resource()),
         ];
-        let form = self.form("authorization_code", &proof, &parameters);
+        let form = form("authorization_code", application, &proof, &parameters);
         let request = self.request(COMMON_TOKEN_PATH, form);
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let (status, _, body) =
@@ -322,12 +367,16 @@ impl Tokens {
 
     /// Asks Entra for a token. `pause` is how long to wait if it is busy and does not say for how long.
     async fn fetch(&self, tenant: TenantId, pause: Duration) -> Result<AccessToken, EntraError> {
-        let proof = self.prove(&tenant.to_string())?;
+        let application = self.applications.of(tenant);
+        let proof = self.prove(application, &tenant.to_string()).await?;
+        if let Proof::AccessToken { token, expires_in } = proof {
+            return Ok(AccessToken::new(token, expires_in));
+        }
         let audience = match &self.authority.endpoint {
             TokenEndpoint::V1 { resource } => ("resource", resource.as_str()),
             TokenEndpoint::V2 { scope } => ("scope", scope.as_str()),
         };
-        let form = self.form("client_credentials", &proof, &[audience]);
+        let form = form("client_credentials", application, &proof, &[audience]);
         let request = self.request(&format!("/{tenant}{}", self.authority.path), form);
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let unreachable = |source| EntraError::Unreachable { tenant, source };
@@ -339,17 +388,7 @@ impl Tokens {
         match parse_token_answer(&without_proof(&body, &proof)) {
             TokenAnswer::Token { token, expires_in } if status.is_success() => {
                 self.clock.observe(&headers);
-                let fetched = Instant::now();
-                let life = expires_in.clamp(SHORTEST_LIFE, LONGEST_LIFE);
-                let early = EARLY.min(life / 10);
-                let roles = claims::roles(token.expose_secret()).map(Into::into);
-                Ok(AccessToken {
-                    secret: token,
-                    fetched,
-                    refresh: fetched + life - early,
-                    expires: fetched + life,
-                    roles,
-                })
+                Ok(AccessToken::new(token, expires_in))
             }
             TokenAnswer::Refused { code, description } => {
                 if code == Some(ASSERTION_OUT_OF_TIME) {
@@ -375,23 +414,18 @@ impl Tokens {
     }
 
     /// Proves a request to a tenant's token endpoint.
-    fn prove(&self, tenant: &str) -> Result<Proof, EntraError> {
+    async fn prove(&self, application: &Application, tenant: &str) -> Result<Proof, EntraError> {
         let mut audience = self.authority.origin.clone();
         audience.set_path(&format!("/{tenant}/oauth2/v2.0/token"));
-        let request = ProofRequest { client_id: &self.client_id, audience: &audience, now: self.clock.now() };
-        self.credential.prove(&request).map_err(|problem| EntraError::Credential { problem })
-    }
-
-    fn form(&self, grant_type: &str, proof: &Proof, parameters: &[(&str, &str)]) -> String {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.append_pair("grant_type", grant_type).append_pair("client_id", &self.client_id);
-        match proof {
-            Proof::Secret(secret) => form.append_pair("client_secret", secret.expose_secret()),
-            Proof::Assertion(assertion) => form
-                .append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-                .append_pair("client_assertion", assertion.expose_secret()),
+        let request = ProofRequest {
+            tenant,
+            client_id: &application.client_id,
+            audience: &audience,
+            resource: self.authority.endpoint.resource(),
+            now: self.clock.now(),
         };
-        form.extend_pairs(parameters).finish()
+        let proof = application.credential.prove(&request).await;
+        proof.map_err(|CredentialFailure { problem, is_temporary }| EntraError::Credential { problem, is_temporary })
     }
 
     fn request(&self, path: &str, form: String) -> Request {
@@ -406,9 +440,26 @@ impl Tokens {
     }
 }
 
+fn form(grant_type: &str, application: &Application, proof: &Proof, parameters: &[(&str, &str)]) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", grant_type).append_pair("client_id", &application.client_id);
+    match proof {
+        Proof::Secret(secret) => {
+            form.append_pair("client_secret", secret.expose_secret());
+        }
+        Proof::Assertion(assertion) => {
+            form.append_pair("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+                .append_pair("client_assertion", assertion.expose_secret());
+        }
+        // Entra is not asked then.
+        Proof::AccessToken { .. } => {}
+    }
+    form.extend_pairs(parameters).finish()
+}
+
 /// Entra does not repeat secrets; a proxy that echoes requests might, as they are or as they were sent.
 fn without_proof(body: &[u8], proof: &Proof) -> Vec<u8> {
-    let (Proof::Secret(secret) | Proof::Assertion(secret)) = proof;
+    let (Proof::Secret(secret) | Proof::Assertion(secret) | Proof::AccessToken { token: secret, .. }) = proof;
     let text = String::from_utf8_lossy(body);
     let sent: String = form_urlencoded::byte_serialize(secret.expose_secret().as_bytes()).collect();
     text.replace(secret.expose_secret(), "[redacted]").replace(&sent, "[redacted]").into_bytes()

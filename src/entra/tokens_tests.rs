@@ -43,14 +43,17 @@ fn tenant() -> TenantId {
 #[derive(Debug)]
 struct Fixed;
 
+#[async_trait]
 impl Credential for Fixed {
-    fn prove(&self, _: &ProofRequest<'_>) -> Result<Proof, String> {
+    async fn prove(&self, _: &ProofRequest<'_>) -> Result<Proof, CredentialFailure> {
         Ok(Proof::Secret(SECRET.to_owned().into()))
     }
 
-    fn version(&self) -> Option<u64> {
+    async fn version(&self) -> Option<u64> {
         Some(1)
     }
+
+    async fn doubt(&self) {}
 }
 
 fn tokens(status: u16, body: &'static str) -> (Arc<Tokens>, Arc<Entra>) {
@@ -67,7 +70,9 @@ fn tokens_after(status: u16, body: &'static str, retry_after: Option<&'static st
     };
     let clock = ServerClock::new(Clock::system());
     let transport = Arc::clone(&entra) as Arc<dyn Transport>;
-    let tokens = Tokens::new(authority, "app".into(), Arc::new(Fixed), transport, clock, Duration::from_secs(30));
+    let application = Application { client_id: "app".into(), credential: Arc::new(Fixed) };
+    let applications = Applications { default: application, of_tenants: HashMap::new() };
+    let tokens = Tokens::new(authority, applications, transport, clock, Duration::from_secs(30));
     (Arc::new(tokens), entra)
 }
 

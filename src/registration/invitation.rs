@@ -67,7 +67,7 @@ pub enum InvitationError {
 /// # Errors
 ///
 /// When the configuration is not one of mode `webhook`, or its credential cannot be read.
-pub fn invite(
+pub async fn invite(
     source: ConfiguredSource<'_>,
     options: InvitationOptions,
     now: DateTime<Utc>,
@@ -75,7 +75,7 @@ pub fn invite(
     let (config, key) = (source.config, source.key());
     ensure!(config.mode == Mode::Webhook, PollSnafu { key });
     let redirect_uri = config.webhook.public_url().context(NoPublicUrlSnafu { key: &key })?.clone();
-    let state_key = config.state_key(&key)?;
+    let state_key = config.state_key(&key).await?;
     let InvitationOptions { flow, tenant, domain, valid_for } = options;
     let life = TimeDelta::from_std(valid_for).unwrap_or(TimeDelta::MAX);
     let expires = now.checked_add_signed(life).unwrap_or(DateTime::<Utc>::MAX_UTC);
@@ -84,7 +84,7 @@ pub fn invite(
         authority: &config.authority(),
         flow,
         tenant,
-        client_id: config.auth.client_id,
+        client_id: config.auth.application_id().unwrap_or_default(),
         resource: config.resource(),
         redirect_uri: &redirect_uri,
         state: &state,
@@ -106,7 +106,7 @@ mod tests {
         config
     }
 
-    fn invited(config: &Office365Config) -> Result<ConsentLink, InvitationError> {
+    async fn invited(config: &Office365Config) -> Result<ConsentLink, InvitationError> {
         let proxy = ProxyConfig::default();
         let source = ConfiguredSource { name: "m365", config, data_dir: "/nowhere".as_ref(), proxy: &proxy };
         let options = InvitationOptions {
@@ -115,14 +115,14 @@ mod tests {
             domain: Some("contoso.com".to_owned()),
             valid_for: Duration::from_secs(60),
         };
-        invite(source, options, DateTime::UNIX_EPOCH)
+        invite(source, options, DateTime::UNIX_EPOCH).await
     }
 
-    #[test]
-    fn the_state_is_the_invitation() {
-        let link = invited(&config()).unwrap();
+    #[tokio::test]
+    async fn the_state_is_the_invitation() {
+        let link = invited(&config()).await.unwrap();
         let state = link.url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-        let invitation = config().state_key("sources.m365").unwrap().open(&state, DateTime::UNIX_EPOCH).unwrap();
+        let invitation = config().state_key("sources.m365").await.unwrap().open(&state, DateTime::UNIX_EPOCH).unwrap();
         let expected = Invitation {
             issued: DateTime::UNIX_EPOCH,
             expires: DateTime::UNIX_EPOCH + TimeDelta::seconds(60),
@@ -133,13 +133,13 @@ mod tests {
         assert!(!link.url.as_str().contains("hunter2"));
     }
 
-    #[test]
-    fn who_cannot_take_an_answer_invites_nobody() {
-        let error = invited(&Office365Config { mode: Mode::Poll, ..config() }).unwrap_err().to_string();
+    #[tokio::test]
+    async fn who_cannot_take_an_answer_invites_nobody() {
+        let error = invited(&Office365Config { mode: Mode::Poll, ..config() }).await.unwrap_err().to_string();
         assert!(error.contains("Write mode = \"webhook\" and [sources.m365.webhook] with public_url"), "{error}");
         let mut nowhere = config();
         nowhere.webhook.public_url = None;
-        let error = invited(&nowhere).unwrap_err().to_string();
+        let error = invited(&nowhere).await.unwrap_err().to_string();
         assert!(error.starts_with("sources.m365.webhook.public_url: is missing"), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use secrecy::SecretString;
 use snafu::{ResultExt, Snafu, ensure};
 use tokio::time::sleep;
@@ -27,7 +28,7 @@ const PROPAGATION: [Duration; 4] =
 const NOT_YET: [u32; 5] = [700_016, 65_001, 7_000_229, 650_052, 700_011];
 
 /// Reads the key that invitations are signed with; called each time, since a renewed client secret makes another.
-pub type ReadStateKey = Arc<dyn Fn() -> Result<StateKey, String> + Send + Sync>;
+pub type ReadStateKey = Arc<dyn Fn() -> BoxFuture<'static, Result<StateKey, String>> + Send + Sync>;
 
 /// Takes an administrator's consent and makes a tenant of it.
 #[derive(Clone)]
@@ -134,28 +135,28 @@ pub enum RegistrationError {
 }
 
 impl Registrar {
-    /// Looks at what a browser brought back, without asking anybody.
+    /// Looks at what a browser brought back, without asking Microsoft.
     ///
     /// # Errors
     ///
     /// When it is not the answer to an invitation of ours, or a refusal.
-    pub fn examine(&self, callback: Callback) -> Result<Consent, RegistrationError> {
+    pub async fn examine(&self, callback: Callback) -> Result<Consent, RegistrationError> {
         match callback {
             Callback::AdminConsent { tenant, state } => {
-                let invitation = self.open(state.as_deref())?;
+                let invitation = self.open(state.as_deref()).await?;
                 if let Some(invited) = invitation.tenant {
                     ensure!(invited == tenant, OtherTenantSnafu { invited, consented: tenant });
                 }
                 Ok(Consent { proof: Proof::Claimed(tenant), invitation })
             }
             Callback::AuthorizationCode { code, state } => {
-                Ok(Consent { invitation: self.open(state.as_deref())?, proof: Proof::Code(code) })
+                Ok(Consent { invitation: self.open(state.as_deref()).await?, proof: Proof::Code(code) })
             }
             Callback::Denied { error, description, state } => {
                 let advice = advice_in(&description);
                 // Anybody can make a link with any text, so that only answers to ours are repeated. The older consent page
                 // leaves the state out when the administrator cancels.
-                let description = match self.open(state.as_deref()) {
+                let description = match self.open(state.as_deref()).await {
                     Err(_) => {
                         "the administrator or Microsoft Entra refused. Open the link of `office365-source register` \
                                again, sign in as an administrator, and click Accept"
@@ -201,9 +202,9 @@ impl Registrar {
         self.subscribe(tenant).await
     }
 
-    fn open(&self, state: Option<&str>) -> Result<Invitation, RegistrationError> {
+    async fn open(&self, state: Option<&str>) -> Result<Invitation, RegistrationError> {
         let Some(state) = state else { return Err(RegistrationError::State { source: StateError::Missing }) };
-        let key = (self.state_key)().map_err(|problem| {
+        let key = (self.state_key)().await.map_err(|problem| {
             error!(message = "Webhook: invitations cannot be read.", error = %problem);
             RegistrationError::Key
         })?;

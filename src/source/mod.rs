@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 use futures::FutureExt;
-use tracing::info;
+use tracing::{info, warn};
 
 use self::{
     running::{Control, Running},
@@ -22,16 +22,18 @@ use crate::{
     collector::{Collector, CollectorParts},
     component::{LogNamespace, Resource, Source, SourceConfig, SourceContext, SourceOutput},
     config::{Mode, Office365Config},
-    credentials::ConfiguredCredential,
+    content::TenantId,
+    credentials::{ConfiguredCredential, CredentialError, credentials_of},
     discovery::{
         SubscriptionBook,
         poll::PollContext,
-        webhook::{AuthId, Endpoint, EndpointParts, Listener, SourceRates},
+        webhook::{AuthId, Endpoint, EndpointParts, Listener, SourceRates, configured_auth_id},
     },
     geoip::GeoipFiles,
     host_services::HostServices,
     ledger::{Ledger, RedbLedger, SubscriptionStore},
     normalize::Normalizer,
+    secrets::SecretReader,
     tenancy::{Tenancy, Turns},
     tenants::Tenants,
     wake_up::WakeUp,
@@ -43,8 +45,10 @@ impl SourceConfig for Office365Config {
         let path = format!("sources.{}", cx.key);
         self.validate(&path)?;
         // Read once now, so that an unreadable secret is an error at the start and not a pause later.
-        ConfiguredCredential::new(&self.auth, &path).check(Utc::now())?;
-        let configured_auth_id = self.webhook.resolve_auth_id(&format!("{path}.webhook.auth_id"))?;
+        let credentials = credentials_of(self, &path);
+        check_credentials(&credentials).await?;
+        let auth_id_key = format!("{path}.webhook.auth_id");
+        let configured_auth_id = configured_auth_id(&self.webhook, &SecretReader::default(), &auth_id_key).await?;
         let geoip = self.open_geoip(&path).await?;
         let HostServices { run_mode, progress, environment, webhook: handle } = HostServices::of(&cx.extra_context);
 
@@ -108,7 +112,7 @@ impl SourceConfig for Office365Config {
         let options = self.collector_options(&cx, run_mode, directory.clone());
         let parts = CollectorParts {
             ledger: ledger.clone(),
-            client,
+            client: client.clone(),
             out: cx.out,
             component: cx.key.clone(),
             announcements,
@@ -130,6 +134,8 @@ impl SourceConfig for Office365Config {
             webhook,
             control: Control { tenancy, directory },
             geoip,
+            credentials,
+            clock: client.clock().clone(),
             tenants,
             content_types: self.content_types.clone(),
             ledger,
@@ -155,6 +161,20 @@ impl SourceConfig for Office365Config {
     fn can_acknowledge(&self) -> bool {
         true
     }
+}
+
+/// Reads every credential once, so that what cannot be used is an error at the start and not a pause later. That a store of
+/// secrets cannot answer now is no mistake of the configuration's: it is asked again with the first token.
+async fn check_credentials(credentials: &[(Option<TenantId>, ConfiguredCredential)]) -> Result<(), CredentialError> {
+    for (_, credential) in credentials {
+        match credential.check(Utc::now()).await {
+            Err(error) if error.is_temporary() => {
+                warn!(message = "A credential cannot be read yet; it is tried again with the first request.", %error);
+            }
+            result => result?,
+        }
+    }
+    Ok(())
 }
 
 /// The AuthID that this source made up when it first needed one.

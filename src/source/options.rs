@@ -1,15 +1,18 @@
 //! From the configuration to the options of each module.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
+use futures::FutureExt;
+use uuid::Uuid;
 
 use crate::{
     RunMode,
     activity::Origin,
     collector::{BatchLimits, BodyLimits, CollectorOptions},
     component::SourceContext,
-    config::{EventSchema, Mode, NormalizeConfig, Office365Config},
+    config::{EventSchema, Mode, NormalizeConfig, Office365Config, TenantConfig},
+    content::TenantId,
     credentials::{ConfiguredCredential, CredentialError},
     discovery::{
         WebhookPolicy, WebhookTarget,
@@ -52,19 +55,30 @@ impl Office365Config {
     }
 
     /// The key that invitations to consent are signed with, read anew each time.
-    pub(crate) fn state_key(&self, path: &str) -> Result<StateKey, CredentialError> {
-        let secret = ConfiguredCredential::new(&self.auth, path).lasting_secret()?;
-        Ok(StateKey::derive(&secret, self.auth.client_id))
+    pub(crate) async fn state_key(&self, path: &str) -> Result<StateKey, CredentialError> {
+        let credential = ConfiguredCredential::new(&self.auth, format!("{path}.auth"));
+        state_key(&credential, self.auth.application_id()).await
     }
 
     pub(super) fn registrar(&self, path: &str, tenancy: Tenancy, tokens: Arc<Tokens>) -> Registrar {
-        let (config, key_path) = (self.clone(), path.to_owned());
+        // One for all: strangers can have the key read, and what a store of secrets gave is kept for a while.
+        let credential = ConfiguredCredential::new(&self.auth, format!("{path}.auth"));
+        let application = self.auth.application_id();
         Registrar {
             tenancy,
             tokens,
-            state_key: Arc::new(move || config.state_key(&key_path).map_err(|error| error.to_string())),
+            state_key: Arc::new(move || {
+                let credential = credential.clone();
+                async move { state_key(&credential, application).await.map_err(|error| error.to_string()) }.boxed()
+            }),
             redirect_uri: self.webhook.public_url().cloned().unwrap_or_else(|| self.api_endpoint()),
         }
+    }
+
+    /// The applications of tenants that have another than the rest.
+    fn client_ids_of_tenants(&self) -> HashMap<TenantId, Uuid> {
+        let of = |tenant: &TenantConfig| Some((tenant.id, tenant.auth.as_ref()?.application_id()?));
+        self.tenants.iter().filter_map(of).collect()
     }
 
     pub(super) fn endpoint_options(&self, auth_id: AuthId) -> EndpointOptions {
@@ -73,7 +87,8 @@ impl Office365Config {
             auth_id,
             needs_certificate: self.webhook.tls.enabled && self.webhook.tls.client_ca_file.is_some(),
             admission: Admission {
-                client_id: self.auth.client_id,
+                client_id: self.auth.application_id().unwrap_or_default(),
+                client_ids: self.client_ids_of_tenants(),
                 content_types: self.content_types.iter().copied().collect(),
                 origin: Origin::new(&self.api_endpoint()),
             },
@@ -150,4 +165,8 @@ impl Office365Config {
 /// Configured durations are weeks at most.
 fn time_delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}
+
+async fn state_key(credential: &ConfiguredCredential, application: Option<Uuid>) -> Result<StateKey, CredentialError> {
+    Ok(StateKey::derive(&credential.lasting_secret().await?, application.unwrap_or_default()))
 }

@@ -7,7 +7,8 @@ use crate::{
     RunMode,
     collector::{Collector, CollectorError, source_failed},
     component::{ComponentKey, ShutdownSignal},
-    content::ContentType,
+    content::{ContentType, TenantId},
+    credentials::{ConfiguredCredential, watch_expiry},
     discovery::poll::{PollContext, poll_once, poll_until},
     geoip::GeoipFiles,
     ledger::Ledger,
@@ -15,6 +16,7 @@ use crate::{
     telemetry::Progress,
     tenancy::{self, Tenancy},
     tenants::Tenants,
+    transport::ServerClock,
 };
 
 /// What the command line asks of a source that runs.
@@ -44,6 +46,8 @@ pub(super) struct Running {
     pub webhook: Option<Webhook>,
     pub control: Control,
     pub geoip: Option<GeoipFiles>,
+    pub credentials: Vec<(Option<TenantId>, ConfiguredCredential)>,
+    pub clock: ServerClock,
     pub tenants: Tenants,
     pub content_types: Vec<ContentType>,
     pub ledger: Arc<dyn Ledger>,
@@ -61,6 +65,8 @@ impl Running {
             webhook,
             control,
             geoip,
+            credentials,
+            clock,
             tenants,
             content_types,
             ledger,
@@ -102,6 +108,7 @@ impl Running {
             Err(error) = maintenance => Err(error),
             () = control.run() => Ok(()),
             () = databases => Ok(()),
+            never = watch_expiry(credentials, move || clock.now()) => match never {},
             () = once::out_of_patience(run_mode, &progress, &component, waiting) => {
                 gave_up = true;
                 Ok(())

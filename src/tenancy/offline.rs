@@ -167,8 +167,8 @@ mod tests {
     fn config() -> Office365Config {
         let auth = AuthConfig::with_secret(id(9).0, SecretRef::from("hunter2"));
         let tenants = vec![
-            TenantConfig { id: id(1), domain: Some("one.example".to_owned()) },
-            TenantConfig { id: id(2), domain: None },
+            TenantConfig { id: id(1), domain: Some("one.example".to_owned()), auth: None },
+            TenantConfig { id: id(2), domain: None, auth: None },
         ];
         // Nobody listens there.
         let nowhere = Some("http://127.0.0.1:9".parse().unwrap());

@@ -21,6 +21,8 @@ pub struct TransportOptions {
     pub proxy: ProxyConfig,
     /// A PEM file of certificate authorities to trust beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// PEM files of the certificate to show, and of its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
     /// How long a connection may take; 30 seconds when not set.
     pub connect_timeout: Option<Duration>,
 }
@@ -63,7 +65,8 @@ impl HttpTransport {
     ///
     /// When the CA file or a proxy URL cannot be used.
     pub fn new(options: &TransportOptions) -> Result<Self, SetupError> {
-        let files = ClientFiles { ca_file: options.ca_file.as_deref(), identity: None };
+        let identity = options.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+        let files = ClientFiles { ca_file: options.ca_file.as_deref(), identity };
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("office365-source/", env!("CARGO_PKG_VERSION")))
             .redirect(redirect::Policy::none())

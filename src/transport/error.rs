@@ -30,6 +30,11 @@ impl TransportError {
         Self { failure, detail: detail.into() }
     }
 
+    /// What the system said, without advice on what to check.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// What kind of failure it is.
     pub const fn failure(&self) -> TransportFailure {
         self.failure

@@ -56,12 +56,23 @@ fn code(cell: &str) -> Option<&str> {
     cell.strip_prefix('`')?.strip_suffix('`')
 }
 
-/// Every key of the file by its full path, `<name>` for a name that the user gives and `[]` for an item of a list.
+/// Every key of the file by its full path, `<name>` for a name that the user gives and `[]` for an item of a list. What stands
+/// below any secret has the path `<secret>`.
 fn keys() -> BTreeMap<String, Key> {
     let schema = json_schema();
     let mut keys = BTreeMap::new();
     walk(&schema, &[&schema], "", &mut keys);
+    walk(&schema, &[&schema["$defs"]["SecretRef"]], "<secret>", &mut keys);
     keys
+}
+
+/// Whether what is below a key is told elsewhere: the forms of a secret, and a tenant's own `auth`, which is as the source's.
+fn is_told_elsewhere(path: &str, nodes: &[&Value]) -> bool {
+    let refers_to = |node: &Value, name: &str| {
+        let refers = |node: &Value| node["$ref"].as_str().is_some_and(|reference| reference.ends_with(name));
+        refers(node) || node["anyOf"].as_array().is_some_and(|nodes| nodes.iter().any(refers))
+    };
+    nodes.iter().any(|node| refers_to(node, "SecretRef")) || path.ends_with("tenants[].auth")
 }
 
 /// Adds the keys below `path`, whose value has to fit one of `nodes`.
@@ -80,7 +91,9 @@ fn walk(root: &Value, nodes: &[&Value], path: &str, keys: &mut BTreeMap<String, 
         let mut homes = parts.iter().filter(|part| part.get("properties").is_some_and(|keys| keys.get(name).is_some()));
         let required = is_table && homes.all(|part| requires(part, name));
         keys.insert(path.clone(), key(root, &nodes, required));
-        walk(root, &nodes, &path, keys);
+        if !is_told_elsewhere(&path, &nodes) {
+            walk(root, &nodes, &path, keys);
+        }
     }
     for (keyword, suffix) in [("additionalProperties", ".<name>"), ("items", "[]")] {
         let below: Vec<_> = parts.iter().filter_map(|part| part.get(keyword)).collect();
@@ -198,6 +211,7 @@ fn links_lead_to_files_and_headings() {
         "docs/integrations.md",
         "docs/monitoring.md",
         "docs/operations.md",
+        "docs/permissions.md",
         "docs/webhook.md",
         "docs/webhook-reference.md",
         "integrations/fluent-bit/README.md",

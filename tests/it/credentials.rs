@@ -34,18 +34,14 @@ fn world() -> SimulatorConfig {
 }
 
 fn certificate(crt_file: &Path, key_file: Option<&Path>, password: Option<&str>) -> AuthConfig {
-    AuthConfig {
-        client_id: Uuid::from_u128(1),
-        client_secret: None,
-        certificate: Some(CertificateConfig {
-            crt_file: crt_file.to_owned(),
-            key_file: key_file.map(Path::to_owned),
-            password: password.map(SecretRef::from),
-            send_chain: false,
-            signing: SigningAlgorithm::Ps256,
-        }),
-        workload_identity: None,
-    }
+    let certificate = CertificateConfig {
+        crt_file: crt_file.to_owned(),
+        key_file: key_file.map(Path::to_owned),
+        password: password.map(SecretRef::from),
+        send_chain: false,
+        signing: SigningAlgorithm::Ps256,
+    };
+    AuthConfig { certificate: Some(certificate), ..AuthConfig::without_credential(Uuid::from_u128(1)) }
 }
 
 fn named(crt_file: &str, key_file: Option<&str>, password: Option<&str>) -> AuthConfig {
@@ -53,8 +49,8 @@ fn named(crt_file: &str, key_file: Option<&str>, password: Option<&str>) -> Auth
 }
 
 /// Why a credential cannot be used, at a time.
-fn problem(auth: &AuthConfig, now: DateTime<Utc>) -> String {
-    ConfiguredCredential::new(auth, "sources.m365").check(now).unwrap_err().to_string()
+async fn problem(auth: &AuthConfig, now: DateTime<Utc>) -> String {
+    ConfiguredCredential::new(auth, "sources.m365.auth").check(now).await.unwrap_err().to_string()
 }
 
 async fn collects(mut lab: Lab, auth: AuthConfig) {
@@ -134,7 +130,7 @@ async fn a_federated_token_is_read_anew_each_time() {
     config.tenants[0].federated_tokens = vec![TOKENS[1].to_owned()];
     let mut lab = Lab::of(config);
     let token_file = lab.data.path().join("token");
-    let identity = WorkloadIdentityConfig { token_file: Some(token_file.clone()) };
+    let identity = WorkloadIdentityConfig { token_file: Some(token_file.clone()), client_id: None };
     lab.source.auth.client_secret = None;
     lab.source.auth.workload_identity = Some(identity);
     fs::write(&token_file, format!("{}\n", TOKENS[0])).unwrap();
@@ -154,8 +150,8 @@ async fn a_federated_token_is_read_anew_each_time() {
     }
 }
 
-#[test]
-fn what_cannot_be_used_is_named_with_what_to_do() {
+#[tokio::test]
+async fn what_cannot_be_used_is_named_with_what_to_do() {
     let now = Utc::now();
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, content: &[u8]| {
@@ -188,7 +184,7 @@ fn what_cannot_be_used_is_named_with_what_to_do() {
         ),
         (named("app.pfx", None, None), &["certificate.crt_file", "PFX file that auth.certificate.password opens"]),
     ] {
-        let problem = problem(&auth, now);
+        let problem = problem(&auth, now).await;
         for word in words {
             assert!(problem.contains(word), "{word:?} in {problem:?}");
         }
@@ -198,11 +194,11 @@ fn what_cannot_be_used_is_named_with_what_to_do() {
         }
     }
     let auth = named("app.crt", Some("app.key"), None);
-    assert!(problem(&auth, now - TimeDelta::days(365 * 50)).contains("not valid before"));
-    assert!(problem(&auth, now + TimeDelta::days(365 * 150)).contains("expired at"));
-    let identity = WorkloadIdentityConfig { token_file: Some(missing) };
+    assert!(problem(&auth, now - TimeDelta::days(365 * 50)).await.contains("not valid before"));
+    assert!(problem(&auth, now + TimeDelta::days(365 * 150)).await.contains("expired at"));
+    let identity = WorkloadIdentityConfig { token_file: Some(missing), client_id: None };
     let auth = AuthConfig { certificate: None, workload_identity: Some(identity), ..auth };
-    assert!(problem(&auth, now).contains("workload_identity.token_file: cannot read"));
+    assert!(problem(&auth, now).await.contains("workload_identity.token_file: cannot read"));
 }
 
 /// The examples of docs/credentials.md, each in a configuration that is complete otherwise.

@@ -30,6 +30,7 @@ mod registration;
 mod reports;
 mod reports_reading;
 mod right_values;
+mod secret_stores;
 mod secrets;
 mod sensitive_types;
 mod sink_http;

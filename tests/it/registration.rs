@@ -78,7 +78,7 @@ impl Scene {
 
     fn state(&self, invitation: &Invitation) -> String {
         let secret = SimulatedTenant::fabrikam().client_secret;
-        StateKey::derive(&secret.into(), self.config.auth.client_id).seal(invitation)
+        StateKey::derive(&secret.into(), self.config.auth.client_id.unwrap()).seal(invitation)
     }
 
     fn invitation(&self) -> Invitation {
@@ -105,7 +105,7 @@ impl Scene {
     async fn redirected(&self, page: &str, parameters: &[(&str, &str)]) -> Url {
         let mut url: Url = format!("https://login.microsoftonline.com{page}").parse().unwrap();
         url.query_pairs_mut()
-            .append_pair("client_id", &self.config.auth.client_id.to_string())
+            .append_pair("client_id", &self.config.auth.client_id.unwrap().to_string())
             .append_pair("redirect_uri", PUBLIC_URL)
             .extend_pairs(parameters);
         let response = InProcess::new(&self.simulator).send(Request::new(Method::GET, url)).await.unwrap();
@@ -200,7 +200,8 @@ async fn only_an_invited_administrator_can_register() {
     let scene = Scene::new();
     let running = scene.start().await;
     let hour = scene.in_an_hour();
-    let forged = StateKey::derive(&"another secret".into(), scene.config.auth.client_id).seal(&scene.invitation());
+    let forged =
+        StateKey::derive(&"another secret".into(), scene.config.auth.client_id.unwrap()).seal(&scene.invitation());
     let other = Invitation {
         issued: scene.clock.now(),
         expires: hour,

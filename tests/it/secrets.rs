@@ -6,7 +6,7 @@
 use crate::support::{self, alone::is_alone};
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fs,
     path::Path,
     sync::{Arc, Mutex},
@@ -20,7 +20,7 @@ use office365_source::{
     clock::Clock,
     config::AuthConfig,
     credentials::ConfiguredCredential,
-    entra::{Authority, TokenEndpoint, Tokens},
+    entra::{Application, Applications, Authority, TokenEndpoint, Tokens},
     simulator::{Faults, InProcess, SimulatorConfig, TenantFault},
     transport::{HttpTransport, Request, Response, ServerClock, Transport, TransportError, TransportOptions},
 };
@@ -193,12 +193,14 @@ async fn no_secret_is_in_debug_output() {
     let transport: Arc<dyn Transport> = Arc::new(InProcess::new(&lab.simulator));
     let clock = ServerClock::new(Clock::system());
     let auth = AuthConfig::with_secret(tenant.client_id, SECRET.into());
-    let credential = Arc::new(ConfiguredCredential::new(&auth, "sources.m365"));
+    let credential = Arc::new(ConfiguredCredential::new(&auth, "sources.m365.auth"));
     let timeout = Duration::from_secs(30);
     let tokens = Tokens::new(
         authority,
-        tenant.client_id.to_string(),
-        credential,
+        Applications {
+            default: Application { client_id: tenant.client_id.to_string(), credential },
+            of_tenants: HashMap::new(),
+        },
         Arc::clone(&transport),
         clock.clone(),
         timeout,

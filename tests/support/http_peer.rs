@@ -30,6 +30,8 @@ pub enum Reply {
     Status(u16, &'static str),
     /// A success with a body made on the spot.
     Body(String),
+    /// A status and a body made on the spot.
+    Made(u16, String),
     /// With headers, each with its line end.
     With(u16, &'static str, &'static str),
     /// The same, after a while.
@@ -103,6 +105,15 @@ impl HttpPeer {
 
     /// With TLS, and with a client certificate of `clients` if there is such an authority.
     pub async fn with_tls(identity: &Identity, clients: Option<&Authority>) -> Self {
+        Self::with_tls_answering(identity, clients, |_| Reply::Status(200, "")).await
+    }
+
+    /// The same, with answers of its own.
+    pub async fn with_tls_answering(
+        identity: &Identity,
+        clients: Option<&Authority>,
+        answer: impl Fn(&Received) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let provider = Arc::new(ring::default_provider());
         let builder =
@@ -117,7 +128,7 @@ impl HttpPeer {
             }
         };
         let config = builder.with_single_cert(vec![identity.der()], identity.key_der()).unwrap();
-        let answer: Arc<Answer> = Arc::new(|_: &Received| Reply::Status(200, ""));
+        let answer: Arc<Answer> = Arc::new(answer);
         Self::serve(listener, Some(TlsAcceptor::from(Arc::new(config))), answer)
     }
 
@@ -188,6 +199,7 @@ async fn converse(
         };
         match reply {
             Reply::Status(status, body) => stream.write_all(text(status, "", body).as_bytes()).await?,
+            Reply::Made(status, body) => stream.write_all(text(status, "", &body).as_bytes()).await?,
             Reply::Body(body) => stream.write_all(text(200, "", &body).as_bytes()).await?,
             Reply::With(status, headers, body) => stream.write_all(text(status, headers, body).as_bytes()).await?,
             Reply::Late(wait, status) => {

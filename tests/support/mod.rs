@@ -58,8 +58,11 @@ pub fn simulator(config: SimulatorConfig, clock: &Clock) -> Simulator {
 pub fn source_config(simulated: &SimulatorConfig) -> Office365Config {
     let first = &simulated.tenants[0];
     let auth = AuthConfig::with_secret(first.client_id, first.client_secret.as_str().into());
-    let tenants =
-        simulated.tenants.iter().map(|tenant| TenantConfig { id: tenant.id, domain: Some(tenant.domain.clone()) });
+    let tenants = simulated.tenants.iter().map(|tenant| TenantConfig {
+        id: tenant.id,
+        domain: Some(tenant.domain.clone()),
+        auth: None,
+    });
     let mut config = Office365Config::new(auth, tenants.collect());
     config.content_types = ContentType::ALL.to_vec();
     config.schema = EventSchema::Raw;

@@ -43,7 +43,7 @@ fn three_properties_are_enough() {
     assert_eq!(configuration.data_dir.to_str(), Some("/var/lib/office365-source"));
     let source = configuration.source;
     assert_eq!(source.tenants[0].id.to_string(), TENANT);
-    assert_eq!(source.auth.client_id.to_string(), CLIENT);
+    assert_eq!(source.auth.client_id.unwrap().to_string(), CLIENT);
     assert_eq!((source.mode, source.schema), (Mode::Poll, EventSchema::Ecs));
 }
 

@@ -81,10 +81,10 @@ impl Hook {
             authority: &config.authority(),
             flow: ConsentFlow::AdminConsent,
             tenant: Some(newcomer),
-            client_id: config.auth.client_id,
+            client_id: config.auth.application_id().unwrap_or_default(),
             resource: config.resource(),
             redirect_uri,
-            state: &config.state_key(path)?.seal(&invitation),
+            state: &config.state_key(path).await?.seal(&invitation),
         };
         let page = self.get(request.url()).await?;
         let redirect = page.headers.get(header::LOCATION).and_then(|location| location.to_str().ok());

@@ -2,7 +2,10 @@
 //!
 //! Behind each item that is admitted is a request with an access token, and a row in the ledger.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt,
+};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
@@ -25,6 +28,8 @@ const BEHIND: TimeDelta = TimeDelta::days(30);
 pub struct Admission {
     /// Its application.
     pub client_id: Uuid,
+    /// The applications of tenants that have another.
+    pub client_ids: HashMap<TenantId, Uuid>,
     /// Its content types.
     pub content_types: BTreeSet<ContentType>,
     /// Where its access tokens may be sent.
@@ -59,7 +64,7 @@ impl Admission {
         now: DateTime<Utc>,
     ) -> Result<ContentRef, Rejection> {
         let Announcement { tenant, client_id, content_type, content_id, content_uri, created, expiration } = item;
-        if client_id != self.client_id {
+        if client_id != self.client_ids.get(&tenant).copied().unwrap_or(self.client_id) {
             return Err(Rejection::ForeignClient(client_id));
         }
         if !is_tenant(tenant) {
@@ -157,6 +162,8 @@ impl std::error::Error for Rejection {}
 mod tests {
     use super::*;
 
+    /// Has an application of its own.
+    const OTHERS: TenantId = TenantId(Uuid::from_u128(0x77));
     const OURS: TenantId = TenantId(Uuid::from_u128(0x6a98_b5da_7b3c_4486_bb0b_66a0_48c6_da62));
 
     fn now() -> DateTime<Utc> {
@@ -178,10 +185,11 @@ mod tests {
     fn admit(item: Announcement) -> Result<ContentRef, Rejection> {
         let admission = Admission {
             client_id: Uuid::from_u128(1),
+            client_ids: [(OTHERS, Uuid::from_u128(3))].into(),
             content_types: [ContentType::Exchange, ContentType::General].into(),
             origin: Origin::new(&"https://manage.office.com".parse().unwrap()),
         };
-        admission.admit(item, |tenant| tenant == OURS, now())
+        admission.admit(item, |tenant| [OURS, OTHERS].contains(&tenant), now())
     }
 
     fn with_path(path: &str) -> Announcement {

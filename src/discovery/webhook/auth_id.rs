@@ -5,7 +5,29 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use rand::RngExt;
 use ring::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
+use snafu::ensure;
 use subtle::ConstantTimeEq;
+
+use crate::{
+    config::{NO_HEADER, WebhookConfig, fits_header},
+    secrets::{NoSecretSnafu, SecretError, SecretReader},
+};
+
+/// Reads the `AuthID`; `None` when none is configured. `key` is the full path of `auth_id` in the configuration.
+///
+/// # Errors
+///
+/// When it cannot be read, or cannot be sent as an HTTP header.
+pub async fn configured_auth_id(
+    config: &WebhookConfig,
+    secrets: &SecretReader,
+    key: &str,
+) -> Result<Option<SecretString>, SecretError> {
+    let Some(reference) = &config.auth_id else { return Ok(None) };
+    let auth_id = secrets.read(reference, key).await?.value;
+    ensure!(fits_header(auth_id.expose_secret()), NoSecretSnafu { key, place: reference.place(), problem: NO_HEADER });
+    Ok(Some(auth_id))
+}
 
 /// The secret that Microsoft and the listener share.
 #[derive(Clone, Debug)]

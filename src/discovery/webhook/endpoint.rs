@@ -385,7 +385,7 @@ impl Endpoint {
         if self.0.closing.is_cancelled() {
             return Err(SHUTTING_DOWN);
         }
-        let consent = match self.0.registrar.examine(callback) {
+        let consent = match self.0.registrar.examine(callback).await {
             Ok(consent) => consent,
             // A visitor without an invitation is logged like any unknown sender: now and then.
             Err(error) => {

@@ -93,7 +93,7 @@ impl Bench {
         let ledger = Arc::new(Troubled { turns: Semaphore::new(turns), outcome });
         let healthy = Arc::new(MemoryLedger::default());
         let auth = AuthConfig::with_secret(CLIENT, "secret".into());
-        let config = Office365Config::new(auth, vec![TenantConfig { id: TENANT, domain: None }]);
+        let config = Office365Config::new(auth, vec![TenantConfig { id: TENANT, domain: None, auth: None }]);
         let environment =
             Environment { clock: Clock::starting_at(NOW.parse().unwrap()), transport: Some(Arc::new(Nowhere)) };
         let connection = ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), environment).unwrap();
@@ -119,6 +119,7 @@ impl Bench {
             needs_certificate: false,
             admission: Admission {
                 client_id: CLIENT,
+                client_ids: std::collections::HashMap::new(),
                 content_types: [ContentType::Exchange].into(),
                 origin: Origin::new(&api),
             },
@@ -139,7 +140,7 @@ impl Bench {
             registrar: Registrar {
                 tenancy,
                 tokens: connection.tokens,
-                state_key: Arc::new(|| Err("nobody is invited".to_owned())),
+                state_key: Arc::new(|| futures::FutureExt::boxed(async { Err("nobody is invited".to_owned()) })),
                 redirect_uri: api,
             },
         };

@@ -20,7 +20,7 @@ mod tls;
 pub use self::{
     addresses::{AddressList, ServiceTagsError, client_address, parse_service_tags, read_service_tags},
     admission::{Admission, Rejection},
-    auth_id::AuthId,
+    auth_id::{AuthId, configured_auth_id},
     connections::{Admitted, ConnectionId, Connections, Refused},
     delivery::{Announcement, Delivery, Item, MalformedDelivery, parse_delivery},
     endpoint::{Endpoint, EndpointOptions, EndpointParts, Peer},

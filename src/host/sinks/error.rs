@@ -7,7 +7,7 @@ use std::{
 
 use snafu::Snafu;
 
-use crate::{config::SecretError, transport::ClientTlsError};
+use crate::{secrets::SecretError, transport::ClientTlsError};
 
 /// Why a sink cannot be written to.
 #[derive(Debug, Snafu)]

@@ -82,7 +82,7 @@ impl Headers {
 
 impl SecretHeader {
     fn value(&self) -> Result<HeaderValue, SinkError> {
-        let secret = self.secret.resolve(&self.key)?;
+        let secret = crate::secrets::read_at_hand(&self.secret, &self.key)?.value;
         let secret = secret.expose_secret();
         let text = match &self.scheme {
             Scheme::Plain => secret.to_owned(),

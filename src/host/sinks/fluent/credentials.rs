@@ -2,7 +2,10 @@
 
 use secrecy::SecretString;
 
-use crate::config::{FluentAuthConfig, SecretError};
+use crate::{
+    config::FluentAuthConfig,
+    secrets::{SecretError, read_at_hand},
+};
 
 /// What the sink needs to be let in.
 #[derive(Clone, Debug)]
@@ -39,10 +42,12 @@ impl Credentials {
     pub(super) fn read(&self) -> Result<Option<Secrets<'_>>, SecretError> {
         let Some(auth) = &self.auth else { return Ok(None) };
         let user = match (&auth.username, &auth.password) {
-            (Some(name), Some(password)) => Some((name.as_str(), password.resolve(&self.key("auth.password"))?)),
+            (Some(name), Some(password)) => {
+                Some((name.as_str(), read_at_hand(password, &self.key("auth.password"))?.value))
+            }
             _ => None,
         };
-        let shared_key = auth.shared_key.resolve(&self.key("auth.shared_key"))?;
+        let shared_key = read_at_hand(&auth.shared_key, &self.key("auth.shared_key"))?.value;
         Ok(Some(Secrets { self_hostname: &auth.self_hostname, shared_key, user }))
     }
 }

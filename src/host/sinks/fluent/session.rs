@@ -16,11 +16,11 @@ use super::{
     credentials::{Credentials, Secrets},
 };
 use crate::{
-    config::SecretError,
     encoding::forward::{
         Answer, MAX_ANSWER_BYTES, Ping, Unintelligible, is_same_digest, parse_answer, password_digest,
         shared_key_digest,
     },
+    secrets::SecretError,
 };
 
 /// How long a server may take for each step of the handshake: it has nothing to do for it.
