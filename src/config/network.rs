@@ -27,7 +27,7 @@ impl TlsConfig {
     }
 }
 
-/// The HTTP proxy on the way to Microsoft.
+/// The HTTP proxy on the way out.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProxyConfig {

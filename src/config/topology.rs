@@ -43,7 +43,8 @@ pub struct TopologyConfig {
     #[serde(default)]
     pub acknowledgements: AcknowledgementsConfig,
 
-    /// The HTTP proxy on the way to Microsoft; a source's own settings go before.
+    /// The HTTP proxy on the way to Microsoft and to the peers of sinks that speak HTTP; what a source or sink sets itself
+    /// goes before.
     #[serde(default)]
     pub proxy: ProxyConfig,
 

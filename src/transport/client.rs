@@ -33,7 +33,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Snafu)]
 pub enum SetupError {
     /// A proxy URL.
-    #[snafu(display("proxy.{key}: not a proxy URL; write for example http://proxy.example.com:3128"))]
+    #[snafu(display(
+        "proxy.{key}: not the URL of an HTTP proxy; write for example http://proxy.example.com:3128, there or where the \
+         environment names a proxy"
+    ))]
     ProxyUrl {
         /// Which key.
         key: &'static str,

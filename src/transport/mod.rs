@@ -17,14 +17,17 @@ use futures::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-#[cfg(feature = "cli")]
-pub(crate) use self::tls::{ClientFiles, client_config};
 pub use self::{
     client::{HttpTransport, SetupError, TransportOptions},
     error::{TransportError, TransportFailure},
     retry_after::retry_after,
     server_clock::ServerClock,
     tls::ClientTlsError,
+};
+#[cfg(feature = "cli")]
+pub(crate) use self::{
+    proxy::proxy_matcher,
+    tls::{ClientFiles, client_config},
 };
 
 /// A request, body and all.

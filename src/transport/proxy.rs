@@ -2,6 +2,10 @@
 
 use std::env;
 
+#[cfg(feature = "cli")]
+use http::Uri;
+#[cfg(feature = "cli")]
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{NoProxy, Proxy};
 
 use super::client::SetupError;
@@ -12,13 +16,6 @@ const LOCAL: &str = "localhost,127.0.0.0/8,::1";
 
 /// The proxies to use, in the order in which they are asked.
 pub(super) fn proxies(config: &ProxyConfig) -> Result<Vec<Proxy>, SetupError> {
-    let environment = |name: &str| {
-        // Programs agree on lower case before upper case.
-        [name.to_lowercase(), name.to_owned()]
-            .iter()
-            .find_map(|name| env::var(name).ok())
-            .filter(|value| !value.is_empty())
-    };
     settings(config, environment)
         .into_iter()
         .map(|Setting { key, url, bypass }| {
@@ -31,6 +28,35 @@ pub(super) fn proxies(config: &ProxyConfig) -> Result<Vec<Proxy>, SetupError> {
             Ok(proxy.no_proxy(NoProxy::from_string(&bypass)))
         })
         .collect()
+}
+
+/// The same for connections that are made without reqwest.
+///
+/// # Errors
+///
+/// When a proxy is not an HTTP proxy.
+#[cfg(feature = "cli")]
+pub(crate) fn proxy_matcher(config: &ProxyConfig) -> Result<Matcher, SetupError> {
+    let mut matcher = Matcher::builder();
+    for Setting { key, url, bypass } in settings(config, environment) {
+        // A matcher ignores what it cannot read. The connection would be a direct one.
+        let read = Matcher::builder().all(url.as_str()).build().intercept(&Uri::from_static("http://peer"));
+        if !read.is_some_and(|proxy| matches!(proxy.uri().scheme_str(), Some("http" | "https"))) {
+            return Err(SetupError::ProxyUrl { key });
+        }
+        matcher = match key {
+            "http" => matcher.http(url),
+            _ => matcher.https(url),
+        };
+        matcher = matcher.no(bypass);
+    }
+    Ok(matcher.build())
+}
+
+fn environment(name: &str) -> Option<String> {
+    // Programs agree on lower case before upper case.
+    let names = [name.to_lowercase(), name.to_owned()];
+    names.iter().find_map(|name| env::var(name).ok()).filter(|value| !value.is_empty())
 }
 
 struct Setting {

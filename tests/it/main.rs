@@ -35,6 +35,7 @@ mod secrets;
 mod sensitive_types;
 mod sink_http;
 mod sink_opentelemetry;
+mod sink_proxy;
 mod sink_splunk_hec;
 mod sink_vector;
 mod spool_full;

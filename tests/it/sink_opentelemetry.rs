@@ -494,7 +494,7 @@ async fn certificates_are_shown_and_checked_over_both_protocols() {
              tls.server_name = \"collector.contoso.com\""
         )
     };
-    let over_grpc = GrpcPeer::with_tls(&server, &ours).await;
+    let over_grpc = GrpcPeer::with_tls(&server, Some(&ours)).await;
     let over_http = HttpPeer::with_tls(&server, Some(&ours)).await;
     let configs =
         |tls: &str| [grpc(&over_grpc, tls), http(&over_http, tls)].map(|text| text.replace("http:", "https:"));

@@ -221,7 +221,7 @@ async fn a_vector_that_goes_away_and_comes_back_gets_the_rest() {
 async fn certificates_are_checked_on_both_sides_and_the_name_is_the_configured_one() {
     let dir = tempfile::tempdir().unwrap();
     let (ours, theirs, other) = (Authority::new("ours"), Authority::new("theirs"), Authority::new("other"));
-    let peer = GrpcPeer::with_tls(&theirs.named_server("vector.contoso.com"), &ours).await;
+    let peer = GrpcPeer::with_tls(&theirs.named_server("vector.contoso.com"), Some(&ours)).await;
     let ca = write_pem(&dir.path().join("ca.pem"), &theirs.pem());
     let wrong_ca = write_pem(&dir.path().join("other.pem"), &other.pem());
     let client = ours.client("office365-source");

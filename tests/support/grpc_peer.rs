@@ -19,7 +19,6 @@ use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http2, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rustls::{RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
@@ -148,19 +147,10 @@ impl GrpcPeer {
         Self::serve(TcpListener::bind("127.0.0.1:0").await.unwrap(), None, Box::new(answer))
     }
 
-    /// With TLS, for clients with a certificate of `clients` only. The client has to ask for HTTP/2.
-    pub async fn with_tls(identity: &Identity, clients: &Authority) -> Self {
-        let provider = Arc::new(ring::default_provider());
-        let mut roots = RootCertStore::empty();
-        roots.add(clients.certificate()).unwrap();
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider)).build().unwrap();
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![identity.der()], identity.key_der())
-            .unwrap();
+    /// With TLS, and with a client certificate of `clients` if there is such an authority. The client has to ask for
+    /// HTTP/2.
+    pub async fn with_tls(identity: &Identity, clients: Option<&Authority>) -> Self {
+        let mut config = identity.server_config(clients);
         config.alpn_protocols = vec![b"h2".to_vec()];
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let answer = Box::new(|_: &Call| Reply::Message(Vec::new()));

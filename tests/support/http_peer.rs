@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 
-use rustls::{RootCertStore, ServerConfig, crypto::ring, server::WebPkiClientVerifier};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::TcpListener,
@@ -115,21 +114,8 @@ impl HttpPeer {
         answer: impl Fn(&Received) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let provider = Arc::new(ring::default_provider());
-        let builder =
-            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
-        let builder = match clients {
-            None => builder.with_no_client_auth(),
-            Some(authority) => {
-                let mut roots = RootCertStore::empty();
-                roots.add(authority.certificate()).unwrap();
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-                builder.with_client_cert_verifier(verifier)
-            }
-        };
-        let config = builder.with_single_cert(vec![identity.der()], identity.key_der()).unwrap();
-        let answer: Arc<Answer> = Arc::new(answer);
-        Self::serve(listener, Some(TlsAcceptor::from(Arc::new(config))), answer)
+        let config = identity.server_config(clients);
+        Self::serve(listener, Some(TlsAcceptor::from(Arc::new(config))), Arc::new(answer))
     }
 
     fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, answer: Arc<Answer>) -> Self {

@@ -10,6 +10,7 @@ pub mod https;
 pub mod lab;
 pub mod patience;
 pub mod pki;
+pub mod proxy;
 pub mod scene;
 pub mod site;
 pub mod telemetry;

@@ -10,7 +10,10 @@ use std::{
 };
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, LocalRecorderGuard, Metadata, Recorder, SharedString, Unit};
+use tokio::{sync::Notify, time::timeout};
 use tracing::subscriber::DefaultGuard;
+
+use super::feeder::GUARD;
 
 /// Listens to everything that the thread of the test tells, for as long as it lives.
 pub struct Listening {
@@ -69,11 +72,32 @@ impl Recorder for Counters {
 
 /// Log lines, all levels.
 #[derive(Clone, Debug, Default)]
-pub struct Log(Arc<Mutex<Vec<u8>>>);
+pub struct Log {
+    text: Arc<Mutex<Vec<u8>>>,
+    written: Arc<Notify>,
+}
 
 impl Log {
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    pub fn clear(&self) {
+        self.text.lock().unwrap().clear();
+    }
+
+    /// Waits until something is told that has these words.
+    pub async fn wait_for(&self, words: &str) {
+        let wait = async {
+            loop {
+                let written = self.written.notified();
+                if self.text().contains(words) {
+                    break;
+                }
+                written.await;
+            }
+        };
+        timeout(GUARD, wait).await.unwrap_or_else(|_| panic!("{words:?} is not in {}", self.text()));
     }
 
     pub fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
@@ -88,7 +112,8 @@ impl Log {
 
 impl Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(line);
+        self.text.lock().unwrap().extend_from_slice(line);
+        self.written.notify_waiters();
         Ok(line.len())
     }
 

@@ -11,7 +11,7 @@ use super::{
     network::{check_address, check_headers, check_secret_in_clear, check_tls_is_spoken},
     without_query,
 };
-use crate::config::{SecretRef, error::Problems};
+use crate::config::{ProxyConfig, SecretRef, error::Problems};
 
 /// Events go to an HTTP server as JSON.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -20,6 +20,9 @@ pub struct HttpSinkConfig {
     /// What all sinks over the network have in common.
     #[serde(flatten)]
     pub network: NetworkConfig,
+    /// The HTTP proxy on the way to the peer; what is left out is taken from the top-level `proxy`.
+    #[serde(default)]
+    pub proxy: ProxyConfig,
     /// Where events are posted to.
     #[schemars(example = &"https://siem.contoso.com/ingest")]
     pub uri: Url,
@@ -78,6 +81,7 @@ impl SinkOptions for HttpSinkConfig {
     }
 
     fn check(&self, problems: &mut Problems) {
+        self.proxy.check(problems);
         check_address(problems, "uri", &self.uri, ["http", "https"], true, 443);
         check_tls_is_spoken(problems, &self.network.tls, std::slice::from_ref(&self.uri), "https");
         check_headers(problems, &self.headers);

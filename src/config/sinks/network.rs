@@ -253,7 +253,7 @@ pub(super) fn check_tls_is_spoken(problems: &mut Problems, tls: &SinkTlsConfig, 
 }
 
 /// Those that say where a message ends, or how the connection goes on.
-const TRANSPORT_HEADERS: [&str; 11] = [
+const TRANSPORT_HEADERS: [&str; 13] = [
     "connection",
     "content-encoding",
     "content-length",
@@ -261,6 +261,8 @@ const TRANSPORT_HEADERS: [&str; 11] = [
     "expect",
     "host",
     "keep-alive",
+    "proxy-authorization",
+    "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",

@@ -11,7 +11,7 @@ use super::{
     network::{check_address, check_headers, check_secret_in_clear, check_tls_is_spoken},
     without_query,
 };
-use crate::config::{SecretRef, error::Problems};
+use crate::config::{ProxyConfig, SecretRef, error::Problems};
 
 /// Events go to an OpenTelemetry Collector, or to anything else that takes OTLP logs.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -20,6 +20,9 @@ pub struct OpentelemetrySinkConfig {
     /// What all sinks over the network have in common.
     #[serde(flatten)]
     pub network: NetworkConfig,
+    /// The HTTP proxy on the way to the peer; what is left out is taken from the top-level `proxy`.
+    #[serde(default)]
+    pub proxy: ProxyConfig,
     /// How OTLP is spoken.
     #[serde(default)]
     pub protocol: OpentelemetryProtocol,
@@ -67,6 +70,7 @@ impl SinkOptions for OpentelemetrySinkConfig {
             OpentelemetryProtocol::Grpc => (false, 4_317),
             OpentelemetryProtocol::Http => (true, 4_318),
         };
+        self.proxy.check(problems);
         check_address(problems, "endpoint", &self.endpoint, ["http", "https"], paths, port);
         check_tls_is_spoken(problems, &self.network.tls, std::slice::from_ref(&self.endpoint), "https");
         check_headers(problems, &self.headers);

@@ -10,7 +10,7 @@ use super::{
     Compression, NetworkConfig, SinkOptions,
     network::{check_address, check_secret_in_clear, check_tls_is_spoken},
 };
-use crate::config::{SecretRef, error::Problems, limits::Bounds};
+use crate::config::{ProxyConfig, SecretRef, error::Problems, limits::Bounds};
 
 const QUERY_INTERVAL: Bounds = Bounds { min: 1, max: 300 };
 const MAX_PENDING: Bounds = Bounds { min: 1, max: 1_024 };
@@ -23,6 +23,9 @@ pub struct SplunkHecSinkConfig {
     /// What all sinks over the network have in common.
     #[serde(flatten)]
     pub network: NetworkConfig,
+    /// The HTTP proxy on the way to the peer; what is left out is taken from the top-level `proxy`.
+    #[serde(default)]
+    pub proxy: ProxyConfig,
     /// Scheme, host and port of the collector: `https` with TLS, `http` without.
     #[schemars(example = &"https://splunk.contoso.com:8088")]
     pub endpoint: Url,
@@ -106,6 +109,7 @@ impl SinkOptions for SplunkHecSinkConfig {
     }
 
     fn check(&self, problems: &mut Problems) {
+        self.proxy.check(problems);
         check_address(problems, "endpoint", &self.endpoint, ["http", "https"], false, 8_088);
         check_tls_is_spoken(problems, &self.network.tls, std::slice::from_ref(&self.endpoint), "https");
         check_secret_in_clear(problems, "token", &self.endpoint, "https");

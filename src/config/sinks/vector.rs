@@ -8,7 +8,7 @@ use super::{
     Compression, NetworkConfig, SinkOptions,
     network::{check_address, check_tls_is_spoken},
 };
-use crate::config::error::Problems;
+use crate::config::{ProxyConfig, error::Problems};
 
 /// Events go to the `vector` source of a Vector, over gRPC.
 #[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
@@ -17,6 +17,9 @@ pub struct VectorSinkConfig {
     /// What all sinks over the network have in common.
     #[serde(flatten)]
     pub network: NetworkConfig,
+    /// The HTTP proxy on the way to the peer; what is left out is taken from the top-level `proxy`.
+    #[serde(default)]
+    pub proxy: ProxyConfig,
     /// Scheme, host and port of Vector's `vector` source: `https` with TLS, `http` without.
     #[schemars(example = &"http://127.0.0.1:6000")]
     pub address: Url,
@@ -39,6 +42,7 @@ impl SinkOptions for VectorSinkConfig {
     }
 
     fn check(&self, problems: &mut Problems) {
+        self.proxy.check(problems);
         check_address(problems, "address", &self.address, ["http", "https"], false, 6_000);
         check_tls_is_spoken(problems, &self.network.tls, std::slice::from_ref(&self.address), "https");
     }

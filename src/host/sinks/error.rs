@@ -7,7 +7,10 @@ use std::{
 
 use snafu::Snafu;
 
-use crate::{secrets::SecretError, transport::ClientTlsError};
+use crate::{
+    secrets::SecretError,
+    transport::{ClientTlsError, SetupError},
+};
 
 /// Why a sink cannot be written to.
 #[derive(Debug, Snafu)]
@@ -68,6 +71,14 @@ pub enum SinkError {
         key: String,
         /// Why.
         source: ClientTlsError,
+    },
+    /// The proxies on the way to a peer cannot be set up.
+    #[snafu(display("{key}.{source}"))]
+    Proxy {
+        /// The sink's path.
+        key: String,
+        /// Why.
+        source: SetupError,
     },
     /// A secret cannot be had.
     #[snafu(transparent)]

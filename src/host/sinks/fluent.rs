@@ -96,7 +96,7 @@ impl FluentPeer {
         Ok(Self {
             labels: labels.clone(),
             servers: config.servers.iter().map(|url| Server::new(url, backoff)).collect(),
-            connector: Connector::new(name, &config.network.tls, &[])?.without_resumption(),
+            connector: Connector::direct(name, &config.network.tls)?,
             credentials,
             tag: config.tag.clone(),
             compression: config.compression,

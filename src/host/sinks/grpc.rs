@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Buf, BufMut, Bytes};
-use http::{StatusCode, Uri, uri::PathAndQuery};
+use http::{StatusCode, uri::PathAndQuery};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use tonic::{
@@ -26,10 +26,10 @@ use url::Url;
 use super::{
     SinkError,
     compression::{RequestCompression, Unaccepted},
-    http_client::{Headers, origin, quote, uri},
-    network::{Accepted, Connector, Failure},
+    http_client::{Headers, quote, uri},
+    network::{Accepted, Access, Connector, Failure, Protocol},
 };
-use crate::config::{Compression, SinkTlsConfig};
+use crate::config::Compression;
 
 /// The header or trailer that makes an answer one of a gRPC server, and not of something on the way to it.
 const GRPC_STATUS: &str = "grpc-status";
@@ -64,16 +64,15 @@ enum Fault {
 }
 
 impl GrpcClient {
-    /// A client of the sink `name` for `method` at `address`, whose key in the configuration comes with it. `headers` are
+    /// A client for `method` at `address`, whose key in the configuration comes with it. `headers` are
     /// added to every call.
     ///
     /// # Errors
     ///
-    /// When a file of certificates cannot be used, or a secret cannot be had.
+    /// When a file of certificates or a proxy cannot be used, or a secret cannot be had.
     pub(super) fn new(
-        name: &str,
+        access: &Access<'_>,
         (address, key): (&Url, &str),
-        tls: &SinkTlsConfig,
         method: &'static str,
         compression: RequestCompression,
         headers: Headers,
@@ -84,7 +83,7 @@ impl GrpcClient {
         let endpoint = Endpoint::from(uri(address, key)?).user_agent(agent);
         Ok(Self {
             endpoint: endpoint.map_err(|_| SinkError::Address { key: key.to_owned() })?,
-            connector: Connector::new(name, tls, &[b"h2"])?,
+            connector: Connector::new(access, Protocol::Http2)?,
             channel: Mutex::new(None),
             method: PathAndQuery::from_static(method),
             compression,
@@ -110,7 +109,7 @@ impl GrpcClient {
                 Ok(reply) => Ok(accepted(reply)?),
                 Err(Fault::Failure(failure)) => Err(failure.into()),
                 Err(Fault::Status(status)) => {
-                    Err(Unaccepted::by_grpc(refused(&status, self.describe(&status)), &status))
+                    Err(Unaccepted::by_grpc(refused(&status, self.describe_status(&status)), &status))
                 }
             }
         };
@@ -144,19 +143,15 @@ impl GrpcClient {
     }
 
     /// What the peer has answered, for people.
-    fn describe(&self, status: &Status) -> String {
+    fn describe_status(&self, status: &Status) -> String {
         let quoted = quote(status.message());
         let colon = if quoted.is_empty() { "" } else { ": " };
-        format!("{} has answered {:?}{colon}{quoted}", self.origin(), status.code())
+        format!("{} has answered {:?}{colon}{quoted}", self.describe(), status.code())
     }
 
-    /// Where the peer is, for people.
-    pub(super) fn origin(&self) -> String {
-        origin(self.uri())
-    }
-
-    fn uri(&self) -> &Uri {
-        self.endpoint.uri()
+    /// Where the peer is and which proxy is on the way, for people.
+    pub(super) fn describe(&self) -> String {
+        self.connector.describe(self.endpoint.uri())
     }
 
     fn channel(&self) -> Channel {
@@ -173,12 +168,12 @@ impl GrpcClient {
                     std::iter::successors(status.source(), |error| (**error).source()).map(ToString::to_string);
                 let mut causes: Vec<_> = causes.collect();
                 causes.dedup();
-                format!("no answer from {}: {}", self.origin(), causes.join(": "))
+                format!("no answer from {}: {}", self.describe(), causes.join(": "))
             }
             Some(code) if code.is_success() => {
-                format!("no whole answer from {}: {}", self.origin(), quote(status.message()))
+                format!("no whole answer from {}: {}", self.describe(), quote(status.message()))
             }
-            Some(code) => format!("{} has answered {code}, which is no gRPC", self.origin()),
+            Some(code) => format!("{} has answered {code}, which is no gRPC", self.describe()),
         };
         match http_status {
             Some(StatusCode::PAYLOAD_TOO_LARGE) => Failure::TooLarge { reason },

@@ -8,7 +8,7 @@ use super::{
     compression::{Body, RequestCompression, is_worded},
     http_client::{Headers, HttpClient, Scheme, content_type, uri},
     ndjson,
-    network::{Accepted, Batch, Failure, Peer},
+    network::{Accepted, Access, Batch, Failure, Peer},
 };
 use crate::{
     config::{HttpAuthConfig, HttpFraming, HttpSinkConfig},
@@ -18,7 +18,7 @@ use crate::{
 #[async_trait]
 impl Build for HttpSinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
-        Ok(cx.network_sink(HttpPeer::new(&cx.labels, self)?, &self.network))
+        Ok(cx.network_sink(HttpPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self)?, &self.network))
     }
 }
 
@@ -32,7 +32,7 @@ struct HttpPeer {
 }
 
 impl HttpPeer {
-    fn new(labels: &SinkLabels, config: &HttpSinkConfig) -> Result<Self, SinkError> {
+    fn new(labels: &SinkLabels, access: &Access<'_>, config: &HttpSinkConfig) -> Result<Self, SinkError> {
         let name = &labels.id;
         let key = |key: &str| format!("sinks.{name}.{key}");
         let mut headers = Headers::default();
@@ -53,7 +53,7 @@ impl HttpPeer {
             HttpFraming::JsonArray => "application/json",
         };
         Ok(Self {
-            client: HttpClient::new(name, &config.network.tls, headers)?,
+            client: HttpClient::new(access, headers)?,
             uri: uri(&config.uri, &key("uri"))?,
             framing: config.framing,
             compression: RequestCompression::new(labels.clone(), config.compression),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use chrono::Utc;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT},
+    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
 };
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_util::{
@@ -20,13 +20,10 @@ use url::Url;
 use super::{
     SinkError,
     compression::{Body, Unaccepted},
-    network::{Connector, Failure},
+    network::{Access, Connector, Failure, Protocol},
     size_limit,
 };
-use crate::{
-    config::{SecretRef, SinkTlsConfig},
-    transport::retry_after,
-};
+use crate::{config::SecretRef, transport::retry_after};
 
 /// No answer that matters is longer.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -99,24 +96,30 @@ impl SecretHeader {
 #[derive(Clone)]
 pub(super) struct HttpClient {
     client: Client<Connector, Full<Bytes>>,
+    connector: Connector,
     headers: Headers,
 }
 
 impl HttpClient {
-    /// A client of the sink `name` that adds `headers` to every request.
+    /// A client that adds `headers` to every request.
     ///
     /// # Errors
     ///
-    /// When a file of certificates cannot be used, or a secret cannot be had.
-    pub(super) fn new(name: &str, tls: &SinkTlsConfig, headers: Headers) -> Result<Self, SinkError> {
+    /// When a file of certificates or a proxy cannot be used, or a secret cannot be had.
+    pub(super) fn new(access: &Access<'_>, headers: Headers) -> Result<Self, SinkError> {
         // A secret that is missing at the start is a mistake; one that is missing later may be on its way.
         headers.read()?;
-        let connector = Connector::new(name, tls, &[b"http/1.1"])?;
+        let connector = Connector::new(access, Protocol::Http1)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
-            .build(connector);
-        Ok(Self { client, headers })
+            .build(connector.clone());
+        Ok(Self { client, connector, headers })
+    }
+
+    /// Where a peer is and which proxy is on the way, for people.
+    pub(super) fn describe(&self, uri: &Uri) -> String {
+        self.connector.describe(uri)
     }
 
     /// Posts `body`, for a protocol whose acknowledgement is the status: what else a success says does not matter.
@@ -135,7 +138,7 @@ impl HttpClient {
     /// What has been answered.
     pub(super) async fn post(&self, uri: &Uri, headers: &HeaderMap, body: &Body) -> Result<Bytes, PeerRefusal> {
         self.exchange(uri, headers, body).await?.map_err(|error| {
-            Failure::may_pass(format!("{} has answered, but not to the end: {error}", origin(uri))).into()
+            Failure::may_pass(format!("{} has answered, but not to the end: {error}", self.describe(uri))).into()
         })
     }
 
@@ -149,7 +152,10 @@ impl HttpClient {
         let mut request = Request::new(Full::new(body.bytes().clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri.clone();
-        let secrets = self.headers.read().map_err(|error| Failure::may_pass(error.to_string()))?;
+        let mut secrets = self.headers.read().map_err(|error| Failure::may_pass(error.to_string()))?;
+        if let Some(credentials) = self.connector.proxy_authorization(uri) {
+            secrets.insert(PROXY_AUTHORIZATION, credentials);
+        }
         request.headers_mut().extend(secrets.clone());
         request.headers_mut().extend(headers.clone());
         if let Some(encoding) = body.compression().content_encoding() {
@@ -157,14 +163,14 @@ impl HttpClient {
         }
         let agent = HeaderValue::from_static(concat!("office365-source/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(USER_AGENT).or_insert(agent);
-        let response = self.client.request(request).await.map_err(|error| unreachable(uri, &error))?;
+        let response = self.client.request(request).await.map_err(|error| unreachable(&self.describe(uri), &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
         let answer = Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await.map(Collected::to_bytes);
         if status.is_success() {
             return Ok(answer);
         }
         let answer = answer.unwrap_or_default();
-        let failure = refusal(uri, status, &headers, &without(&secrets, &answer));
+        let failure = refusal(&self.describe(uri), status, &headers, &without(&secrets, &answer));
         Err(PeerRefusal { failure, status: Some(status), answer })
     }
 }
@@ -231,17 +237,11 @@ fn without(secrets: &HeaderMap, answer: &[u8]) -> String {
     words.fold(text, |text, word| text.replace(word, "[redacted]"))
 }
 
-fn unreachable(uri: &Uri, error: &Error) -> Failure {
+fn unreachable(peer: &str, error: &Error) -> Failure {
     let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
     let causes: Vec<_> = causes.map(ToString::to_string).collect();
     let what = if error.is_connect() { "cannot connect to" } else { "no answer from" };
-    Failure::may_pass(format!("{what} {}: {}", origin(uri), causes.join(": ")))
-}
-
-/// The URI without path and query, which may hold a token.
-pub(super) fn origin(uri: &Uri) -> String {
-    let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-    format!("{}://{authority}", uri.scheme_str().unwrap_or_default())
+    Failure::may_pass(format!("{what} {peer}: {}", causes.join(": ")))
 }
 
 /// The beginning of what a peer says, on one line.
@@ -255,14 +255,17 @@ pub(super) fn quote(text: &str) -> String {
 /// A client error refuses the events, unless it is about the sink's settings (a token, a path): somebody can put those right,
 /// and thousands of events in a file of dead letters would not help. 403 can be either: a firewall for web applications
 /// answers so to a body that it finds suspicious.
-fn refusal(uri: &Uri, status: StatusCode, headers: &HeaderMap, answer: &str) -> Failure {
+fn refusal(peer: &str, status: StatusCode, headers: &HeaderMap, answer: &str) -> Failure {
     let quoted = quote(answer);
     let colon = if quoted.is_empty() { "" } else { ": " };
-    let reason = format!("{} has answered {status}{colon}{quoted}", origin(uri));
+    let reason = format!("{peer} has answered {status}{colon}{quoted}");
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge { reason },
-        StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+        StatusCode::UNAUTHORIZED => {
             Failure::may_pass(format!("{reason} (see to the token or password in the sink's configuration)"))
+        }
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            Failure::may_pass(format!("{reason} (write the proxy's user and password into its URL, in proxy.http)"))
         }
         StatusCode::FORBIDDEN => Failure::Denied {
             reason: format!("{reason} (see to the token or password in the sink's configuration, and to its rights)"),

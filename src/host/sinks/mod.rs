@@ -30,12 +30,12 @@ use std::io;
 use async_trait::async_trait;
 use tokio::sync::mpsc;
 
-use self::network::{NetworkSink, Peer};
+use self::network::{Access, NetworkSink, Peer};
 pub use self::{error::SinkError, file::check_sink};
 use super::{delivery::Delivery, telemetry::SinkLabels};
 use crate::{
     RunMode,
-    config::{NetworkConfig, SinkConfig, TopologyConfig, for_each_sink},
+    config::{NetworkConfig, ProxyConfig, SinkConfig, SinkTlsConfig, TopologyConfig, for_each_sink},
 };
 
 /// Something events can be written to.
@@ -127,6 +127,11 @@ impl BuildContext<'_> {
     /// The sink's name.
     fn name(&self) -> &str {
         &self.labels.id
+    }
+
+    /// The way to the peer of a sink with this `tls` and this `proxy`.
+    fn access<'c>(&'c self, tls: &'c SinkTlsConfig, proxy: &ProxyConfig) -> Access<'c> {
+        Access { name: self.name(), tls, proxy: proxy.or(&self.topology.proxy) }
     }
 
     /// A sink that sends to `peer`.

@@ -12,11 +12,14 @@
 //! no request that a peer will never take is sent indefinitely. While all batches are on their way nothing is received, the
 //! inbox fills, and the sources wait.
 
+mod address;
 mod batch;
 mod connect;
+mod connection;
 mod dead_letter;
 mod deliver;
 mod drive;
+mod proxy;
 mod record;
 #[cfg(test)]
 mod tests;
@@ -27,7 +30,8 @@ use async_trait::async_trait;
 
 pub(super) use self::{
     batch::Batch,
-    connect::{Connector, PeerConnection},
+    connect::{Access, Connector, Protocol},
+    connection::PeerConnection,
     dead_letter::DeadLetters,
     drive::NetworkSink,
 };

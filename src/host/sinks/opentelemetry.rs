@@ -21,8 +21,8 @@ use super::{
     Build, BuildContext, Run, SinkError,
     compression::{Body, RequestCompression},
     grpc::{GrpcClient, Reply},
-    http_client::{Headers, HttpClient, Scheme, content_type, origin, uri},
-    network::{Accepted, Batch, Failure, Peer},
+    http_client::{Headers, HttpClient, Scheme, content_type, uri},
+    network::{Accepted, Access, Batch, Failure, Peer},
     protobuf,
 };
 use crate::{
@@ -46,7 +46,10 @@ const LOG_RECORDS: u32 = 2;
 #[async_trait]
 impl Build for OpentelemetrySinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
-        Ok(cx.network_sink(OpentelemetryPeer::new(&cx.labels, self)?, &self.network))
+        Ok(cx.network_sink(
+            OpentelemetryPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self)?,
+            &self.network,
+        ))
     }
 }
 
@@ -71,9 +74,9 @@ struct Http {
 }
 
 impl OpentelemetryPeer {
-    fn new(labels: &SinkLabels, config: &OpentelemetrySinkConfig) -> Result<Self, SinkError> {
+    fn new(labels: &SinkLabels, access: &Access<'_>, config: &OpentelemetrySinkConfig) -> Result<Self, SinkError> {
         let name = &labels.id;
-        let OpentelemetrySinkConfig { protocol, endpoint, compression, network, .. } = config;
+        let OpentelemetrySinkConfig { protocol, endpoint, compression, .. } = config;
         let key = format!("sinks.{name}.endpoint");
         let mut headers = Headers::default();
         for (header, secret) in &config.headers {
@@ -82,7 +85,7 @@ impl OpentelemetryPeer {
         let compression = RequestCompression::new(labels.clone(), *compression);
         let transport = match protocol {
             OpentelemetryProtocol::Grpc => {
-                let client = GrpcClient::new(name, (endpoint, &key), &network.tls, EXPORT, compression, headers)?;
+                let client = GrpcClient::new(access, (endpoint, &key), EXPORT, compression, headers)?;
                 Transport::Grpc(Box::new(client))
             }
             OpentelemetryProtocol::Http => {
@@ -91,7 +94,7 @@ impl OpentelemetryPeer {
                     endpoint.set_path(LOGS_PATH);
                 }
                 Transport::Http(Box::new(Http {
-                    client: HttpClient::new(name, &network.tls, headers)?,
+                    client: HttpClient::new(access, headers)?,
                     uri: uri(&endpoint, &key)?,
                     headers: content_type("application/x-protobuf"),
                     compression,
@@ -151,7 +154,7 @@ impl Peer for OpentelemetryPeer {
     async fn send(&self, request: &Body) -> Result<Accepted, Failure> {
         match &self.transport {
             Transport::Grpc(client) => {
-                let accepted = |reply: Reply| answer::accepted(&client.origin(), &reply.message, reply.byte_size);
+                let accepted = |reply: Reply| answer::accepted(&client.describe(), &reply.message, reply.byte_size);
                 client.send(request.bytes(), accepted, answer::grpc_refusal).await
             }
             Transport::Http(http) => http.send(request).await,
@@ -161,7 +164,7 @@ impl Peer for OpentelemetryPeer {
 
 impl Http {
     async fn send(&self, body: &Body) -> Result<Accepted, Failure> {
-        let origin = &origin(&self.uri);
+        let origin = &self.client.describe(&self.uri);
         let attempt = move |compression| async move {
             let body = body.sent_with(compression)?;
             let answered = self.client.post(&self.uri, &self.headers, &body).await.map_err(|refusal| {

@@ -23,14 +23,17 @@ use super::{
     Build, BuildContext, Run, SinkError,
     compression::{Body, RequestCompression, Unaccepted},
     http_client::{Headers, HttpClient, PeerRefusal, Scheme, content_type, uri},
-    network::{Accepted, Batch, Failure, Peer, Rejected},
+    network::{Accepted, Access, Batch, Failure, Peer, Rejected},
 };
 use crate::{component::LogEvent, config::SplunkHecSinkConfig, host::telemetry::SinkLabels};
 
 #[async_trait]
 impl Build for SplunkHecSinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
-        Ok(cx.network_sink(SplunkHecPeer::new(&cx.labels, self)?, &self.network))
+        Ok(cx.network_sink(
+            SplunkHecPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self)?,
+            &self.network,
+        ))
     }
 }
 
@@ -65,11 +68,11 @@ struct Answer {
 }
 
 impl SplunkHecPeer {
-    fn new(labels: &SinkLabels, config: &SplunkHecSinkConfig) -> Result<Self, SinkError> {
+    fn new(labels: &SinkLabels, access: &Access<'_>, config: &SplunkHecSinkConfig) -> Result<Self, SinkError> {
         let name = &labels.id;
         let mut headers = Headers::default();
         headers.authorize(format!("sinks.{name}.token"), &config.token, Scheme::Word("Splunk"));
-        let client = HttpClient::new(name, &config.network.tls, headers)?;
+        let client = HttpClient::new(access, headers)?;
         let below = |path: &str| {
             let mut url = config.endpoint.clone();
             url.set_path(path);

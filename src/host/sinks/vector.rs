@@ -16,7 +16,7 @@ use super::{
     compression::RequestCompression,
     grpc::{GrpcClient, Reply},
     http_client::Headers,
-    network::{Accepted, Batch, Failure, Peer},
+    network::{Accepted, Access, Batch, Failure, Peer},
     protobuf, size_limit,
 };
 use crate::{config::VectorSinkConfig, host::telemetry::SinkLabels};
@@ -30,7 +30,10 @@ const EVENTS: u32 = 1;
 #[async_trait]
 impl Build for VectorSinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
-        Ok(cx.network_sink(VectorPeer::new(&cx.labels, self)?, &self.network))
+        Ok(cx.network_sink(
+            VectorPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self)?,
+            &self.network,
+        ))
     }
 }
 
@@ -40,13 +43,11 @@ struct VectorPeer {
 }
 
 impl VectorPeer {
-    fn new(labels: &SinkLabels, config: &VectorSinkConfig) -> Result<Self, SinkError> {
-        let name = &labels.id;
-        let key = format!("sinks.{name}.address");
-        let VectorSinkConfig { address, compression, network, .. } = config;
+    fn new(labels: &SinkLabels, access: &Access<'_>, config: &VectorSinkConfig) -> Result<Self, SinkError> {
+        let key = format!("sinks.{}.address", labels.id);
+        let VectorSinkConfig { address, compression, .. } = config;
         let compression = RequestCompression::new(labels.clone(), *compression);
-        let client =
-            GrpcClient::new(name, (address, &key), &network.tls, PUSH_EVENTS, compression, Headers::default())?;
+        let client = GrpcClient::new(access, (address, &key), PUSH_EVENTS, compression, Headers::default())?;
         Ok(Self { client })
     }
 }

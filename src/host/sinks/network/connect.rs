@@ -1,75 +1,131 @@
-//! Connections to a peer: TCP, with TLS or without.
+//! Connections to a peer: TCP, with TLS or without, directly or through an HTTP proxy.
 //!
-//! One connector serves all protocols, so that certificates and the server's name mean the same everywhere: as a function
-//! for the Forward protocol, and as a tower service for HTTP clients.
+//! One connector serves all protocols, so that certificates, the server's name and proxies mean the same everywhere: as a
+//! function for the Forward protocol, and as a tower service for HTTP clients.
 
 use std::{
     io,
-    pin::Pin,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
-use http::Uri;
-use hyper_util::{
-    client::legacy::connect::{Connected, Connection},
-    rt::TokioIo,
-};
-use rustls::{ClientConfig, client::Resumption};
+use http::{HeaderValue, Uri};
+use hyper_util::rt::TokioIo;
+use rustls::client::Resumption;
 use rustls_pki_types::ServerName;
 use snafu::ResultExt;
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    time::timeout,
-};
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tower::Service;
 
-use super::Failure;
+use super::{
+    Failure,
+    address::{endpoint, is_tls, origin, without_brackets},
+    connection::{Duplex, PeerConnection, tcp},
+    proxy::{Proxies, tunnel},
+};
 use crate::{
-    config::SinkTlsConfig,
+    config::{ProxyConfig, SinkTlsConfig},
     host::sinks::{SinkError, error::TlsSnafu},
     transport::{ClientFiles, client_config},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How a sink gets to its peer.
+#[derive(Clone)]
+pub(in crate::host::sinks) struct Access<'a> {
+    /// The sink's name.
+    pub(in crate::host::sinks) name: &'a str,
+    /// Certificates.
+    pub(in crate::host::sinks) tls: &'a SinkTlsConfig,
+    /// The sink's proxy, with what it leaves open from the topology.
+    pub(in crate::host::sinks) proxy: ProxyConfig,
+}
+
+/// What is spoken on a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::host::sinks) enum Protocol {
+    /// HTTP/1.1. Proxies forward its requests to plain addresses.
+    Http1,
+    /// HTTP/2, as gRPC needs it. Proxies make tunnels for it, to plain addresses, too.
+    Http2,
+}
+
 /// Makes connections to peers.
 #[derive(Clone)]
 pub(in crate::host::sinks) struct Connector {
     tls: TlsConnector,
     server_name: Option<ServerName<'static>>,
+    /// `None` for a protocol that knows no proxies.
+    proxies: Option<Proxies>,
+    forwards: bool,
 }
 
 impl Connector {
-    /// A connector for the sink `name` that offers the application protocols `alpn`, such as `h2`.
+    /// A connector that offers `protocol`.
+    ///
+    /// # Errors
+    ///
+    /// When a file of certificates or a proxy cannot be used.
+    pub(in crate::host::sinks) fn new(access: &Access<'_>, protocol: Protocol) -> Result<Self, SinkError> {
+        let alpn: &[u8] = match protocol {
+            Protocol::Http1 => b"http/1.1",
+            Protocol::Http2 => b"h2",
+        };
+        let proxies = Some(Proxies::new(access)?);
+        let connector = Self::build(access.name, access.tls, |client| client.alpn_protocols = vec![alpn.to_vec()])?;
+        Ok(Self { proxies, forwards: protocol == Protocol::Http1, ..connector })
+    }
+
+    /// A connector for the Forward protocol, which knows no proxies and greets a server anew on each connection.
+    ///
+    /// Fluentd refuses to resume what was agreed on before: its OpenSSL says "session id context uninitialized", so that only
+    /// the first connection of a client would ever come about.
     ///
     /// # Errors
     ///
     /// When a file of certificates cannot be used.
-    pub(in crate::host::sinks) fn new(name: &str, config: &SinkTlsConfig, alpn: &[&[u8]]) -> Result<Self, SinkError> {
+    pub(in crate::host::sinks) fn direct(name: &str, tls: &SinkTlsConfig) -> Result<Self, SinkError> {
+        Self::build(name, tls, |client| client.resumption = Resumption::disabled())
+    }
+
+    fn build(
+        name: &str,
+        config: &SinkTlsConfig,
+        adapt: impl FnOnce(&mut rustls::ClientConfig),
+    ) -> Result<Self, SinkError> {
         let files = ClientFiles {
             ca_file: config.ca_file.as_deref(),
             identity: config.crt_file.as_deref().zip(config.key_file.as_deref()),
         };
         let mut client = client_config(files).with_context(|_| TlsSnafu { key: format!("sinks.{name}") })?;
-        client.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
+        adapt(&mut client);
         // Validation has seen that it is one.
         let server_name = config.server_name.clone().and_then(|name| ServerName::try_from(name).ok());
-        Ok(Self { tls: TlsConnector::from(Arc::new(client)), server_name })
+        Ok(Self { tls: TlsConnector::from(Arc::new(client)), server_name, proxies: None, forwards: false })
     }
 
-    /// Greets a server anew on each connection, rather than resume what was agreed on before.
-    ///
-    /// Fluentd refuses to resume: its OpenSSL says "session id context uninitialized", so that only the first connection
-    /// of a client would ever come about.
-    pub(in crate::host::sinks) fn without_resumption(self) -> Self {
-        let mut client = ClientConfig::clone(self.tls.config());
-        client.resumption = Resumption::disabled();
-        Self { tls: TlsConnector::from(Arc::new(client)), ..self }
+    /// Where a peer is and which proxy is on the way, for people: without path and query, which may hold a token.
+    pub(in crate::host::sinks) fn describe(&self, peer: &Uri) -> String {
+        let proxy = self.proxies.as_ref().and_then(|proxies| proxies.on_the_way_to(peer));
+        match proxy {
+            None => origin(peer),
+            Some(proxy) => format!("{} (through the proxy {})", origin(peer), origin(proxy.uri())),
+        }
+    }
+
+    /// The credentials for the proxy that forwards requests to a peer. A tunnel has got them when it was made.
+    pub(in crate::host::sinks) fn proxy_authorization(&self, peer: &Uri) -> Option<HeaderValue> {
+        let proxy = self.proxies.as_ref()?.on_the_way_to(peer)?;
+        if self.is_forwarded(peer) { proxy.basic_auth().cloned() } else { None }
+    }
+
+    /// Whether a proxy on the way would read the requests, rather than make a tunnel for them.
+    fn is_forwarded(&self, peer: &Uri) -> bool {
+        self.forwards && !is_tls(peer)
     }
 
     /// Connects to `host` and `port`, and speaks TLS first if `is_tls`.
@@ -83,26 +139,37 @@ impl Connector {
         port: u16,
         is_tls: bool,
     ) -> Result<PeerConnection, Failure> {
-        let connected = timeout(CONNECT_TIMEOUT, self.try_connect(host, port, is_tls)).await;
-        connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map_err(|error| {
+        let connect = async { self.secure(tcp(host, port).await?, is_tls.then_some(host)).await };
+        in_time(connect).await.map_err(|error| {
             let tls = if is_tls { " with TLS" } else { "" };
             Failure::may_pass(format!("cannot connect to {host}:{port}{tls}: {error}"))
         })
     }
 
-    async fn try_connect(&self, host: &str, port: u16, is_tls: bool) -> io::Result<PeerConnection> {
-        // A URL writes IPv6 addresses in brackets, the resolver does not.
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let stream = TcpStream::connect((host, port)).await?;
-        stream.set_nodelay(true)?;
-        if !is_tls {
-            return Ok(PeerConnection::Plain(stream));
+    async fn connect_to(&self, peer: &Uri) -> io::Result<PeerConnection> {
+        let (host, port, is_tls) = endpoint(peer);
+        let host_of_tls = is_tls.then_some(host);
+        let proxy = self.proxies.as_ref().and_then(|proxies| Some((proxies, proxies.on_the_way_to(peer)?)));
+        let Some((proxies, proxy)) = proxy else { return self.secure(tcp(host, port).await?, host_of_tls).await };
+        let stream = proxies.connect(&proxy).await?;
+        if self.is_forwarded(peer) {
+            return Ok(PeerConnection { stream, is_h2: false, is_forwarded: true });
         }
+        self.secure(tunnel(stream, &proxy, peer).await?, host_of_tls).await
+    }
+
+    /// Speaks TLS with `host`, if there is to be TLS.
+    async fn secure(&self, stream: impl Duplex, host: Option<&str>) -> io::Result<PeerConnection> {
+        let Some(host) = host else {
+            return Ok(PeerConnection { stream: Box::new(stream), is_h2: false, is_forwarded: false });
+        };
         let name = match &self.server_name {
             Some(name) => name.clone(),
-            None => ServerName::try_from(host.to_owned()).map_err(io::Error::other)?,
+            None => ServerName::try_from(without_brackets(host).to_owned()).map_err(io::Error::other)?,
         };
-        Ok(PeerConnection::Tls(Box::new(self.tls.connect(name, stream).await?)))
+        let stream = self.tls.connect(name, stream).await?;
+        let is_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Ok(PeerConnection { stream: Box::new(stream), is_h2, is_forwarded: false })
     }
 }
 
@@ -115,61 +182,12 @@ impl Service<Uri> for Connector {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
+    fn call(&mut self, peer: Uri) -> Self::Future {
         let connector = self.clone();
-        Box::pin(async move {
-            let is_tls = uri.scheme_str() == Some("https");
-            let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-            let host = uri.host().unwrap_or_default();
-            let connected = timeout(CONNECT_TIMEOUT, connector.try_connect(host, port, is_tls)).await;
-            connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(TokioIo::new)
-        })
+        Box::pin(async move { in_time(connector.connect_to(&peer)).await.map(TokioIo::new) })
     }
 }
 
-/// A connection to a peer.
-pub(in crate::host::sinks) enum PeerConnection {
-    /// TCP.
-    Plain(TcpStream),
-    /// TLS over TCP.
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-impl Connection for PeerConnection {
-    fn connected(&self) -> Connected {
-        let connected = Connected::new();
-        match self {
-            Self::Tls(stream) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => connected.negotiated_h2(),
-            _ => connected,
-        }
-    }
-}
-
-macro_rules! delegate {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Self::Plain($stream) => $call,
-            Self::Tls($stream) => $call,
-        }
-    };
-}
-
-impl AsyncRead for PeerConnection {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, stream => Pin::new(stream).poll_read(cx, buf))
-    }
-}
-
-impl AsyncWrite for PeerConnection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        delegate!(self, stream => Pin::new(stream).poll_write(cx, buf))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, stream => Pin::new(stream).poll_flush(cx))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self, stream => Pin::new(stream).poll_shutdown(cx))
-    }
+async fn in_time<T>(connect: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(CONNECT_TIMEOUT, connect).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
