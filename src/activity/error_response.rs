@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::scrub::without_tokens;
+use crate::printable::printable;
 
 /// What an error response says about itself. Any body at all can be read as one; most fields may be missing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -101,8 +102,7 @@ fn without_tags(text: &str) -> String {
 
 /// One line for a log: no line breaks, with which a message could forge lines of its own.
 fn readable(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
-    let line = words.collect::<Vec<_>>().join(" ");
+    let line = printable(text, LONGEST);
     if line.is_empty() { "(no message)".to_owned() } else { line }
 }
 

@@ -20,6 +20,7 @@ use url::{Host, Url};
 use super::{Finding, Outcome, certificate, no_answer};
 use crate::{
     config::ProxyConfig,
+    printable::printable,
     transport::{HttpTransport, Request, Transport, TransportOptions},
 };
 
@@ -221,12 +222,9 @@ impl PublicUrl<'_> {
 
 /// The beginning of a body, on one line.
 fn quoted(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]);
-    let words: Vec<_> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
-    match words.join(" ") {
+    match printable(&String::from_utf8_lossy(&body[..body.len().min(4 * SHOWN)]), SHOWN) {
         empty if empty.is_empty() => " and no body".to_owned(),
-        text => format!(" and {:?}", text.chars().take(SHOWN).collect::<String>()),
+        text => format!(" and {text:?}"),
     }
 }
 

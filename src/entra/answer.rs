@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::aadsts;
+use crate::printable::printable;
 
 /// What a token endpoint answered.
 #[derive(Debug)]
@@ -70,7 +71,7 @@ pub fn parse_token_answer(body: &[u8]) -> TokenAnswer {
     let first_line = refusal.error_description.lines().next().unwrap_or_default();
     let sentence = first_line.split(" Trace ID:").next().unwrap_or_default().trim().trim_end_matches('.');
     let description = if sentence.is_empty() { &refusal.error } else { sentence };
-    let description = description.chars().filter(|c| !c.is_control()).take(400).collect();
+    let description = printable(description, 400);
     TokenAnswer::Refused { code, description }
 }
 

@@ -38,6 +38,7 @@ use super::{
 };
 use crate::{
     config::{SourceRule, WebhookConfig, WebhookTlsConfig},
+    printable::printable,
     watched::{self, Watched},
 };
 
@@ -345,7 +346,7 @@ impl AcceptedConnection {
                 self.serve_http(stream, has_certificate).await;
             }
             Ok(Err(error)) => {
-                let problem: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
+                let problem = printable(&error.to_string(), 200);
                 self.endpoint.refusals().refused_because("tls_failed", self.peer.ip(), &problem);
             }
             Err(_) => self.endpoint.refusals().refused("tls_too_slow", self.peer.ip()),

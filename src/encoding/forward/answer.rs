@@ -3,6 +3,8 @@
 use rmpv::{ValueRef, decode::read_value_ref_with_max_depth};
 use snafu::Snafu;
 
+use crate::printable::printable;
+
 /// No answer of the protocol is longer, by far. Unit: bytes.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
@@ -87,8 +89,13 @@ fn read(value: &ValueRef<'_>) -> Option<Answer> {
         }
         (b"PONG", [ValueRef::Boolean(accepted), reason, rest @ ..]) => {
             let text = |index| rest.get(index).and_then(bytes).unwrap_or_default().to_vec();
-            let reason = quoted(bytes(reason).unwrap_or_default());
-            Some(Answer::Pong { accepted: *accepted, reason, hostname: text(0), digest: text(1) })
+            let reason = String::from_utf8_lossy(bytes(reason).unwrap_or_default());
+            Some(Answer::Pong {
+                accepted: *accepted,
+                reason: printable(&reason, MAX_QUOTED_CHARS),
+                hostname: text(0),
+                digest: text(1),
+            })
         }
         _ => None,
     }
@@ -106,10 +113,4 @@ fn bytes<'v>(value: &'v ValueRef<'_>) -> Option<&'v [u8]> {
         ValueRef::Binary(bytes) => Some(bytes),
         _ => None,
     }
-}
-
-/// Text on one line that is fit for a log.
-fn quoted(text: &[u8]) -> String {
-    let text: String = String::from_utf8_lossy(text).chars().take(MAX_QUOTED_CHARS).collect();
-    text.trim().replace(char::is_control, " ")
 }

@@ -23,7 +23,7 @@ use super::{
     network::{Access, Connector, Failure, Protocol},
     size_limit,
 };
-use crate::{config::SecretRef, transport::retry_after};
+use crate::{config::SecretRef, printable::printable, transport::retry_after};
 
 /// No answer that matters is longer.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
@@ -246,8 +246,7 @@ fn unreachable(peer: &str, error: &Error) -> Failure {
 
 /// The beginning of what a peer says, on one line.
 pub(super) fn quote(text: &str) -> String {
-    let beginning: String = text.chars().take(MAX_QUOTED_CHARS).collect();
-    beginning.trim().replace(char::is_control, " ")
+    printable(text, MAX_QUOTED_CHARS)
 }
 
 /// What a status that is no success means.
