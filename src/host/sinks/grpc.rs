@@ -26,8 +26,9 @@ use url::Url;
 use super::{
     SinkError,
     compression::{RequestCompression, Unaccepted},
-    http_client::{Headers, quote, uri},
+    http_client::{quote, uri},
     network::{Accepted, Access, Connector, Failure, Protocol},
+    request_headers::Headers,
 };
 use crate::config::Compression;
 

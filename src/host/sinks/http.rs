@@ -6,9 +6,10 @@ use http::{HeaderMap, Uri};
 use super::{
     Build, BuildContext, Run, SinkError,
     compression::{Body, RequestCompression, is_worded},
-    http_client::{Headers, HttpClient, Scheme, content_type, uri},
+    http_client::{HttpClient, content_type, uri},
     ndjson,
     network::{Accepted, Access, Batch, Failure, Peer},
+    request_headers::{Headers, Scheme},
 };
 use crate::{
     config::{HttpAuthConfig, HttpFraming, HttpSinkConfig},

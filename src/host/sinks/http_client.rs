@@ -2,95 +2,33 @@
 
 use std::time::Duration;
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use chrono::Utc;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
+    header::{CONTENT_ENCODING, CONTENT_TYPE, PROXY_AUTHORIZATION, USER_AGENT},
 };
 use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper_util::{
     client::legacy::{Client, Error},
     rt::{TokioExecutor, TokioTimer},
 };
-use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{
     SinkError,
     compression::{Body, Unaccepted},
     network::{Access, Connector, Failure, Protocol},
+    request_headers::Headers,
     size_limit,
 };
-use crate::{config::SecretRef, printable::printable, transport::retry_after};
+use crate::{printable::printable, transport::retry_after};
 
 /// No answer that matters is longer.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 
 /// How much of an answer goes into a message.
 const MAX_QUOTED_CHARS: usize = 300;
-
-/// Headers whose values are read anew for each request, so that a rotated secret needs no restart.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Headers(Vec<(HeaderName, SecretHeader)>);
-
-#[derive(Clone, Debug)]
-struct SecretHeader {
-    /// The path of the key in the configuration.
-    key: String,
-    secret: SecretRef,
-    scheme: Scheme,
-}
-
-/// What stands before the secret.
-#[derive(Clone, Debug)]
-pub(super) enum Scheme {
-    /// Nothing.
-    Plain,
-    /// A word and a space, as in `Bearer …`.
-    Word(&'static str),
-    /// The secret is the password of this user.
-    Basic(String),
-}
-
-impl Headers {
-    /// Adds a header by a name that validation has accepted.
-    pub(super) fn add(&mut self, name: &str, key: String, secret: &SecretRef, scheme: Scheme) {
-        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-            self.0.push((name, SecretHeader { key, secret: secret.clone(), scheme }));
-        }
-    }
-
-    /// Adds `Authorization`.
-    pub(super) fn authorize(&mut self, key: String, secret: &SecretRef, scheme: Scheme) {
-        self.add(AUTHORIZATION.as_str(), key, secret, scheme);
-    }
-
-    /// Reads every value.
-    ///
-    /// # Errors
-    ///
-    /// When a secret cannot be had now.
-    pub(super) fn read(&self) -> Result<HeaderMap, SinkError> {
-        self.0.iter().map(|(name, header)| Ok((name.clone(), header.value()?))).collect()
-    }
-}
-
-impl SecretHeader {
-    fn value(&self) -> Result<HeaderValue, SinkError> {
-        let secret = crate::secrets::read_at_hand(&self.secret, &self.key)?.value;
-        let secret = secret.expose_secret();
-        let text = match &self.scheme {
-            Scheme::Plain => secret.to_owned(),
-            Scheme::Word(word) => format!("{word} {secret}"),
-            Scheme::Basic(user) => format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{secret}"))),
-        };
-        let mut value = HeaderValue::from_str(&text).map_err(|_| SinkError::Header { key: self.key.clone() })?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-}
 
 /// A pool of connections to one peer.
 #[derive(Clone)]

@@ -19,6 +19,7 @@ mod ndjson;
 mod network;
 mod opentelemetry;
 mod protobuf;
+mod request_headers;
 mod size_limit;
 mod splunk_hec;
 mod stdout;

@@ -21,9 +21,10 @@ use super::{
     Build, BuildContext, Run, SinkError,
     compression::{Body, RequestCompression},
     grpc::{GrpcClient, Reply},
-    http_client::{Headers, HttpClient, Scheme, content_type, uri},
+    http_client::{HttpClient, content_type, uri},
     network::{Accepted, Access, Batch, Failure, Peer},
     protobuf,
+    request_headers::{Headers, Scheme},
 };
 use crate::{
     config::{OpentelemetryProtocol, OpentelemetrySinkConfig},

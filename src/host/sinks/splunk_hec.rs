@@ -22,8 +22,9 @@ use self::acknowledgements::{Acknowledgements, Queries};
 use super::{
     Build, BuildContext, Run, SinkError,
     compression::{Body, RequestCompression, Unaccepted},
-    http_client::{Headers, HttpClient, PeerRefusal, Scheme, content_type, uri},
+    http_client::{HttpClient, PeerRefusal, content_type, uri},
     network::{Accepted, Access, Batch, Failure, Peer, Rejected},
+    request_headers::{Headers, Scheme},
 };
 use crate::{component::LogEvent, config::SplunkHecSinkConfig, host::telemetry::SinkLabels};
 

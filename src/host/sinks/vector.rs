@@ -15,9 +15,10 @@ use super::{
     Build, BuildContext, Run, SinkError,
     compression::RequestCompression,
     grpc::{GrpcClient, Reply},
-    http_client::Headers,
     network::{Accepted, Access, Batch, Failure, Peer},
-    protobuf, size_limit,
+    protobuf,
+    request_headers::Headers,
+    size_limit,
 };
 use crate::{config::VectorSinkConfig, host::telemetry::SinkLabels};
 

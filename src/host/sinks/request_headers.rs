@@ -1,0 +1,69 @@
+//! The headers of the configuration, which may be secrets.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use secrecy::ExposeSecret;
+
+use super::SinkError;
+use crate::config::SecretRef;
+
+/// Headers whose values are read anew for each request, so that a rotated secret needs no restart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Headers(Vec<(HeaderName, SecretHeader)>);
+
+#[derive(Clone, Debug)]
+struct SecretHeader {
+    /// The path of the key in the configuration.
+    key: String,
+    secret: SecretRef,
+    scheme: Scheme,
+}
+
+/// What stands before the secret.
+#[derive(Clone, Debug)]
+pub(super) enum Scheme {
+    /// Nothing.
+    Plain,
+    /// A word and a space, as in `Bearer …`.
+    Word(&'static str),
+    /// The secret is the password of this user.
+    Basic(String),
+}
+
+impl Headers {
+    /// Adds a header by a name that validation has accepted.
+    pub(super) fn add(&mut self, name: &str, key: String, secret: &SecretRef, scheme: Scheme) {
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            self.0.push((name, SecretHeader { key, secret: secret.clone(), scheme }));
+        }
+    }
+
+    /// Adds `Authorization`.
+    pub(super) fn authorize(&mut self, key: String, secret: &SecretRef, scheme: Scheme) {
+        self.add(AUTHORIZATION.as_str(), key, secret, scheme);
+    }
+
+    /// Reads every value.
+    ///
+    /// # Errors
+    ///
+    /// When a secret cannot be had now.
+    pub(super) fn read(&self) -> Result<HeaderMap, SinkError> {
+        self.0.iter().map(|(name, header)| Ok((name.clone(), header.value()?))).collect()
+    }
+}
+
+impl SecretHeader {
+    fn value(&self) -> Result<HeaderValue, SinkError> {
+        let secret = crate::secrets::read_at_hand(&self.secret, &self.key)?.value;
+        let secret = secret.expose_secret();
+        let text = match &self.scheme {
+            Scheme::Plain => secret.to_owned(),
+            Scheme::Word(word) => format!("{word} {secret}"),
+            Scheme::Basic(user) => format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{secret}"))),
+        };
+        let mut value = HeaderValue::from_str(&text).map_err(|_| SinkError::Header { key: self.key.clone() })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
