@@ -37,8 +37,13 @@ pub(super) fn proxies(config: &ProxyConfig) -> Result<Vec<Proxy>, SetupError> {
 /// When a proxy is not an HTTP proxy.
 #[cfg(feature = "cli")]
 pub(crate) fn proxy_matcher(config: &ProxyConfig) -> Result<Matcher, SetupError> {
+    matcher(settings(config, environment))
+}
+
+#[cfg(feature = "cli")]
+fn matcher(settings: Vec<Setting>) -> Result<Matcher, SetupError> {
     let mut matcher = Matcher::builder();
-    for Setting { key, url, bypass } in settings(config, environment) {
+    for Setting { key, url, bypass } in settings {
         // A matcher ignores what it cannot read. The connection would be a direct one.
         let read = Matcher::builder().all(url.as_str()).build().intercept(&Uri::from_static("http://peer"));
         if !read.is_some_and(|proxy| matches!(proxy.uri().scheme_str(), Some("http" | "https"))) {
@@ -110,5 +115,29 @@ mod tests {
         assert_eq!(seen(&own, &environment)[1].2, format!(".b.example,{LOCAL}"));
         assert!(seen(&ProxyConfig { enabled: false, ..config }, &environment).is_empty());
         assert!(seen(&ProxyConfig::default(), &[]).is_empty());
+    }
+
+    #[cfg(feature = "cli")]
+    #[test]
+    fn a_proxy_of_the_environment_that_is_none_of_http_is_refused_and_not_passed_over() {
+        let read = |url: &str| {
+            let environment = |name: &str| (name == "HTTPS_PROXY").then(|| url.to_owned());
+            matcher(settings(&ProxyConfig::default(), environment))
+        };
+        let peer = Uri::from_static("https://siem.contoso.com");
+        for (url, expected) in [
+            ("http://proxy:3128", "http://proxy:3128/"),
+            ("proxy:3128", "http://proxy:3128/"),
+            ("https://me:p%40ss@proxy", "https://proxy/"),
+        ] {
+            assert_eq!(read(url).unwrap().intercept(&peer).unwrap().uri(), expected, "{url}");
+        }
+        for url in ["socks5://proxy:1080", "ftp://proxy", "http://me:hunter2@", "http://hunter2 x"] {
+            let error = read(url).expect_err(url).to_string();
+            assert!(
+                error.starts_with("proxy.https: not the URL of an HTTP proxy") && !error.contains("hunter2"),
+                "{error}"
+            );
+        }
     }
 }
