@@ -73,16 +73,10 @@ pub(super) fn close(out: &mut Vec<u8>, Open { content, .. }: Open) {
         *place = length;
         return;
     }
-    let (mut prefix, mut rest, mut size) = ([0; 10], length, 0);
-    for byte in &mut prefix {
-        let last = rest < 0x80;
-        *byte = rest.to_le_bytes()[0] & 0x7F | u8::from(!last) << 7;
-        (rest, size) = (rest >> 7, size + 1);
-        if last {
-            break;
-        }
-    }
-    out.splice(content - 1..content, prefix.into_iter().take(size));
+    let mut prefix = [0; 10];
+    // Ten bytes hold every length.
+    let _ = prost::encode_length_delimiter(length, &mut prefix.as_mut_slice());
+    out.splice(content - 1..content, prefix.into_iter().take(prost::length_delimiter_len(length)));
 }
 
 #[cfg(test)]
