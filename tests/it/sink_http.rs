@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use support::{
     feeder::{GUARD, Pipeline, numbered},
-    http_peer::{HttpPeer, Received, Reply, write_pem},
-    pki::Authority,
+    http_peer::{HttpPeer, Received, Reply},
     telemetry::Log,
+    tls_matrix::{Certificates, checks_certificates_on_both_sides},
 };
 
 fn sink(peer: &HttpPeer, more: &str) -> String {
@@ -217,8 +217,10 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
     let address = peer.address;
     let config = sink(&peer, "");
     drop(peer);
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber());
     let pipeline = Pipeline::start(vec![numbered(0..2)], &config);
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    log.wait_for("was not acknowledged").await;
     assert_eq!(pipeline.statuses(), [None]);
     let peer = HttpPeer::at(address, []).await;
     pipeline.finish().await;
@@ -227,31 +229,10 @@ async fn a_server_that_is_not_there_yet_is_waited_for() {
 
 #[tokio::test]
 async fn certificates_are_checked_on_both_sides_and_the_name_is_the_configured_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ours, theirs, other) = (Authority::new("ours"), Authority::new("theirs"), Authority::new("other"));
-    let server = theirs.named_server("siem.contoso.com");
-    let peer = HttpPeer::with_tls(&server, Some(&ours)).await;
-    let ca = write_pem(&dir.path().join("ca.pem"), &theirs.pem());
-    let wrong_ca = write_pem(&dir.path().join("other.pem"), &other.pem());
-    let client = ours.client("office365-source");
-    let crt = write_pem(&dir.path().join("client.pem"), &client.certificate);
-    let key = write_pem(&dir.path().join("client-key.pem"), &client.key);
-    let config =
-        |tls: &str| format!("type = \"http\"\nuri = \"https://{}\"\nbatch.timeout_secs = 0\n{tls}", peer.address);
-    let identity = format!("tls.crt_file = {crt:?}\ntls.key_file = {key:?}\n");
-    let name = "tls.server_name = \"siem.contoso.com\"\n";
-    for bad in [
-        format!("{identity}{name}tls.ca_file = {wrong_ca:?}"),
-        format!("{identity}tls.ca_file = {ca:?}"),
-        format!("{name}tls.ca_file = {ca:?}"),
-    ] {
-        let pipeline = Pipeline::start(vec![numbered(0..1)], &config(&bad));
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(pipeline.statuses(), [None], "{bad}");
-        pipeline.stop().await;
-        assert_eq!(peer.received().len(), 0, "{bad}");
-    }
-    Pipeline::start(vec![numbered(0..2)], &config(&format!("{identity}{name}tls.ca_file = {ca:?}"))).finish().await;
+    let certificates = Certificates::new("siem.contoso.com");
+    let peer = HttpPeer::with_tls(&certificates.server, Some(&certificates.clients)).await;
+    let config = |tls: &str| sink(&peer, tls).replace("http:", "https:");
+    checks_certificates_on_both_sides(&certificates, config, || peer.received().len()).await;
     assert_eq!(lines(&peer.received()[0]), numbered(0..2));
 }
 

@@ -4,8 +4,6 @@
 
 use crate::support;
 
-use std::time::Duration;
-
 use office365_source::component::BatchStatus;
 use opentelemetry_proto::tonic::{
     collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceRequest, ExportLogsServiceResponse},
@@ -17,8 +15,9 @@ use serde_json::{Value, json};
 use support::{
     feeder::{GUARD, Pipeline, bulky, numbered},
     grpc_peer::{self, Call, GrpcPeer},
-    http_peer::{self, HttpPeer, Received, write_pem},
-    pki::Authority,
+    http_peer::{self, HttpPeer, Received},
+    telemetry::Log,
+    tls_matrix::{Certificates, checks_certificates_on_both_sides},
 };
 
 fn grpc(peer: &GrpcPeer, more: &str) -> String {
@@ -470,8 +469,10 @@ async fn nothing_is_delivered_before_it_is_acknowledged_and_a_collector_that_com
     let pipeline = Pipeline::start(vec![numbered(0..2), numbered(2..4)], &grpc(&peer, more));
     tokio::time::timeout(GUARD, peer.wait_for(2)).await.unwrap();
     assert_eq!(pipeline.statuses(), [Some(BatchStatus::Delivered), None]);
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber());
     peer.stop().await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    log.wait_for("was not acknowledged").await;
     assert_eq!(pipeline.statuses(), [Some(BatchStatus::Delivered), None]);
     let peer = GrpcPeer::at(address, []).await;
     pipeline.finish().await;
@@ -479,34 +480,14 @@ async fn nothing_is_delivered_before_it_is_acknowledged_and_a_collector_that_com
 }
 
 #[tokio::test]
-async fn certificates_are_shown_and_checked_over_both_protocols() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ours, theirs, other) = (Authority::new("ours"), Authority::new("theirs"), Authority::new("other"));
-    let server = theirs.named_server("collector.contoso.com");
-    let ca = write_pem(&dir.path().join("ca.pem"), &theirs.pem());
-    let wrong_ca = write_pem(&dir.path().join("other.pem"), &other.pem());
-    let client = ours.client("office365-source");
-    let crt = write_pem(&dir.path().join("client.pem"), &client.certificate);
-    let key = write_pem(&dir.path().join("client-key.pem"), &client.key);
-    let tls = |ca: &str| {
-        format!(
-            "tls.ca_file = {ca:?}\ntls.crt_file = {crt:?}\ntls.key_file = {key:?}\n\
-             tls.server_name = \"collector.contoso.com\""
-        )
-    };
-    let over_grpc = GrpcPeer::with_tls(&server, Some(&ours)).await;
-    let over_http = HttpPeer::with_tls(&server, Some(&ours)).await;
-    let configs =
-        |tls: &str| [grpc(&over_grpc, tls), http(&over_http, tls)].map(|text| text.replace("http:", "https:"));
-    for config in configs(&tls(&wrong_ca)) {
-        let pipeline = Pipeline::start(vec![numbered(0..1)], &config);
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(pipeline.statuses(), [None]);
-        pipeline.stop().await;
-    }
-    for config in configs(&tls(&ca)) {
-        Pipeline::start(vec![numbered(0..2)], &config).finish().await;
-    }
-    assert_eq!(over_grpc.calls().iter().map(of_call).collect::<Vec<_>>(), [numbered(0..2)]);
-    assert_eq!(over_http.received().iter().map(of_post).collect::<Vec<_>>(), [numbered(0..2)]);
+async fn certificates_are_checked_on_both_sides_over_both_protocols() {
+    let certificates = Certificates::new("collector.contoso.com");
+    let over_grpc = GrpcPeer::with_tls(&certificates.server, Some(&certificates.clients)).await;
+    let config = |tls: &str| grpc(&over_grpc, tls).replace("http:", "https:");
+    checks_certificates_on_both_sides(&certificates, config, || over_grpc.calls().len()).await;
+    assert_eq!(of_call(&over_grpc.calls()[0]), numbered(0..2));
+    let over_http = HttpPeer::with_tls(&certificates.server, Some(&certificates.clients)).await;
+    let config = |tls: &str| http(&over_http, tls).replace("http:", "https:");
+    checks_certificates_on_both_sides(&certificates, config, || over_http.received().len()).await;
+    assert_eq!(of_post(&over_http.received()[0]), numbered(0..2));
 }

@@ -11,11 +11,12 @@ use std::{
 
 use office365_source::component::BatchStatus;
 use serde_json::{Deserializer, Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use support::{
     feeder::{GUARD, Pipeline, numbered},
     http_peer::{HttpPeer, Received, Reply},
+    patience::until,
 };
 
 /// A collector with indexers behind it.
@@ -134,14 +135,8 @@ async fn a_batch_is_delivered_when_the_indexers_have_it() {
     let more =
         "index = \"m365\"\nsourcetype = \"o365:management:activity\"\nhost = \"contoso.com\"\ncompression = \"gzip\"";
     let pipeline = Pipeline::start(vec![numbered(0..2)], &sink(&peer, more));
-    timeout(GUARD, async {
-        while splunk.state().queries.is_empty() {
-            assert_eq!(pipeline.statuses(), [None]);
-            sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await
-    .unwrap();
+    until("the indexers are asked", || !splunk.state().queries.is_empty(), String::new).await;
+    assert_eq!(pipeline.statuses(), [None]);
     pipeline.finish().await;
     assert_eq!(splunk.state().queries, [[0], [0]]);
     let events = splunk.events();
@@ -192,14 +187,8 @@ async fn indexers_that_never_acknowledge_get_the_batch_again() {
     let splunk = Splunk::new(None);
     let peer = splunk.start().await;
     let pipeline = Pipeline::start(vec![numbered(0..1)], &sink(&peer, "indexer_acknowledgements.timeout_secs = 5"));
-    timeout(GUARD, async {
-        while splunk.events().len() < 2 {
-            assert_eq!(pipeline.statuses(), [None]);
-            sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await
-    .unwrap();
+    until("the batch comes again", || splunk.events().len() >= 2, String::new).await;
+    assert_eq!(pipeline.statuses(), [None]);
     splunk.state().patience = Some(0);
     pipeline.finish().await;
 }
@@ -258,14 +247,8 @@ async fn a_lost_answer_never_acknowledges_another_request() {
     splunk.state().refusals = vec![Some(Reply::Torn), None];
     let more = "batch.max_events = 1\nrequest.concurrency = 1\nindexer_acknowledgements.max_pending_acks = 3";
     let pipeline = Pipeline::start(vec![numbered(0..1), numbered(1..2)], &sink(&peer, more));
-    timeout(GUARD, async {
-        while splunk.state().channels.len() < 2 {
-            assert_eq!(pipeline.statuses(), [None, None]);
-            sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await
-    .unwrap();
+    until("the channel is left", || splunk.state().channels.len() >= 2, String::new).await;
+    assert_eq!(pipeline.statuses(), [None, None]);
     splunk.state().patience = Some(100);
     for channel in splunk.state().channels.values_mut() {
         for request in channel {

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use support::{
     feeder::{GUARD, Pipeline, bulky, numbered},
     grpc_peer::{Call, GrpcPeer, OVER_QUOTA, Reply, TOO_LARGE, assert_usual_size},
-    http_peer::write_pem,
-    pki::Authority,
+    telemetry::Log,
+    tls_matrix::{Certificates, checks_certificates_on_both_sides},
 };
 use vector_proto::{Event, Kind, PushEventsRequest};
 
@@ -209,8 +209,10 @@ async fn a_vector_that_goes_away_and_comes_back_gets_the_rest() {
     let more = "request.concurrency = 1\nbatch.max_events = 2";
     let pipeline = Pipeline::start(vec![numbered(0..2), numbered(2..4)], &sink(&peer, more));
     tokio::time::timeout(GUARD, peer.wait_for(2)).await.unwrap();
+    let log = Log::default();
+    let _guard = tracing::subscriber::set_default(log.subscriber());
     peer.stop().await;
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    log.wait_for("was not acknowledged").await;
     assert_eq!(pipeline.statuses(), [Some(BatchStatus::Delivered), None]);
     let peer = GrpcPeer::at(address, []).await;
     pipeline.finish().await;
@@ -219,30 +221,10 @@ async fn a_vector_that_goes_away_and_comes_back_gets_the_rest() {
 
 #[tokio::test]
 async fn certificates_are_checked_on_both_sides_and_the_name_is_the_configured_one() {
-    let dir = tempfile::tempdir().unwrap();
-    let (ours, theirs, other) = (Authority::new("ours"), Authority::new("theirs"), Authority::new("other"));
-    let peer = GrpcPeer::with_tls(&theirs.named_server("vector.contoso.com"), Some(&ours)).await;
-    let ca = write_pem(&dir.path().join("ca.pem"), &theirs.pem());
-    let wrong_ca = write_pem(&dir.path().join("other.pem"), &other.pem());
-    let client = ours.client("office365-source");
-    let crt = write_pem(&dir.path().join("client.pem"), &client.certificate);
-    let key = write_pem(&dir.path().join("client-key.pem"), &client.key);
-    let config =
-        |tls: &str| format!("type = \"vector\"\naddress = \"https://{}\"\nbatch.timeout_secs = 0\n{tls}", peer.address);
-    let identity = format!("tls.crt_file = {crt:?}\ntls.key_file = {key:?}\n");
-    let name = "tls.server_name = \"vector.contoso.com\"\n";
-    for bad in [
-        format!("{identity}{name}tls.ca_file = {wrong_ca:?}"),
-        format!("{identity}tls.ca_file = {ca:?}"),
-        format!("{name}tls.ca_file = {ca:?}"),
-    ] {
-        let pipeline = Pipeline::start(vec![numbered(0..1)], &config(&bad));
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(pipeline.statuses(), [None], "{bad}");
-        pipeline.stop().await;
-        assert_eq!(peer.calls().len(), 0, "{bad}");
-    }
-    Pipeline::start(vec![numbered(0..2)], &config(&format!("{identity}{name}tls.ca_file = {ca:?}"))).finish().await;
+    let certificates = Certificates::new("vector.contoso.com");
+    let peer = GrpcPeer::with_tls(&certificates.server, Some(&certificates.clients)).await;
+    let config = |tls: &str| sink(&peer, tls).replace("http:", "https:");
+    checks_certificates_on_both_sides(&certificates, config, || peer.calls().len()).await;
     assert_eq!(events(&peer.calls()[0]), numbered(0..2));
 }
 

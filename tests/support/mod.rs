@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod scene;
 pub mod site;
 pub mod telemetry;
+pub mod tls_matrix;
 pub mod webhook;
 pub mod wire;
 
