@@ -7,6 +7,7 @@ use std::{
     ffi::{c_int, c_void},
     ptr::{self, NonNull},
     sync::PoisonError,
+    time::Instant,
 };
 
 use office365_source::config::check_data_dir;
@@ -136,7 +137,7 @@ pub unsafe extern "C" fn FLBPluginInputCallbackCtx(
         (*data, *length) = (ptr::null_mut(), 0);
         let Some(instance) = registry::find(context) else { return FAILED };
         let mut instance = instance.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(bytes) = instance.collect() else { return OK };
+        let Some(bytes) = instance.collect(Instant::now()) else { return OK };
         let Some(memory) = to_c(&bytes) else {
             instance.take_back(bytes);
             return FAILED;

@@ -115,10 +115,10 @@ impl Instance {
         Ok(Self { host, prefix, log, handover, ending: Some(Ending { trigger, queue, source, runtime, timeout }) })
     }
 
-    /// A callback has come: what is to be given to Fluent Bit. Never waits.
-    pub(crate) fn collect(&mut self) -> Option<Vec<u8>> {
+    /// A callback has come, at `now`: what is to be given to Fluent Bit. Never waits.
+    pub(crate) fn collect(&mut self, now: Instant) -> Option<Vec<u8>> {
         self.log.print(&self.host, &self.prefix);
-        self.handover.collect(Instant::now())
+        self.handover.collect(now)
     }
 
     /// What [`Self::collect`] has returned last could not be given.

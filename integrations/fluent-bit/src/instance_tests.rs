@@ -98,7 +98,7 @@ impl World {
     /// Callbacks until one gives something.
     fn collect(&mut self) -> Vec<u8> {
         loop {
-            if let Some(bytes) = self.instance.collect() {
+            if let Some(bytes) = self.instance.collect(Instant::now()) {
                 return bytes;
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -111,8 +111,8 @@ fn what_fluent_bit_came_back_after_is_delivered() {
     let mut world = start(Then::WaitForShutdown).unwrap();
     assert!(!world.collect().is_empty());
     assert!(world.statuses.try_recv().is_err());
-    std::thread::sleep(crate::handover::SETTLED);
-    assert_eq!(world.instance.collect(), None);
+    let settled = Instant::now() + crate::handover::SETTLED;
+    assert_eq!(world.instance.collect(settled), None);
     assert_eq!(world.statuses.blocking_recv(), Some(BatchStatus::Delivered));
     world.instance.stop();
     assert!(world.printed.lines().iter().any(|line| line == "[office365:test] runs"), "{:?}", world.printed.lines());
@@ -126,7 +126,7 @@ fn what_was_given_before_the_end_is_errored() {
     world.instance.pause();
     world.instance.stop();
     assert_eq!(world.statuses.blocking_recv(), Some(BatchStatus::Errored));
-    assert_eq!(world.instance.collect(), None, "nothing comes after the end");
+    assert_eq!(world.instance.collect(Instant::now()), None, "nothing comes after the end");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_source_that_cannot_start_says_why() {
 fn a_source_that_panics_is_told_of_and_does_not_hinder_the_end() {
     let mut world = start(Then::Panic).unwrap();
     while !world.printed.lines().iter().any(|line| line.contains("panicked=true")) {
-        world.instance.collect();
+        world.instance.collect(Instant::now());
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(world.builds.load(Ordering::SeqCst), 1, "it is started again after a while");

@@ -24,9 +24,6 @@ use mock::{Age, Instance as Plugged};
 /// How often a test plays the timer; more often than Fluent Bit does.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Long enough for what was given to count as delivered.
-const SETTLED: Duration = Duration::from_secs(6);
-
 /// Microsoft, and a directory; one test at a time, since the process's threads are counted.
 struct World {
     simulator: Simulator,
@@ -147,6 +144,17 @@ fn collect_all(instance: &Plugged, expected: &BTreeSet<String>) {
     }
 }
 
+/// Plays the timer until so many blobs count as delivered. No event comes meanwhile.
+fn wait_for_deliveries(instance: &Plugged, blobs: usize) {
+    let began = Instant::now();
+    let delivered = || instance.lines().iter().filter(|line| line.contains("Content delivered.")).count();
+    while delivered() < blobs {
+        assert!(began.elapsed() < PATIENCE, "{} of {blobs}: {:#?}", delivered(), instance.lines());
+        thread::sleep(TICK);
+        assert!(instance.collect().is_empty());
+    }
+}
+
 /// How many events come until every content type has been listed three times. What is pending is asked for before that.
 fn collect_for_three_passes(world: &World, instance: &Plugged) -> usize {
     let listings = || world.simulator.stats().requests_for(Operation::Content);
@@ -176,8 +184,8 @@ fn events_arrive_once_and_stay_delivered_when_fluent_bit_came_back() {
     assert!(expected.len() > 100);
     collect_all(&instance, &expected);
     assert!(threads() > 0);
-    thread::sleep(SETTLED);
-    assert!(instance.collect().is_empty());
+    let downloads = world.simulator.stats().requests_for(Operation::Blob);
+    wait_for_deliveries(&instance, usize::try_from(downloads).unwrap());
     // The ledger hears of it from the source's own threads, whom Exit waits for.
     let lines = instance.lines();
     assert!(lines.iter().any(|line| line.starts_with("3 [office365:office365] Source starts.")), "{lines:#?}");
@@ -216,8 +224,12 @@ fn a_pause_gives_nothing_and_settles_nothing() {
     instance.resume();
     collect_all(&instance, &expected);
     instance.pause();
-    thread::sleep(SETTLED);
+    // What another instance gives from now on settles later than what this one has given.
+    let other = world.start(Age::New, 1, &[("source", "fabrikam")]).unwrap();
+    collect_all(&other, &world.expected(1));
+    wait_for_deliveries(&other, 1);
     assert!(instance.collect().is_empty());
+    other.exit();
     instance.exit();
     let again = world.start(Age::New, 0, &[]).unwrap();
     // The last callback's events were never confirmed.

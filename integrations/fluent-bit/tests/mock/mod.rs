@@ -330,7 +330,8 @@ fn input(instance: *mut c_void) -> &'static Input {
 
 unsafe extern "C" fn log_check(instance: *mut c_void, level: c_int) -> c_int {
     input(instance);
-    c_int::from(level <= 3)
+    // Down to debug.
+    c_int::from(level <= 4)
 }
 
 unsafe extern "C" fn log_print(
