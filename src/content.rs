@@ -152,7 +152,7 @@ impl JsonSchema for ContentType {
 }
 
 /// One tenant's stream of one content type: the unit of subscriptions, cursors, fairness and health.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct Feed {
     /// The tenant whose audit log this is.
     pub tenant: TenantId,

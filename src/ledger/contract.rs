@@ -99,6 +99,10 @@ macro_rules! with_every_test {
             a_search_finds_what_came_before_its_position,
             what_is_held_is_not_pruned,
             two_callers_never_hold_the_same_blob,
+            what_is_dead_is_revived_while_microsoft_holds_it,
+            an_export_holds_all_that_another_ledger_needs,
+            an_import_goes_before_what_is_known,
+            every_cursor_is_told,
         }
     };
 }
@@ -473,6 +477,123 @@ pub async fn two_callers_never_hold_the_same_blob(storage: &impl Storage) {
     let held: Vec<_> = all.into_iter().filter_map(Result::unwrap).map(|claim| claim.content.content_id).collect();
     assert_eq!(held.len(), 40, "each is claimed");
     assert_eq!(held.iter().collect::<HashSet<_>>().len(), 40, "and only once");
+}
+
+pub async fn what_is_dead_is_revived_while_microsoft_holds_it(storage: &impl Storage) {
+    let ledger = storage.open().await;
+    let (a, b) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
+    let until = |secs: i64, id: &str, of: Feed| ContentRef { expiration: Some(time(secs)), ..content(of, id, time(0)) };
+    let unsaid = ContentRef { expiration: None, ..content(a, "unsaid", time(0)) };
+    let refs = vec![until(100, "over", a), until(200, "held", a), unsaid, content(a, "pending", time(0))];
+    ledger.record(a, refs, None, time(0)).await.unwrap();
+    ledger.record(b, vec![until(200, "other", b)], None, time(0)).await.unwrap();
+    for (feed, id) in [(a, "over"), (a, "held"), (a, "unsaid"), (b, "other")] {
+        let key = BlobKey { feed, content_id: id.into() };
+        ledger.defer(key.clone(), time(9), Counts::Attempt).await.unwrap();
+        ledger.dead_letter(key, "404".into(), time(10)).await.unwrap();
+    }
+    let revived = ledger.revive(vec![a], time(100)).await.unwrap();
+    assert_eq!(revived, Revived { revived: 2, expired: 1, feeds: vec![a] });
+    let claims = claim_all(&ledger, a, 9, Wanted::Any).await;
+    let mut found: Vec<_> = claims.iter().map(|claim| (claim.content.content_id.as_str(), claim.attempts)).collect();
+    found.sort_unstable();
+    assert_eq!(found, [("held", 0), ("pending", 0), ("unsaid", 0)]);
+    assert_eq!(dead(&ledger).await, 2);
+    assert!(ledger.prune(time(101)).await.unwrap().expired.is_empty(), "it is not given up again at once");
+    let in_a_week = time(7 * 86_400);
+    let none = Revived { revived: 0, expired: 1, feeds: vec![] };
+    assert_eq!(ledger.revive(vec![b], in_a_week).await.unwrap(), none);
+    assert_eq!(ledger.revive(vec![], time(100)).await.unwrap(), Revived::default());
+}
+
+async fn exported(ledger: &impl Transfer) -> Vec<Piece> {
+    let (mut pieces, mut from) = (Vec::new(), Some(ExportPosition::default()));
+    while let Some(position) = from {
+        // As it goes through a control socket.
+        let text = serde_json::to_string(&position).unwrap();
+        let page = ledger.export(serde_json::from_str(&text).unwrap()).await.unwrap();
+        assert!(page.pieces.len() <= 500);
+        pieces.extend(page.pieces);
+        from = page.next;
+    }
+    pieces
+}
+
+pub async fn an_export_holds_all_that_another_ledger_needs<S: Storage>(storage: &S) {
+    let ledger = storage.open().await;
+    let (a, b) = (feed(1, ContentType::Exchange), feed(2, ContentType::Dlp));
+    let many = (0..1_100).map(|n| content(a, &format!("{n:04}"), time(n))).collect();
+    ledger.record(a, many, Some(CursorMove::ListedThrough(time(2_000))), time(2_000)).await.unwrap();
+    ledger.record(a, vec![], Some(CursorMove::Reconciled(time(2_001))), time(2_001)).await.unwrap();
+    ledger.announce(b, vec![content(b, "told", time(5))], 9, time(6)).await.unwrap();
+    let key = |n: i64| BlobKey { feed: a, content_id: format!("{n:04}") };
+    let events = |from: i64| (from..from + 2_500).map(|n| EventKey::new(a.tenant, &n.to_string())).collect::<Vec<_>>();
+    ledger.complete(key(0), events(0), time(2_100)).await.unwrap();
+    ledger.deliver(events(2_500), time(2_100) + TimeDelta::days(1)).await.unwrap();
+    ledger.dead_letter(key(1), "404".into(), time(2_200)).await.unwrap();
+    ledger.defer(key(2), time(2_300), Counts::Rejection).await.unwrap();
+    ledger.note_subscription_attempt(b, time(1)).await.unwrap();
+    ledger.note_webhook(a, "https://x/".into()).await.unwrap();
+    let record = TenantRecord { id: b.tenant, domain: Some("x.example".into()), registered: Some(time(0)) };
+    ledger.put_tenant(record.clone()).await.unwrap();
+
+    let pieces = exported(&ledger).await;
+    assert!(pieces.iter().all(|piece| piece.problem().is_none()));
+    let elsewhere = S::default();
+    let other = elsewhere.open().await;
+    for piece in &pieces {
+        other.import(vec![piece.clone()]).await.unwrap();
+    }
+    assert_eq!(exported(&other).await, pieces);
+    assert_eq!(other.summary().await.unwrap(), ledger.summary().await.unwrap());
+    assert_eq!(other.cursors().await.unwrap(), ledger.cursors().await.unwrap());
+    assert_eq!(other.tenants().await.unwrap(), [record]);
+    assert_eq!(other.subscription_attempt(b).await.unwrap(), Some(time(1)));
+    assert_eq!(other.webhooks(a).await.unwrap(), ["https://x/"]);
+    assert!(
+        other
+            .delivered(events(0))
+            .await
+            .unwrap()
+            .into_iter()
+            .chain(other.delivered(events(2_500)).await.unwrap())
+            .all(|known| known)
+    );
+    // What waits and what only a notification told of is as it was.
+    assert_eq!(other.promote(time(2_250)).await.unwrap(), Promoted { feeds: vec![], next_due: Some(time(2_300)) });
+    assert!(claim_all(&other, b, 9, Wanted::Listed).await.is_empty());
+    assert_eq!(other.announce(b, vec![content(b, "more", time(5))], 1, time(6)).await.unwrap().postponed, 1);
+    assert_eq!(ids(&claim_all(&other, b, 9, Wanted::Any).await), ["told"]);
+    assert_eq!(ids(&claim_all(&other, a, 1, Wanted::Any).await), ["0003"]);
+    assert!(other.unknown(vec![content(a, "0000", time(0))]).await.unwrap().is_empty(), "done rows are recognised");
+    // Days are forgotten as they would have been.
+    other.prune(time(2_100) + TimeDelta::days(9)).await.unwrap();
+    assert_eq!(other.delivered(vec![events(0)[0], events(2_500)[0]]).await.unwrap(), [false, true]);
+}
+
+pub async fn an_import_goes_before_what_is_known(storage: &impl Storage) {
+    let ledger = storage.open().await;
+    let a = feed(1, ContentType::Exchange);
+    ledger.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
+    let known = exported(&ledger).await;
+    ledger.complete(BlobKey { feed: a, content_id: "x".into() }, vec![], time(1)).await.unwrap();
+    assert_eq!(ledger.summary().await.unwrap(), []);
+    ledger.import(known).await.unwrap();
+    assert_eq!(ledger.summary().await.unwrap()[0].1.pending, 1);
+    assert_eq!(ids(&claim_all(&ledger, a, 9, Wanted::Any).await), ["x"]);
+    ledger.complete(BlobKey { feed: a, content_id: "x".into() }, vec![], time(2)).await.unwrap();
+    assert_eq!(ledger.prune(time(0) + TimeDelta::days(60)).await.unwrap().forgotten, 1, "it is there once");
+}
+
+pub async fn every_cursor_is_told(storage: &impl Storage) {
+    let ledger = storage.open().await;
+    assert_eq!(ledger.cursors().await.unwrap(), []);
+    let (a, b) = (feed(1, ContentType::Exchange), feed(1, ContentType::Dlp));
+    for (feed, secs) in [(b, 7), (a, 5)] {
+        ledger.record(feed, vec![], Some(CursorMove::ListedThrough(time(secs))), time(9)).await.unwrap();
+    }
+    let cursor = |secs| Cursor { listed_through: Some(time(secs)), reconciled_at: None };
+    assert_eq!(ledger.cursors().await.unwrap(), [(a, cursor(5)), (b, cursor(7))]);
 }
 
 /// What the contract says of one blob, as simply as possible.

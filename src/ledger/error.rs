@@ -47,6 +47,16 @@ pub enum LedgerError {
         /// The ledger file.
         path: PathBuf,
     },
+    /// There is one where a new one was to be.
+    #[snafu(display(
+        "data_dir: there is a ledger already, {}; state is imported into a new ledger only. Stop the source, if it runs, move the file \
+         away, and import again",
+        path.display()
+    ))]
+    Exists {
+        /// The ledger file.
+        path: PathBuf,
+    },
     /// It was written by a newer version.
     #[snafu(display(
         "data_dir: the ledger {} has format {found}, this version knows formats up to {known}; use the newer \
@@ -105,6 +115,7 @@ impl LedgerError {
             Self::Corrupt { .. } => "ledger_corrupt",
             Self::Replaced { .. } => "ledger_replaced",
             Self::TooNew { .. } => "ledger_too_new",
+            Self::Exists { .. } => "ledger_exists",
             Self::DiskFull { .. } => "disk_full",
             Self::Io { .. } => "ledger_io",
             Self::Defect { .. } => "ledger_defect",

@@ -82,4 +82,7 @@ pub trait ContentIntake: fmt::Debug + Send + Sync {
 
     /// The cursor of a feed.
     async fn cursor(&self, feed: Feed) -> Result<Cursor, LedgerError>;
+
+    /// The cursors of all feeds that have one, in the order of feeds.
+    async fn cursors(&self) -> Result<Vec<(Feed, Cursor)>, LedgerError>;
 }

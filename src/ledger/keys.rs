@@ -6,15 +6,17 @@
 use std::{fmt, hash::Hasher};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use uuid::Uuid;
 
 use crate::content::{ContentRef, ContentType, Feed, TenantId};
 
 /// Names a blob: content ids are unique within a feed.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
 pub struct BlobKey {
     /// The feed it belongs to.
+    #[serde(flatten)]
     pub feed: Feed,
     /// `contentId`.
     pub content_id: String,
@@ -38,6 +40,21 @@ impl EventKey {
             None => hasher.write(event_id.as_bytes()),
         }
         Self(hasher.finish128().as_bytes())
+    }
+}
+
+/// As hexadecimal digits.
+impl Serialize for EventKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Uuid::from_bytes(self.0).simple())
+    }
+}
+
+impl<'de> Deserialize<'de> for EventKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = Uuid::try_parse(&text).ok().filter(|_| text.len() == 32);
+        digits.map(|digits| Self(digits.into_bytes())).ok_or_else(|| de::Error::custom("not 32 hexadecimal digits"))
     }
 }
 

@@ -2,19 +2,21 @@
 //! that only a file can give.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use secrecy::SecretString;
 
 use super::{
-    Announced, BlobKey, Claim, ContentIntake, ContentQueue, Counts, Cursor, CursorMove, DeadBlob, DeliveredEvents,
-    EventKey, FeedSummary, LedgerError, Promoted, Pruned, SubscriptionStore, TenantRecord, TenantStore, Upkeep, Wanted,
+    Announced, BlobKey, Claim, ContentIntake, ContentQueue, ContentRecord, Counts, Cursor, CursorMove, DeadBlob,
+    DeliveredEvents, DeliveredRecord, EventKey, ExportPage, ExportPosition, FeedRecord, FeedSummary, LedgerError,
+    Piece, Promoted, Pruned, Revived, SubscriptionStore, TenantRecord, TenantStore, Transfer, Upkeep, Wanted,
     row::{BlobState, Row},
     subscriptions::MOST_ADDRESSES,
+    transfer::{MOST_CONTENT, MOST_IDS},
     upkeep::EXPIRED,
 };
 use crate::content::{ContentRef, Feed, TenantId};
@@ -131,6 +133,11 @@ impl ContentIntake for MemoryLedger {
     async fn cursor(&self, feed: Feed) -> Result<Cursor, LedgerError> {
         Ok(self.stored().cursors.get(&feed).copied().unwrap_or_default())
     }
+
+    async fn cursors(&self) -> Result<Vec<(Feed, Cursor)>, LedgerError> {
+        let cursors: BTreeMap<_, _> = self.stored().cursors.iter().map(|(feed, cursor)| (*feed, *cursor)).collect();
+        Ok(cursors.into_iter().collect())
+    }
 }
 
 #[async_trait]
@@ -183,6 +190,24 @@ impl ContentQueue for MemoryLedger {
             self.release(&key);
         }
         Ok(forgotten)
+    }
+
+    async fn revive(&self, feeds: Vec<Feed>, now: DateTime<Utc>) -> Result<Revived, LedgerError> {
+        let mut revived = Revived::default();
+        for (key, row) in &mut self.stored().blobs {
+            if !feeds.contains(&key.feed) || !matches!(row.state, BlobState::Dead { .. }) {
+                continue;
+            }
+            if !row.revive(now) {
+                revived.expired += 1;
+                continue;
+            }
+            revived.revived += 1;
+            if revived.feeds.last() != Some(&key.feed) {
+                revived.feeds.push(key.feed);
+            }
+        }
+        Ok(revived)
     }
 
     async fn promote(&self, now: DateTime<Utc>) -> Result<Promoted, LedgerError> {
@@ -272,6 +297,77 @@ impl TenantStore for MemoryLedger {
             !forget
         });
         Ok(pending)
+    }
+}
+
+#[async_trait]
+impl Transfer for MemoryLedger {
+    async fn export(&self, from: ExportPosition) -> Result<ExportPage, LedgerError> {
+        let stored = self.stored();
+        Ok(match from {
+            ExportPosition::Beginning => {
+                let tenants = stored.tenants.values().cloned().map(Piece::Tenant);
+                let known = stored.cursors.keys().chain(stored.attempts.keys()).chain(stored.webhooks.keys());
+                let feeds = known.collect::<BTreeSet<_>>().into_iter().map(|feed| {
+                    Piece::Feed(FeedRecord {
+                        feed: *feed,
+                        cursor: stored.cursors.get(feed).copied().unwrap_or_default(),
+                        last_start: stored.attempts.get(feed).copied(),
+                        webhooks: stored.webhooks.get(feed).cloned().unwrap_or_default(),
+                    })
+                });
+                let next = Some(ExportPosition::Content { after: None });
+                ExportPage { pieces: tenants.chain(feeds).collect(), next }
+            }
+            ExportPosition::Content { after } => {
+                let rest = stored.blobs.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
+                let page: Vec<_> = rest.take(MOST_CONTENT).collect();
+                let next = match page.last() {
+                    Some((last, _)) => ExportPosition::Content { after: Some((*last).clone()) },
+                    None => ExportPosition::Delivered { day: NaiveDate::default(), after: None },
+                };
+                let piece = |(key, row): (&BlobKey, &Row)| Piece::Content(ContentRecord::new(key.clone(), row.clone()));
+                ExportPage { pieces: page.into_iter().map(piece).collect(), next: Some(next) }
+            }
+            ExportPosition::Delivered { day, after } => {
+                let mut events: Vec<_> =
+                    stored.events.iter().map(|(event, at)| (at.date_naive(), Some(*event))).collect();
+                events.sort_unstable();
+                events.retain(|event| *event > (day, after));
+                let Some((day, _)) = events.first().copied() else { return Ok(ExportPage::default()) };
+                let of_day = events.into_iter().filter(|event| event.0 == day).filter_map(|event| event.1);
+                let events: Vec<_> = of_day.take(MOST_IDS).collect();
+                let next = Some(ExportPosition::Delivered { day, after: events.last().copied() });
+                ExportPage { pieces: vec![Piece::Delivered(DeliveredRecord { day, events })], next }
+            }
+        })
+    }
+
+    async fn import(&self, pieces: Vec<Piece>) -> Result<(), LedgerError> {
+        let mut stored = self.stored();
+        for piece in pieces {
+            match piece {
+                Piece::Tenant(record) => _ = stored.tenants.insert(record.id, record),
+                Piece::Feed(FeedRecord { feed, cursor, last_start, webhooks }) => {
+                    if cursor != Cursor::default() {
+                        stored.cursors.insert(feed, cursor);
+                    }
+                    stored.attempts.extend(last_start.map(|at| (feed, at)));
+                    if !webhooks.is_empty() {
+                        stored.webhooks.insert(feed, webhooks);
+                    }
+                }
+                Piece::Content(record) => {
+                    let (key, row) = record.into_row();
+                    stored.blobs.insert(key, row);
+                }
+                Piece::Delivered(DeliveredRecord { day, events }) => {
+                    let at = day.and_time(chrono::NaiveTime::MIN).and_utc();
+                    stored.events.extend(events.into_iter().map(|event| (event, at)));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -25,6 +25,7 @@ mod redb;
 mod row;
 mod subscriptions;
 mod tenants;
+mod transfer;
 mod upkeep;
 
 #[cfg(test)]
@@ -34,10 +35,11 @@ pub use self::{
     events::DeliveredEvents,
     intake::{Announced, ContentIntake, Cursor, CursorMove},
     keys::{BlobKey, EventKey},
-    queue::{Claim, ContentQueue, Counts, Promoted, Wanted},
-    redb::RedbLedger,
+    queue::{Claim, ContentQueue, Counts, Promoted, Revived, Wanted},
+    redb::{DraftLedger, RedbLedger},
     subscriptions::SubscriptionStore,
     tenants::{TenantRecord, TenantStore},
+    transfer::{ContentRecord, ContentState, DeliveredRecord, ExportPage, ExportPosition, FeedRecord, Piece, Transfer},
     upkeep::{DeadBlob, FeedSummary, Pruned, Upkeep},
 };
 
@@ -50,6 +52,12 @@ pub use self::{
 ///
 /// Each method fails with [`LedgerError`] when the storage fails. The source stops then, and the next start continues
 /// from the last durable state.
-pub trait Ledger: ContentIntake + ContentQueue + DeliveredEvents + SubscriptionStore + TenantStore + Upkeep {}
+pub trait Ledger:
+    ContentIntake + ContentQueue + DeliveredEvents + SubscriptionStore + TenantStore + Transfer + Upkeep
+{
+}
 
-impl<T: ContentIntake + ContentQueue + DeliveredEvents + SubscriptionStore + TenantStore + Upkeep> Ledger for T {}
+impl<T> Ledger for T where
+    T: ContentIntake + ContentQueue + DeliveredEvents + SubscriptionStore + TenantStore + Transfer + Upkeep
+{
+}

@@ -51,6 +51,17 @@ pub struct Promoted {
     pub next_due: Option<DateTime<Utc>>,
 }
 
+/// What making dead blobs pending again came to.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Revived {
+    /// Blobs that are pending again.
+    pub revived: u64,
+    /// Blobs that stay dead: Microsoft holds their content no longer.
+    pub expired: u64,
+    /// Feeds that have something to claim again.
+    pub feeds: Vec<Feed>,
+}
+
 /// The queue of pending blobs of each feed, oldest first.
 ///
 /// A claimed blob is held until its holder calls `complete`, `defer`, `dead_letter`, `forget_announced` or `release`. A
@@ -77,6 +88,9 @@ pub trait ContentQueue: fmt::Debug + Send + Sync {
     /// Forgets a held blob that only a notification announced. Returns whether it is forgotten: one that a listing has named
     /// meanwhile stays, and stays held.
     async fn forget_announced(&self, key: BlobKey) -> Result<bool, LedgerError>;
+
+    /// Makes dead blobs of these feeds pending again, as if nobody had tried them, as long as Microsoft holds their content.
+    async fn revive(&self, feeds: Vec<Feed>, now: DateTime<Utc>) -> Result<Revived, LedgerError>;
 
     /// Makes deferred blobs claimable that are due. One that is due more than an hour after `now` was deferred by a wrong
     /// clock, and counts as due.

@@ -11,6 +11,9 @@ use crate::content::{ContentRef, are_same_content};
 /// Listings reach seven days back, with an hour of tolerance (see docs/api-behaviour.md); a day more is on the safe side.
 const LISTABLE: TimeDelta = TimeDelta::days(8);
 
+/// For how long content can be fetched that does not say it, as Microsoft documents.
+const AVAILABLE: TimeDelta = TimeDelta::days(7);
+
 /// Microsoft serves content for about twenty days. A row whose `contentExpiration` lies centuries ahead must go some day.
 const LONGEST: TimeDelta = TimeDelta::days(35);
 
@@ -146,6 +149,22 @@ impl Row {
         }
         self.state = BlobState::Done { at };
         true
+    }
+
+    /// Makes what was given up pending again, as if nobody had tried it. Returns whether it is: not when Microsoft holds its
+    /// content no longer.
+    pub fn revive(&mut self, now: DateTime<Utc>) -> bool {
+        if !matches!(self.state, BlobState::Dead { .. }) {
+            return false;
+        }
+        let available_until = self.expiration.unwrap_or(self.created + AVAILABLE);
+        let fresh = Self { state: BlobState::FRESH, ..self.clone() };
+        // A row that would be pruned at once is none.
+        let revives = available_until > now && fresh.keep_until() > now;
+        if revives {
+            *self = fresh;
+        }
+        revives
     }
 
     /// Waits until then, if it is pending.

@@ -66,6 +66,10 @@ impl ContentIntake for Troubled {
     async fn cursor(&self, _: Feed) -> Result<Cursor, LedgerError> {
         unreachable!("{UNASKED}")
     }
+
+    async fn cursors(&self) -> Result<Vec<(Feed, Cursor)>, LedgerError> {
+        unreachable!("{UNASKED}")
+    }
 }
 
 /// Nobody is asked anything.

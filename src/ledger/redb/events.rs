@@ -1,8 +1,10 @@
 //! The ids of delivered events: one table a day.
 
+use std::ops::Bound;
+
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use redb::{TableDefinition, TableHandle, WriteTransaction};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use redb::{ReadTransaction, TableDefinition, TableHandle, WriteTransaction};
 
 use super::{RedbLedger, writer::Rank};
 use crate::ledger::{DeliveredEvents, EventKey, LedgerError};
@@ -63,6 +65,33 @@ pub(super) fn forget_before(tx: &WriteTransaction, oldest_kept: DateTime<Utc>) -
         }
     }
     Ok(())
+}
+
+/// The days of which there are events, in their order.
+pub(super) fn days(tx: &ReadTransaction) -> Result<Vec<NaiveDate>, redb::Error> {
+    let day = |name: String| {
+        let days = TimeDelta::try_days(name.strip_prefix(EVENTS)?.parse().ok()?)?;
+        NaiveDate::default().checked_add_signed(days)
+    };
+    let mut days: Vec<_> = tables(tx.list_tables()?).into_iter().filter_map(day).collect();
+    days.sort_unstable();
+    Ok(days)
+}
+
+/// Up to `most` events of a day, in the order of their keys.
+pub(super) fn of_day(
+    tx: &ReadTransaction,
+    day: NaiveDate,
+    after: Option<EventKey>,
+    most: usize,
+) -> Result<Vec<EventKey>, redb::Error> {
+    let name = format!("{EVENTS}{}", (day - NaiveDate::default()).num_days());
+    let begin = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.0));
+    let mut events = Vec::new();
+    for entry in tx.open_table(EventTable::new(&name))?.range::<[u8; 16]>((begin, Bound::Unbounded))?.take(most) {
+        events.push(EventKey(entry?.0.value()));
+    }
+    Ok(events)
 }
 
 /// At least one chunk, the last one first.

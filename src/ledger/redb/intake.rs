@@ -7,7 +7,7 @@ use redb::{ReadableTable, WriteTransaction};
 use super::{
     RedbLedger,
     rows::{change, insert, row_of},
-    tables::{ANNOUNCED_PENDING, BLOBS, CURSORS, decode, encode},
+    tables::{ANNOUNCED_PENDING, BLOBS, CURSORS, decode, encode, parsed},
     writer::Rank,
 };
 use crate::{
@@ -88,6 +88,18 @@ impl ContentIntake for RedbLedger {
         self.read(move |tx| {
             let cursors = tx.open_table(CURSORS)?;
             cursors.get(keys::feed(feed).as_slice())?.map_or(Ok(Cursor::default()), |value| decode(value.value()))
+        })
+        .await
+    }
+
+    async fn cursors(&self) -> Result<Vec<(Feed, Cursor)>, LedgerError> {
+        self.read(|tx| {
+            let mut cursors = Vec::new();
+            for entry in tx.open_table(CURSORS)?.iter()? {
+                let (key, value) = entry?;
+                cursors.push((parsed(keys::parse_feed(key.value()))?, decode(value.value())?));
+            }
+            Ok(cursors)
         })
         .await
     }

@@ -1,5 +1,6 @@
 //! The embedded ledger: one redb file.
 
+mod draft;
 mod events;
 mod file;
 mod held;
@@ -10,6 +11,7 @@ mod rows;
 mod subscriptions;
 mod tables;
 mod tenants;
+mod transfer;
 mod upkeep;
 mod writer;
 
@@ -19,6 +21,7 @@ use chrono::TimeDelta;
 use redb::{Database, ReadTransaction, ReadableDatabase};
 use tracing::Span;
 
+pub use self::draft::DraftLedger;
 use self::{file::LedgerFile, held::Held, writer::Writer};
 use super::LedgerError;
 use crate::expected_panic::expecting;

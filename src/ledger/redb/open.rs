@@ -57,20 +57,34 @@ fn create(path: &Path) -> Result<(), LedgerError> {
         Ok(())
     })();
     made.map_err(|error| LedgerError::from_redb(path.into(), error))?;
-    // Unlike a rename, a link never replaces the ledger of another process that was faster.
-    match fs::hard_link(&draft, path) {
+    match place(&draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
-            return fs::rename(&draft, path).map_err(io);
-        }
-        linked => linked.map_err(io)?,
+        placed => placed.map_err(io)?,
     }
-    fs::remove_file(&draft).map_err(io)?;
-    // Makes the new name durable; not every platform can open a directory.
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
+    make_durable(path);
+    Ok(())
+}
+
+/// Gives a file that is complete its name, under which there must be nothing.
+pub(super) fn place(draft: &Path, path: &Path) -> io::Result<()> {
+    // Unlike a rename, a link never replaces the ledger of another process that was faster.
+    match fs::hard_link(draft, path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) => {
+            fs::rename(draft, path)
+        }
+        linked => linked,
+    }
+}
+
+/// Makes a new name durable; not every platform can open a directory.
+pub(super) fn make_durable(path: &Path) {
     if let Some(Ok(directory)) = path.parent().map(fs::File::open) {
         let _ = directory.sync_all();
     }
-    Ok(())
 }
 
 /// Makes the tables that versions before did not have. What they have recorded counts as named by a listing.

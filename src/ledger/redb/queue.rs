@@ -1,6 +1,10 @@
 //! The queues of pending blobs.
 
-use std::{collections::HashSet, ops::Bound, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashSet},
+    ops::Bound,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,12 +15,12 @@ use super::{
     events::{MOST_EVENTS, chunks, remember},
     held::{Held, Queue, Start},
     rows::{ROWS_OF_A_BLOB, SWEEP, change, first_until, remove, row_of},
-    tables::{BLOBS, Bytes, DEFERRED, existing, parsed},
+    tables::{BLOBS, Bytes, DEAD, DEFERRED, existing, parsed},
     writer::Rank,
 };
 use crate::{
     content::Feed,
-    ledger::{BlobKey, Claim, ContentQueue, Counts, EventKey, LedgerError, Promoted, Wanted, keys, row},
+    ledger::{BlobKey, Claim, ContentQueue, Counts, EventKey, LedgerError, Promoted, Revived, Wanted, keys, row},
 };
 
 /// Blobs are deferred for a quarter of an hour at most.
@@ -88,6 +92,25 @@ impl ContentQueue for RedbLedger {
             }
         };
         self.writer.write_then(Rank::Bulk(ROWS_OF_A_BLOB), forget, then).await
+    }
+
+    async fn revive(&self, feeds: Vec<Feed>, now: DateTime<Utc>) -> Result<Revived, LedgerError> {
+        let wanted = Arc::new(feeds.into_iter().collect::<HashSet<_>>());
+        let (mut revived, mut found, mut after) = (Revived::default(), BTreeSet::new(), None);
+        loop {
+            let (held, wanted) = (self.held(), Arc::clone(&wanted));
+            let some = move |tx: &WriteTransaction| revive_some(tx, &wanted, after.as_deref(), now);
+            let rewind = move |some: &RevivedSome| some.feeds.iter().for_each(|feed| held.rewind(*feed));
+            let some = self.writer.write_then(Rank::Bulk(SWEEP), some, rewind).await?;
+            revived.revived += some.revived;
+            revived.expired += some.expired;
+            found.extend(some.feeds);
+            after = some.last;
+            if after.is_none() {
+                revived.feeds = found.into_iter().collect();
+                return Ok(revived);
+            }
+        }
     }
 
     async fn promote(&self, now: DateTime<Utc>) -> Result<Promoted, LedgerError> {
@@ -186,4 +209,48 @@ fn promote_some(tx: &WriteTransaction, now: DateTime<Utc>) -> Result<HashSet<Fee
         change(tx, &key, row::Row::promote)?;
     }
     Ok(feeds)
+}
+
+/// What one transaction of a revival came to.
+struct RevivedSome {
+    revived: u64,
+    expired: u64,
+    feeds: HashSet<Feed>,
+    /// The last entry that was looked at, if there may be more after it.
+    last: Option<Vec<u8>>,
+}
+
+/// Looks at up to [`SWEEP`] dead blobs.
+fn revive_some(
+    tx: &WriteTransaction,
+    wanted: &HashSet<Feed>,
+    after: Option<&[u8]>,
+    now: DateTime<Utc>,
+) -> Result<RevivedSome, redb::Error> {
+    let mut some = RevivedSome { revived: 0, expired: 0, feeds: HashSet::new(), last: None };
+    let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let (mut dead, mut looked_at) = (Vec::new(), 0);
+    for entry in tx.open_table(DEAD)?.range::<&[u8]>((begin, Bound::Unbounded))?.take(SWEEP) {
+        let (at, _) = entry?;
+        let (key, _) = parsed(keys::parse_in_time_order(at.value()))?;
+        looked_at += 1;
+        some.last = Some(at.value().to_vec());
+        if wanted.contains(&key.feed) {
+            dead.push(key);
+        }
+    }
+    if looked_at < SWEEP {
+        some.last = None;
+    }
+    for key in dead {
+        let mut revives = false;
+        change(tx, &key, |row| revives = row.revive(now))?;
+        if revives {
+            some.revived += 1;
+            some.feeds.insert(key.feed);
+        } else {
+            some.expired += 1;
+        }
+    }
+    Ok(some)
 }

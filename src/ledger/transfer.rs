@@ -1,0 +1,315 @@
+//! Everything that is durable, piece by piece, for a ledger in another place.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    BlobKey, Cursor, EventKey, LedgerError, TenantRecord,
+    row::{BlobState, Row},
+};
+use crate::content::Feed;
+
+/// How many rows of content a page has at most.
+pub(super) const MOST_CONTENT: usize = 500;
+
+/// How many ids of events a page has at most.
+pub(super) const MOST_IDS: usize = 2_000;
+
+/// A part of what a ledger holds. Its form as JSON is that of exported state: members may be added with defaults, none may
+/// change its meaning.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Piece {
+    /// A tenant that registered, or whose domain was set.
+    Tenant(TenantRecord),
+    /// How far a feed has come, and what is known of its subscription.
+    Feed(FeedRecord),
+    /// Content: pending, done or dead.
+    Content(ContentRecord),
+    /// Events that were delivered on one day.
+    Delivered(DeliveredRecord),
+}
+
+/// How far a feed has come, and what is known of its subscription.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct FeedRecord {
+    /// Which feed.
+    #[serde(flatten)]
+    pub feed: Feed,
+    /// How far it has been listed.
+    #[serde(flatten)]
+    pub cursor: Cursor,
+    /// When a start of its subscription was last attempted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_start: Option<DateTime<Utc>>,
+    /// The addresses of webhooks that this source gave its subscription.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub webhooks: Vec<String>,
+}
+
+/// What is known of a blob.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ContentRecord {
+    /// Of which feed it is.
+    #[serde(flatten)]
+    pub feed: Feed,
+    /// `contentId`.
+    pub content_id: String,
+    /// `contentUri`; done content has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub content_uri: String,
+    /// `contentCreated`.
+    pub created: DateTime<Utc>,
+    /// `contentExpiration`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiration: Option<DateTime<Utc>>,
+    /// When it became known.
+    pub recorded: DateTime<Utc>,
+    /// Whether only a notification told of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub announced: bool,
+    /// What became of it.
+    pub state: ContentState,
+}
+
+/// What became of a blob.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentState {
+    /// It is to be fetched.
+    Pending {
+        /// Attempts that failed.
+        attempts: u32,
+        /// How many times the pipeline has rejected events of it.
+        rejections: u32,
+        /// Not before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<DateTime<Utc>>,
+    },
+    /// Every event of it was delivered.
+    Done {
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It was given up.
+    Dead {
+        /// When.
+        at: DateTime<Utc>,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Events that were delivered on one day.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DeliveredRecord {
+    /// Which day, by UTC.
+    pub day: NaiveDate,
+    /// The keys of the events: hashes of tenant and `Id`, in hexadecimal digits.
+    pub events: Vec<EventKey>,
+}
+
+/// Where an export goes on.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExportPosition {
+    /// At the beginning: with tenants and feeds.
+    #[default]
+    Beginning,
+    /// With the content after this.
+    Content {
+        /// Which; `None` for the first.
+        after: Option<BlobKey>,
+    },
+    /// With the events of this day or the first one after it.
+    Delivered {
+        /// Which day.
+        day: NaiveDate,
+        /// After this one, if there are events of the day.
+        after: Option<EventKey>,
+    },
+}
+
+/// A part of an export.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ExportPage {
+    /// What is in it.
+    pub pieces: Vec<Piece>,
+    /// Where it goes on; `None` at the end.
+    pub next: Option<ExportPosition>,
+}
+
+/// All that is durable, except the AuthID, which is a secret.
+#[async_trait]
+pub trait Transfer: fmt::Debug + Send + Sync {
+    /// A page of everything.
+    ///
+    /// What happens between two pages may be missed, and costs no event: cursors come first, so that content which is recorded
+    /// meanwhile is listed again, and delivered events come last.
+    async fn export(&self, from: ExportPosition) -> Result<ExportPage, LedgerError>;
+
+    /// Takes pieces, in place of what is known of the same feed, content or tenant.
+    async fn import(&self, pieces: Vec<Piece>) -> Result<(), LedgerError>;
+}
+
+impl ContentRecord {
+    pub(super) fn new(BlobKey { feed, content_id }: BlobKey, row: Row) -> Self {
+        let Row { uri, created, expiration, recorded, announced, state } = row;
+        let state = match state {
+            BlobState::Pending { attempts, rejections, not_before } => {
+                ContentState::Pending { attempts, rejections, not_before }
+            }
+            BlobState::Done { at } => ContentState::Done { at },
+            BlobState::Dead { at, reason } => ContentState::Dead { at, reason },
+        };
+        Self { feed, content_id, content_uri: uri, created, expiration, recorded, announced, state }
+    }
+
+    pub(super) fn into_row(self) -> (BlobKey, Row) {
+        let Self { feed, content_id, content_uri: uri, created, expiration, recorded, announced, state } = self;
+        let state = match state {
+            ContentState::Pending { attempts, rejections, not_before } => {
+                BlobState::Pending { attempts, rejections, not_before }
+            }
+            ContentState::Done { at } => BlobState::Done { at },
+            ContentState::Dead { at, reason } => BlobState::Dead { at, reason },
+        };
+        (BlobKey { feed, content_id }, Row { uri, created, expiration, recorded, announced, state })
+    }
+}
+
+impl Piece {
+    /// What a ledger cannot hold of it. What a ledger has exported is sound.
+    pub fn problem(&self) -> Option<&'static str> {
+        match self {
+            Self::Tenant(TenantRecord { registered, .. }) => times(*registered),
+            Self::Feed(FeedRecord { cursor, last_start, webhooks, .. }) => {
+                if webhooks.iter().any(|address| address.contains(char::is_control)) {
+                    return Some("an address of a webhook has control characters");
+                }
+                let started = last_start.filter(|at| *at != DateTime::UNIX_EPOCH);
+                times([cursor.listed_through, cursor.reconciled_at, started].into_iter().flatten())
+            }
+            Self::Content(content) => content.problem(),
+            Self::Delivered(DeliveredRecord { day, events }) => {
+                if events.len() > MOST_IDS {
+                    return Some("it has too many events for one line");
+                }
+                times(Some(day.and_time(chrono::NaiveTime::MIN).and_utc()))
+            }
+        }
+    }
+}
+
+impl ContentRecord {
+    fn problem(&self) -> Option<&'static str> {
+        let (at, is_done) = match &self.state {
+            ContentState::Pending { not_before, .. } => (*not_before, false),
+            ContentState::Done { at } => (Some(*at), true),
+            ContentState::Dead { at, .. } => (Some(*at), false),
+        };
+        if self.content_id.is_empty() {
+            return Some("content_id is empty");
+        }
+        if self.content_uri.is_empty() && !is_done {
+            return Some("content_uri is missing");
+        }
+        // Nobody fetches content for so long, so that an expiration beyond all years is none.
+        times([Some(self.created), Some(self.recorded), at].into_iter().flatten())
+    }
+}
+
+/// Times that a ledger has keys for, with room for the days that rows are kept.
+fn times(times: impl IntoIterator<Item = DateTime<Utc>>) -> Option<&'static str> {
+    const YEAR_9999: i64 = 253_402_300_799;
+    let is_sound = |time: DateTime<Utc>| (1..=YEAR_9999).contains(&time.timestamp());
+    (!times.into_iter().all(is_sound)).then_some("a time is before 1970 or after the year 9999")
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::content::{ContentType, TenantId};
+
+    #[test]
+    fn the_form_of_pieces_stays_as_it_is() {
+        let feed = Feed { tenant: TenantId(Uuid::from_u128(1)), content_type: ContentType::Exchange };
+        let time = DateTime::from_timestamp(1_760_000_000, 0).unwrap();
+        let content = ContentRecord {
+            feed,
+            content_id: "a$b".to_owned(),
+            content_uri: "https://x/a$b".to_owned(),
+            created: time,
+            expiration: Some(time),
+            recorded: time,
+            announced: true,
+            state: ContentState::Pending { attempts: 1, rejections: 0, not_before: Some(time) },
+        };
+        let record = FeedRecord {
+            feed,
+            cursor: Cursor { listed_through: Some(time), reconciled_at: None },
+            last_start: Some(time),
+            webhooks: vec!["https://x/".to_owned()],
+        };
+        let done = ContentRecord {
+            content_uri: String::new(),
+            expiration: None,
+            announced: false,
+            state: ContentState::Done { at: time },
+            ..content.clone()
+        };
+        let dead =
+            ContentRecord { state: ContentState::Dead { at: time, reason: "gone".to_owned() }, ..content.clone() };
+        let events = vec![EventKey::new(feed.tenant, "e")];
+        let pieces = [
+            Piece::Tenant(TenantRecord { id: feed.tenant, domain: Some("x.example".to_owned()), registered: None }),
+            Piece::Feed(record),
+            Piece::Content(content),
+            Piece::Content(done),
+            Piece::Content(dead),
+            Piece::Delivered(DeliveredRecord { day: time.date_naive(), events }),
+        ];
+        let lines: Vec<_> = pieces.iter().map(|piece| serde_json::to_string(piece).unwrap()).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+        for (line, piece) in lines.iter().zip(&pieces) {
+            assert_eq!((&serde_json::from_str::<Piece>(line).unwrap(), piece.problem()), (piece, None));
+        }
+    }
+
+    #[test]
+    fn what_no_ledger_can_hold_is_told() {
+        let feed = Feed { tenant: TenantId(Uuid::from_u128(1)), content_type: ContentType::Exchange };
+        let time = DateTime::from_timestamp(1_760_000_000, 0).unwrap();
+        let content = ContentRecord {
+            feed,
+            content_id: "a".to_owned(),
+            content_uri: "https://x/a".to_owned(),
+            created: time,
+            expiration: Some(DateTime::<Utc>::MAX_UTC),
+            recorded: time,
+            announced: false,
+            state: ContentState::Pending { attempts: 0, rejections: 0, not_before: None },
+        };
+        let problem = |content: ContentRecord| Piece::Content(content).problem();
+        assert_eq!(problem(content.clone()), None);
+        assert!(problem(ContentRecord { content_id: String::new(), ..content.clone() }).is_some());
+        assert!(problem(ContentRecord { content_uri: String::new(), ..content.clone() }).is_some());
+        for far in [DateTime::<Utc>::MAX_UTC, DateTime::<Utc>::MIN_UTC] {
+            assert!(problem(ContentRecord { created: far, ..content.clone() }).is_some());
+            assert!(problem(ContentRecord { recorded: far, ..content.clone() }).is_some());
+            let state = ContentState::Done { at: far };
+            assert!(problem(ContentRecord { state, ..content.clone() }).is_some());
+            let cursor = Cursor { listed_through: Some(far), reconciled_at: None };
+            let record = FeedRecord { feed, cursor, last_start: None, webhooks: Vec::new() };
+            assert!(Piece::Feed(record).problem().is_some());
+        }
+        let webhooks = vec!["https://x/\nhttps://y/".to_owned()];
+        let record = FeedRecord { feed, cursor: Cursor::default(), last_start: None, webhooks };
+        assert!(Piece::Feed(record).problem().is_some());
+    }
+}
