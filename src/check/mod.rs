@@ -94,7 +94,7 @@ async fn known_tenants(
             match answer {
                 Answer::Tenants { tenants: known } => merge(&mut tenants, known),
                 Answer::Refused { problem } => found(Finding::new(subject, unknown(&problem))),
-                Answer::Done | Answer::Removed { .. } => {
+                _ => {
                     let problem = "the running source answered something else than was asked; use the program of the same \
                                    version";
                     found(Finding::new(subject, unknown(&problem)));

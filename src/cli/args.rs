@@ -7,8 +7,9 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{HumanDuration, is_data_stream_namespace, is_domain},
-    content::TenantId,
+    content::{ContentType, TenantId},
     normalize::DATA_STREAM_NAMESPACE,
+    tenancy::Selection,
 };
 
 /// Collects Microsoft 365 audit logs from the Office 365 Management Activity API.
@@ -36,6 +37,14 @@ pub(super) enum Command {
     /// Show, change and remove tenants while the source runs, or while it does not.
     #[command(subcommand)]
     Tenants(TenantsCommand),
+    /// Show, start and stop subscriptions: what Microsoft makes content available for. Beside a source that runs, or
+    /// without.
+    #[command(subcommand)]
+    Subscriptions(SubscriptionsCommand),
+    /// Show what the ledger knows of each feed, try dead content again, and take the state to another machine. Beside a source
+    /// that runs, or without.
+    #[command(subcommand)]
+    State(StateCommand),
     /// Make events of audit records that are at hand, such as an export of the Purview portal or what Search-UnifiedAuditLog
     /// returned, and print one JSON object a line. Connects to nothing.
     Normalize(NormalizeArgs),
@@ -59,7 +68,7 @@ impl Command {
             // What it finds is its output; the TLS library would say it twice.
             Self::Check(_) => LogLevel::Off,
             // They say themselves what they do.
-            Self::Register(_) | Self::Tenants(_) => LogLevel::Warn,
+            Self::Register(_) | Self::Tenants(_) | Self::Subscriptions(_) | Self::State(_) => LogLevel::Warn,
             _ => LogLevel::Info,
         }
     }
@@ -218,6 +227,96 @@ pub(super) enum TenantsCommand {
     },
 }
 
+/// Which feeds are meant.
+#[derive(Args, Debug)]
+pub(super) struct SelectionArgs {
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// The Directory (tenant) ID of the tenant that is meant. Default: all tenants.
+    #[arg(long, value_name = "ID")]
+    pub(super) tenant: Option<TenantId>,
+    /// A content type that is meant, such as Audit.Exchange; can be given several times. Default: those that are collected.
+    #[arg(long = "content-type", value_name = "TYPE", value_delimiter = ',')]
+    pub(super) content_types: Vec<ContentType>,
+}
+
+impl SelectionArgs {
+    /// What to ask a source for.
+    pub(super) fn selection(&self) -> Selection {
+        Selection { tenant: self.tenant, content_types: self.content_types.clone() }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum SubscriptionsCommand {
+    /// Show the subscriptions and their webhooks, as Microsoft tells them, also those that are not collected.
+    List {
+        #[command(flatten)]
+        selection: SelectionArgs,
+        /// Print a JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start subscriptions that are missing or disabled, or whose webhook is not as it should be. Microsoft accepts a start
+    /// every 15 minutes.
+    ///
+    /// In mode "poll" they are started without a webhook, in mode "webhook" with that of the source, which must be running for
+    /// that.
+    Start {
+        #[command(flatten)]
+        selection: SelectionArgs,
+        /// Print a JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop subscriptions. What becomes available until they are started again is lost.
+    Stop {
+        #[command(flatten)]
+        selection: SelectionArgs,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+        /// Print a JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum StateCommand {
+    /// Show how far each feed has been listed, what is pending and dead, and how far delivery is behind.
+    Show {
+        #[command(flatten)]
+        source: SourceArgs,
+        /// Print a JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try content again that was given up, as long as Microsoft holds it.
+    RetryDead {
+        #[command(flatten)]
+        selection: SelectionArgs,
+    },
+    /// Write the state of a source, for `state import` on another machine: one JSON object a line.
+    ///
+    /// Stop the source first, unless the export is only looked at: what it delivers afterwards, the other one delivers again.
+    Export {
+        /// Where to; a file that does not exist yet, or `-` for the standard output.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Make the ledger of a source from what `state export` wrote. There must be none yet.
+    Import {
+        /// Where from; `-` is the standard input.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+}
+
 #[derive(Args, Debug)]
 #[command(after_long_help = NORMALIZE_EXAMPLES)]
 pub(super) struct NormalizeArgs {
@@ -347,7 +446,7 @@ pub(super) struct RunArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Log (on the standard error)")]
 pub(super) struct LogArgs {
-    /// How much this program logs. Default: info; warn for check, register and tenants. The environment variable `OFFICE365_LOG` takes filters of finer grain,
+    /// How much this program logs. Default: info; warn for register, tenants, subscriptions and state; off for check. The environment variable `OFFICE365_LOG` takes filters of finer grain,
     /// such as `info,office365_source::entra=debug`; this option goes before it.
     #[arg(long, global = true, value_name = "LEVEL", value_enum)]
     pub(super) log_level: Option<LogLevel>,

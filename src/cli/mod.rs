@@ -5,8 +5,10 @@
 //! ended the process.
 
 mod args;
+mod asking;
 mod browser;
 mod check;
+mod columns;
 #[cfg(feature = "simulator")]
 mod demo;
 mod exit;
@@ -20,6 +22,8 @@ mod schema;
 mod simulate;
 #[cfg(feature = "simulator")]
 mod simulated;
+mod state;
+mod subscriptions;
 mod tenants;
 mod validate;
 
@@ -47,6 +51,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Register(args) => register::register(args),
         Command::Tenants(command) => tenants::tenants(command),
+        Command::State(command) => state::state(command),
+        Command::Subscriptions(command) => subscriptions::subscriptions(command),
         Command::Normalize(args) => normalize::normalize(&args),
         Command::Schema => schema::schema(),
         #[cfg(feature = "simulator")]

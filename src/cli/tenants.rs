@@ -1,39 +1,36 @@
 //! `office365-source tenants`
 
-use std::{
-    io::{self, BufRead, IsTerminal, Write},
-    process::ExitCode,
-};
-
-use tokio::runtime::Builder;
+use std::process::ExitCode;
 
 use super::{
     args::{SourceArgs, TenantsCommand},
+    asking::{ask, confirm, failure, unexpected},
     exit,
     output::{complain, print},
 };
 use crate::{
     content::TenantId,
-    secrets,
-    tenancy::{Answer, Answered, ConfiguredSource, Question, Removal, TenantEntry, ask_source},
+    tenancy::{Answer, Answered, Question, Removal, TenantEntry},
 };
 
 pub(super) fn tenants(command: TenantsCommand) -> ExitCode {
     match command {
-        TenantsCommand::List { source, json } => ask(&source, &Question::List, |answer| match answer {
-            Answer::Tenants { tenants } if json => match serde_json::to_string_pretty(&tenants) {
-                Ok(text) => print(&text),
-                Err(error) => failure(&error),
-            },
-            Answer::Tenants { tenants } if tenants.is_empty() => {
-                complain(
-                    &"There are no tenants yet; `office365-source register` prints the link with which one is added.",
-                );
-                exit::OK
-            }
-            Answer::Tenants { tenants } => print(&table(&tenants)),
-            _ => unexpected(),
-        }),
+        TenantsCommand::List { source, json } => {
+            ask(&source, &Question::List, |Answered { answer, .. }| match answer {
+                Answer::Tenants { tenants } if json => match serde_json::to_string_pretty(&tenants) {
+                    Ok(text) => print(&text),
+                    Err(error) => failure(&error),
+                },
+                Answer::Tenants { tenants } if tenants.is_empty() => {
+                    complain(
+                        &"There are no tenants yet; `office365-source register` prints the link with which one is added.",
+                    );
+                    exit::OK
+                }
+                Answer::Tenants { tenants } => print(&table(&tenants)),
+                _ => unexpected(),
+            })
+        }
         TenantsCommand::SetDomain { tenant, domain, source } => {
             let done = format!("The events of tenant {tenant} carry the domain {domain} from now on.");
             set_domain(&source, tenant, Some(domain), &done)
@@ -43,10 +40,13 @@ pub(super) fn tenants(command: TenantsCommand) -> ExitCode {
             set_domain(&source, tenant, None, &done)
         }
         TenantsCommand::Remove { tenant, yes, source } => {
-            if !yes && let Err(refused) = confirm(tenant) {
+            let sure = format!(
+                "Remove tenant {tenant}? Its subscriptions are stopped, and what was not delivered yet is dropped."
+            );
+            if !yes && let Err(refused) = confirm(&sure, "remove the tenant") {
                 return refused;
             }
-            ask(&source, &Question::Remove { tenant }, |answer| match answer {
+            ask(&source, &Question::Remove { tenant }, |Answered { answer, .. }| match answer {
                 Answer::Removed { removal } => print(&removed(tenant, &removal)),
                 _ => unexpected(),
             })
@@ -55,70 +55,10 @@ pub(super) fn tenants(command: TenantsCommand) -> ExitCode {
 }
 
 fn set_domain(source: &SourceArgs, tenant: TenantId, domain: Option<String>, done: &str) -> ExitCode {
-    ask(source, &Question::SetDomain { tenant, domain }, |answer| match answer {
+    ask(source, &Question::SetDomain { tenant, domain }, |Answered { answer, .. }| match answer {
         Answer::Done => print(done),
         _ => unexpected(),
     })
-}
-
-/// Asks the source that is meant, and shows its answer unless it refuses.
-fn ask(args: &SourceArgs, question: &Question, show: impl FnOnce(Answer) -> ExitCode) -> ExitCode {
-    let topology = match secrets::load(&args.config.config) {
-        Ok(topology) => topology,
-        Err(errors) => {
-            complain(&errors);
-            return exit::usage();
-        }
-    };
-    let source = match ConfiguredSource::choose(&topology, args.source.as_deref()) {
-        Ok(source) => source,
-        Err(error) => {
-            complain(&error);
-            return exit::usage();
-        }
-    };
-    let runtime = match Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failure(&error),
-    };
-    match runtime.block_on(ask_source(source, question)) {
-        Ok(Answered { answer: Answer::Refused { problem }, .. }) => failure(&problem),
-        Ok(Answered { answer, .. }) => show(answer),
-        Err(error) => failure(&error),
-    }
-}
-
-fn failure(problem: &dyn std::fmt::Display) -> ExitCode {
-    complain(problem);
-    exit::FAILURE
-}
-
-/// A source of another version may answer what this one does not expect.
-fn unexpected() -> ExitCode {
-    failure(&"The running source answered something else than was asked; use the program of the same version.")
-}
-
-/// Asks the person at the terminal.
-fn confirm(tenant: TenantId) -> Result<(), ExitCode> {
-    if !io::stdin().is_terminal() {
-        complain(&"The standard input is no terminal, so that nobody can be asked; write --yes to remove the tenant.");
-        return Err(exit::usage());
-    }
-    let mut err = io::stderr();
-    let _ = write!(
-        err,
-        "Remove tenant {tenant}? Its subscriptions are stopped, and what was not delivered yet is dropped. [y/N] "
-    );
-    let _ = err.flush();
-    let mut line = String::new();
-    match io::stdin().lock().read_line(&mut line) {
-        Ok(_) if matches!(line.trim(), "y" | "Y" | "yes") => Ok(()),
-        Ok(_) => {
-            complain(&"Nothing was changed.");
-            Err(exit::FAILURE)
-        }
-        Err(error) => Err(failure(&error)),
-    }
 }
 
 fn removed(tenant: TenantId, Removal { blobs_dropped, still_subscribed }: &Removal) -> String {

@@ -236,6 +236,16 @@ impl Subscriptions {
         Ok(Standing::AsWanted { started: true })
     }
 
+    /// As [`ensure`](Self::ensure), whenever the list was read last: somebody who asks for it has changed something.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn ensure_anew(&self, content_type: ContentType) -> Result<Standing, DiscoveryError> {
+        self.state.lock().await.checked = None;
+        self.ensure(content_type).await
+    }
+
     /// The webhook to start with, if any. Without a subscription there is nothing to list either: after a start with the
     /// webhook has come to nothing, the next goes without, and one after that adds it.
     async fn target(
@@ -257,17 +267,17 @@ impl Subscriptions {
         state.checked = None;
     }
 
-    /// Stops a subscription, if there is an enabled one.
+    /// Stops a subscription; returns whether there was one to stop.
     ///
     /// # Errors
     ///
     /// See [`Failure`].
-    pub async fn stop(&self, content_type: ContentType) -> Result<(), ActivityError> {
+    pub async fn stop(&self, content_type: ContentType) -> Result<bool, ActivityError> {
         let _turn = self.turns[content_type as usize].lock().await;
         self.state.lock().await.checked = None;
         match self.client.stop_subscription(Feed { tenant: self.tenant, content_type }).await {
-            Err(error) if error.failure.concerns_the_subscription() => Ok(()),
-            stopped => stopped,
+            Err(error) if error.failure.concerns_the_subscription() => Ok(false),
+            stopped => stopped.map(|()| true),
         }
     }
 

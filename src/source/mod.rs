@@ -34,7 +34,7 @@ use crate::{
     ledger::{Ledger, RedbLedger, SubscriptionStore},
     normalize::Normalizer,
     secrets::SecretReader,
-    tenancy::{Tenancy, Turns},
+    tenancy::{Administration, Tenancy, Turns},
     tenants::Tenants,
     wake_up::WakeUp,
 };
@@ -121,7 +121,7 @@ impl SourceConfig for Office365Config {
             geoip: geoip.as_ref().map(GeoipFiles::databases),
             progress: progress.clone(),
         };
-        let collector = Collector::new(parts, options, &self.content_types, work);
+        let collector = Collector::new(parts, options, &self.content_types, work.clone());
         info!(
             message = "Source starts.",
             component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
@@ -132,7 +132,7 @@ impl SourceConfig for Office365Config {
             collector,
             poll,
             webhook,
-            control: Control { tenancy, directory },
+            control: Control { source: Administration { tenancy, ledger: ledger.clone(), work }, directory },
             geoip,
             credentials,
             clock: client.clock().clone(),

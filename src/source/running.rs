@@ -14,14 +14,14 @@ use crate::{
     ledger::Ledger,
     once,
     telemetry::Progress,
-    tenancy::{self, Tenancy},
+    tenancy::{self, Administration},
     tenants::Tenants,
     transport::ServerClock,
 };
 
 /// What the command line asks of a source that runs.
 pub(super) struct Control {
-    pub tenancy: Tenancy,
+    pub source: Administration,
     pub directory: PathBuf,
 }
 
@@ -29,10 +29,10 @@ impl Control {
     /// Answers indefinitely.
     async fn run(self) {
         #[cfg(unix)]
-        tenancy::control::serve(&self.directory, self.tenancy).await;
+        tenancy::control::serve(&self.directory, self.source).await;
         #[cfg(not(unix))]
         {
-            let _ = (self.tenancy, self.directory);
+            let _ = (self.source, self.directory);
             pending::<()>().await;
         }
     }

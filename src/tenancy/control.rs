@@ -19,7 +19,7 @@ use tokio::{
 };
 use tracing::{Instrument, debug, warn};
 
-use super::Tenancy;
+use super::Administration;
 pub use super::question::{Answer, Question, answer};
 
 /// In the source's own directory, below `data_dir`.
@@ -27,7 +27,7 @@ const FILE: &str = "control.sock";
 
 /// The longest lines that are taken. Unit: bytes.
 const LONGEST_QUESTION: u64 = 64 * 1024;
-const LONGEST_ANSWER: u64 = 4 * 1024 * 1024;
+const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
 /// Questions that are answered at a time. It is people who ask; but one of them who says nothing must not keep the others
 /// waiting.
@@ -39,12 +39,12 @@ const ANSWER: Duration = Duration::from_secs(300);
 
 /// Answers every connection, indefinitely. Without a socket, because the path is too long for one, say, the source runs all the
 /// same.
-pub async fn serve(directory: &Path, tenancy: Tenancy) {
+pub async fn serve(directory: &Path, source: Administration) {
     let socket = match Socket::bind(directory) {
         Ok(socket) => socket,
         Err(error) => {
             warn!(
-                message = "No control socket: `office365-source tenants` works only while this source is stopped.",
+                message = "No control socket: `office365-source tenants`, `subscriptions` and `state` work only while this source is stopped.",
                 directory = %directory.display(), %error
             );
             return std::future::pending().await;
@@ -56,7 +56,7 @@ pub async fn serve(directory: &Path, tenancy: Tenancy) {
             Some(_) = conversations.join_next() => {}
             accepted = socket.listener.accept() => match accepted {
                 Ok((stream, _)) if conversations.len() < CONVERSATIONS => {
-                    conversations.spawn(converse(stream, tenancy.clone()).in_current_span());
+                    conversations.spawn(converse(stream, source.clone()).in_current_span());
                 }
                 Ok((stream, _)) => turn_away(&stream),
                 Err(error) => {
@@ -83,17 +83,17 @@ fn turn_away(stream: &UnixStream) {
     }
 }
 
-async fn converse(stream: UnixStream, tenancy: Tenancy) {
-    if let Err(error) = hold_conversation(stream, &tenancy).await {
+async fn converse(stream: UnixStream, source: Administration) {
+    if let Err(error) = hold_conversation(stream, &source).await {
         debug!(message = "A conversation on the control socket broke off.", %error);
     }
 }
 
-async fn hold_conversation(stream: UnixStream, tenancy: &Tenancy) -> io::Result<()> {
+async fn hold_conversation(stream: UnixStream, source: &Administration) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let line = timeout(QUESTION, line(&mut stream, LONGEST_QUESTION)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(question) => answer(tenancy, question).await,
+        Ok(question) => answer(source, question).await,
         Err(_) => Answer::Refused {
             problem:
                 "this version of the running source does not know the question; use the program of the same version"

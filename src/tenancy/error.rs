@@ -16,6 +16,18 @@ pub enum TenancyError {
         /// Which.
         id: TenantId,
     },
+    /// There is none at all.
+    #[snafu(display("{advice}"))]
+    Nobody {
+        /// What to do.
+        advice: &'static str,
+    },
+    /// A start needs a webhook that answers.
+    #[snafu(display(
+        "in mode \"webhook\" Microsoft calls the webhook before it answers a start, and nobody listens there now: start the source \
+         with `office365-source run`. It starts its subscriptions by itself; while it runs, this command can be repeated"
+    ))]
+    NotListening,
     /// It stands in the configuration.
     #[snafu(display("tenant {id} stands in the configuration file; take it out of [[tenants]] there, and restart"))]
     Configured {

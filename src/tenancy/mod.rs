@@ -1,12 +1,18 @@
-//! Tenants come and go while the source runs: by an administrator's consent, and by the command line.
+//! Tenants come and go while the source runs: by an administrator's consent, and by the command line. What else the command line
+//! asks of a source, or has done to it, is here as well.
 
+mod administration;
 mod configured_source;
 #[cfg(unix)]
 pub mod control;
 mod error;
 mod offline;
 mod question;
+mod state;
+mod state_file;
+mod subscriptions;
 mod telemetry;
+mod transfer;
 
 use std::{
     collections::HashMap,
@@ -18,10 +24,15 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 pub use self::{
+    administration::{Administration, Selection},
     configured_source::{ChoiceError, ConfiguredSource},
     error::TenancyError,
-    offline::{Answered, AskError, ask_source},
+    offline::{Answered, AskError, Connection, ask_source},
     question::{Answer, Question, answer},
+    state::FeedState,
+    state_file::{STATE_VERSION, StateEnd, StateFileError, StateHeader},
+    subscriptions::{ChangeOutcome, ChangedSubscription, SubscriptionChange, SubscriptionEntry, WebhookEntry},
+    transfer::{ExportError, ImportError, Imported, export_state, import_state},
 };
 use crate::{
     activity::ActivityClient,

@@ -1,17 +1,13 @@
 //! Tenants of a source that may not be running: the process that has the ledger answers.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::path::PathBuf;
 
-use chrono::TimeDelta;
 use snafu::{ResultExt, Snafu};
 
-use super::{Answer, ConfiguredSource, Question, Tenancy, TenancyError, TenantEntry, Turns, answer};
+use super::{Administration, Answer, ConfiguredSource, Question, TenancyError, TenantEntry, answer};
 use crate::{
-    api_clients::{ApiClients, Environment},
     content::TenantId,
-    discovery::{SubscriptionBook, WebhookPolicy},
-    ledger::{Ledger, LedgerError, RedbLedger},
-    telemetry::Progress,
+    ledger::{LedgerError, RedbLedger},
     tenants::Tenants,
     transport::SetupError,
 };
@@ -27,6 +23,7 @@ pub struct Answered {
 
 /// Why nobody answers.
 #[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
 pub enum AskError {
     /// A source runs and cannot be talked to.
     #[cfg(unix)]
@@ -50,6 +47,14 @@ pub enum AskError {
         /// Its directory.
         directory: PathBuf,
     },
+    /// There is no room for a temporary ledger.
+    #[snafu(display(
+        "cannot make a directory for temporary files: {source}; set TMPDIR to one that can be written to"
+    ))]
+    Temporary {
+        /// Why not.
+        source: std::io::Error,
+    },
     /// The ledger failed.
     #[snafu(display("{source}"))]
     Ledger {
@@ -70,56 +75,57 @@ pub enum AskError {
 ///
 /// When a source runs that does not answer, or the ledger fails. That a question is refused is an [`Answer`].
 pub async fn ask_source(source: ConfiguredSource<'_>, question: &Question) -> Result<Answered, AskError> {
-    let directory = source.directory();
-    #[cfg(unix)]
-    {
-        let answer = super::control::ask(&directory, question);
-        let answer = answer.await.with_context(|_| SilentSnafu { directory: directory.clone() })?;
-        if let Some(answer) = answer {
-            return Ok(Answered { answer, running: true });
-        }
-    }
-    let answer = if RedbLedger::exists(&directory) {
-        answer(&Tenancy::offline(source).await?, question.clone()).await
-    } else {
-        answer_without_ledger(source, question)
-    };
-    Ok(Answered { answer, running: false })
+    Connection::new(source).ask(question).await
 }
 
-impl Tenancy {
-    /// The tenants of a source that does not run. Opens its ledger, so that it cannot start meanwhile.
+/// The way to a source for several questions: a ledger that was opened for one stays open for the next.
+#[derive(Debug)]
+pub struct Connection<'a> {
+    source: ConfiguredSource<'a>,
+    opened: Option<Administration>,
+}
+
+impl<'a> Connection<'a> {
+    /// A way to a source. Nothing is opened yet.
+    pub const fn new(source: ConfiguredSource<'a>) -> Self {
+        Self { source, opened: None }
+    }
+
+    /// The source's name.
+    pub const fn name(&self) -> &str {
+        self.source.name
+    }
+
+    /// As [`ask_source`].
     ///
     /// # Errors
     ///
-    /// When the ledger cannot be opened, because the source runs, say.
-    pub async fn offline(source: ConfiguredSource<'_>) -> Result<Self, AskError> {
-        let (config, directory) = (source.config, source.directory());
-        let dedupe_window = TimeDelta::from_std(config.dedupe.window.get()).unwrap_or(TimeDelta::MAX);
-        let ledger: Arc<dyn Ledger> = match RedbLedger::open(&directory, dedupe_window).await {
-            Ok(ledger) => Arc::new(ledger),
-            Err(LedgerError::InUse { .. }) => return InUseSnafu { directory }.fail(),
-            Err(source) => return Err(AskError::Ledger { source }),
+    /// As there.
+    pub async fn ask(&mut self, question: &Question) -> Result<Answered, AskError> {
+        let directory = self.source.directory();
+        if let Some(opened) = &self.opened {
+            return Ok(Answered { answer: answer(opened, question.clone()).await, running: false });
+        }
+        #[cfg(unix)]
+        {
+            let answer = super::control::ask(&directory, question);
+            let answer = answer.await.with_context(|_| SilentSnafu { directory: directory.clone() })?;
+            if let Some(answer) = answer {
+                return Ok(Answered { answer, running: true });
+            }
+        }
+        let answer = if RedbLedger::exists(&directory) {
+            let opened = self.opened.insert(Administration::offline(self.source, &directory).await?);
+            answer(opened, question.clone()).await
+        } else {
+            answer_without_ledger(self.source, question).await?
         };
-        let ApiClients { client, .. } =
-            ApiClients::new(config, &source.key(), source.proxy, Environment::default()).context(SetupSnafu)?;
-        let records = ledger.tenants().await.context(LedgerSnafu)?;
-        // Subscriptions are stopped at the most: nobody is here to receive notifications.
-        let policy = WebhookPolicy::Untouched;
-        Ok(Self {
-            tenants: Tenants::new(&config.tenants, &records),
-            subscriptions: SubscriptionBook::new(client.clone(), ledger.clone(), policy, Duration::MAX),
-            ledger,
-            client,
-            content_types: config.content_types.clone(),
-            progress: Progress::default(),
-            turns: Turns::default(),
-        })
+        Ok(Answered { answer, running: false })
     }
 }
 
 /// A source that has never run knows what its configuration says.
-fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question) -> Answer {
+async fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question) -> Result<Answer, AskError> {
     let tenants = Tenants::new(&source.config.tenants, &[]);
     let refused = |error: TenancyError| Answer::Refused { problem: error.to_string() };
     let entry = |(id, tenant): (TenantId, crate::tenants::Tenant)| TenantEntry {
@@ -128,7 +134,7 @@ fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question) -> A
         configured: true,
         registered: None,
     };
-    match question {
+    Ok(match question {
         Question::List => Answer::Tenants { tenants: tenants.all().into_iter().map(entry).collect() },
         Question::SetDomain { tenant: id, .. } => match tenants.get(*id) {
             None => refused(TenancyError::Unknown { id: *id }),
@@ -143,14 +149,25 @@ fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question) -> A
         },
         Question::Remove { tenant: id } if tenants.contains(*id) => refused(TenancyError::Configured { id: *id }),
         Question::Remove { tenant: id } => refused(TenancyError::Unknown { id: *id }),
-    }
+        Question::State | Question::RetryDead { .. } | Question::Export { .. } => Answer::Refused {
+            problem: format!(
+                "there is no ledger in {}: the source has not run yet, or with another data_dir",
+                source.directory().display()
+            ),
+        },
+        // Microsoft knows of subscriptions without a ledger. A first run finds those that are started here.
+        Question::Subscriptions { .. } | Question::ChangeSubscriptions { .. } => {
+            let directory = tempfile::TempDir::with_prefix("office365-source-").context(TemporarySnafu)?;
+            answer(&Administration::offline(source, directory.path()).await?, question.clone()).await
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
-    use chrono::DateTime;
+    use chrono::{DateTime, TimeDelta};
     use uuid::Uuid;
 
     use super::*;

@@ -2,8 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Removal, Tenancy, TenantEntry};
-use crate::content::TenantId;
+use super::{
+    Administration, ChangedSubscription, FeedState, Removal, Selection, SubscriptionChange, SubscriptionEntry,
+    TenantEntry,
+};
+use crate::{
+    content::TenantId,
+    ledger::{ExportPage, ExportPosition, Revived},
+};
 
 /// What can be asked.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -23,6 +29,30 @@ pub enum Question {
         /// Which tenant.
         tenant: TenantId,
     },
+    /// The subscriptions, as Microsoft tells them.
+    Subscriptions {
+        /// Which.
+        selection: Selection,
+    },
+    /// To start or stop subscriptions.
+    ChangeSubscriptions {
+        /// Which of the two.
+        change: SubscriptionChange,
+        /// Which subscriptions.
+        selection: Selection,
+    },
+    /// How far the feeds have come.
+    State,
+    /// To make dead content pending again.
+    RetryDead {
+        /// Of which feeds.
+        selection: Selection,
+    },
+    /// A page of all that the ledger holds.
+    Export {
+        /// Which page.
+        from: ExportPosition,
+    },
 }
 
 /// What is answered.
@@ -41,6 +71,33 @@ pub enum Answer {
         /// What became of it.
         removal: Removal,
     },
+    /// The subscriptions.
+    Subscriptions {
+        /// In the order of tenants and content types.
+        subscriptions: Vec<SubscriptionEntry>,
+    },
+    /// Each subscription that was to be changed has been tried.
+    SubscriptionsChanged {
+        /// What became of them.
+        changes: Vec<ChangedSubscription>,
+    },
+    /// How far the feeds have come.
+    State {
+        /// In the order of tenants and content types.
+        feeds: Vec<FeedState>,
+    },
+    /// Dead content has been looked at.
+    Revived {
+        /// Blobs that are pending again.
+        revived: u64,
+        /// Blobs that Microsoft holds no longer.
+        expired: u64,
+    },
+    /// A page of all that the ledger holds.
+    Exported {
+        /// What is in it.
+        page: ExportPage,
+    },
     /// It was not done.
     Refused {
         /// Why, and what to do.
@@ -49,7 +106,8 @@ pub enum Answer {
 }
 
 /// Answers a question.
-pub async fn answer(tenancy: &Tenancy, question: Question) -> Answer {
+pub async fn answer(source: &Administration, question: Question) -> Answer {
+    let tenancy = &source.tenancy;
     let refused = |error: &dyn std::fmt::Display| Answer::Refused { problem: error.to_string() };
     match question {
         Question::List => match tenancy.list().await {
@@ -62,6 +120,28 @@ pub async fn answer(tenancy: &Tenancy, question: Question) -> Answer {
         },
         Question::Remove { tenant } => match tenancy.remove(tenant).await {
             Ok(removal) => Answer::Removed { removal },
+            Err(error) => refused(&error),
+        },
+        Question::Subscriptions { selection } => match source.subscriptions(&selection).await {
+            Ok(subscriptions) => Answer::Subscriptions { subscriptions },
+            Err(error) => refused(&error),
+        },
+        Question::ChangeSubscriptions { change, selection } => {
+            match source.change_subscriptions(change, &selection).await {
+                Ok(changes) => Answer::SubscriptionsChanged { changes },
+                Err(error) => refused(&error),
+            }
+        }
+        Question::State => match source.state().await {
+            Ok(feeds) => Answer::State { feeds },
+            Err(error) => refused(&error),
+        },
+        Question::RetryDead { selection } => match source.retry_dead(&selection).await {
+            Ok(Revived { revived, expired, .. }) => Answer::Revived { revived, expired },
+            Err(error) => refused(&error),
+        },
+        Question::Export { from } => match source.ledger.export(from).await {
+            Ok(page) => Answer::Exported { page },
             Err(error) => refused(&error),
         },
     }

@@ -14,7 +14,10 @@ mod support;
 
 mod cli;
 mod cli_normalize;
+mod cli_state;
+mod cli_subscriptions;
 mod cli_webhook;
 mod disks;
 mod kill;
 mod webhook_kill;
+mod world;

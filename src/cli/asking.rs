@@ -1,0 +1,87 @@
+//! Asking a source, whether it runs or not, and the person at the terminal.
+
+use std::{
+    fmt::Display,
+    io::{self, BufRead, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use tokio::runtime::Builder;
+
+use super::{
+    args::{ConfigArgs, SourceArgs},
+    exit,
+    output::complain,
+};
+use crate::{
+    config::{self, TopologyConfig},
+    tenancy::{Answer, Answered, ConfiguredSource, Question, ask_source},
+};
+
+/// Reads the configuration, and tells what is wrong with it.
+pub(super) fn load(args: &ConfigArgs) -> Result<TopologyConfig, ExitCode> {
+    config::load(&args.config).map_err(|errors| {
+        complain(&errors);
+        exit::usage()
+    })
+}
+
+/// The source that is meant.
+pub(super) fn choose<'a>(topology: &'a TopologyConfig, name: Option<&str>) -> Result<ConfiguredSource<'a>, ExitCode> {
+    ConfiguredSource::choose(topology, name).map_err(|error| {
+        complain(&error);
+        exit::usage()
+    })
+}
+
+/// Asks the source that is meant, and shows its answer unless it refuses.
+pub(super) fn ask(args: &SourceArgs, question: &Question, show: impl FnOnce(Answered) -> ExitCode) -> ExitCode {
+    match answer(args, question) {
+        Ok(answered) => show(answered),
+        Err(refused) => refused,
+    }
+}
+
+fn answer(args: &SourceArgs, question: &Question) -> Result<Answered, ExitCode> {
+    let topology = load(&args.config)?;
+    let source = choose(&topology, args.source.as_deref())?;
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failure(&error))?;
+    match runtime.block_on(ask_source(source, question)) {
+        Ok(Answered { answer: Answer::Refused { problem }, .. }) => Err(failure(&problem)),
+        Ok(answered) => Ok(answered),
+        Err(error) => Err(failure(&error)),
+    }
+}
+
+/// Tells a problem.
+pub(super) fn failure(problem: &dyn Display) -> ExitCode {
+    complain(problem);
+    exit::FAILURE
+}
+
+/// A source of another version may answer what this one does not expect.
+pub(super) fn unexpected() -> ExitCode {
+    failure(&"The running source answered something else than was asked; use the program of the same version.")
+}
+
+/// Asks the person at the terminal. `purpose` is what `--yes` is for.
+pub(super) fn confirm(question: &str, purpose: &str) -> Result<(), ExitCode> {
+    if !io::stdin().is_terminal() {
+        complain(&format_args!(
+            "The standard input is no terminal, so that nobody can be asked; write --yes to {purpose}."
+        ));
+        return Err(exit::usage());
+    }
+    let mut err = io::stderr();
+    let _ = write!(err, "{question} [y/N] ");
+    let _ = err.flush();
+    let mut line = String::new();
+    match io::stdin().lock().read_line(&mut line) {
+        Ok(_) if matches!(line.trim(), "y" | "Y" | "yes") => Ok(()),
+        Ok(_) => {
+            complain(&"Nothing was changed.");
+            Err(exit::FAILURE)
+        }
+        Err(error) => Err(failure(&error)),
+    }
+}

@@ -1,0 +1,119 @@
+//! What the command line can have done to a source, by the process that has its ledger.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use snafu::ResultExt;
+
+use super::{
+    AskError, ConfiguredSource, NO_TENANT, Tenancy, TenancyError, Turns,
+    offline::{InUseSnafu, LedgerSnafu, SetupSnafu},
+};
+use crate::{
+    api_clients::{ApiClients, Environment},
+    config::Mode,
+    content::{ContentType, Feed, TenantId},
+    discovery::{SubscriptionBook, WebhookPolicy},
+    ledger::{Ledger, LedgerError, RedbLedger},
+    telemetry::Progress,
+    tenants::Tenants,
+    wake_up::WakeUp,
+};
+
+/// A source as its administrators reach it.
+#[derive(Clone, Debug)]
+pub struct Administration {
+    /// Its tenants, and the subscriptions of them.
+    pub tenancy: Tenancy,
+    /// What is known of their content.
+    pub ledger: Arc<dyn Ledger>,
+    /// Whom to tell of content that is pending again.
+    pub(crate) work: WakeUp,
+}
+
+/// Which feeds are meant.
+#[derive(Clone, Debug, Default, Eq, PartialEq, serde::Deserialize, serde::Serialize)]
+pub struct Selection {
+    /// Those of this tenant; without it, of all tenants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<TenantId>,
+    /// Those of these content types; without any, of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content_types: Vec<ContentType>,
+}
+
+impl Selection {
+    /// Whether a content type is meant.
+    pub fn takes(&self, content_type: ContentType) -> bool {
+        self.content_types.is_empty() || self.content_types.contains(&content_type)
+    }
+}
+
+impl Administration {
+    /// A source that does not run. Opens the ledger in `directory`, so that it cannot start meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger cannot be opened, because the source runs, say.
+    pub(super) async fn offline(source: ConfiguredSource<'_>, directory: &Path) -> Result<Self, AskError> {
+        let config = source.config;
+        let dedupe_window = TimeDelta::from_std(config.dedupe.window.get()).unwrap_or(TimeDelta::MAX);
+        let ledger: Arc<dyn Ledger> = match RedbLedger::open(directory, dedupe_window).await {
+            Ok(ledger) => Arc::new(ledger),
+            Err(LedgerError::InUse { .. }) => return InUseSnafu { directory }.fail(),
+            Err(source) => return Err(AskError::Ledger { source }),
+        };
+        let ApiClients { client, .. } =
+            ApiClients::new(config, &source.key(), source.proxy, Environment::default()).context(SetupSnafu)?;
+        let records = ledger.tenants().await.context(LedgerSnafu)?;
+        let policy = match config.mode {
+            Mode::Poll => WebhookPolicy::Without,
+            // Nobody is here to receive notifications.
+            Mode::Webhook => WebhookPolicy::Untouched,
+        };
+        let tenancy = Tenancy {
+            tenants: Tenants::new(&config.tenants, &records),
+            subscriptions: SubscriptionBook::new(client.clone(), ledger.clone(), policy, Duration::MAX),
+            ledger: ledger.clone(),
+            client,
+            content_types: config.content_types.clone(),
+            progress: Progress::default(),
+            turns: Turns::default(),
+        };
+        Ok(Self { tenancy, ledger, work: WakeUp::default() })
+    }
+
+    /// The tenants that are meant, with their domains.
+    ///
+    /// # Errors
+    ///
+    /// When the one that is meant is not collected, or none is.
+    pub(super) fn tenants(&self, selection: &Selection) -> Result<Vec<(TenantId, Option<String>)>, TenancyError> {
+        let all = self.tenancy.tenants.all();
+        if all.is_empty() {
+            return Err(TenancyError::Nobody { advice: NO_TENANT });
+        }
+        if let Some(id) = selection.tenant.filter(|id| !all.contains_key(id)) {
+            return Err(TenancyError::Unknown { id });
+        }
+        let is_meant = |id: &TenantId| selection.tenant.is_none_or(|tenant| tenant == *id);
+        let meant = all.into_iter().filter(|(id, _)| is_meant(id));
+        Ok(meant.map(|(id, tenant)| (id, tenant.domain.as_deref().map(str::to_owned))).collect())
+    }
+
+    /// The feeds that are meant: of the content types that are collected, unless others are named.
+    ///
+    /// # Errors
+    ///
+    /// As [`tenants`](Self::tenants).
+    pub(super) fn feeds(&self, selection: &Selection) -> Result<Vec<Feed>, TenancyError> {
+        let named = &selection.content_types;
+        let content_types = if named.is_empty() { &self.tenancy.content_types } else { named };
+        let tenants = self.tenants(selection)?;
+        let of = |(tenant, _): &(TenantId, _)| {
+            let tenant = *tenant;
+            content_types.iter().map(move |content_type| Feed { tenant, content_type: *content_type })
+        };
+        Ok(tenants.iter().flat_map(of).collect())
+    }
+}
