@@ -567,7 +567,7 @@ pub async fn an_export_holds_all_that_another_ledger_needs<S: Storage>(storage: 
     assert_eq!(ids(&claim_all(&other, a, 1, Wanted::Any).await), ["0003"]);
     assert!(other.unknown(vec![content(a, "0000", time(0))]).await.unwrap().is_empty(), "done rows are recognised");
     // Days are forgotten as they would have been.
-    other.prune(time(2_100) + TimeDelta::days(9)).await.unwrap();
+    other.prune(time(2_100) + TimeDelta::days(8)).await.unwrap();
     assert_eq!(other.delivered(vec![events(0)[0], events(2_500)[0]]).await.unwrap(), [false, true]);
 }
 

@@ -14,10 +14,9 @@ use office365_source::{
     ledger::{BlobKey, ContentIntake, ContentQueue, RedbLedger},
 };
 use serde_json::Value;
-use tokio::time::timeout;
 
 use crate::{
-    support::patience::GUARD,
+    support::patience,
     world::{World, lines, text},
 };
 
@@ -167,17 +166,14 @@ async fn a_source_that_runs_is_asked_and_fetches_what_is_revived() {
     world.poll(|text| text);
     give_up_two(&world).await;
     let _source = world.start().await;
-    let given_up = || fs::read_to_string(world.path("log")).unwrap().matches("content_id=held").count();
+    let is_of_it = |line: &&str| line.contains("was given up") && line.contains("content_id=held");
+    let given_up = || fs::read_to_string(world.path("log")).unwrap().lines().filter(is_of_it).count();
     assert_eq!((exchange(&shown(&world))["dead"].clone(), given_up()), (2.into(), 0));
     let revived = lines(&world.run(&["state", "retry-dead"]), 0);
     assert_eq!(revived[1], "The source fetches them now.");
     // Microsoft does not know it.
-    let fetched = async {
-        while given_up() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    timeout(GUARD, fetched).await.unwrap();
+    let log = || fs::read_to_string(world.path("log")).unwrap();
+    patience::until("it is given up again", || given_up() > 0, log).await;
     assert_eq!(exchange(&shown(&world))["dead"], 2);
     let exported = lines(&world.run(&["state", "export", "-"]), 0);
     assert!(exported.iter().any(|line| line.contains(r#""content_id":"held""#)), "{exported:?}");
