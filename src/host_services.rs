@@ -1,7 +1,11 @@
 //! What a program gives its sources beyond the configuration.
 
 use crate::{
-    RunMode, api_clients::Environment, component::ExtraContext, discovery::webhook::WebhookHandle, telemetry::Progress,
+    RunMode,
+    api_clients::Environment,
+    component::ExtraContext,
+    discovery::{poll::TimeRange, webhook::WebhookHandle},
+    telemetry::Progress,
 };
 
 /// What a program gives a source that no configuration file can hold. It travels in the
@@ -21,6 +25,9 @@ use crate::{
 pub struct HostServices {
     /// How long the source runs.
     pub run_mode: RunMode,
+    /// The only content that the source collects: what became available in this time. It lists that once, starts no subscription and
+    /// takes no questions. For a run of [`RunMode::Once`] with a data directory of its own.
+    pub range: Option<TimeRange>,
     /// Where the source counts what it has done. Give each source its own, and keep a clone to read it.
     pub progress: Progress,
     /// Another clock, another transport than HTTP.

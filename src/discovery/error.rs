@@ -33,6 +33,15 @@ pub enum DiscoveryError {
         /// Which.
         feed: Feed,
     },
+    /// A run that only reads starts no subscription.
+    #[snafu(display(
+        "there is no enabled subscription of {feed}, and this command starts none: `office365-source subscriptions start` does, and \
+         the first content of a new subscription can take up to 12 hours"
+    ))]
+    NoSubscription {
+        /// Which.
+        feed: Feed,
+    },
     /// A run that ends by itself changes no webhook.
     #[snafu(display(
         "the API has no enabled subscription of {feed} although it lists one with a webhook; a run of mode \"webhook\" without \
@@ -87,6 +96,7 @@ impl DiscoveryError {
             | Self::TooSoon { .. }
             | Self::StaysRefused { .. }
             | Self::Unchanged { .. }
+            | Self::NoSubscription { .. }
             | Self::LeftAlone { .. } => None,
         }
     }

@@ -50,7 +50,8 @@ impl SourceConfig for Office365Config {
         let auth_id_key = format!("{path}.webhook.auth_id");
         let configured_auth_id = configured_auth_id(&self.webhook, &SecretReader::default(), &auth_id_key).await?;
         let geoip = self.open_geoip(&path).await?;
-        let HostServices { run_mode, progress, environment, webhook: handle } = HostServices::of(&cx.extra_context);
+        let HostServices { run_mode, range, progress, environment, webhook: handle } =
+            HostServices::of(&cx.extra_context);
 
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
         let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, self.dedupe_window()).await?);
@@ -107,7 +108,7 @@ impl SourceConfig for Office365Config {
             work: work.clone(),
             announcements: announcements.clone(),
             progress: progress.clone(),
-            options: self.poll_options(),
+            options: self.poll_options(range),
         };
         let options = self.collector_options(&cx, run_mode, directory.clone());
         let parts = CollectorParts {
@@ -127,12 +128,15 @@ impl SourceConfig for Office365Config {
             component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
             content_types = self.content_types.len(),
         );
+        let control = range
+            .is_none()
+            .then(|| Control { source: Administration { tenancy, ledger: ledger.clone(), work }, directory });
         let running = Running {
             component: cx.key,
             collector,
             poll,
             webhook,
-            control: Control { source: Administration { tenancy, ledger: ledger.clone(), work }, directory },
+            control,
             geoip,
             credentials,
             clock: client.clock().clone(),

@@ -16,7 +16,7 @@ use crate::{
     credentials::{ConfiguredCredential, CredentialError},
     discovery::{
         WebhookPolicy, WebhookTarget,
-        poll::{PollOptions, Rhythm},
+        poll::{PollOptions, Rhythm, TimeRange},
         webhook::{Admission, AuthId, EndpointOptions},
     },
     entra::Tokens,
@@ -149,7 +149,7 @@ impl Office365Config {
         }
     }
 
-    pub(super) fn poll_options(&self) -> PollOptions {
+    pub(super) fn poll_options(&self, range: Option<TimeRange>) -> PollOptions {
         PollOptions {
             interval: self.poll.interval(),
             interval_with_webhook: self.webhook.reconcile_interval(),
@@ -158,6 +158,7 @@ impl Office365Config {
                 overlap: time_delta(self.poll.overlap()),
                 reconcile_interval: time_delta(self.poll.reconcile_interval()),
             },
+            range,
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Running {
     pub collector: Collector,
     pub poll: PollContext,
     pub webhook: Option<Webhook>,
-    pub control: Control,
+    pub control: Option<Control>,
     pub geoip: Option<GeoipFiles>,
     pub credentials: Vec<(Option<TenantId>, ConfiguredCredential)>,
     pub clock: ServerClock,
@@ -74,6 +74,12 @@ impl Running {
             run_mode,
             shutdown,
         } = self;
+        let control = async {
+            match control {
+                Some(control) => control.run().await,
+                None => pending().await,
+            }
+        };
         let databases = async {
             match geoip {
                 Some(files) => files.watch().await,
@@ -106,7 +112,7 @@ impl Running {
             outcome = webhook => outcome,
             outcome = collecting => outcome,
             Err(error) = maintenance => Err(error),
-            () = control.run() => Ok(()),
+            () = control => Ok(()),
             () = databases => Ok(()),
             never = watch_expiry(credentials, move || clock.now()) => match never {},
             () = once::out_of_patience(run_mode, &progress, &component, waiting) => {

@@ -151,6 +151,7 @@ impl<'a> Setup<'a> {
         let progress = Progress::default();
         cx.extra_context = ExtraContext::default().with(HostServices {
             run_mode: mode,
+            range: None,
             progress: progress.clone(),
             environment: Environment { clock, transport: Some(transport) },
             webhook,

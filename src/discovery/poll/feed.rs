@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::{
     notices::{Notices, Told},
-    window::{Rhythm, anchor, cursor_after, plan},
+    window::{Rhythm, TimeRange, anchor, cursor_after, plan},
 };
 use crate::{
     activity::{ActivityClient, Failure},
@@ -58,6 +58,8 @@ pub struct PollOptions {
     pub interval_with_webhook: Duration,
     /// What each pass lists.
     pub rhythm: Rhythm,
+    /// What is listed in place of that, without a look at subscriptions.
+    pub range: Option<TimeRange>,
 }
 
 /// What polling works with.
@@ -112,6 +114,7 @@ impl FeedPoller {
         let mut outcome = self.pass().await;
         if let Err(error) = &outcome
             && error.failure().is_some_and(Failure::concerns_the_subscription)
+            && self.context.options.range.is_none()
         {
             // The list of subscriptions was wrong, or has become so: start it, and try at once.
             self.subscriptions.distrust(self.feed.content_type).await;
@@ -159,6 +162,9 @@ impl FeedPoller {
         // Microsoft's clock is known once Entra has answered; windows depend on it.
         client.authenticate(self.feed.tenant).await?;
         progress.step();
+        if let Some(range) = options.range {
+            return self.list_range(range).await;
+        }
         let policy = self.context.subscriptions.policy();
         let standing = match self.subscriptions.ensure(self.feed.content_type).await {
             Err(error) if policy.target().is_some() && !error.failure().is_some_and(Failure::may_pass) => {
@@ -207,6 +213,19 @@ impl FeedPoller {
         })
     }
 
+    /// Lists a range. Nothing is started: who only reads changes no tenant.
+    async fn list_range(&self, range: TimeRange) -> Result<Told, DiscoveryError> {
+        for window in range.windows(self.context.client.clock().now()) {
+            match self.lister.list(self.feed, window, CursorMove::ListedThrough(window.end)).await {
+                Err(DiscoveryError::Activity { source }) if source.failure.concerns_the_subscription() => {
+                    return Err(DiscoveryError::NoSubscription { feed: self.feed });
+                }
+                listed => listed?,
+            }
+        }
+        Ok(Told::No)
+    }
+
     /// Passes at each interval, less often while they fail; indefinitely.
     async fn run(mut self) -> Result<(), LedgerError> {
         loop {
@@ -234,7 +253,8 @@ impl FeedPoller {
                 Next::AfterEntra(wait) => (wait, true),
                 Next::Retry { may_pass, .. } => {
                     let wait = UNAVAILABLE.wait(self.failures).min(LONGEST_WAIT_ONCE).min(patience / 4);
-                    (wait, may_pass || self.failures < PASSES_ONCE)
+                    let tries_again = self.context.options.range.is_none() && self.failures < PASSES_ONCE;
+                    (wait, may_pass || tries_again)
                 }
             };
             if !again || began.elapsed() + wait >= patience {

@@ -6,5 +6,5 @@ mod window;
 
 pub use self::{
     feed::{FeedPoller, PollContext, PollOptions, poll_once, poll_until},
-    window::{LOOKBACK, Plan, Rhythm, plan},
+    window::{LOOKBACK, Plan, Rhythm, TimeRange, plan},
 };

@@ -86,6 +86,22 @@ pub fn plan(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Plan {
     Plan { windows: split(from.max(oldest), now), reconciles, gap }
 }
 
+/// A time from which content is listed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TimeRange {
+    /// Inclusive.
+    pub since: DateTime<Utc>,
+    /// Exclusive.
+    pub until: DateTime<Utc>,
+}
+
+impl TimeRange {
+    /// Its windows, as far as the API lists them at `now`. Oldest first.
+    pub fn windows(self, now: DateTime<Utc>) -> Vec<TimeWindow> {
+        split(self.since.max(now - LOOKBACK), self.until.min(now))
+    }
+}
+
 /// Where the cursor may go once a window has been listed.
 pub fn cursor_after(window: TimeWindow, now: DateTime<Utc>) -> DateTime<Utc> {
     window.end.min(now - UNSETTLED)
@@ -196,6 +212,18 @@ mod tests {
 
     fn any_times() -> impl Strategy<Value = (Option<i64>, i64, i64)> {
         (prop::option::of(-10 * DAY..DAY), 1..7 * DAY, 0..DAY)
+    }
+
+    #[test]
+    fn a_range_is_listed_in_windows_as_far_as_there_is_anything() {
+        let range = |since, until| TimeRange { since: at(since), until: at(until) }.windows(at(0));
+        assert_eq!(range(-2 * DAY, -DAY / 2), [window(-2 * DAY, -DAY), window(-DAY - 1, -DAY / 2)]);
+        assert_eq!(range(-60, 60), [window(-60, 0)]);
+        let all = range(-9 * DAY, 0);
+        assert_eq!((all[0].start, all.len()), (at(0) - LOOKBACK, 7));
+        assert!(all.iter().all(|window| window.end - window.start <= TimeWindow::LONGEST));
+        assert_eq!(range(60, 120), []);
+        assert_eq!(range(-60, -120), []);
     }
 
     proptest! {
