@@ -1,15 +1,25 @@
 //! `office365-source run`
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::mpsc,
+};
+use tracing::{error, info};
 
 use super::{args::RunArgs, exit, output::complain};
 use crate::{
     RunMode,
+    check::ConfigurationFindings,
     component::ComponentKey,
     config::TopologyConfig,
-    host::{self, Ended, HostError, Options, Report, SourceReport},
+    host::{self, Ended, HostError, Options, ReloadSignal, Report, SourceReport},
     host_services::HostServices,
     secrets,
     telemetry::Totals,
@@ -29,7 +39,7 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     };
     let mode = if args.once { RunMode::Once { patience: args.patience.get() } } else { RunMode::Continuous };
     let result = Builder::new_multi_thread().enable_all().build().map(|runtime| {
-        let result = block_on(&runtime, &topology, mode);
+        let result = block_on(&runtime, topology, args, mode);
         runtime.shutdown_timeout(LAST_WRITE);
         result
     });
@@ -46,12 +56,54 @@ pub(super) fn run(args: &RunArgs) -> ExitCode {
     }
 }
 
-fn block_on(runtime: &Runtime, topology: &TopologyConfig, mode: RunMode) -> io::Result<Result<Report, HostError>> {
+fn block_on(
+    runtime: &Runtime,
+    topology: TopologyConfig,
+    args: &RunArgs,
+    mode: RunMode,
+) -> io::Result<Result<Report, HostError>> {
     runtime.block_on(async {
         let stop = host::stop_signal()?;
         let options = Options { services: HostServices { run_mode: mode, ..HostServices::default() } };
-        Ok(host::run(topology, &options, stop).await)
+        if mode.patience().is_some() {
+            return Ok(host::run(&topology, &options, stop).await);
+        }
+        let (changed, reloads) = mpsc::channel(1);
+        tokio::spawn(reload(args.config.config.clone(), ReloadSignal::listen()?, changed));
+        Ok(host::run_reloading(topology, &options, reloads, stop).await)
     })
+}
+
+/// Reads the configuration again with each signal, and hands it over if it can be used.
+async fn reload(path: PathBuf, mut signal: ReloadSignal, changed: mpsc::Sender<TopologyConfig>) {
+    loop {
+        signal.next().await;
+        let file = path.clone();
+        let read = tokio::task::spawn_blocking(move || read(&file)).await;
+        match read {
+            Ok(Ok(topology)) => {
+                info!(message = "Reloading the configuration.", path = %path.display());
+                if changed.send(topology).await.is_err() {
+                    return;
+                }
+            }
+            Ok(Err(problems)) => refuse(&path, &problems),
+            Err(join) => refuse(&path, &[join.to_string()]),
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<TopologyConfig, Vec<String>> {
+    let topology =
+        secrets::load(path).map_err(|errors| errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>())?;
+    let ConfigurationFindings { problems, .. } = ConfigurationFindings::of(&topology);
+    if problems.is_empty() { Ok(topology) } else { Err(problems) }
+}
+
+fn refuse(path: &Path, problems: &[String]) {
+    for problem in problems {
+        error!(message = "The changed configuration cannot be used; nothing was changed.", path = %path.display(), error = %problem);
+    }
 }
 
 fn conclude(report: &Report, mode: RunMode) -> ExitCode {

@@ -17,6 +17,7 @@ mod error;
 mod fan_out;
 mod metrics;
 mod pipeline;
+mod reload;
 mod report;
 mod resources;
 mod run;
@@ -33,6 +34,7 @@ mod tests;
 pub use self::{
     components::{Component, components},
     error::HostError,
+    reload::{ReloadSignal, run_reloading},
     report::{Ended, Report, SourceReport},
     resources::check_resources,
     run::{Options, run, run_components},

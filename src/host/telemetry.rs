@@ -72,6 +72,21 @@ pub(super) fn write_retried(sink: &SinkLabels, error: &io::Error, failures: u32,
     );
 }
 
+/// A changed configuration takes the place of the one that ran.
+pub(super) fn reloading() {
+    info!(message = "Starting again with the configuration as it is now.");
+}
+
+/// A changed configuration cannot be used after all.
+pub(super) fn reload_failed(problem: &dyn std::error::Error) {
+    counter!("component_errors_total", "error_code" => "reload_failed", "error_type" => "configuration_failed", "stage" => "processing")
+        .increment(1);
+    error!(
+        message = "The changed configuration cannot be used; going on with the one before.", error = %problem,
+        error_code = "reload_failed", error_type = "configuration_failed", stage = "processing"
+    );
+}
+
 /// A sink has given up, and with it the host.
 pub(super) fn sink_failed(sink: &SinkLabels, problem: &dyn std::error::Error) {
     sink.count_error("sink_failed", "io_failed");

@@ -141,6 +141,13 @@ inputs = ["m365"]
 /// A source that runs until this is dropped.
 pub struct Source(Child);
 
+impl Source {
+    pub fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+    }
+}
+
 impl Drop for Source {
     fn drop(&mut self) {
         let _ = self.0.kill();
