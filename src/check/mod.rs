@@ -29,7 +29,7 @@ use crate::{
     config::{HumanDuration, Mode, TopologyConfig},
     discovery::webhook::{AuthId, configured_auth_id},
     secrets::SecretReader,
-    tenancy::{Answer, Answered, ConfiguredSource, NO_TENANT, Question, TenantEntry, ask_source},
+    tenancy::{Answer, Answered, ConfiguredSource, NO_TENANT, Question, TenantEntry, UNEXPECTED, ask_source},
 };
 
 /// How many tenants are asked about at a time.
@@ -94,11 +94,7 @@ async fn known_tenants(
             match answer {
                 Answer::Tenants { tenants: known } => merge(&mut tenants, known),
                 Answer::Refused { problem } => found(Finding::new(subject, unknown(&problem))),
-                _ => {
-                    let problem = "the running source answered something else than was asked; use the program of the same \
-                                   version";
-                    found(Finding::new(subject, unknown(&problem)));
-                }
+                _ => found(Finding::new(subject, unknown(&UNEXPECTED))),
             }
             Some(running)
         }

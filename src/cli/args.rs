@@ -1,9 +1,10 @@
 //! The arguments.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use crate::{
     config::{HumanDuration, is_data_stream_namespace, is_domain},
@@ -48,8 +49,23 @@ pub(super) enum Command {
     /// Make events of audit records that are at hand, such as an export of the Purview portal or what Search-UnifiedAuditLog
     /// returned, and print one JSON object a line. Connects to nothing.
     Normalize(NormalizeArgs),
+    /// Fetch content now and print its events, one JSON object a line, without a trace in the ledger. Changes nothing: what the
+    /// source has delivered is fetched again, and is not delivered for that.
+    Fetch(FetchArgs),
     /// Print the JSON Schema of the configuration.
     Schema,
+    /// Print a script that completes the arguments of this program in a shell.
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page of this program, or of one of its commands, in the form that `man` reads.
+    Man {
+        /// The command, such as `state export`. Default: the program as a whole.
+        #[arg(value_name = "COMMAND")]
+        command: Vec<String>,
+    },
     /// Collect from a simulated Microsoft 365 with its everyday troubles, without credentials. Leaves nothing behind.
     #[cfg(feature = "simulator")]
     Demo(DemoArgs),
@@ -66,7 +82,7 @@ impl Command {
             #[cfg(feature = "simulator")]
             Self::Demo(_) => LogLevel::Off,
             // What it finds is its output; the TLS library would say it twice.
-            Self::Check(_) => LogLevel::Off,
+            Self::Check(_) | Self::Fetch(_) => LogLevel::Off,
             // They say themselves what they do.
             Self::Register(_) | Self::Tenants(_) | Self::Subscriptions(_) | Self::State(_) => LogLevel::Warn,
             _ => LogLevel::Info,
@@ -318,6 +334,69 @@ pub(super) enum StateCommand {
 }
 
 #[derive(Args, Debug)]
+pub(super) struct FetchArgs {
+    #[command(flatten)]
+    pub(super) source: SourceArgs,
+    /// From when on: how long ago, such as 48h, or a time, such as 2026-08-01T12:00:00Z. At most 7 days ago.
+    ///
+    /// What counts is when Microsoft made content available, typically 60 to 90 minutes after what it tells of happened.
+    #[arg(long, value_name = "TIME|DURATION")]
+    pub(super) since: Moment,
+    /// Until when, in the same forms. Default: now.
+    #[arg(long, value_name = "TIME|DURATION")]
+    pub(super) until: Option<Moment>,
+    /// A content type that is meant, such as Audit.Exchange; can be given several times. Default: those that are configured.
+    #[arg(long = "content-type", value_name = "TYPE", value_delimiter = ',')]
+    pub(super) content_types: Vec<ContentType>,
+    /// The Directory (tenant) ID of the tenant that is meant. Default: all tenants.
+    #[arg(long, value_name = "ID")]
+    pub(super) tenant: Option<TenantId>,
+    /// The form of the events. Default: the one that is configured.
+    #[arg(long, value_enum)]
+    pub(super) schema: Option<EventSchema>,
+    /// How long to ride out failures of Microsoft before giving up with exit code 1.
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
+    pub(super) patience: HumanDuration,
+}
+
+/// A time, or how long ago it was.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Moment {
+    /// A time.
+    At(DateTime<Utc>),
+    /// So long ago.
+    Ago(HumanDuration),
+}
+
+impl Moment {
+    /// The time that is meant at `now`. What is too long ago for any calendar is the beginning of time.
+    pub(super) fn before(self, now: DateTime<Utc>) -> DateTime<Utc> {
+        match self {
+            Self::At(time) => time,
+            Self::Ago(duration) => TimeDelta::from_std(duration.get())
+                .ok()
+                .and_then(|ago| now.checked_sub_signed(ago))
+                .unwrap_or(DateTime::<Utc>::MIN_UTC),
+        }
+    }
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if let Ok(duration) = text.parse() {
+            return Ok(Self::Ago(duration));
+        }
+        time(text).map(Self::At).map_err(|_| {
+            "neither a time nor a duration; write a time of RFC 3339 such as 2026-08-01T12:00:00Z, or how long ago it was, such as \
+             48h or 1h30m"
+                .to_owned()
+        })
+    }
+}
+
+#[derive(Args, Debug)]
 #[command(after_long_help = NORMALIZE_EXAMPLES)]
 pub(super) struct NormalizeArgs {
     /// The form of the events.
@@ -446,7 +525,7 @@ pub(super) struct RunArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Log (on the standard error)")]
 pub(super) struct LogArgs {
-    /// How much this program logs. Default: info; warn for register, tenants, subscriptions and state; off for check. The environment variable `OFFICE365_LOG` takes filters of finer grain,
+    /// How much this program logs. Default: info; warn for register, tenants, subscriptions and state; off for check and fetch. The environment variable `OFFICE365_LOG` takes filters of finer grain,
     /// such as `info,office365_source::entra=debug`; this option goes before it.
     #[arg(long, global = true, value_name = "LEVEL", value_enum)]
     pub(super) log_level: Option<LogLevel>,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     config::{self, TopologyConfig},
-    tenancy::{Answer, Answered, ConfiguredSource, Question, ask_source},
+    tenancy::{Answer, Answered, ConfiguredSource, Question, UNEXPECTED, ask_source},
 };
 
 /// Reads the configuration, and tells what is wrong with it.
@@ -61,7 +61,7 @@ pub(super) fn failure(problem: &dyn Display) -> ExitCode {
 
 /// A source of another version may answer what this one does not expect.
 pub(super) fn unexpected() -> ExitCode {
-    failure(&"The running source answered something else than was asked; use the program of the same version.")
+    failure(&UNEXPECTED)
 }
 
 /// Asks the person at the terminal. `purpose` is what `--yes` is for.

@@ -1,14 +1,14 @@
 //! The log, on the standard error.
 
-use std::{
-    env,
-    io::{self, IsTerminal},
-};
+use std::{env, io};
 
 use tracing::{Level, Metadata, level_filters::LevelFilter};
 use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::args::{LogArgs, LogFormat, LogLevel};
+use super::{
+    args::{LogArgs, LogFormat, LogLevel},
+    output::has_colours,
+};
 
 const VARIABLE: &str = "OFFICE365_LOG";
 const OURS: &str = env!("CARGO_CRATE_NAME");
@@ -24,7 +24,7 @@ pub(super) fn start(args: &LogArgs, default: LogLevel) -> Result<(), String> {
     // A standard error that nobody reads any more is no reason to die: the default is to complain, on the standard error.
     let layer = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     let layer = match args.log_format {
-        LogFormat::Text => layer.with_ansi(io::stderr().is_terminal()).with_target(false).boxed(),
+        LogFormat::Text => layer.with_ansi(has_colours(&io::stderr())).with_target(false).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     // A program that embeds the command line may log already; then its log is used.

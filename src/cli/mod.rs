@@ -12,6 +12,8 @@ mod columns;
 #[cfg(feature = "simulator")]
 mod demo;
 mod exit;
+mod fetch;
+mod help_files;
 mod logging;
 mod normalize;
 mod output;
@@ -54,7 +56,10 @@ pub fn main() -> ExitCode {
         Command::State(command) => state::state(command),
         Command::Subscriptions(command) => subscriptions::subscriptions(command),
         Command::Normalize(args) => normalize::normalize(&args),
+        Command::Fetch(args) => fetch::fetch(&args),
         Command::Schema => schema::schema(),
+        Command::Completions { shell } => help_files::completions(shell),
+        Command::Man { command } => help_files::man(&command),
         #[cfg(feature = "simulator")]
         Command::Demo(args) => demo::demo(&args),
         #[cfg(feature = "simulator")]

@@ -28,7 +28,7 @@ pub use self::{
     configured_source::{ChoiceError, ConfiguredSource},
     error::TenancyError,
     offline::{Answered, AskError, Connection, ask_source},
-    question::{Answer, Question, answer},
+    question::{Answer, Question, UNEXPECTED, answer},
     state::FeedState,
     state_file::{STATE_VERSION, StateEnd, StateFileError, StateHeader},
     subscriptions::{ChangeOutcome, ChangedSubscription, SubscriptionChange, SubscriptionEntry, WebhookEntry},

@@ -105,6 +105,10 @@ pub enum Answer {
     },
 }
 
+/// What to say of an answer that fits no question, as a source of another version may give it.
+pub const UNEXPECTED: &str =
+    "the running source answered something else than was asked; use the program of the same version";
+
 /// Answers a question.
 pub async fn answer(source: &Administration, question: Question) -> Answer {
     let tenancy = &source.tenancy;

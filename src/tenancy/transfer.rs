@@ -9,7 +9,7 @@ use chrono::Utc;
 use snafu::{ResultExt, Snafu};
 
 use super::{
-    Answer, AskError, Connection, Question,
+    Answer, AskError, Connection, Question, UNEXPECTED,
     state_file::{STATE_VERSION, StateFileError, StateHeader, StateReader, end_line},
 };
 use crate::ledger::{DraftLedger, ExportPosition, LedgerError, Piece, Transfer};
@@ -33,7 +33,7 @@ pub enum ExportError {
         problem: String,
     },
     /// It is of another version.
-    #[snafu(display("the running source answered something else than was asked; use the program of the same version"))]
+    #[snafu(display("{UNEXPECTED}"))]
     Unexpected,
     /// The state cannot be written.
     #[snafu(display("cannot be written: {source}"))]

@@ -350,3 +350,26 @@ fn usage_errors_have_their_own_exit_code() {
     let version = text(&run(&["--version"]).stdout);
     assert_eq!(version.trim(), concat!("office365-source ", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn completions_and_manual_pages_are_printed_and_readers_may_have_enough() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let output = program().args(["completions", shell]).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+        let script = text(&output.stdout);
+        assert!(script.contains("office365-source") && script.contains("retry-dead"), "{shell}: {script}");
+    }
+    assert_fails(&program().args(["completions", "tcsh"]).output().unwrap(), 2, &["invalid value 'tcsh'"]);
+    let page = text(&program().arg("man").output().unwrap().stdout);
+    assert!(page.contains(".TH office365-source 1") && page.contains("subscriptions"), "{page}");
+    let page = text(&program().args(["man", "state", "export"]).output().unwrap().stdout);
+    assert!(page.contains(".TH office365-source-state-export 1"), "{page}");
+    assert_fails(&program().args(["man", "collect"]).output().unwrap(), 2, &["There is no command \"collect\""]);
+
+    let mut child =
+        program().args(["completions", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::with_capacity(1, child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}

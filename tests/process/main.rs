@@ -13,11 +13,13 @@ mod program;
 mod support;
 
 mod cli;
+mod cli_fetch;
 mod cli_normalize;
 mod cli_state;
 mod cli_subscriptions;
 mod cli_webhook;
 mod disks;
 mod kill;
+mod reload;
 mod webhook_kill;
 mod world;

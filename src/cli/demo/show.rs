@@ -2,11 +2,14 @@
 
 use std::{
     collections::BTreeMap,
-    io::{self, BufWriter, IsTerminal, Stdout, Write},
+    io::{self, BufWriter, Stdout, Write},
 };
 
 use super::fields::Fields;
-use crate::{cli::args::DemoArgs, component::LogEvent};
+use crate::{
+    cli::{args::DemoArgs, output::has_colours},
+    component::LogEvent,
+};
 
 /// How many lines a workload gets.
 const PER_WORKLOAD: usize = 4;
@@ -34,7 +37,7 @@ impl Show {
             shown: BTreeMap::new(),
             in_full: args.events > 0,
             last: String::new(),
-            colours: io::stdout().is_terminal(),
+            colours: has_colours(&io::stdout()),
             buffer: Vec::new(),
         }
     }
