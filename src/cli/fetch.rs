@@ -28,7 +28,9 @@ use crate::{
     host,
     host_services::HostServices,
     telemetry::{Progress, Totals},
-    tenancy::{Answer, ConfiguredSource, NO_TENANT, Question, TenancyError, TenantEntry, UNEXPECTED, ask_source},
+    tenancy::{
+        Answer, Answered, ConfiguredSource, NO_TENANT, Question, TenancyError, TenantEntry, UNEXPECTED, ask_source,
+    },
 };
 
 /// Microsoft lists no further back.
@@ -100,20 +102,12 @@ fn range(since: Moment, until: Option<Moment>, now: DateTime<Utc>) -> Result<Tim
 
 /// The configuration of a source that fetches what is meant and nothing else.
 async fn configuration(source: ConfiguredSource<'_>, args: &FetchArgs) -> crate::Result<Office365Config> {
-    let tenants = match ask_source(source, &Question::List).await?.answer {
-        Answer::Tenants { tenants } => tenants,
-        Answer::Refused { problem } => return Err(problem.into()),
-        _ => return Err(UNEXPECTED.into()),
-    };
+    let tenants = tenants(source).await?;
     if tenants.is_empty() {
         return Err(NO_TENANT.into());
     }
-    let is_meant = |entry: &TenantEntry| args.tenant.is_none_or(|tenant| entry.id == tenant);
-    let tenants: Vec<_> = tenants
-        .into_iter()
-        .filter(is_meant)
-        .map(|TenantEntry { id, domain, .. }| TenantConfig { id, domain })
-        .collect();
+    let is_meant = |tenant: &TenantConfig| args.tenant.is_none_or(|id| tenant.id == id);
+    let tenants: Vec<_> = tenants.into_iter().filter(is_meant).collect();
     if let (Some(id), true) = (args.tenant, tenants.is_empty()) {
         return Err(TenancyError::Unknown { id }.into());
     }
@@ -136,6 +130,24 @@ async fn configuration(source: ConfiguredSource<'_>, args: &FetchArgs) -> crate:
         Some(EventSchema::Raw) => config.schema = config::EventSchema::Raw,
     }
     Ok(config)
+}
+
+/// The tenants of the source: those of the configuration, and those that registered as far as somebody can be asked for them.
+async fn tenants(source: ConfiguredSource<'_>) -> crate::Result<Vec<TenantConfig>> {
+    let problem: crate::Error = match ask_source(source, &Question::List).await {
+        Ok(Answered { answer: Answer::Tenants { tenants }, .. }) => {
+            let configured = |TenantEntry { id, domain, .. }| TenantConfig { id, domain };
+            return Ok(tenants.into_iter().map(configured).collect());
+        }
+        Ok(Answered { answer: Answer::Refused { problem }, .. }) => problem.into(),
+        Ok(_) => UNEXPECTED.into(),
+        Err(error) => error.into(),
+    };
+    if source.config.tenants.is_empty() {
+        return Err(problem);
+    }
+    complain(&format_args!("Tenants that registered are not known here, and not fetched from: {problem}"));
+    Ok(source.config.tenants.clone())
 }
 
 /// How it ended.

@@ -396,3 +396,46 @@ async fn a_client_that_says_nothing_on_the_control_socket_keeps_no_other_waiting
     }
     running.stop().await;
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn subscriptions_are_shown_with_their_webhooks_and_changed_while_the_source_runs() {
+    use office365_source::tenancy::{
+        ChangeOutcome, Selection, SubscriptionChange,
+        control::{Answer, Question, ask},
+    };
+
+    let scene = Scene::of(|simulated| simulated.live = None);
+    let running = scene.start().await;
+    let (_, document) = scene.accept(&scene.invitation()).await;
+    assert_eq!(document["status"], "OK", "{document:#}");
+    let directory = support::webhook::source_directory(scene.data.path());
+    let selection = Selection { tenant: Some(scene.tenant), content_types: vec![ContentType::Exchange] };
+    let list = async || match ask(&directory, &Question::Subscriptions { selection: selection.clone() }).await {
+        Ok(Some(Answer::Subscriptions { subscriptions })) => subscriptions,
+        other => panic!("{other:?}"),
+    };
+    let change = async |change| {
+        let question = Question::ChangeSubscriptions { change, selection: selection.clone() };
+        match ask(&directory, &question).await {
+            Ok(Some(Answer::SubscriptionsChanged { changes })) => changes,
+            other => panic!("{other:?}"),
+        }
+    };
+    let listed = list().await;
+    let webhook = listed[0].webhook.as_ref().unwrap();
+    assert_eq!(
+        (listed.len(), listed[0].status.as_deref(), webhook.status.as_deref()),
+        (1, Some("enabled"), Some("enabled"))
+    );
+    assert!(webhook.address.as_ref().unwrap().starts_with("https://") && listed[0].last_start.is_some(), "{listed:?}");
+
+    assert_eq!(change(SubscriptionChange::Start).await[0].outcome, ChangeOutcome::Unchanged);
+    assert_eq!(change(SubscriptionChange::Stop).await[0].outcome, ChangeOutcome::Stopped);
+    assert_eq!(list().await[0].status.as_deref(), Some("disabled"));
+    assert_eq!(change(SubscriptionChange::Stop).await[0].outcome, ChangeOutcome::Unchanged);
+    let too_soon = change(SubscriptionChange::Start).await.remove(0);
+    assert_eq!(too_soon.outcome, ChangeOutcome::Failed);
+    assert!(too_soon.problem.unwrap().contains("every 15 minutes"));
+    running.stop().await;
+}

@@ -4,11 +4,16 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     io::{BufRead, BufReader},
     process::Stdio,
 };
 
-use office365_source::simulator::{SimulatedTenant, TenantFault};
+use chrono::TimeDelta;
+use office365_source::{
+    ledger::RedbLedger,
+    simulator::{SimulatedTenant, TenantFault},
+};
 use serde_json::Value;
 
 use crate::world::{World, lines, text};
@@ -55,6 +60,18 @@ async fn it_works_beside_a_source_that_runs() {
     world.poll(|text| text);
     let _source = world.start().await;
     assert!(!fetch(&world, &["--since", "4h"]).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_anybody_to_ask_the_configuration_tells_the_tenants() {
+    let world = World::subscribed().await;
+    world.poll(|text| text);
+    let directory = world.path("data/m365");
+    fs::create_dir_all(&directory).unwrap();
+    let _held = RedbLedger::open(&directory, TimeDelta::days(7)).await.unwrap();
+    let output = world.run(&["fetch", "--since", "4h"]);
+    assert!(!lines(&output, 0).is_empty());
+    assert!(text(&output.stderr).starts_with("Tenants that registered are not known here"), "{}", text(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
