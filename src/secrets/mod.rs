@@ -20,7 +20,7 @@ pub(crate) use self::error::NoSecretSnafu;
 pub use self::{
     backends::load,
     error::{CommandProblem, SecretError, ServiceProblem},
-    reader::{SecretReader, read_at_hand},
+    reader::SecretReader,
 };
 
 /// A secret that was read.

@@ -113,11 +113,7 @@ impl SecretReader {
 }
 
 /// Reads a secret that is at hand.
-///
-/// # Errors
-///
-/// When it cannot be read, or is not at hand.
-pub fn read_at_hand(secret: &SecretRef, key: &str) -> Result<Secret, SecretError> {
+fn read_at_hand(secret: &SecretRef, key: &str) -> Result<Secret, SecretError> {
     let read = match secret {
         SecretRef::Inline(secret) => secret.expose_secret().to_owned(),
         SecretRef::Env(name) => local::from_environment(key, name)?,

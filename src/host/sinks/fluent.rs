@@ -53,7 +53,7 @@ const SURELY_LARGE: usize = 6_144_000;
 #[async_trait]
 impl Build for FluentSinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
-        Ok(cx.network_sink(FluentPeer::new(&cx.labels, self)?, &self.network))
+        Ok(cx.network_sink(FluentPeer::new(&cx.labels, self).await?, &self.network))
     }
 }
 
@@ -84,7 +84,7 @@ pub(super) struct Message {
 }
 
 impl FluentPeer {
-    fn new(labels: &SinkLabels, config: &FluentSinkConfig) -> Result<Self, SinkError> {
+    async fn new(labels: &SinkLabels, config: &FluentSinkConfig) -> Result<Self, SinkError> {
         let name = &labels.id;
         let backoff = Backoff {
             first: Duration::from_secs(config.network.request.retry_initial_backoff_secs),
@@ -92,7 +92,10 @@ impl FluentPeer {
         };
         let credentials = Credentials::new(name, config.auth.clone());
         // A secret that is missing at the start is a mistake; one that is missing later may be on its way.
-        credentials.read()?;
+        match credentials.read().await {
+            Err(error) if error.is_temporary() => {}
+            result => result.map(drop)?,
+        }
         Ok(Self {
             labels: labels.clone(),
             servers: config.servers.iter().map(|url| Server::new(url, backoff)).collect(),

@@ -71,15 +71,14 @@ impl GrpcClient {
     /// # Errors
     ///
     /// When a file of certificates or a proxy cannot be used, or a secret cannot be had.
-    pub(super) fn new(
+    pub(super) async fn new(
         access: &Access<'_>,
         (address, key): (&Url, &str),
         method: &'static str,
         compression: RequestCompression,
         headers: Headers,
     ) -> Result<Self, SinkError> {
-        // A secret that is missing at the start is a mistake; one that is missing later may be on its way.
-        headers.read()?;
+        headers.check().await?;
         let agent = concat!("office365-source/", env!("CARGO_PKG_VERSION"));
         let endpoint = Endpoint::from(uri(address, key)?).user_agent(agent);
         Ok(Self {
@@ -118,7 +117,7 @@ impl GrpcClient {
     }
 
     async fn call(&self, message: Bytes, compression: Compression) -> Result<Reply, Fault> {
-        let headers = self.headers.read().map_err(|error| Failure::may_pass(error.to_string()))?;
+        let headers = self.headers.read().await.map_err(|error| Failure::may_pass(error.to_string()))?;
         let watch = Arc::new(Watch::default());
         let channel = self.channel();
         let service = service_fn(|request: http::Request<Body>| {

@@ -19,7 +19,7 @@ use crate::{
 #[async_trait]
 impl Build for HttpSinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
-        Ok(cx.network_sink(HttpPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self)?, &self.network))
+        Ok(cx.network_sink(HttpPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self).await?, &self.network))
     }
 }
 
@@ -33,7 +33,7 @@ struct HttpPeer {
 }
 
 impl HttpPeer {
-    fn new(labels: &SinkLabels, access: &Access<'_>, config: &HttpSinkConfig) -> Result<Self, SinkError> {
+    async fn new(labels: &SinkLabels, access: &Access<'_>, config: &HttpSinkConfig) -> Result<Self, SinkError> {
         let name = &labels.id;
         let key = |key: &str| format!("sinks.{name}.{key}");
         let mut headers = Headers::default();
@@ -54,7 +54,7 @@ impl HttpPeer {
             HttpFraming::JsonArray => "application/json",
         };
         Ok(Self {
-            client: HttpClient::new(access, headers)?,
+            client: HttpClient::new(access, headers).await?,
             uri: uri(&config.uri, &key("uri"))?,
             framing: config.framing,
             compression: RequestCompression::new(labels.clone(), config.compression),

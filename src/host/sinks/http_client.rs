@@ -44,9 +44,8 @@ impl HttpClient {
     /// # Errors
     ///
     /// When a file of certificates or a proxy cannot be used, or a secret cannot be had.
-    pub(super) fn new(access: &Access<'_>, headers: Headers) -> Result<Self, SinkError> {
-        // A secret that is missing at the start is a mistake; one that is missing later may be on its way.
-        headers.read()?;
+    pub(super) async fn new(access: &Access<'_>, headers: Headers) -> Result<Self, SinkError> {
+        headers.check().await?;
         let connector = Connector::new(access, Protocol::Http1)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
@@ -90,7 +89,7 @@ impl HttpClient {
         let mut request = Request::new(Full::new(body.bytes().clone()));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = uri.clone();
-        let mut secrets = self.headers.read().map_err(|error| Failure::may_pass(error.to_string()))?;
+        let mut secrets = self.headers.read().await.map_err(|error| Failure::may_pass(error.to_string()))?;
         if let Some(credentials) = self.connector.proxy_authorization(uri) {
             secrets.insert(PROXY_AUTHORIZATION, credentials);
         }

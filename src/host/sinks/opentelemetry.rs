@@ -48,7 +48,7 @@ const LOG_RECORDS: u32 = 2;
 impl Build for OpentelemetrySinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
         Ok(cx.network_sink(
-            OpentelemetryPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self)?,
+            OpentelemetryPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self).await?,
             &self.network,
         ))
     }
@@ -75,7 +75,7 @@ struct Http {
 }
 
 impl OpentelemetryPeer {
-    fn new(labels: &SinkLabels, access: &Access<'_>, config: &OpentelemetrySinkConfig) -> Result<Self, SinkError> {
+    async fn new(labels: &SinkLabels, access: &Access<'_>, config: &OpentelemetrySinkConfig) -> Result<Self, SinkError> {
         let name = &labels.id;
         let OpentelemetrySinkConfig { protocol, endpoint, compression, .. } = config;
         let key = format!("sinks.{name}.endpoint");
@@ -86,7 +86,7 @@ impl OpentelemetryPeer {
         let compression = RequestCompression::new(labels.clone(), *compression);
         let transport = match protocol {
             OpentelemetryProtocol::Grpc => {
-                let client = GrpcClient::new(access, (endpoint, &key), EXPORT, compression, headers)?;
+                let client = GrpcClient::new(access, (endpoint, &key), EXPORT, compression, headers).await?;
                 Transport::Grpc(Box::new(client))
             }
             OpentelemetryProtocol::Http => {
@@ -95,7 +95,7 @@ impl OpentelemetryPeer {
                     endpoint.set_path(LOGS_PATH);
                 }
                 Transport::Http(Box::new(Http {
-                    client: HttpClient::new(access, headers)?,
+                    client: HttpClient::new(access, headers).await?,
                     uri: uri(&endpoint, &key)?,
                     headers: content_type("application/x-protobuf"),
                     compression,

@@ -5,11 +5,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use secrecy::ExposeSecret;
 
 use super::SinkError;
-use crate::config::SecretRef;
+use crate::{config::SecretRef, secrets::SecretReader};
 
 /// Headers whose values are read anew for each request, so that a rotated secret needs no restart.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Headers(Vec<(HeaderName, SecretHeader)>);
+pub(super) struct Headers {
+    headers: Vec<(HeaderName, SecretHeader)>,
+    secrets: SecretReader,
+}
 
 #[derive(Clone, Debug)]
 struct SecretHeader {
@@ -34,7 +37,7 @@ impl Headers {
     /// Adds a header by a name that validation has accepted.
     pub(super) fn add(&mut self, name: &str, key: String, secret: &SecretRef, scheme: Scheme) {
         if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
-            self.0.push((name, SecretHeader { key, secret: secret.clone(), scheme }));
+            self.headers.push((name, SecretHeader { key, secret: secret.clone(), scheme }));
         }
     }
 
@@ -48,14 +51,31 @@ impl Headers {
     /// # Errors
     ///
     /// When a secret cannot be had now.
-    pub(super) fn read(&self) -> Result<HeaderMap, SinkError> {
-        self.0.iter().map(|(name, header)| Ok((name.clone(), header.value()?))).collect()
+    pub(super) async fn read(&self) -> Result<HeaderMap, SinkError> {
+        let mut headers = HeaderMap::new();
+        for (name, header) in &self.headers {
+            headers.append(name.clone(), header.value(&self.secrets).await?);
+        }
+        Ok(headers)
+    }
+
+    /// Reads every value at the start: a secret that is missing then is a mistake, while one that is missing later may be on its
+    /// way. That a store of secrets cannot answer is none either.
+    ///
+    /// # Errors
+    ///
+    /// When a secret cannot be had.
+    pub(super) async fn check(&self) -> Result<(), SinkError> {
+        match self.read().await {
+            Err(SinkError::Secret { source }) if source.is_temporary() => Ok(()),
+            result => result.map(drop),
+        }
     }
 }
 
 impl SecretHeader {
-    fn value(&self) -> Result<HeaderValue, SinkError> {
-        let secret = crate::secrets::read_at_hand(&self.secret, &self.key)?.value;
+    async fn value(&self, secrets: &SecretReader) -> Result<HeaderValue, SinkError> {
+        let secret = secrets.read(&self.secret, &self.key).await?.value;
         let secret = secret.expose_secret();
         let text = match &self.scheme {
             Scheme::Plain => secret.to_owned(),

@@ -32,7 +32,7 @@ use crate::{component::LogEvent, config::SplunkHecSinkConfig, host::telemetry::S
 impl Build for SplunkHecSinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
         Ok(cx.network_sink(
-            SplunkHecPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self)?,
+            SplunkHecPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self).await?,
             &self.network,
         ))
     }
@@ -69,11 +69,11 @@ struct Answer {
 }
 
 impl SplunkHecPeer {
-    fn new(labels: &SinkLabels, access: &Access<'_>, config: &SplunkHecSinkConfig) -> Result<Self, SinkError> {
+    async fn new(labels: &SinkLabels, access: &Access<'_>, config: &SplunkHecSinkConfig) -> Result<Self, SinkError> {
         let name = &labels.id;
         let mut headers = Headers::default();
         headers.authorize(format!("sinks.{name}.token"), &config.token, Scheme::Word("Splunk"));
-        let client = HttpClient::new(access, headers)?;
+        let client = HttpClient::new(access, headers).await?;
         let below = |path: &str| {
             let mut url = config.endpoint.clone();
             url.set_path(path);

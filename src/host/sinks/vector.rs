@@ -32,7 +32,7 @@ const EVENTS: u32 = 1;
 impl Build for VectorSinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
         Ok(cx.network_sink(
-            VectorPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self)?,
+            VectorPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self).await?,
             &self.network,
         ))
     }
@@ -44,11 +44,11 @@ struct VectorPeer {
 }
 
 impl VectorPeer {
-    fn new(labels: &SinkLabels, access: &Access<'_>, config: &VectorSinkConfig) -> Result<Self, SinkError> {
+    async fn new(labels: &SinkLabels, access: &Access<'_>, config: &VectorSinkConfig) -> Result<Self, SinkError> {
         let key = format!("sinks.{}.address", labels.id);
         let VectorSinkConfig { address, compression, .. } = config;
         let compression = RequestCompression::new(labels.clone(), *compression);
-        let client = GrpcClient::new(access, (address, &key), PUSH_EVENTS, compression, Headers::default())?;
+        let client = GrpcClient::new(access, (address, &key), PUSH_EVENTS, compression, Headers::default()).await?;
         Ok(Self { client })
     }
 }

@@ -4,7 +4,7 @@ use secrecy::SecretString;
 
 use crate::{
     config::FluentAuthConfig,
-    secrets::{SecretError, read_at_hand},
+    secrets::{SecretError, SecretReader},
 };
 
 /// What the sink needs to be let in.
@@ -13,6 +13,7 @@ pub(super) struct Credentials {
     /// The path of the sink in the configuration.
     key: String,
     auth: Option<FluentAuthConfig>,
+    secrets: SecretReader,
 }
 
 /// The secrets as they are now.
@@ -26,7 +27,7 @@ pub(super) struct Secrets<'a> {
 impl Credentials {
     /// Those of the sink `name`.
     pub(super) fn new(name: &str, auth: Option<FluentAuthConfig>) -> Self {
-        Self { key: format!("sinks.{name}"), auth }
+        Self { key: format!("sinks.{name}"), auth, secrets: SecretReader::default() }
     }
 
     /// The path of a key of the sink in the configuration.
@@ -39,15 +40,15 @@ impl Credentials {
     /// # Errors
     ///
     /// When a secret cannot be had now.
-    pub(super) fn read(&self) -> Result<Option<Secrets<'_>>, SecretError> {
+    pub(super) async fn read(&self) -> Result<Option<Secrets<'_>>, SecretError> {
         let Some(auth) = &self.auth else { return Ok(None) };
         let user = match (&auth.username, &auth.password) {
             (Some(name), Some(password)) => {
-                Some((name.as_str(), read_at_hand(password, &self.key("auth.password"))?.value))
+                Some((name.as_str(), self.secrets.read(password, &self.key("auth.password")).await?.value))
             }
             _ => None,
         };
-        let shared_key = read_at_hand(&auth.shared_key, &self.key("auth.shared_key"))?.value;
+        let shared_key = self.secrets.read(&auth.shared_key, &self.key("auth.shared_key")).await?.value;
         Ok(Some(Secrets { self_hostname: &auth.self_hostname, shared_key, user }))
     }
 }

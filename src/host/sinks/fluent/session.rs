@@ -95,7 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub(super) async fn open(stream: S, credentials: &Credentials) -> Result<Self, SessionError> {
         let mut session = Self { stream, unread: Vec::new(), keepalive: true, acknowledged: None };
         // Read anew for each connection, so that a rotated secret needs no restart.
-        if let Some(secrets) = credentials.read()? {
+        if let Some(secrets) = credentials.read().await? {
             session.shake_hands(&secrets, credentials).await?;
         }
         Ok(session)

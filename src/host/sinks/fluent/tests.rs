@@ -30,14 +30,14 @@ fn labels() -> SinkLabels {
 }
 
 /// A peer of these servers that is patient.
-fn peer_with(servers: &[&TestServer], more: &str) -> FluentPeer {
-    let mut peer = FluentPeer::new(&labels(), &config(servers, more)).unwrap();
+async fn peer_with(servers: &[&TestServer], more: &str) -> FluentPeer {
+    let mut peer = FluentPeer::new(&labels(), &config(servers, more)).await.unwrap();
     peer.timeout = PATIENCE;
     peer
 }
 
-fn peer(server: &TestServer) -> FluentPeer {
-    peer_with(&[server], "")
+async fn peer(server: &TestServer) -> FluentPeer {
+    peer_with(&[server], "").await
 }
 
 /// A message with these numbers.

@@ -3,8 +3,8 @@
 use super::*;
 
 /// A peer whose servers rest for so long when they have failed.
-fn resting(rest: Duration, servers: &[&TestServer]) -> FluentPeer {
-    let mut peer = peer_with(servers, "");
+async fn resting(rest: Duration, servers: &[&TestServer]) -> FluentPeer {
+    let mut peer = peer_with(servers, "").await;
     let backoff = Backoff { first: rest, longest: rest };
     peer.servers = config(servers, "").servers.iter().map(|url| Server::new(url, backoff)).collect();
     peer
@@ -14,7 +14,7 @@ fn resting(rest: Duration, servers: &[&TestServer]) -> FluentPeer {
 async fn the_second_takes_over_until_the_first_is_back() {
     const REST: Duration = Duration::from_millis(200);
     let (mut first, second) = (TestServer::start([]).await, TestServer::start([]).await);
-    let peer = resting(REST, &[&first, &second]);
+    let peer = resting(REST, &[&first, &second]).await;
     accepted(&peer, &message(&peer, 0..1)).await;
     first.stop().await;
     // The send that finds out does not fail either.
@@ -34,7 +34,7 @@ async fn the_second_takes_over_until_the_first_is_back() {
 #[tokio::test]
 async fn a_server_that_is_silent_does_not_keep_events_from_the_next() {
     let (first, second) = (TestServer::start([Act::Silence, Act::Silence]).await, TestServer::start([]).await);
-    let mut peer = resting(Duration::from_hours(1), &[&first, &second]);
+    let mut peer = resting(Duration::from_hours(1), &[&first, &second]).await;
     // How long this test takes, and far more than the second needs.
     peer.timeout = Duration::from_secs(3);
     // What the host allows has room for both.
@@ -49,7 +49,7 @@ async fn a_server_that_is_silent_does_not_keep_events_from_the_next() {
 async fn when_all_fail_each_says_why_and_all_are_tried_again() {
     let (first, second) = (TestServer::start([Act::WrongChunk]).await, TestServer::start([]).await);
     second.stop().await;
-    let peer = peer_with(&[&first, &second], "");
+    let peer = peer_with(&[&first, &second], "").await;
     let message = message(&peer, 0..1);
     let reason = failure(&peer, &message).await;
     assert!(reason.contains("another chunk") && reason.contains("; ") && reason.contains("cannot connect"), "{reason}");

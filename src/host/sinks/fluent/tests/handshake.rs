@@ -21,7 +21,7 @@ fn with_user() -> Security {
 /// Why the server and this sink do not come together.
 async fn refusal(security: Security, auth: &str) -> String {
     let server = secured(security).await;
-    let peer = peer_with(&[&server], auth);
+    let peer = peer_with(&[&server], auth).await;
     let reason = failure(&peer, &message(&peer, 0..1)).await;
     assert!(server.received().is_empty());
     for secret in ["hush", "wrong-key", "secret-word", "wrong-word"] {
@@ -35,7 +35,7 @@ async fn one_handshake_opens_a_connection_for_many_messages() {
     // A server without users is told of none.
     for (security, auth) in [(Security::default(), KEY), (Security::default(), USER), (with_user(), USER)] {
         let server = secured(security).await;
-        let peer = peer_with(&[&server], auth);
+        let peer = peer_with(&[&server], auth).await;
         for n in 0..3 {
             accepted(&peer, &message(&peer, n..n + 1)).await;
         }
@@ -46,7 +46,7 @@ async fn one_handshake_opens_a_connection_for_many_messages() {
 #[tokio::test]
 async fn a_server_may_want_a_connection_for_each_message() {
     let server = secured(Security { keepalive: false, ..Security::default() }).await;
-    let peer = peer_with(&[&server], KEY);
+    let peer = peer_with(&[&server], KEY).await;
     for n in 0..3 {
         accepted(&peer, &message(&peer, n..n + 1)).await;
     }
@@ -100,7 +100,7 @@ async fn a_server_that_breaks_the_handshake_off_is_no_server() {
         let servers = format!("servers = [\"tcp://{}\"]", listener.local_addr().unwrap());
         let config = format!("type = \"fluent\"\ninputs = [\"m365\"]\n{servers}\n{KEY}");
         let SinkConfig::Fluent(config) = toml::from_str(&config).unwrap() else { panic!() };
-        let peer = FluentPeer::new(&labels(), &config).unwrap();
+        let peer = FluentPeer::new(&labels(), &config).await.unwrap();
         let server = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             tokio::io::AsyncWriteExt::write_all(&mut stream, &words).await.unwrap();
@@ -122,10 +122,10 @@ async fn a_server_that_asks_for_no_key_is_not_waited_for_for_ever() {
     assert!(error.contains("timed out (leave out sinks.siem.auth if the server's configuration has none"), "{error}");
 }
 
-#[test]
-fn a_secret_that_is_missing_is_noticed_at_the_start() {
+#[tokio::test]
+async fn a_secret_that_is_missing_is_noticed_at_the_start() {
     let config = config(&[], "auth = { shared_key = { file = \"/nonexistent/key\" } }");
-    let Err(error) = FluentPeer::new(&labels(), &config) else { panic!() };
+    let Err(error) = FluentPeer::new(&labels(), &config).await else { panic!() };
     assert!(error.to_string().starts_with("sinks.siem.auth.shared_key: cannot read the file"), "{error}");
 }
 
@@ -135,7 +135,7 @@ async fn a_key_that_changes_is_read_again() {
     let file = directory.path().join("key");
     std::fs::write(&file, "wrong-key\n").unwrap();
     let server = secured(Security::default()).await;
-    let peer = peer_with(&[&server], &format!("auth = {{ shared_key = {{ file = {file:?} }} }}"));
+    let peer = peer_with(&[&server], &format!("auth = {{ shared_key = {{ file = {file:?} }} }}")).await;
     let message = message(&peer, 0..1);
     failure(&peer, &message).await;
     std::fs::write(&file, "hush\n").unwrap();
@@ -159,7 +159,7 @@ async fn tls_is_spoken_with_whom_the_authority_vouches_for() {
     for (keepalive, connections) in [(true, 1), (false, 3)] {
         let security = Security { keepalive, ..Security::default() };
         let server = TestServer::start_with([], Some(security), Some(tls.clone())).await;
-        let peer = peer_with(&[&server], &ca);
+        let peer = peer_with(&[&server], &ca).await;
         for n in 0..3 {
             accepted(&peer, &message(&peer, n..n + 1)).await;
         }
@@ -167,13 +167,13 @@ async fn tls_is_spoken_with_whom_the_authority_vouches_for() {
     }
 
     let server = TestServer::start_with([], None, Some(tls)).await;
-    let stranger = peer_with(&[&server], "");
+    let stranger = peer_with(&[&server], "").await;
     let reason = failure(&stranger, &message(&stranger, 3..4)).await;
     assert!(reason.contains("with TLS: invalid peer certificate"), "{reason}");
     // Without TLS at a port with TLS: what comes is an alert.
     let mut plain = self::config(&[&server], "");
     plain.servers[0] = server.url().replace("tls:", "tcp:").parse().unwrap();
-    let plain = FluentPeer::new(&labels(), &plain).unwrap();
+    let plain = FluentPeer::new(&labels(), &plain).await.unwrap();
     let reason = failure(&plain, &message(&plain, 4..5)).await;
     assert!(reason.contains("write tls:// in sinks.siem.servers for a server with TLS"), "{reason}");
     assert!(server.received().is_empty());

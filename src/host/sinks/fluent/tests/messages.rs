@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn events_arrive_with_tag_time_and_members_and_connections_are_used_again() {
     let server = TestServer::start([]).await;
-    let peer = peer(&server);
+    let peer = peer(&server).await;
     for start in [0, 5] {
         accepted(&peer, &message(&peer, start..start + 5)).await;
     }
@@ -20,7 +20,7 @@ async fn events_arrive_with_tag_time_and_members_and_connections_are_used_again(
 async fn events_arrive_compressed() {
     let server = TestServer::start([]).await;
     for compression in ["gzip", "zstd"] {
-        let peer = peer_with(&[&server], &format!("compression = \"{compression}\""));
+        let peer = peer_with(&[&server], &format!("compression = \"{compression}\"")).await;
         let message = message(&peer, 0..1_000);
         assert!(message.bytes.len() * 2 < message.entry_bytes);
         accepted(&peer, &message).await;
@@ -33,7 +33,7 @@ async fn events_arrive_compressed() {
 #[tokio::test]
 async fn a_late_acknowledgement_is_one() {
     let server = TestServer::start([Act::Late(Duration::from_millis(100))]).await;
-    let peer = peer(&server);
+    let peer = peer(&server).await;
     accepted(&peer, &message(&peer, 0..1)).await;
 }
 
@@ -41,7 +41,7 @@ async fn a_late_acknowledgement_is_one() {
 async fn an_acknowledgement_may_come_twice() {
     for act in [Act::Twice, Act::AgainLater] {
         let server = TestServer::start([act.clone()]).await;
-        let peer = peer(&server);
+        let peer = peer(&server).await;
         for n in 0..3 {
             accepted(&peer, &message(&peer, n..n + 1)).await;
         }
@@ -64,7 +64,7 @@ async fn what_is_not_acknowledged_is_sent_again_the_same_on_another_connection()
     ];
     for (act, words) in cases {
         let server = TestServer::start([act.clone()]).await;
-        let mut peer = peer(&server);
+        let mut peer = peer(&server).await;
         let message = message(&peer, 0..2_000);
         if matches!(act, Act::Silence) {
             peer.timeout = Duration::from_millis(300);
@@ -85,7 +85,7 @@ async fn a_connection_that_the_server_has_closed_between_messages_costs_no_failu
     // Closed where it can be seen before the next message is sent, and where it cannot.
     for script in [vec![Act::AcknowledgeAndClose], vec![Act::Acknowledge, Act::CloseAfter(1)]] {
         let server = TestServer::start(script).await;
-        let peer = peer(&server);
+        let peer = peer(&server).await;
         for n in 0..3 {
             accepted(&peer, &message(&peer, n..n + 1)).await;
         }
@@ -96,7 +96,7 @@ async fn a_connection_that_the_server_has_closed_between_messages_costs_no_failu
 #[tokio::test]
 async fn a_send_that_is_given_up_takes_its_connection_with_it() {
     let server = TestServer::start([Act::Acknowledge, Act::Silence]).await;
-    let peer = peer(&server);
+    let peer = peer(&server).await;
     accepted(&peer, &message(&peer, 0..1)).await;
     let given_up = message(&peer, 1..2);
     let received = async {
@@ -115,7 +115,7 @@ async fn a_send_that_is_given_up_takes_its_connection_with_it() {
 #[tokio::test]
 async fn messages_at_once_have_a_connection_each() {
     let server = TestServer::start(vec![Act::Late(Duration::from_millis(100)); 4]).await;
-    let peer = peer(&server);
+    let peer = peer(&server).await;
     let messages: Vec<_> = (0..4).map(|n| message(&peer, n..n + 1)).collect();
     for result in futures::future::join_all(messages.iter().map(|message| peer.send(message))).await {
         result.unwrap();
@@ -132,7 +132,7 @@ async fn a_message_that_connections_are_closed_on_again_and_again_is_taken_for_t
     let peer_of = peer;
     // Many events, and far more than any server needs to close a connection for nothing.
     let server = closing().await;
-    let peer = peer_of(&server);
+    let peer = peer_of(&server).await;
     let large = message(&peer, 0..5_000);
     assert!(large.bytes.len() > SURELY_SMALL);
     for _ in 1..SUSPICIOUS_CLOSINGS {
@@ -144,7 +144,7 @@ async fn a_message_that_connections_are_closed_on_again_and_again_is_taken_for_t
     // One event is sent for as long as it takes, unless no server of default settings would take it.
     for (bytes, is_given_up) in [(1_000, false), (SURELY_LARGE / 2, false), (SURELY_LARGE + 1, true)] {
         let server = closing().await;
-        let peer = peer_of(&server);
+        let peer = peer_of(&server).await;
         let single = Message::new("tag", vec![0; bytes], 1, Compression::Gzip).unwrap();
         for _ in 1..SUSPICIOUS_CLOSINGS {
             failure(&peer, &single).await;
@@ -157,7 +157,7 @@ async fn a_message_that_connections_are_closed_on_again_and_again_is_taken_for_t
 async fn an_address_where_nobody_listens_is_named() {
     let server = TestServer::start([]).await;
     server.stop().await;
-    let peer = peer(&server);
+    let peer = peer(&server).await;
     let reason = failure(&peer, &message(&peer, 0..1)).await;
     assert!(reason.starts_with(&format!("{}: cannot connect to 127.0.0.1:", server.url())), "{reason}");
 }

@@ -16,7 +16,7 @@ use crate::{
 /// Sends deliveries of 100 events with the numbers up to `count`; all of them have to be delivered.
 async fn deliver(config: FluentSinkConfig, count: u64) {
     let directory = tempfile::tempdir().unwrap();
-    let peer = FluentPeer::new(&labels(), &config).unwrap();
+    let peer = FluentPeer::new(&labels(), &config).await.unwrap();
     let sink = NetworkSink::new(peer, "siem", &config.network, directory.path());
     let (inbox, waiting) = mpsc::channel(4);
     let running = tokio::spawn(Box::new(sink).run(labels(), waiting));
