@@ -1,6 +1,6 @@
 //! What a check found.
 
-use std::fmt::Display;
+use std::{fmt::Display, time::Duration};
 
 use serde::Serialize;
 
@@ -12,6 +12,9 @@ pub struct Finding {
     /// What came of it.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// How long it took, where somebody else was asked. Unit: milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elapsed_ms: Option<u64>,
 }
 
 /// What came of a check. The texts are whole sentences or parts of one, free of secrets.
@@ -20,7 +23,7 @@ pub struct Finding {
 pub enum Outcome {
     /// All is well.
     Ok(String),
-    /// Nothing is wrong, but there is something to know.
+    /// Nothing is wrong, or it could not be tried; there is something to know.
     Note(String),
     /// Something is wrong; the text says what to change.
     Failed(String),
@@ -28,7 +31,12 @@ pub enum Outcome {
 
 impl Finding {
     pub(super) fn new(subject: impl Into<String>, outcome: Outcome) -> Self {
-        Self { subject: subject.into(), outcome }
+        Self { subject: subject.into(), outcome, elapsed_ms: None }
+    }
+
+    /// The same, with how long it took.
+    pub(super) fn taking(self, elapsed: Duration) -> Self {
+        Self { elapsed_ms: u64::try_from(elapsed.as_millis()).ok(), ..self }
     }
 
     /// Whether something is wrong.

@@ -2,8 +2,11 @@
 //!
 //! Changes nothing: not in the tenants, not in the ledger. It can run beside the source that it checks.
 
+mod blob;
 mod certificate;
 mod configuration;
+mod connection;
+mod data_dir;
 mod finding;
 mod listener_files;
 mod public_url;
@@ -11,6 +14,7 @@ mod tenants;
 
 use std::{fmt::Display, time::Duration};
 
+use chrono::Utc;
 use futures::{StreamExt, stream};
 use secrecy::SecretString;
 use tokio::time::timeout;
@@ -20,6 +24,7 @@ pub use self::{
     finding::{Finding, Outcome},
 };
 use self::{
+    connection::ConnectionCheck,
     public_url::PublicUrl,
     tenants::{TenantCheck, Webhook},
 };
@@ -27,7 +32,10 @@ use crate::{
     RunMode,
     api_clients::{ApiClients, Environment},
     config::{HumanDuration, Mode, TopologyConfig},
+    content::TenantId,
+    credentials::credentials_of,
     discovery::webhook::{AuthId, configured_auth_id},
+    normalize::Normalizer,
     secrets::SecretReader,
     tenancy::{Answer, Answered, ConfiguredSource, NO_TENANT, Question, TenantEntry, UNEXPECTED, ask_source},
 };
@@ -45,9 +53,26 @@ pub async fn check_configuration(topology: &TopologyConfig) -> Vec<Finding> {
 
 /// Tries everything that a source needs, and hands over each finding as soon as those before it are there. Each step that
 /// waits for somebody else ends after `patience`.
-pub async fn check_source(source: ConfiguredSource<'_>, patience: Duration, found: &mut (dyn FnMut(Finding) + Send)) {
+///
+/// With `only`, of that tenant alone.
+pub async fn check_source(
+    source: ConfiguredSource<'_>,
+    only: Option<TenantId>,
+    patience: Duration,
+    found: &mut (dyn FnMut(Finding) + Send),
+) {
     let key = source.key();
-    let (tenants, running) = known_tenants(source, patience, found).await;
+    found(Finding::new(format!("{key}, disk"), data_dir::free_space(&source.directory())));
+    let (mut tenants, running) = known_tenants(source, patience, found).await;
+    if let Some(only) = only {
+        tenants.retain(|tenant| tenant.id == only);
+        if tenants.is_empty() {
+            let text = format!("{only} is not one of them; `office365-source tenants list` shows all");
+            return found(Finding::new(format!("{key}, tenants"), Outcome::Failed(text)));
+        }
+    }
+    check_credentials(source, only, found).await;
+    check_connections(source, patience, found).await;
     if source.config.mode == Mode::Webhook {
         if running == Some(false) {
             let text = "does not run, so that nobody answers at public_url and nobody takes an administrator's consent";
@@ -65,11 +90,56 @@ pub async fn check_source(source: ConfiguredSource<'_>, patience: Duration, foun
         Ok(connection) => connection,
         Err(error) => return found(Finding::new(key.as_str(), Outcome::failed(error))),
     };
-    let webhook = webhook(source).await;
-    let check = TenantCheck { key: &key, config: source.config, connection: &connection, webhook, patience };
+    let normalizer = Normalizer::new(source.config.normalize_options());
+    let check = TenantCheck {
+        key: &key,
+        config: source.config,
+        connection: &connection,
+        webhook: webhook(source).await,
+        patience,
+        normalizer: &normalizer,
+    };
     let mut findings = stream::iter(&tenants).map(|tenant| check.check(tenant)).buffered(TENANTS);
     while let Some(findings) = findings.next().await {
         findings.into_iter().for_each(&mut *found);
+    }
+}
+
+/// What the credentials are, and when they expire. That they can be used, the configuration's findings say.
+async fn check_credentials(
+    source: ConfiguredSource<'_>,
+    only: Option<TenantId>,
+    found: &mut (dyn FnMut(Finding) + Send),
+) {
+    for (tenant, credential) in credentials_of(source.config, &source.key()) {
+        if tenant.is_some() && only.is_some() && tenant != only {
+            continue;
+        }
+        let expires = match credential.expires().await {
+            Ok(Some(time)) => format!(", expires {}", time.format("%Y-%m-%d")),
+            // A client secret's end is known to Entra alone.
+            Ok(None) => String::new(),
+            // A problem of the configuration, and told there.
+            Err(_) => continue,
+        };
+        found(Finding::new(credential.key(), Outcome::ok(format!("{}{expires}", credential.place()))));
+    }
+}
+
+/// The way to Microsoft Entra and to the API, and Microsoft's clock.
+async fn check_connections(source: ConfiguredSource<'_>, patience: Duration, found: &mut (dyn FnMut(Finding) + Send)) {
+    let (key, config) = (source.key(), source.config);
+    let options = connection::options(config.proxy.or(source.proxy), config.tls.ca_file.clone(), patience);
+    let mut clock = None;
+    for (name, url) in [("Microsoft Entra", config.authority()), ("the API", config.api_endpoint())] {
+        let mut findings = Vec::new();
+        let check = ConnectionCheck { key: &key, name, url, options: &options, patience };
+        let time = check.check(&mut findings).await;
+        findings.into_iter().for_each(&mut *found);
+        clock = clock.or(time.map(|time| connection::clock(Utc::now(), time)));
+    }
+    if let Some(outcome) = clock {
+        found(Finding::new(format!("{key}, this machine's clock"), outcome));
     }
 }
 
@@ -92,7 +162,14 @@ async fn known_tenants(
     let running = match timeout(patience, ask_source(source, &Question::List)).await {
         Ok(Ok(Answered { answer, running })) => {
             match answer {
-                Answer::Tenants { tenants: known } => merge(&mut tenants, known),
+                Answer::Tenants { tenants: known } => {
+                    let text = match running {
+                        true => "the source runs, and answers",
+                        false => "can be read, or is still to be made; the source does not run",
+                    };
+                    found(Finding::new(format!("{}, ledger", source.key()), Outcome::ok(text)));
+                    merge(&mut tenants, known);
+                }
                 Answer::Refused { problem } => found(Finding::new(subject, unknown(&problem))),
                 _ => found(Finding::new(subject, unknown(&UNEXPECTED))),
             }

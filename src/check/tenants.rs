@@ -1,18 +1,25 @@
 //! What Microsoft says about a tenant: its token, permissions, subscriptions and content. Changes nothing.
 
-use std::{collections::BTreeSet, fmt, future::Future, time::Duration};
+use std::{collections::BTreeSet, fmt, future::Future, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::{Finding, Outcome, no_answer};
+use super::{
+    Finding, Outcome,
+    blob::{self, Read},
+    no_answer,
+};
 use crate::{
-    activity::{ActivityError, Failure, ListedWebhook, Subscription, TimeWindow},
+    activity::{ActivityError, ContentEntry, Failure, ListedWebhook, Subscription, TimeWindow},
     api_clients::ApiClients,
     config::Office365Config,
-    content::{ContentType, Feed},
+    content::{ContentRef, ContentType, Feed},
     discovery::{WebhookFlaw, WebhookTarget},
+    entra::AccessToken,
+    normalize::{Normalizer, Origin},
+    printable::printable,
     tenancy::TenantEntry,
 };
 
@@ -34,6 +41,8 @@ pub(super) struct TenantCheck<'a> {
     pub webhook: Option<Webhook>,
     /// How long each request may take.
     pub patience: Duration,
+    /// Makes events of a blob.
+    pub normalizer: &'a Normalizer,
 }
 
 /// The webhook that subscriptions should have.
@@ -60,25 +69,94 @@ impl TenantCheck<'_> {
         let mut findings = Vec::new();
         if self.token(tenant, &mut findings).await && self.subscriptions(tenant, &mut findings).await {
             let listings = self.config.content_types.iter().map(|content_type| self.content(tenant, *content_type));
-            findings.extend(join_all(listings).await);
+            let listings = join_all(listings).await;
+            let first = listings.iter().find_map(|listing| listing.first.clone());
+            let is_off = listings.iter().any(|listing| listing.is_auditing_off);
+            findings.extend(listings.into_iter().map(|listing| listing.finding));
+            findings.push(self.audit_log(tenant, is_off, first.is_some()));
+            match first {
+                Some(content) => findings.push(self.blob(tenant, &content).await),
+                None => {
+                    let text = "there is none to try within the last hour";
+                    findings.push(self.finding(tenant, "one content blob", Outcome::note(text)));
+                }
+            }
         }
         findings
     }
 
+    fn audit_log(&self, tenant: &TenantEntry, is_off: bool, has_content: bool) -> Finding {
+        let outcome = if is_off {
+            Outcome::failed(
+                "is off: an administrator of the tenant opens the Microsoft Purview portal > Audit, and clicks \"Start recording user \
+                 and admin activity\". It takes up to an hour",
+            )
+        } else if has_content {
+            Outcome::ok("is on: content comes")
+        } else {
+            Outcome::note(
+                "nothing came within the last hour. If that is unusual for the tenant, look at the Microsoft Purview portal > Audit: \
+                 it offers \"Start recording user and admin activity\" when the audit log is off",
+            )
+        };
+        self.finding(tenant, "audit log", outcome)
+    }
+
+    /// Downloads a blob and makes events of it, as the source does.
+    async fn blob(&self, tenant: &TenantEntry, content: &ContentRef) -> Finding {
+        let began = Instant::now();
+        let what = format!("one content blob of {}", content.feed.content_type);
+        let client = &self.connection.client;
+        let download = async {
+            let response = client.retrieve_content(content.feed, &content.content_uri).await?;
+            let body = response.read_up_to(blob::MOST_BYTES).await;
+            body.map_err(|error| client.retrieval_error(content.feed, Failure::Transport(error)))
+        };
+        let outcome = match self.within(download).await {
+            Ok(Ok(body)) => {
+                let component = Arc::new(self.key.trim_start_matches("sources.").into());
+                let origin = Origin::new(&component, tenant.domain.as_deref(), content);
+                match blob::read(&body, self.normalizer, &origin, client.clock().now()) {
+                    Ok(Read { discarded: 0, events, damaged_fields: 0 }) => {
+                        Outcome::ok(format!("{events} events of {} bytes", body.len()))
+                    }
+                    Ok(Read { discarded, events, damaged_fields }) => Outcome::note(format!(
+                        "{events} events of {} bytes; {discarded} elements are no records, and {damaged_fields} fields could not be \
+                         read and stay as they came",
+                        body.len()
+                    )),
+                    Err(error) => {
+                        Outcome::failed(format_args!("{error}: does a proxy or firewall replace what Microsoft sends?"))
+                    }
+                }
+            }
+            Ok(Err(error)) => match &*error.failure {
+                // Others have it, and it may be gone before this source comes.
+                Failure::ContentGone(_) => Outcome::note(error.failure.to_string()),
+                failure => failed(failure),
+            },
+            Err(silence) => silence,
+        };
+        self.finding(tenant, what, outcome).taking(began.elapsed())
+    }
+
     /// Whether there is a token that can read anything at all.
     async fn token(&self, tenant: &TenantEntry, findings: &mut Vec<Finding>) -> bool {
-        let token = match self.within(self.connection.tokens.get(tenant.id)).await {
+        let began = Instant::now();
+        let answer = self.within(self.connection.tokens.get(tenant.id)).await;
+        let finding = |outcome| self.finding(tenant, "token", outcome).taking(began.elapsed());
+        let token = match answer {
             Ok(Ok(token)) => token,
             Ok(Err(error)) => {
-                findings.push(self.finding(tenant, "token", Outcome::failed(error)));
+                findings.push(finding(Outcome::failed(error)));
                 return false;
             }
             Err(silence) => {
-                findings.push(self.finding(tenant, "token", silence));
+                findings.push(finding(silence));
                 return false;
             }
         };
-        findings.push(self.finding(tenant, "token", Outcome::ok("Microsoft Entra gives one")));
+        findings.push(finding(Outcome::ok("Microsoft Entra gives one")));
         let mut can_read = true;
         let granted: BTreeSet<_> =
             self.config.content_types.iter().map(|content_type| content_type.permission()).collect();
@@ -100,19 +178,41 @@ impl TenantCheck<'_> {
             };
             findings.push(self.finding(tenant, permission, outcome));
         }
+        findings.extend(self.unneeded(tenant, &token));
         can_read
+    }
+
+    /// Permissions that the application has and nothing here uses.
+    fn unneeded(&self, tenant: &TenantEntry, token: &AccessToken) -> Option<Finding> {
+        let needed: BTreeSet<_> =
+            self.config.content_types.iter().map(|content_type| content_type.permission()).chain([READ]).collect();
+        let mut unneeded: Vec<_> =
+            token.roles()?.iter().map(String::as_str).filter(|role| !needed.contains(role)).collect();
+        unneeded.sort_unstable();
+        let names = unneeded.iter().map(|role| printable(role, 60)).collect::<Vec<_>>().join(", ");
+        let text = format!(
+            "the application also has {names}, which this configuration does not need. Remove it in the Entra admin center under App \
+             registrations > your app > API permissions, unless others use the application"
+        );
+        (!unneeded.is_empty()).then(|| self.finding(tenant, "other permissions", Outcome::Note(text)))
     }
 
     /// Whether the API answers for the tenant.
     async fn subscriptions(&self, tenant: &TenantEntry, findings: &mut Vec<Finding>) -> bool {
-        let subscriptions = match self.within(self.connection.client.list_subscriptions(tenant.id)).await {
+        let began = Instant::now();
+        let answer = self.within(self.connection.client.list_subscriptions(tenant.id)).await;
+        let finding = |outcome| self.finding(tenant, "subscriptions", outcome).taking(began.elapsed());
+        let subscriptions = match answer {
             Ok(Ok(subscriptions)) => subscriptions,
             Ok(Err(error)) => {
-                findings.push(self.finding(tenant, "subscriptions", failed(&error.failure)));
+                findings.push(finding(failed(&error.failure)));
+                if matches!(*error.failure, Failure::AuditingDisabled) {
+                    findings.push(self.audit_log(tenant, true, false));
+                }
                 return !error.failure.concerns_the_tenant() && !matches!(*error.failure, Failure::Transport(_));
             }
             Err(silence) => {
-                findings.push(self.finding(tenant, "subscriptions", silence));
+                findings.push(finding(silence));
                 return false;
             }
         };
@@ -147,27 +247,37 @@ impl TenantCheck<'_> {
         }
     }
 
-    async fn content(&self, tenant: &TenantEntry, content_type: ContentType) -> Finding {
+    async fn content(&self, tenant: &TenantEntry, content_type: ContentType) -> Listed {
         let feed = Feed { tenant: tenant.id, content_type };
+        let began = Instant::now();
+        let (mut first, mut is_auditing_off) = (None, false);
         let outcome = match self.count(feed).await {
-            Ok(Ok(count)) => Outcome::ok(count.to_string()),
+            Ok(Ok((count, found))) => {
+                first = found;
+                Outcome::ok(count.to_string())
+            }
             Ok(Err(error)) => match &*error.failure {
                 failure if failure.concerns_the_subscription() => {
                     Outcome::note("nothing can be listed before the subscription is enabled")
                 }
-                failure => failed(failure),
+                failure => {
+                    is_auditing_off = matches!(failure, Failure::AuditingDisabled);
+                    failed(failure)
+                }
             },
             Err(silence) => silence,
         };
-        self.finding(tenant, format!("{content_type} content"), outcome)
+        let finding = self.finding(tenant, format!("{content_type} content"), outcome).taking(began.elapsed());
+        Listed { finding, first, is_auditing_off }
     }
 
-    /// Counts what became available within the last hour.
-    async fn count(&self, feed: Feed) -> Result<Result<Count, ActivityError>, Outcome> {
+    /// Counts what became available within the last hour, and names one blob of it.
+    async fn count(&self, feed: Feed) -> Result<Result<(Count, Option<ContentRef>), ActivityError>, Outcome> {
         let client = &self.connection.client;
         let now = client.clock().now();
         let window = TimeWindow::new(now - LOOK_BACK, now);
         let mut count = Count { blobs: 0, is_all: false };
+        let mut first = None;
         let mut page = self.within(client.list_content(feed, window)).await?;
         for _ in 0..MOST_PAGES {
             let (entries, next) = match page {
@@ -175,13 +285,14 @@ impl TenantCheck<'_> {
                 Err(error) => return Ok(Err(error)),
             };
             count.blobs += entries.len();
+            first = first.or_else(|| entries.iter().find_map(|entry| reference(feed, entry)));
             match next {
                 Ok(Some(next)) => page = self.within(client.list_next(feed, &next)).await?,
-                Ok(None) => return Ok(Ok(Count { is_all: true, ..count })),
+                Ok(None) => return Ok(Ok((Count { is_all: true, ..count }, first))),
                 Err(error) => return Ok(Err(error)),
             }
         }
-        Ok(Ok(count))
+        Ok(Ok((count, first)))
     }
 
     async fn within<T>(&self, request: impl Future<Output = T>) -> Result<T, Outcome> {
@@ -196,6 +307,22 @@ impl TenantCheck<'_> {
 }
 
 const READ: &str = "ActivityFeed.Read";
+
+/// What listed a content type.
+struct Listed {
+    finding: Finding,
+    /// A blob that it named.
+    first: Option<ContentRef>,
+    /// Whether Microsoft said that there is no audit log.
+    is_auditing_off: bool,
+}
+
+/// The blob that an entry names, if it names one.
+fn reference(feed: Feed, entry: &ContentEntry) -> Option<ContentRef> {
+    let ContentEntry::Blob { content_id, content_uri, created, expiration, .. } = entry else { return None };
+    let (content_id, content_uri) = (content_id.clone(), content_uri.clone());
+    Some(ContentRef { feed, content_id, content_uri, created: *created, expiration: *expiration })
+}
 
 /// Throttling says nothing about what is configured.
 fn failed(failure: &Failure) -> Outcome {
@@ -251,7 +378,15 @@ mod tests {
             ApiClients::new(&config, "sources.m365", &ProxyConfig::default(), Environment::default()).unwrap();
         let webhook = Some(Webhook { target: target(), auth_id_known });
         let patience = Duration::from_secs(1);
-        let check = TenantCheck { key: "sources.m365", config: &config, connection: &connection, webhook, patience };
+        let normalizer = Normalizer::new(config.normalize_options());
+        let check = TenantCheck {
+            key: "sources.m365",
+            config: &config,
+            connection: &connection,
+            webhook,
+            patience,
+            normalizer: &normalizer,
+        };
         let status = Some("enabled".to_owned());
         check.subscription(Some(&Subscription { content_type: "Audit.Exchange".to_owned(), status, webhook: listed }))
     }

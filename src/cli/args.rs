@@ -29,8 +29,9 @@ pub(super) enum Command {
     Run(RunArgs),
     /// Check a configuration and what it refers to, without connecting to anything, and show what it says.
     Validate(ConfigArgs),
-    /// Try everything that collecting needs (secrets, the public URL of mode "webhook", tokens, permissions,
-    /// subscriptions, content) and say of each failure what to change. Changes nothing; can run beside the source.
+    /// Try everything that collecting needs (secrets, disk, DNS, proxy, TLS, clock, the public URL of mode "webhook", tokens,
+    /// permissions, the audit log, subscriptions, content) and say of each failure what to change. Changes nothing; can run beside
+    /// the source.
     Check(CheckArgs),
     /// Print a link under which an administrator of a tenant can consent, so that its audit logs are collected in mode
     /// "webhook".
@@ -171,10 +172,14 @@ pub(super) struct CheckArgs {
     /// Check this source only, by its name in the configuration. Default: all of them.
     #[arg(long, value_name = "NAME")]
     pub(super) source: Option<String>,
+    /// Check this tenant only, by its Directory (tenant) ID. Default: all of them.
+    #[arg(long, value_name = "ID")]
+    pub(super) tenant: Option<TenantId>,
     /// How long each step may take that waits for somebody else, from 1s to 10m.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = timeout)]
     pub(super) timeout: HumanDuration,
-    /// Print a JSON array of objects with `subject`, `outcome` ("ok", "note" or "failed") and `text`.
+    /// Print a JSON array of objects with `subject`, `outcome` ("ok", "note" or "failed"), `text` and, where somebody else was
+    /// asked, `elapsed_ms`.
     #[arg(long)]
     pub(super) json: bool,
 }

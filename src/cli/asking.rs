@@ -14,13 +14,14 @@ use super::{
     output::complain,
 };
 use crate::{
-    config::{self, TopologyConfig},
+    config::TopologyConfig,
+    secrets,
     tenancy::{Answer, Answered, ConfiguredSource, Question, UNEXPECTED, ask_source},
 };
 
 /// Reads the configuration, and tells what is wrong with it.
 pub(super) fn load(args: &ConfigArgs) -> Result<TopologyConfig, ExitCode> {
-    config::load(&args.config).map_err(|errors| {
+    secrets::load(&args.config).map_err(|errors| {
         complain(&errors);
         exit::usage()
     })

@@ -35,13 +35,14 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
                 report.add(finding);
             }
             for source in sources {
-                runtime.block_on(check::check_source(source, args.timeout.get(), &mut |finding| report.add(finding)));
+                let (tenant, patience) = (args.tenant, args.timeout.get());
+                runtime.block_on(check::check_source(source, tenant, patience, &mut |finding| report.add(finding)));
             }
         }
         Err(errors) => {
             for error in errors {
-                report
-                    .add(Finding { subject: "configuration".to_owned(), outcome: Outcome::Failed(error.to_string()) });
+                let outcome = Outcome::Failed(error.to_string());
+                report.add(Finding { subject: "configuration".to_owned(), outcome, elapsed_ms: None });
             }
         }
     }
@@ -85,15 +86,17 @@ impl Report {
     }
 }
 
-fn line(Finding { subject, outcome }: &Finding) -> String {
-    let word = match outcome {
-        Outcome::Ok(_) => "ok",
-        Outcome::Note(_) => "note",
-        Outcome::Failed(_) => "FAILED",
+fn line(Finding { subject, outcome, elapsed_ms }: &Finding) -> String {
+    let mark = match outcome {
+        Outcome::Ok(_) => "✓",
+        Outcome::Note(_) => "–",
+        Outcome::Failed(_) => "✗",
     };
     // One line a check, whatever an error says.
     let text = outcome.text().replace(['\r', '\n'], " ");
-    format!("{word:<6}  {subject}: {text}")
+    let elapsed =
+        elapsed_ms.map_or_else(String::new, |elapsed| format!(" ({}.{} s)", elapsed / 1_000, elapsed % 1_000 / 100));
+    format!("{mark} {subject}: {text}{elapsed}")
 }
 
 #[cfg(test)]
@@ -101,10 +104,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_finding_is_one_line_in_columns() {
-        let shown = |outcome| line(&Finding { subject: "DNS".to_owned(), outcome });
-        assert_eq!(shown(Outcome::Ok("fine".to_owned())), "ok      DNS: fine");
-        assert_eq!(shown(Outcome::Note("one\ntwo".to_owned())), "note    DNS: one two");
-        assert_eq!(shown(Outcome::Failed("bad".to_owned())), "FAILED  DNS: bad");
+    fn a_finding_is_one_line() {
+        let shown = |outcome, elapsed_ms| line(&Finding { subject: "DNS".to_owned(), outcome, elapsed_ms });
+        assert_eq!(shown(Outcome::Ok("fine".to_owned()), Some(49)), "✓ DNS: fine (0.0 s)");
+        assert_eq!(shown(Outcome::Note("one\ntwo".to_owned()), None), "– DNS: one two");
+        assert_eq!(shown(Outcome::Failed("bad".to_owned()), Some(12_345)), "✗ DNS: bad (12.3 s)");
     }
 }

@@ -136,7 +136,8 @@ async fn configuration(source: ConfiguredSource<'_>, args: &FetchArgs) -> crate:
 async fn tenants(source: ConfiguredSource<'_>) -> crate::Result<Vec<TenantConfig>> {
     let problem: crate::Error = match ask_source(source, &Question::List).await {
         Ok(Answered { answer: Answer::Tenants { tenants }, .. }) => {
-            let configured = |TenantEntry { id, domain, .. }| TenantConfig { id, domain };
+            let configured =
+                |TenantEntry { id, domain, .. }| TenantConfig { id, domain, auth: source.config.auth_of(id) };
             return Ok(tenants.into_iter().map(configured).collect());
         }
         Ok(Answered { answer: Answer::Refused { problem }, .. }) => problem.into(),

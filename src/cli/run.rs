@@ -16,7 +16,7 @@ use tracing::{error, info};
 use super::{args::RunArgs, exit, output::complain};
 use crate::{
     RunMode,
-    check::ConfigurationFindings,
+    check::{AskStores, ConfigurationFindings},
     component::ComponentKey,
     config::TopologyConfig,
     host::{self, Ended, HostError, Options, ReloadSignal, Report, SourceReport},
@@ -78,25 +78,25 @@ fn block_on(
 async fn reload(path: PathBuf, mut signal: ReloadSignal, changed: mpsc::Sender<TopologyConfig>) {
     loop {
         signal.next().await;
-        let file = path.clone();
-        let read = tokio::task::spawn_blocking(move || read(&file)).await;
-        match read {
-            Ok(Ok(topology)) => {
+        match read(&path).await {
+            Ok(topology) => {
                 info!(message = "Reloading the configuration.", path = %path.display());
                 if changed.send(topology).await.is_err() {
                     return;
                 }
             }
-            Ok(Err(problems)) => refuse(&path, &problems),
-            Err(join) => refuse(&path, &[join.to_string()]),
+            Err(problems) => refuse(&path, &problems),
         }
     }
 }
 
-fn read(path: &Path) -> Result<TopologyConfig, Vec<String>> {
-    let topology =
-        secrets::load(path).map_err(|errors| errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>())?;
-    let ConfigurationFindings { problems, .. } = ConfigurationFindings::of(&topology);
+async fn read(path: &Path) -> Result<TopologyConfig, Vec<String>> {
+    let file = path.to_owned();
+    // Backends of secrets are waited for.
+    let loaded = tokio::task::spawn_blocking(move || secrets::load(&file)).await;
+    let loaded = loaded.map_err(|join| vec![join.to_string()])?;
+    let topology = loaded.map_err(|errors| errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>())?;
+    let ConfigurationFindings { problems, .. } = ConfigurationFindings::of(&topology, AskStores::Yes).await;
     if problems.is_empty() { Ok(topology) } else { Err(problems) }
 }
 

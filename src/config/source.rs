@@ -266,6 +266,11 @@ impl Office365Config {
         }
     }
 
+    /// The application and credential of a tenant that has its own.
+    pub fn auth_of(&self, tenant: TenantId) -> Option<AuthConfig> {
+        self.tenants.iter().find(|known| known.id == tenant)?.auth.clone()
+    }
+
     /// The cloud: the one written, else the one that `endpoint` belongs to, else "enterprise".
     pub fn effective_cloud(&self) -> Cloud {
         let of_endpoint = || Cloud::of_api_host(self.endpoint.as_ref()?.host_str()?);

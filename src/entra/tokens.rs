@@ -117,6 +117,11 @@ impl AccessToken {
         Ok(value)
     }
 
+    /// The application permissions that the token says it has; `None` when it does not say.
+    pub fn roles(&self) -> Option<&[String]> {
+        self.roles.as_deref()
+    }
+
     /// Whether the token says that it has an application permission; `None` when it does not say.
     pub fn has_role(&self, role: &str) -> Option<bool> {
         self.roles.as_ref().map(|roles| roles.iter().any(|held| held == role))

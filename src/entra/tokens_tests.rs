@@ -191,3 +191,70 @@ fn debug_shows_no_token() {
     };
     assert!(!format!("{token:?} {:?}", token.header()).contains("a.b.c"));
 }
+
+/// A secret in a store, which is kept until somebody doubts it.
+#[derive(Debug, Default)]
+struct Kept {
+    doubts: AtomicUsize,
+}
+
+#[async_trait]
+impl Credential for Kept {
+    async fn prove(&self, _: &ProofRequest<'_>) -> Result<Proof, CredentialFailure> {
+        let secret = if self.doubts.load(Ordering::SeqCst) == 0 { "the-old-one" } else { SECRET };
+        Ok(Proof::Secret(secret.to_owned().into()))
+    }
+
+    async fn version(&self) -> Option<u64> {
+        Some(u64::from(self.doubts.load(Ordering::SeqCst) > 0))
+    }
+
+    async fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Entra after the secret was renewed.
+#[derive(Debug, Default)]
+struct Renewed {
+    secrets: std::sync::Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl Transport for Renewed {
+    async fn send(&self, request: Request) -> Result<Response, TransportError> {
+        let form: HashMap<_, _> = form_urlencoded::parse(&request.body).into_owned().collect();
+        let secret = form["client_secret"].clone();
+        let (status, body) = if secret == SECRET {
+            (StatusCode::OK, GOOD)
+        } else {
+            (
+                StatusCode::UNAUTHORIZED,
+                r#"{"error":"invalid_client","error_description":"AADSTS7000222: expired.","error_codes":[7000222]}"#,
+            )
+        };
+        self.secrets.lock().unwrap().push(secret);
+        Ok(Response { status, headers: HeaderMap::new(), body: stream::iter([Ok(body.into())]).boxed() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_was_renewed_in_its_store_is_read_again_when_entra_refuses_the_old_one() {
+    let (entra, kept) = (Arc::new(Renewed::default()), Arc::new(Kept::default()));
+    let authority = Authority {
+        origin: "https://login.microsoftonline.com".parse().unwrap(),
+        path: "/oauth2/v2.0/token".into(),
+        endpoint: TokenEndpoint::V2 { scope: "https://manage.office.com/.default".into() },
+    };
+    let of_others = Application { client_id: "theirs".into(), credential: Arc::new(Fixed) };
+    let default = Application { client_id: "app".into(), credential: Arc::clone(&kept) as Arc<dyn Credential> };
+    let applications = Applications { default, of_tenants: [(TenantId(Uuid::from_u128(2)), of_others)].into() };
+    let clock = ServerClock::new(Clock::system());
+    let transport = Arc::clone(&entra) as Arc<dyn Transport>;
+    let tokens = Tokens::new(authority, applications, transport, clock, Duration::from_secs(30));
+    assert!(tokens.get(tenant()).await.is_ok(), "without a pause");
+    assert_eq!(*entra.secrets.lock().unwrap(), ["the-old-one", SECRET]);
+    // A tenant with a credential of its own has nothing to do with that.
+    assert!(tokens.get(TenantId(Uuid::from_u128(2))).await.is_ok());
+    assert_eq!((entra.secrets.lock().unwrap().len(), kept.doubts.load(Ordering::SeqCst)), (3, 1));
+}

@@ -108,7 +108,7 @@ impl Office365Config {
         Ok(tokio::task::spawn_blocking(move || GeoipFiles::open(&config, &key)).await??)
     }
 
-    pub(super) fn normalize_options(&self) -> NormalizeOptions {
+    pub(crate) fn normalize_options(&self) -> NormalizeOptions {
         let schema = match self.schema {
             EventSchema::Ecs => Schema::Ecs,
             EventSchema::Ocsf => Schema::Ocsf,

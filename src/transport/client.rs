@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use reqwest::redirect;
+use rustls::ClientConfig;
 use snafu::{ResultExt, Snafu};
 
 use super::{
@@ -70,18 +71,23 @@ impl HttpTransport {
     pub fn new(options: &TransportOptions) -> Result<Self, SetupError> {
         let identity = options.identity.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
         let files = ClientFiles { ca_file: options.ca_file.as_deref(), identity };
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("office365-source/", env!("CARGO_PKG_VERSION")))
-            .redirect(redirect::Policy::none())
-            .tls_backend_preconfigured(client_config(files)?)
-            .connect_timeout(options.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
-            .pool_idle_timeout(Duration::from_secs(90))
-            .no_proxy();
-        for proxy in proxies(&options.proxy)? {
-            builder = builder.proxy(proxy);
-        }
-        Ok(Self { client: builder.build().context(ClientSnafu)? })
+        Ok(Self { client: client(options, client_config(files)?)? })
     }
+}
+
+/// A client that follows no redirects and takes the proxies of the options.
+pub(super) fn client(options: &TransportOptions, tls: ClientConfig) -> Result<reqwest::Client, SetupError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("office365-source/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .tls_backend_preconfigured(tls)
+        .connect_timeout(options.connect_timeout.unwrap_or(CONNECT_TIMEOUT))
+        .pool_idle_timeout(Duration::from_secs(90))
+        .no_proxy();
+    for proxy in proxies(&options.proxy)? {
+        builder = builder.proxy(proxy);
+    }
+    builder.build().context(ClientSnafu)
 }
 
 #[async_trait]

@@ -4,6 +4,8 @@
 
 mod client;
 mod error;
+#[cfg(feature = "cli")]
+mod probe;
 mod proxy;
 mod retry_after;
 mod server_clock;
@@ -26,6 +28,7 @@ pub use self::{
 };
 #[cfg(feature = "cli")]
 pub(crate) use self::{
+    probe::{Probe, probe},
     proxy::proxy_matcher,
     tls::{ClientFiles, client_config},
 };

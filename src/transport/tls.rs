@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{ClientConfig, crypto::ring};
+use rustls::{ClientConfig, client::danger::ServerCertVerifier, crypto::ring};
 use rustls_pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
 use snafu::{ResultExt, Snafu};
@@ -54,6 +54,14 @@ pub(crate) struct ClientFiles<'a> {
 
 /// The platform's trust store, plus the extra authorities. ring, because it needs nothing but a C compiler.
 pub(crate) fn client_config(files: ClientFiles<'_>) -> Result<ClientConfig, ClientTlsError> {
+    client_config_with(files, |verifier| verifier)
+}
+
+/// The same, with a verifier around the one that judges.
+pub(super) fn client_config_with(
+    files: ClientFiles<'_>,
+    wrap: impl FnOnce(Arc<dyn ServerCertVerifier>) -> Arc<dyn ServerCertVerifier>,
+) -> Result<ClientConfig, ClientTlsError> {
     let provider = Arc::new(ring::default_provider());
     let extra = files.ca_file.map_or_else(|| Ok(Vec::new()), |path| certificates("ca_file", path))?;
     let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).context(RustlsSnafu)?;
@@ -61,7 +69,7 @@ pub(crate) fn client_config(files: ClientFiles<'_>) -> Result<ClientConfig, Clie
         .with_safe_default_protocol_versions()
         .context(RustlsSnafu)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .with_custom_certificate_verifier(wrap(Arc::new(verifier)));
     let Some((certificate, key)) = files.identity else { return Ok(builder.with_no_client_auth()) };
     let chain = certificates("crt_file", certificate)?;
     let key = pem::private_key(key).map_err(|error| unreadable("key_file", "a private key", key, error))?;

@@ -3,18 +3,22 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use chrono::{DateTime, TimeDelta, Utc};
 use office365_source::{
     config::{AuthConfig, CertificateConfig, SecretRef, SigningAlgorithm, WorkloadIdentityConfig},
     credentials::ConfiguredCredential,
-    simulator::SimulatorConfig,
+    simulator::{SimulatedTenant, SimulatorConfig},
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use uuid::Uuid;
 
-use crate::support::lab::{Lab, empty, minutes};
+use crate::support::{
+    lab::{Lab, empty, minutes},
+    start_of_time,
+};
 
 const PASSWORD: &str = "open-sesame";
 
@@ -148,6 +152,66 @@ async fn a_federated_token_is_read_anew_each_time() {
     for token in TOKENS {
         assert!(!lab.log.text().contains(token), "a token is a secret");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_can_have_an_application_of_its_own() {
+    let mut config = empty();
+    let other = SimulatedTenant {
+        client_id: Uuid::from_u128(0x77),
+        client_secret: "another-secret".to_owned(),
+        ..SimulatedTenant::fabrikam().subscribed_since(Duration::from_hours(30 * 24))
+    };
+    config.tenants.push(other.clone());
+    for has_own in [true, false] {
+        let mut lab = Lab::of(config.clone());
+        let own = AuthConfig::with_secret(other.client_id, "another-secret".into());
+        lab.source.tenants[1].auth = has_own.then_some(own);
+        lab.publish(&["ours"]);
+        lab.feed.tenant = other.id;
+        lab.publish(&["theirs"]);
+        let (result, _) = lab.once().await;
+        assert_eq!(result.is_ok(), has_own, "{}", lab.log.text());
+        assert_eq!(lab.ids().len(), if has_own { 2 } else { 1 });
+    }
+}
+
+/// A certificate with the key of `app.key` that expires after a time.
+fn expiring(after: TimeDelta) -> (tempfile::TempDir, AuthConfig) {
+    let directory = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::from_pem(&fs::read_to_string(file("app.key")).unwrap()).unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["app".to_owned()]).unwrap();
+    let end = start_of_time() + after;
+    params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_after = params.not_before + (end - params_start()).to_std().unwrap();
+    let crt_file = directory.path().join("app.crt");
+    fs::write(&crt_file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let auth = certificate(&crt_file, Some(&file("app.key")), None);
+    (directory, auth)
+}
+
+fn params_start() -> DateTime<Utc> {
+    "2020-01-01T00:00:00Z".parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_expires_is_told_in_time_and_once() {
+    let (directory, auth) = expiring(TimeDelta::days(8));
+    let mut config = empty();
+    config.tenants[0].certificates = vec![CertificateDer::from_pem_file(directory.path().join("app.crt")).unwrap().to_vec()];
+    let mut lab = Lab::of(config);
+    lab.source.auth = AuthConfig { client_id: lab.source.auth.client_id, ..auth };
+    let warnings = |lab: &Lab| lab.log.text().matches("The credential expires soon").count();
+    let running = lab.start().await;
+    minutes(90).await;
+    assert_eq!(warnings(&lab), 1, "less than 30 days: {}", lab.log.text());
+    minutes(24 * 60).await;
+    assert_eq!(warnings(&lab), 2, "less than 7 days");
+    minutes(6 * 24 * 60).await;
+    assert_eq!(warnings(&lab), 3, "less than a day");
+    minutes(24 * 60).await;
+    assert!(lab.log.text().contains("The credential has expired"), "{}", lab.log.text());
+    running.stop().await;
 }
 
 #[tokio::test]

@@ -32,10 +32,10 @@ async fn check_says_that_all_is_well_and_changes_nothing() {
         format!("{tenant}, Audit.Exchange subscription: enabled"),
         format!("{tenant}, DLP.All subscription: enabled"),
     ];
-    assert_eq!(found[..7], expected.map(|text| format!("ok      {text}")));
+    assert_eq!(found[..7], expected.map(|text| format!("✓ {text}")));
     // A blob every quarter of an hour, two on a page.
     for (line, content_type) in found[7..].iter().zip(["Audit.AzureActiveDirectory", "Audit.Exchange", "DLP.All"]) {
-        let expected = format!("ok      {tenant}, {content_type} content: 4 content blobs became available");
+        let expected = format!("✓ {tenant}, {content_type} content: 4 content blobs became available");
         assert!(line.starts_with(&expected), "{line}");
     }
     assert_eq!(found.len(), 10);
@@ -54,7 +54,7 @@ async fn check_tells_a_wrong_secret_and_asks_no_further() {
     let output = world.command(&["check"]).env("TEST_CLIENT_SECRET", "not-the-right-one").output().unwrap();
     let found = lines(&output, 1);
     assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[1].starts_with("FAILED  sources.m365, tenant ") && found[1].contains("token: "), "{found:?}");
+    assert!(found[1].starts_with("✗ sources.m365, tenant ") && found[1].contains("token: "), "{found:?}");
     assert!(found[1].contains("AADSTS7000215") && found[1].contains("copy its Value"), "{found:?}");
     assert!(!found[1].contains("not-the-right-one"), "{found:?}");
 }
@@ -76,7 +76,7 @@ async fn check_tells_which_part_of_a_tenant_is_in_trouble() {
         world.poll(|text| text.replace(", \"DLP.All\"", ""));
         world.simulator.break_tenant(world.tenant.id, fault);
         let found = lines(&world.run(&["check"]), 1);
-        let failed = with(&found, "FAILED");
+        let failed = with(&found, "✗");
         assert!(failed[0].contains(&format!("(contoso.com), {what}: ")) && failed[0].contains(expected), "{failed:?}");
         let others = if fault == TenantFault::Unavailable { 2 } else { 0 };
         assert_eq!(failed.len(), 1 + others, "{fault:?}: what follows from a failure is left out: {failed:?}");
@@ -89,7 +89,7 @@ async fn check_waits_for_nobody_longer_than_it_may() {
     world.poll(|text| text);
     world.simulator.break_tenant(world.tenant.id, TenantFault::Hang);
     let found = lines(&world.run(&["check", "--timeout", "5s"]), 1);
-    let failed = with(&found, "FAILED");
+    let failed = with(&found, "✗");
     assert!(failed.len() == 1 && failed[0].contains("subscriptions: no answer within 5s; check DNS"), "{found:?}");
 }
 
@@ -108,7 +108,7 @@ async fn check_starts_no_subscription_that_is_missing() {
     let world = World::new(SimulatedTenant::contoso()).await;
     world.poll(|text| text);
     let found = lines(&world.run(&["check"]), 0);
-    let notes = with(&found, "note");
+    let notes = with(&found, "–");
     assert!(notes[0].ends_with("Audit.AzureActiveDirectory subscription: missing; the source starts it when it runs"));
     assert!(notes[3].ends_with("content: nothing can be listed before the subscription is enabled"), "{notes:?}");
     assert_eq!((notes.len(), world.subscriptions_started()), (6, 0), "{notes:?}");
@@ -120,13 +120,13 @@ async fn check_tells_what_is_wrong_with_the_file() {
     world.poll(|text| text.replace("domain =", "domian ="));
     let found = lines(&world.run(&["check"]), 1);
     assert!(
-        found.len() == 1 && found[0].starts_with("FAILED  configuration: sources.m365.tenants[0].domian"),
+        found.len() == 1 && found[0].starts_with("✗ configuration: sources.m365.tenants[0].domian"),
         "{found:?}"
     );
     world.poll(|text| text.replace("TEST_CLIENT_SECRET", "TEST_UNSET_SECRET"));
     let found = lines(&world.run(&["check"]), 1);
     let expected =
-        "FAILED  configuration: sources.m365.auth.client_secret: the environment variable TEST_UNSET_SECRET is not";
+        "✗ configuration: sources.m365.auth.client_secret: the environment variable TEST_UNSET_SECRET is not";
     assert!(found[0].starts_with(expected), "{found:?}");
     world.poll(|text| text);
     let output = world.run(&["check", "--source", "m356"]);
@@ -146,24 +146,24 @@ async fn check_looks_at_the_certificate_as_microsoft_does() {
     let address = public_url.socket_addrs(|| None).unwrap()[0];
 
     let found = lines(&world.run(&["check"]), 1);
-    let refused = format!("FAILED  sources.m365, TCP {address}: ");
+    let refused = format!("✗ sources.m365, TCP {address}: ");
     assert!(with(&found, &refused)[0].contains("because the source does not run"), "{found:?}");
 
     let _source = world.start().await;
     let found = lines(&world.run(&["check"]), 1);
     let unknown =
-        format!("FAILED  sources.m365, TLS {address}: nobody whom this system trusts has issued the certificate");
-    assert_eq!((with(&found, "FAILED").len(), with(&found, &unknown).len()), (1, 1), "{found:?}");
-    let advice = with(&found, "note    sources.m365, this machine: ");
+        format!("✗ sources.m365, TLS {address}: nobody whom this system trusts has issued the certificate");
+    assert_eq!((with(&found, "✗").len(), with(&found, &unknown).len()), (1, 1), "{found:?}");
+    let advice = with(&found, "– sources.m365, this machine: ");
     assert!(advice[0].contains("hairpin NAT") && advice[0].contains(public_url.as_str()), "{found:?}");
 
     // As if it were one of a public authority.
     let output = world.command(&["check"]).env("SSL_CERT_FILE", &certificate).output().unwrap();
     let found = lines(&output, 0);
     for expected in [
-        format!("ok      sources.m365, TCP {address}: accepts connections"),
-        format!("ok      sources.m365, TLS {address}: the certificate is for 127.0.0.1 and trusted by this system"),
-        format!("ok      sources.m365, answer: GET {public_url} answers {{\"status\":\"ok\"}}"),
+        format!("✓ sources.m365, TCP {address}: accepts connections"),
+        format!("✓ sources.m365, TLS {address}: the certificate is for 127.0.0.1 and trusted by this system"),
+        format!("✓ sources.m365, answer: GET {public_url} answers {{\"status\":\"ok\"}}"),
     ] {
         assert!(found.contains(&expected), "{expected}: {found:?}");
     }
@@ -199,11 +199,11 @@ async fn tenants_are_managed_while_the_source_runs_and_while_it_does_not() {
         assert!(text(&output.stderr).contains("write --yes to remove the tenant"), "{}", text(&output.stderr));
 
         let found = lines(&world.run(&["check"]), i32::from(!running));
-        let runs = with(&found, "note    sources.m365: does not run").is_empty();
+        let runs = with(&found, "– sources.m365: does not run").is_empty();
         assert_eq!(runs, running, "{found:?}");
-        let answer = format!("ok      sources.m365, answer: GET {public_url} answers");
+        let answer = format!("✓ sources.m365, answer: GET {public_url} answers");
         assert_eq!(with(&found, &answer).len(), usize::from(running), "{found:?}");
-        let token = format!("ok      sources.m365, tenant {id} ({domain}), token: ");
+        let token = format!("✓ sources.m365, tenant {id} ({domain}), token: ");
         assert_eq!(with(&found, &token).len(), 1, "those that registered are checked, too: {found:?}");
         let webhook =
             "Audit.Exchange subscription: enabled, but the subscription has no webhook; the source sets it right";
@@ -224,7 +224,7 @@ async fn tenants_are_managed_while_the_source_runs_and_while_it_does_not() {
     let output = world.run(&["tenants", "list"]);
     assert!(lines(&output, 0).is_empty() && text(&output.stderr).contains("office365-source register"));
     let found = lines(&world.run(&["check"]), 0);
-    assert!(with(&found, "note    sources.m365, tenants: there is no tenant yet").len() == 1, "{found:?}");
+    assert!(with(&found, "– sources.m365, tenants: there is no tenant yet").len() == 1, "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,9 +14,11 @@ mod support;
 
 mod cli;
 mod cli_fetch;
+mod cli_check;
 mod cli_normalize;
 mod cli_state;
 mod cli_subscriptions;
+mod cli_secrets;
 mod cli_webhook;
 mod disks;
 mod kill;

@@ -166,7 +166,13 @@ pub fn lines(output: &Output, code: i32) -> Vec<String> {
     for bad in ["panicked", SECRET, "Some(", "Error {"] {
         assert!(!stdout.contains(bad) && !stderr.contains(bad), "{bad}: {stdout}{stderr}");
     }
-    stdout.lines().map(str::to_owned).collect()
+    stdout.lines().map(|line| without_elapsed(line).to_owned()).collect()
+}
+
+/// A line of `check` without how long it took.
+fn without_elapsed(line: &str) -> &str {
+    let is_elapsed = |end: &str| end.strip_suffix(" s)").is_some_and(|time| time.parse::<f64>().is_ok());
+    line.rsplit_once(" (").filter(|(_, end)| is_elapsed(end)).map_or(line, |(line, _)| line)
 }
 
 pub fn with<'a>(lines: &'a [String], beginning: &str) -> Vec<&'a str> {

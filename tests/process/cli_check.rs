@@ -1,0 +1,156 @@
+//! All that `check` says, for each thing that can be wrong.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![cfg(all(unix, feature = "cli", feature = "simulator"))]
+
+use std::{fmt::Write, fs, net::TcpListener, process::Command};
+
+use office365_source::{
+    content::ContentType,
+    simulator::{SimulatedTenant, TenantFault},
+};
+
+use crate::world::{World, lines, text};
+
+/// What `check` says, with what differs from run to run replaced.
+fn said(world: &World, command: &mut Command, code: i32) -> String {
+    let output = command.output().unwrap();
+    let found = lines(&output, code).join("\n");
+    let host = world.base.trim_start_matches("http://");
+    let mut said = found.replace(host, "HOST").replace(host.split(':').next().unwrap(), "HOST");
+    said = said.replace(&world.tenant.id.to_string(), "TENANT").replace(&world.path("").display().to_string(), "DIR/");
+    let words = said.split(' ').map(|word| if word.parse::<u64>().is_ok() { "N" } else { word });
+    let said = words.collect::<Vec<_>>().join(" ");
+    // Where the data directory will be is the nearest directory that exists.
+    said.replace(&std::env::temp_dir().display().to_string(), "TMP") + "\n"
+}
+
+struct Golden(String);
+
+impl Golden {
+    fn add(&mut self, title: &str, said: &str) {
+        writeln!(self.0, "## {title}\n{said}").unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_trouble_of_a_tenant_is_told_with_what_to_click() {
+    let mut golden = Golden(String::new());
+    let faults = [
+        None,
+        Some(TenantFault::ConsentRevoked),
+        Some(TenantFault::ApplicationRemoved),
+        Some(TenantFault::ApplicationDisabled),
+        Some(TenantFault::SecretExpired),
+        Some(TenantFault::BlockedByConditionalAccess),
+        Some(TenantFault::ServiceNotEnabled),
+        Some(TenantFault::PermissionsRemoved),
+        Some(TenantFault::AuditingDisabled),
+        Some(TenantFault::Misconfigured),
+        Some(TenantFault::ContentTypeForbidden(ContentType::Exchange)),
+        Some(TenantFault::Unavailable),
+    ];
+    for fault in faults {
+        let world = World::subscribed().await;
+        world.poll(|text| text.replace(", \"DLP.All\"", ""));
+        let code = i32::from(fault.is_some());
+        if let Some(fault) = fault {
+            world.simulator.break_tenant(world.tenant.id, fault);
+        }
+        golden.add(&format!("{fault:?}"), &said(&world, &mut world.command(&["check"]), code));
+    }
+    insta::assert_snapshot!("check_tenants", golden.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_trouble_of_a_configuration_and_of_the_way_is_told_with_what_to_change() {
+    let mut golden = Golden(String::new());
+    // Free a moment ago, and hardly taken by anybody else within the next.
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let world = World::new(SimulatedTenant::contoso()).await;
+    let base = &world.base;
+    let without = |text: String| text.replace(", \"Audit.Exchange\", \"DLP.All\"", "");
+    let secret = "client_secret = { env = \"TEST_CLIENT_SECRET\" }";
+    for (title, change, code) in [
+        ("A subscription that is missing", Box::new(|text| text) as Box<dyn Fn(String) -> String>, 0),
+        ("An unknown key", Box::new(|text| text.replace("domain =", "domian =")), 1),
+        ("A secret that is not set", Box::new(|text| text.replace("TEST_CLIENT_SECRET", "TEST_UNSET_SECRET")), 1),
+        (
+            "A command that fails",
+            Box::new(|text| {
+                let exec = "client_secret = { exec = [\"/bin/sh\", \"-c\", \"echo no such entry >&2; exit 2\"] }";
+                text.replace(secret, exec)
+            }),
+            1,
+        ),
+        (
+            "A certificate that is missing",
+            Box::new(|text| text.replace(secret, "certificate = { crt_file = \"/nowhere/app.crt\" }")),
+            1,
+        ),
+        (
+            "A wrong secret",
+            Box::new(|text| text.replace(secret, "client_secret = { exec = [\"echo\", \"not-the-right-one\"] }")),
+            1,
+        ),
+        (
+            "Nobody at the API",
+            Box::new(|text| text.replace(&format!("\nendpoint = \"{base}\""), &format!("\nendpoint = \"http://{closed}\""))),
+            1,
+        ),
+        (
+            "A name that nobody has",
+            Box::new(|text| {
+                text.replace(&format!("auth_endpoint = \"{base}\""), "auth_endpoint = \"https://no-such-name.invalid\"")
+            }),
+            1,
+        ),
+        (
+            "A proxy that is not there",
+            Box::new(|text| {
+                let text = text.replace(&format!("auth_endpoint = \"{base}\""), "auth_endpoint = \"https://login.invalid\"");
+                format!("{text}\n[proxy]\nhttps = \"http://me:hunter2@{closed}\"\n")
+            }),
+            1,
+        ),
+    ] {
+        world.poll(|text| change(without(text)));
+        let said = said(&world, &mut world.command(&["check"]), code);
+        assert!(!said.contains("hunter2") && !said.contains("not-the-right-one"), "{said}");
+        golden.add(title, &said.replace(&closed.to_string(), "CLOSED").replace(&closed.port().to_string(), "PORT"));
+    }
+    insta::assert_snapshot!("check_configurations", golden.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_tenant_alone_is_checked() {
+    let world = World::subscribed().await;
+    let other = "11111111-2222-4333-8444-555555555555";
+    world.poll(|text| text.replace("tenants = [", &format!("tenants = [{{ id = \"{other}\" }}, ")));
+    let id = world.tenant.id.to_string();
+    assert!(lines(&world.run(&["check"]), 1).iter().any(|line| line.starts_with("✗") && line.contains(other)));
+    let found = lines(&world.run(&["check", "--tenant", &id]), 0);
+    assert!(found.iter().any(|line| line.contains(&id)) && !found.iter().any(|line| line.contains(other)), "{found:?}");
+    let unknown = "22222222-2222-4333-8444-555555555555";
+    let found = lines(&world.run(&["check", "--tenant", unknown]), 1);
+    assert!(found.last().unwrap().contains(&format!("{unknown} is not one of them")), "{found:?}");
+    let output = world.run(&["check", "--tenant", "contoso.com"]);
+    assert!(lines(&output, 2).is_empty() && text(&output.stderr).contains("--tenant"), "{}", text(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_tells_how_long_steps_took() {
+    let world = World::subscribed().await;
+    world.poll(|text| text);
+    let found: Vec<serde_json::Value> = serde_json::from_slice(&world.run(&["check", "--json"]).stdout).unwrap();
+    let of = |what: &str| {
+        let ends = |finding: &&serde_json::Value| finding["subject"].as_str().unwrap().ends_with(what);
+        found.iter().find(ends).unwrap_or_else(|| panic!("{what}: {found:?}")).clone()
+    };
+    for what in ["connection", "token", "subscriptions", "content", "one content blob of Audit.AzureActiveDirectory"] {
+        if what != "subscriptions" {
+            assert!(of(what)["elapsed_ms"].is_u64(), "{what}: {found:?}");
+        }
+    }
+    assert_eq!(of("audit log")["outcome"], "ok");
+    assert!(fs::read_dir(world.path("data")).is_err(), "checking leaves nothing behind");
+}
