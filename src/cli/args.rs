@@ -1,16 +1,23 @@
 //! The arguments.
 
-use std::{path::PathBuf, str::FromStr};
+mod administration;
+mod fetch;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+pub(super) use self::{
+    administration::{SelectionArgs, StateCommand, SubscriptionsCommand},
+    fetch::{FetchArgs, Moment},
+};
+
 use crate::{
     config::{HumanDuration, is_data_stream_namespace, is_domain},
-    content::{ContentType, TenantId},
+    content::TenantId,
     normalize::DATA_STREAM_NAMESPACE,
-    tenancy::Selection,
 };
 
 /// Collects Microsoft 365 audit logs from the Office 365 Management Activity API.
@@ -246,159 +253,6 @@ pub(super) enum TenantsCommand {
         #[command(flatten)]
         source: SourceArgs,
     },
-}
-
-/// Which feeds are meant.
-#[derive(Args, Debug)]
-pub(super) struct SelectionArgs {
-    #[command(flatten)]
-    pub(super) source: SourceArgs,
-    /// The Directory (tenant) ID of the tenant that is meant. Default: all tenants.
-    #[arg(long, value_name = "ID")]
-    pub(super) tenant: Option<TenantId>,
-    /// A content type that is meant, such as Audit.Exchange; can be given several times. Default: those that are collected.
-    #[arg(long = "content-type", value_name = "TYPE", value_delimiter = ',')]
-    pub(super) content_types: Vec<ContentType>,
-}
-
-impl SelectionArgs {
-    /// What to ask a source for.
-    pub(super) fn selection(&self) -> Selection {
-        Selection { tenant: self.tenant, content_types: self.content_types.clone() }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum SubscriptionsCommand {
-    /// Show the subscriptions and their webhooks, as Microsoft tells them, also those that are not collected.
-    List {
-        #[command(flatten)]
-        selection: SelectionArgs,
-        /// Print a JSON array.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Start subscriptions that are missing or disabled, or whose webhook is not as it should be. Microsoft accepts a start
-    /// every 15 minutes.
-    ///
-    /// In mode "poll" they are started without a webhook, in mode "webhook" with that of the source, which must be running for
-    /// that.
-    Start {
-        #[command(flatten)]
-        selection: SelectionArgs,
-        /// Print a JSON array.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Stop subscriptions. What becomes available until they are started again is lost.
-    Stop {
-        #[command(flatten)]
-        selection: SelectionArgs,
-        /// Do not ask.
-        #[arg(long)]
-        yes: bool,
-        /// Print a JSON array.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum StateCommand {
-    /// Show how far each feed has been listed, what is pending and dead, and how far delivery is behind.
-    Show {
-        #[command(flatten)]
-        source: SourceArgs,
-        /// Print a JSON array.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Try content again that was given up, as long as Microsoft holds it.
-    RetryDead {
-        #[command(flatten)]
-        selection: SelectionArgs,
-    },
-    /// Write the state of a source, for `state import` on another machine: one JSON object a line.
-    ///
-    /// Stop the source first, unless the export is only looked at: what it delivers afterwards, the other one delivers again.
-    Export {
-        /// Where to; a file that does not exist yet, or `-` for the standard output.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        #[command(flatten)]
-        source: SourceArgs,
-    },
-    /// Make the ledger of a source from what `state export` wrote. There must be none yet.
-    Import {
-        /// Where from; `-` is the standard input.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        #[command(flatten)]
-        source: SourceArgs,
-    },
-}
-
-#[derive(Args, Debug)]
-pub(super) struct FetchArgs {
-    #[command(flatten)]
-    pub(super) source: SourceArgs,
-    /// From when on: how long ago, such as 48h, or a time, such as 2026-08-01T12:00:00Z. At most 7 days ago.
-    ///
-    /// What counts is when Microsoft made content available, typically 60 to 90 minutes after what it tells of happened.
-    #[arg(long, value_name = "TIME|DURATION")]
-    pub(super) since: Moment,
-    /// Until when, in the same forms. Default: now.
-    #[arg(long, value_name = "TIME|DURATION")]
-    pub(super) until: Option<Moment>,
-    /// A content type that is meant, such as Audit.Exchange; can be given several times. Default: those that are configured.
-    #[arg(long = "content-type", value_name = "TYPE", value_delimiter = ',')]
-    pub(super) content_types: Vec<ContentType>,
-    /// The Directory (tenant) ID of the tenant that is meant. Default: all tenants.
-    #[arg(long, value_name = "ID")]
-    pub(super) tenant: Option<TenantId>,
-    /// The form of the events. Default: the one that is configured.
-    #[arg(long, value_enum)]
-    pub(super) schema: Option<EventSchema>,
-    /// How long to ride out failures of Microsoft before giving up with exit code 1.
-    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = patience)]
-    pub(super) patience: HumanDuration,
-}
-
-/// A time, or how long ago it was.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Moment {
-    /// A time.
-    At(DateTime<Utc>),
-    /// So long ago.
-    Ago(HumanDuration),
-}
-
-impl Moment {
-    /// The time that is meant at `now`. What is too long ago for any calendar is the beginning of time.
-    pub(super) fn before(self, now: DateTime<Utc>) -> DateTime<Utc> {
-        match self {
-            Self::At(time) => time,
-            Self::Ago(duration) => TimeDelta::from_std(duration.get())
-                .ok()
-                .and_then(|ago| now.checked_sub_signed(ago))
-                .unwrap_or(DateTime::<Utc>::MIN_UTC),
-        }
-    }
-}
-
-impl FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Ok(duration) = text.parse() {
-            return Ok(Self::Ago(duration));
-        }
-        time(text).map(Self::At).map_err(|_| {
-            "neither a time nor a duration; write a time of RFC 3339 such as 2026-08-01T12:00:00Z, or how long ago it was, such as \
-             48h or 1h30m"
-                .to_owned()
-        })
-    }
 }
 
 #[derive(Args, Debug)]
