@@ -35,7 +35,7 @@ pub enum DiscoveryError {
     },
     /// A run that only reads starts no subscription.
     #[snafu(display(
-        "there is no enabled subscription of {feed}, and this command starts none: `office365-source subscriptions start` does, and \
+        "there is no enabled subscription, and this command starts none: `office365-source subscriptions start` does, and \
          the first content of a new subscription can take up to 12 hours"
     ))]
     NoSubscription {
