@@ -59,17 +59,16 @@ impl ConnectionCheck<'_> {
                 return None;
             }
         };
-        match &proxy {
+        if let Some(proxy) = &proxy {
             // The proxy looks the name up, which this machine may not be able to.
-            Some(proxy) => findings.push(self.finding("proxy", Outcome::ok(format!("goes through {proxy}")))),
-            None => {
-                let began = Instant::now();
-                let outcome = self.resolve().await;
-                let is_failure = matches!(outcome, Outcome::Failed(_));
-                findings.push(self.finding("DNS", outcome).taking(began.elapsed()));
-                if is_failure {
-                    return None;
-                }
+            findings.push(self.finding("proxy", Outcome::ok(format!("goes through {proxy}"))));
+        } else if let Some(Host::Domain(name)) = self.url.host() {
+            let began = Instant::now();
+            let outcome = self.resolve(name).await;
+            let is_failure = matches!(outcome, Outcome::Failed(_));
+            findings.push(self.finding("DNS", outcome).taking(began.elapsed()));
+            if is_failure {
+                return None;
             }
         }
         let began = Instant::now();
@@ -103,13 +102,8 @@ impl ConnectionCheck<'_> {
         }))
     }
 
-    async fn resolve(&self) -> Outcome {
+    async fn resolve(&self, name: &str) -> Outcome {
         let port = self.url.port_or_known_default().unwrap_or(443);
-        let name = match self.url.host() {
-            Some(Host::Domain(name)) => name,
-            Some(address) => return Outcome::ok(format!("{address} is an address")),
-            None => return Outcome::failed("there is no host"),
-        };
         match timeout(self.patience, lookup_host((name, port))).await {
             Ok(Ok(found)) => {
                 let mut addresses: Vec<_> = found.map(|address| address.ip().to_string()).collect();

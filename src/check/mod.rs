@@ -163,9 +163,10 @@ async fn known_tenants(
         Ok(Ok(Answered { answer, running })) => {
             match answer {
                 Answer::Tenants { tenants: known } => {
-                    let text = match running {
-                        true => "the source runs, and answers",
-                        false => "can be read, or is still to be made; the source does not run",
+                    let text = if running {
+                        "the source runs, and answers"
+                    } else {
+                        "can be read, or is still to be made; the source does not run"
                     };
                     found(Finding::new(format!("{}, ledger", source.key()), Outcome::ok(text)));
                     merge(&mut tenants, known);

@@ -72,14 +72,19 @@ impl TenantCheck<'_> {
             let listings = join_all(listings).await;
             let first = listings.iter().find_map(|listing| listing.first.clone());
             let is_off = listings.iter().any(|listing| listing.is_auditing_off);
+            let is_listed = listings.iter().any(|listing| matches!(listing.finding.outcome, Outcome::Ok(_)));
             findings.extend(listings.into_iter().map(|listing| listing.finding));
-            findings.push(self.audit_log(tenant, is_off, first.is_some()));
+            if is_off || is_listed {
+                findings.push(self.audit_log(tenant, is_off, first.is_some()));
+            }
             match first {
                 Some(content) => findings.push(self.blob(tenant, &content).await),
-                None => {
+                None if is_listed => {
                     let text = "there is none to try within the last hour";
                     findings.push(self.finding(tenant, "one content blob", Outcome::note(text)));
                 }
+                // What is wrong is told already.
+                None => {}
             }
         }
         findings
@@ -87,10 +92,7 @@ impl TenantCheck<'_> {
 
     fn audit_log(&self, tenant: &TenantEntry, is_off: bool, has_content: bool) -> Finding {
         let outcome = if is_off {
-            Outcome::failed(
-                "is off: an administrator of the tenant opens the Microsoft Purview portal > Audit, and clicks \"Start recording user \
-                 and admin activity\". It takes up to an hour",
-            )
+            Outcome::failed(&Failure::AuditingDisabled)
         } else if has_content {
             Outcome::ok("is on: content comes")
         } else {
@@ -205,10 +207,11 @@ impl TenantCheck<'_> {
         let subscriptions = match answer {
             Ok(Ok(subscriptions)) => subscriptions,
             Ok(Err(error)) => {
-                findings.push(finding(failed(&error.failure)));
-                if matches!(*error.failure, Failure::AuditingDisabled) {
-                    findings.push(self.audit_log(tenant, true, false));
-                }
+                findings.push(if matches!(*error.failure, Failure::AuditingDisabled) {
+                    self.audit_log(tenant, true, false)
+                } else {
+                    finding(failed(&error.failure))
+                });
                 return !error.failure.concerns_the_tenant() && !matches!(*error.failure, Failure::Transport(_));
             }
             Err(silence) => {

@@ -13,7 +13,7 @@ const CLIENT_ID: &str = "AZURE_CLIENT_ID";
 
 /// The application that reads the audit logs. It has exactly one credential: a client secret, a certificate, a workload identity
 /// or a managed identity.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
     /// The Application (client) ID of the app registration (Microsoft Entra admin center > App registrations > your

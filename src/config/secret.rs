@@ -19,7 +19,7 @@ pub use self::{
     local::LocalSecretRef,
     vault::{VaultAppRole, VaultKubernetes, VaultLogin, VaultSecret},
 };
-use super::error::Problems;
+use super::{error::Problems, schema};
 
 /// What a printed configuration shows in place of a secret. Refused as a secret: a user who loads a printed configuration
 /// must learn of it from the configuration, not from Microsoft's refusal of the token request.
@@ -220,6 +220,10 @@ fn from_value<T: de::DeserializeOwned, E: de::Error>(map: &mut Map<String, Value
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = [key.unwrap_or_default(), &error.path().to_string()].join(".");
         let path = path.trim_matches('.').to_owned();
+        if path.split('.').any(|name| !schema::has_key(name)) {
+            // What stands in a key's place may be the secret itself.
+            return E::custom(format_args!("has a key that is not known; {FORMS}"));
+        }
         // What serde says of a wrong value may quote it; what our own types say does not.
         let text = error.into_inner().to_string();
         let said = if text.starts_with("is ") { text } else { "is of another kind than needed".to_owned() };
@@ -324,7 +328,7 @@ mod tests {
         ] {
             let error = read(bad).unwrap_err();
             assert!(!error.contains("hunter2") && !error.contains("123456"), "{error}");
-            assert!(error.contains("secret reference") || error.contains("has a key"), "{error}");
+            assert!(error.contains("secret reference") || error.contains("has a key"), "{bad}: {error}");
         }
     }
 

@@ -75,6 +75,7 @@ pub struct Office365Config {
     pub token_path: Option<String>,
 
     /// The app registration that reads the audit logs.
+    #[serde(default)]
     pub auth: AuthConfig,
 
     /// The tenants whose audit logs are collected. Each must have granted the app registration its permissions. Mode

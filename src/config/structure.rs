@@ -91,7 +91,11 @@ impl Walk {
             let missing = place.key(key, node);
             if missing.node.is_required_table() {
                 // The keys that it would have to have say more.
+                let told = self.errors.len();
                 self.table(&missing, &Map::new());
+                if self.errors.len() == told {
+                    self.errors.push(ConfigError::new(&missing.path, "is missing", missing.node.help(key)));
+                }
             } else {
                 self.errors.push(ConfigError::new(missing.path, "is missing", missing.node.help(key)));
             }

@@ -576,7 +576,7 @@ fn a_key_below_the_wrong_header_is_sent_home() {
 fn the_keys_of_a_missing_table_are_told() {
     let errors = errors_of(&[("/sources/m365/auth", Value::Null)]);
     let paths: Vec<_> = errors.iter().map(|error| error.path.as_str()).collect();
-    assert_eq!(paths, ["sources.m365.auth.client_id"]);
+    assert_eq!(paths, ["sources.m365.auth.client_id", "sources.m365.auth.client_secret"]);
     let errors = errors_of(&[("/sources/m365/auth/client_secret", Value::Null)]);
     assert!(
         errors.to_string().contains("sources.m365.auth.client_secret: is missing, and there is no other credential")

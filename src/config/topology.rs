@@ -49,7 +49,7 @@ pub struct TopologyConfig {
     pub proxy: ProxyConfig,
 
     /// Stores of secrets by name: a table `[secret.<name>]` for each. `SECRET[<name>.<key>]` anywhere else in the file is replaced
-    /// by a secret of the store when the file is loaded.
+    /// by a secret of the store when the file is loaded. Default: none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secret: BTreeMap<String, SecretBackend>,
 

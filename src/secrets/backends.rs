@@ -156,8 +156,10 @@ mod tests {
         fs::write(directory.join("secrets.json"), r#"{"client/secret":"of-the-file","number":5}"#).unwrap();
         fs::create_dir_all(directory.join("sub")).unwrap();
         fs::write(directory.join("sub/auth-id"), "of-the-directory \n").unwrap();
-        let script = r#"read -r asked; case "$asked" in '{"secrets":["proxy"],"version":"1.0"}') \
-                        echo '{"proxy":{"value":"of-the-command","error":null}}';; *) echo "{\"x\":{\"error\":\"no $asked\"}}";; esac"#;
+        let answer = r#"{"proxy":{"value":"of-the-command","error":null},"locked":{"value":null,"error":"is locked"},"other":{}}"#;
+        fs::write(directory.join("answer"), answer).unwrap();
+        // Answers who asks in Vector's protocol.
+        let script = r#"read -r asked; case "$asked" in '{"secrets":["'*'"],"version":"1.0"}') cat "$0";; esac"#;
         let text = format!(
             r#"
             [secret.file]
@@ -169,7 +171,7 @@ mod tests {
             remove_trailing_whitespace = true
             [secret.command]
             type = "exec"
-            command = ["/bin/sh", "-c", {script:?}]
+            command = ["/bin/sh", "-c", {script:?}, "{path}/answer"]
             [proxy]
             https = "http://me:SECRET[command.proxy]@proxy:3128"
             [sources.m365]
@@ -215,6 +217,8 @@ mod tests {
             ("sub/auth-id]", "sub]", &["is not a file"]),
             ("sub/auth-id]", "sub/none]", &["sub/none: No such file"]),
             ("command.proxy]", "command.other]", &["secret.command: SECRET[command.other]: ", "gave none"]),
+            ("command.proxy]", "command.locked]", &["SECRET[command.locked]: ", "says: is locked"]),
+            ("/bin/sh\", \"-c", "/bin/echo\", \"of-the-command", &["printed something else than"]),
             ("type = \"directory\"", "type = \"dirctory\"", &["secret.directory.type", "did you mean \"directory\"?"]),
             ("/secrets.json", "/sub/auth-id", &["secret.file: ", "is not a JSON object"]),
             ("\"/bin/sh\"", "\"/bin/no-shell\"", &["secret.command: the command /bin/no-shell cannot be started"]),

@@ -7,7 +7,7 @@ mod webhook;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::FutureExt;
 use tracing::{info, warn};
 
@@ -44,15 +44,14 @@ impl SourceConfig for Office365Config {
     async fn build(&self, cx: SourceContext) -> crate::Result<Source> {
         let path = format!("sources.{}", cx.key);
         self.validate(&path)?;
-        // Read once now, so that an unreadable secret is an error at the start and not a pause later.
-        let credentials = credentials_of(self, &path);
-        check_credentials(&credentials).await?;
-        let auth_id_key = format!("{path}.webhook.auth_id");
-        let configured_auth_id = configured_auth_id(&self.webhook, &SecretReader::default(), &auth_id_key).await?;
-        let geoip = self.open_geoip(&path).await?;
         let HostServices { run_mode, range, progress, environment, webhook: handle } =
             HostServices::of(&cx.extra_context);
-
+        // Read once now, so that an unreadable secret is an error at the start and not a pause later.
+        let credentials = credentials_of(self, &path);
+        check_credentials(&credentials, environment.clock.now()).await?;
+        let secrets = SecretReader::default();
+        let auth_id = configured_auth_id(&self.webhook, &secrets, &format!("{path}.webhook.auth_id")).await?;
+        let geoip = self.open_geoip(&path).await?;
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
         let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, self.dedupe_window()).await?);
         let ApiClients { client, tokens } = ApiClients::new(self, &path, &cx.proxy, environment)?;
@@ -62,7 +61,7 @@ impl SourceConfig for Office365Config {
             // A run that ends by itself lists what there is, in either mode.
             (Mode::Poll, _) | (Mode::Webhook, RunMode::Once { .. }) => None,
         };
-        let auth_id = match configured_auth_id {
+        let auth_id = match auth_id {
             Some(auth_id) => AuthId::from(auth_id),
             None if listener.is_some() => own_auth_id(&*ledger).await?,
             // Nobody is told it.
@@ -128,9 +127,8 @@ impl SourceConfig for Office365Config {
             component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
             content_types = self.content_types.len(),
         );
-        let control = range
-            .is_none()
-            .then(|| Control { source: Administration { tenancy, ledger: ledger.clone(), work }, directory });
+        let source = Administration { tenancy, ledger: ledger.clone(), work };
+        let control = range.is_none().then(|| Control { source, directory });
         let running = Running {
             component: cx.key,
             collector,
@@ -169,9 +167,12 @@ impl SourceConfig for Office365Config {
 
 /// Reads every credential once, so that what cannot be used is an error at the start and not a pause later. That a store of
 /// secrets cannot answer now is no mistake of the configuration's: it is asked again with the first token.
-async fn check_credentials(credentials: &[(Option<TenantId>, ConfiguredCredential)]) -> Result<(), CredentialError> {
+async fn check_credentials(
+    credentials: &[(Option<TenantId>, ConfiguredCredential)],
+    now: DateTime<Utc>,
+) -> Result<(), CredentialError> {
     for (_, credential) in credentials {
-        match credential.check(Utc::now()).await {
+        match credential.check(now).await {
             Err(error) if error.is_temporary() => {
                 warn!(message = "A credential cannot be read yet; it is tried again with the first request.", %error);
             }

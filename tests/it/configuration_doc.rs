@@ -97,7 +97,7 @@ fn walk(root: &Value, nodes: &[&Value], path: &str, keys: &mut BTreeMap<String, 
     }
     for (keyword, suffix) in [("additionalProperties", ".<name>"), ("items", "[]")] {
         let below: Vec<_> = parts.iter().filter_map(|part| part.get(keyword)).collect();
-        if !below.is_empty() {
+        if !below.is_empty() && !is_told_elsewhere(path, &below) {
             walk(root, &below, &format!("{path}{suffix}"), keys);
         }
     }

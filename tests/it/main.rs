@@ -22,6 +22,8 @@ mod fields_doc;
 mod fixtures;
 mod geoip;
 mod modules;
+#[cfg(feature = "simulator")]
+mod msal;
 mod once;
 mod operations;
 mod poll;

@@ -164,7 +164,10 @@ async fn what_is_wrong_with_vault_is_told_with_what_to_do() {
             Reply::Status(404, r#"{"errors":[]}"#),
             &["HTTP 404", "its last version is deleted", "vault kv get secret/m365"],
         ),
-        (Reply::Status(503, r#"{"errors":["Vault is sealed"]}"#), &["cannot answer now (HTTP 503): Vault is sealed"]),
+        (
+            Reply::Status(503, r#"{"errors":["Vault is sealed"]}"#),
+            &["cannot answer now (HTTP 503 Service Unavailable): Vault is sealed"],
+        ),
         (Reply::With(307, "location: http://10.0.0.1/\r\n", ""), &["HTTP 307", "redirects, which is not followed"]),
         (Reply::Close, &["does not answer"]),
         (Reply::Made(403, json!({ "errors": [format!("bad token {TOKEN}")] }).to_string()), &["bad token [redacted]"]),

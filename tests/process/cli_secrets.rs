@@ -124,8 +124,7 @@ dead_letter = {{ path = "{directory}/dead.ndjson" }}
         world.poll(|text| base(text, &credential));
         for command in commands {
             let _ = fs::remove_file(&export);
-            let output =
-                world.command(command).args(["-vv"]).env("TEST_VAULT_TOKEN", VAULT_TOKEN).output().unwrap();
+            let output = world.command(command).args(["-vv"]).env("TEST_VAULT_TOKEN", VAULT_TOKEN).output().unwrap();
             assert_shows_nothing(&output, &format!("{title}: {command:?}"));
         }
     }

@@ -23,8 +23,10 @@ async fn check_says_that_all_is_well_and_changes_nothing() {
     world.poll(|text| text);
     let found = lines(&world.run(&["check"]), 0);
     let tenant = format!("sources.m365, tenant {} (contoso.com)", world.tenant.id);
+    assert_eq!(found[0], "✓ configuration: the configuration is valid, and so is what it refers to");
+    assert!(found.iter().all(|line| line.starts_with('✓')), "{found:?}");
+    let found: Vec<_> = found.iter().filter(|line| line.contains(&tenant)).collect();
     let expected = [
-        "configuration: the configuration is valid, and so is what it refers to".to_owned(),
         format!("{tenant}, token: Microsoft Entra gives one"),
         format!("{tenant}, ActivityFeed.Read: granted"),
         format!("{tenant}, ActivityFeed.ReadDlp: granted"),
@@ -32,19 +34,18 @@ async fn check_says_that_all_is_well_and_changes_nothing() {
         format!("{tenant}, Audit.Exchange subscription: enabled"),
         format!("{tenant}, DLP.All subscription: enabled"),
     ];
-    assert_eq!(found[..7], expected.map(|text| format!("✓ {text}")));
+    assert!(found[..6].iter().copied().eq(&expected.map(|text| format!("✓ {text}"))), "{found:?}");
     // A blob every quarter of an hour, two on a page.
-    for (line, content_type) in found[7..].iter().zip(["Audit.AzureActiveDirectory", "Audit.Exchange", "DLP.All"]) {
+    for (line, content_type) in found[6..].iter().zip(["Audit.AzureActiveDirectory", "Audit.Exchange", "DLP.All"]) {
         let expected = format!("✓ {tenant}, {content_type} content: 4 content blobs became available");
         assert!(line.starts_with(&expected), "{line}");
     }
-    assert_eq!(found.len(), 10);
     assert_eq!(world.subscriptions_started(), 0);
     assert!(!world.path("data").exists(), "checking is no installation");
 
     let findings: Vec<Value> = serde_json::from_slice(&world.run(&["check", "--json"]).stdout).unwrap();
-    assert_eq!((findings.len(), &findings[1]["outcome"]), (10, &Value::from("ok")));
-    assert!(findings[1]["subject"].as_str().unwrap().ends_with("token"), "{findings:?}");
+    let token = findings.iter().find(|finding| finding["subject"].as_str().unwrap().ends_with("token")).unwrap();
+    assert_eq!(token["outcome"], "ok");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,10 +54,12 @@ async fn check_tells_a_wrong_secret_and_asks_no_further() {
     world.poll(|text| text);
     let output = world.command(&["check"]).env("TEST_CLIENT_SECRET", "not-the-right-one").output().unwrap();
     let found = lines(&output, 1);
-    assert_eq!(found.len(), 2, "{found:?}");
-    assert!(found[1].starts_with("✗ sources.m365, tenant ") && found[1].contains("token: "), "{found:?}");
-    assert!(found[1].contains("AADSTS7000215") && found[1].contains("copy its Value"), "{found:?}");
-    assert!(!found[1].contains("not-the-right-one"), "{found:?}");
+    let failed = with(&found, "✗");
+    let last = found.last().unwrap();
+    assert!(failed.len() == 1 && failed[0] == last, "{found:?}");
+    assert!(last.starts_with("✗ sources.m365, tenant ") && last.contains("token: "), "{found:?}");
+    assert!(last.contains("AADSTS7000215") && last.contains("copy its Value"), "{found:?}");
+    assert!(!last.contains("not-the-right-one"), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -67,7 +70,7 @@ async fn check_tells_which_part_of_a_tenant_is_in_trouble() {
             "Audit.Exchange content",
             "the application lacks the permission ActivityFeed.Read",
         ),
-        (TenantFault::AuditingDisabled, "subscriptions", "unified auditing is off in this tenant: turn it on"),
+        (TenantFault::AuditingDisabled, "audit log", "unified auditing is off in this tenant: turn it on"),
         (TenantFault::PermissionsRemoved, "ActivityFeed.Read", "click \"Grant admin consent\""),
         (TenantFault::ConsentRevoked, "token", "AADSTS65001"),
         (TenantFault::Unavailable, "subscriptions", "the API is unavailable"),
@@ -119,10 +122,7 @@ async fn check_tells_what_is_wrong_with_the_file() {
     let world = World::subscribed().await;
     world.poll(|text| text.replace("domain =", "domian ="));
     let found = lines(&world.run(&["check"]), 1);
-    assert!(
-        found.len() == 1 && found[0].starts_with("✗ configuration: sources.m365.tenants[0].domian"),
-        "{found:?}"
-    );
+    assert!(found.len() == 1 && found[0].starts_with("✗ configuration: sources.m365.tenants[0].domian"), "{found:?}");
     world.poll(|text| text.replace("TEST_CLIENT_SECRET", "TEST_UNSET_SECRET"));
     let found = lines(&world.run(&["check"]), 1);
     let expected =
@@ -151,8 +151,7 @@ async fn check_looks_at_the_certificate_as_microsoft_does() {
 
     let _source = world.start().await;
     let found = lines(&world.run(&["check"]), 1);
-    let unknown =
-        format!("✗ sources.m365, TLS {address}: nobody whom this system trusts has issued the certificate");
+    let unknown = format!("✗ sources.m365, TLS {address}: nobody whom this system trusts has issued the certificate");
     assert_eq!((with(&found, "✗").len(), with(&found, &unknown).len()), (1, 1), "{found:?}");
     let advice = with(&found, "– sources.m365, this machine: ");
     assert!(advice[0].contains("hairpin NAT") && advice[0].contains(public_url.as_str()), "{found:?}");

@@ -13,12 +13,12 @@ mod program;
 mod support;
 
 mod cli;
-mod cli_fetch;
 mod cli_check;
+mod cli_fetch;
 mod cli_normalize;
+mod cli_secrets;
 mod cli_state;
 mod cli_subscriptions;
-mod cli_secrets;
 mod cli_webhook;
 mod disks;
 mod kill;

@@ -218,7 +218,7 @@ async fn read_request(stream: &mut (impl AsyncBufReadExt + Unpin), limit: &Limit
     let (first, headers) = head.split_once("\r\n").unwrap();
     let head = format!("{first}\r\n{}", lower_names(headers));
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
-    let length = header("content-length").unwrap().parse().unwrap();
+    let length = header("content-length").map_or(0, |length| length.parse().unwrap());
     if length > limit.bytes {
         limit.refusals.fetch_add(1, Ordering::Relaxed);
         return Ok(None);

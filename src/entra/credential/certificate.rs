@@ -102,7 +102,7 @@ pub enum CertificateError {
 
 /// Where a certificate and its key are.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CertificateFiles<'a> {
+pub struct CertificateFiles<'a> {
     /// PEM, or PFX.
     pub crt_file: &'a Path,
     /// PEM; `None` when `crt_file` is a PFX file, or a PEM file with both.
@@ -131,7 +131,7 @@ impl ClientCertificate {
     /// # Errors
     ///
     /// See [`CertificateError`]; whether the certificate is valid now, [`Self::check_time`] says.
-    pub(crate) fn read(files: CertificateFiles<'_>) -> Result<Self, CertificateError> {
+    pub fn read(files: CertificateFiles<'_>) -> Result<Self, CertificateError> {
         let (chain, key) = load(files)?;
         let certificate = chain.first().context(ContentSnafu {
             file: CertificateFile::Certificate,

@@ -3,7 +3,6 @@
 mod assertion;
 mod certificate;
 
-pub(crate) use self::certificate::CertificateFiles;
 use std::{fmt, time::Duration};
 
 use async_trait::async_trait;
@@ -13,7 +12,7 @@ use url::Url;
 
 pub use self::{
     assertion::Signing,
-    certificate::{CertificateError, CertificateFile, ClientCertificate},
+    certificate::{CertificateError, CertificateFile, CertificateFiles, ClientCertificate},
 };
 
 /// What proves that a token request is the application's own.

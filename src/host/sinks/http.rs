@@ -19,7 +19,10 @@ use crate::{
 #[async_trait]
 impl Build for HttpSinkConfig {
     async fn build(&self, cx: &BuildContext<'_>) -> Result<Box<dyn Run>, SinkError> {
-        Ok(cx.network_sink(HttpPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self).await?, &self.network))
+        Ok(cx.network_sink(
+            HttpPeer::new(&cx.labels, &cx.access(&self.network.tls, &self.proxy), self).await?,
+            &self.network,
+        ))
     }
 }
 

@@ -75,7 +75,11 @@ struct Http {
 }
 
 impl OpentelemetryPeer {
-    async fn new(labels: &SinkLabels, access: &Access<'_>, config: &OpentelemetrySinkConfig) -> Result<Self, SinkError> {
+    async fn new(
+        labels: &SinkLabels,
+        access: &Access<'_>,
+        config: &OpentelemetrySinkConfig,
+    ) -> Result<Self, SinkError> {
         let name = &labels.id;
         let OpentelemetrySinkConfig { protocol, endpoint, compression, .. } = config;
         let key = format!("sinks.{name}.endpoint");
