@@ -199,9 +199,12 @@ impl Failure {
             | Self::Malformed { .. }
             | Self::TokenRefused { .. }
             | Self::ContentRefused(_)
-            | Self::Token(EntraError::Busy { .. } | EntraError::Unreachable { .. } | EntraError::NotEntra { .. }) => {
-                false
-            }
+            | Self::Token(
+                EntraError::Busy { .. }
+                | EntraError::Unreachable { .. }
+                | EntraError::NotEntra { .. }
+                | EntraError::Credential { is_temporary: true, .. },
+            ) => false,
             _ => true,
         }
     }

@@ -17,8 +17,8 @@ const CLIENT_ID: &str = "AZURE_CLIENT_ID";
 #[serde(deny_unknown_fields)]
 pub struct AuthConfig {
     /// The Application (client) ID of the app registration (Microsoft Entra admin center > App registrations > your
-    /// app > Overview). Default with a workload identity: the environment variable `AZURE_CLIENT_ID`. A managed identity needs it
-    /// in mode "webhook" only.
+    /// app > Overview). A managed identity needs it in mode "webhook" only. Default: with a workload identity the environment
+    /// variable `AZURE_CLIENT_ID`, else none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"11111111-2222-4333-8444-555555555555")]
     pub client_id: Option<Uuid>,

@@ -41,7 +41,9 @@ pub fn load_with_secrets(
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let found = secrets(&decode::secret_backends(document)?, &names)?;
+        let backends = decode::secret_backends(document)?;
+        secret_backend::check(&backends)?;
+        let found = secrets(&backends, &names)?;
         secret_backend::replace(document, &found);
         Ok(found.values().map(|secret| secret.expose_secret().to_owned()).collect())
     })

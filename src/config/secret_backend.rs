@@ -11,7 +11,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{error::Problems, key_path, limits::Bounds};
+use super::{
+    error::{ConfigErrors, Problems},
+    key_path,
+    limits::Bounds,
+};
 
 const TIMEOUT: Bounds = Bounds { min: 1, max: 300 };
 
@@ -72,6 +76,15 @@ impl SecretBackend {
             }
         }
     }
+}
+
+/// Checks every store of secrets.
+pub(super) fn check(backends: &BTreeMap<String, SecretBackend>) -> Result<(), ConfigErrors> {
+    let mut problems = Problems::below(TABLE);
+    for (name, backend) in backends {
+        backend.check(&mut problems, name);
+    }
+    problems.finish()
 }
 
 /// A secret of a backend.

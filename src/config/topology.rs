@@ -15,7 +15,7 @@ use super::{
     key_path,
     limits::Bounds,
     network::ProxyConfig,
-    secret_backend::SecretBackend,
+    secret_backend::{self, SecretBackend},
     sinks::SinkConfig,
     source::{AcknowledgementsConfig, Office365Config},
     structure,
@@ -106,11 +106,11 @@ impl TopologyConfig {
         }
         SHUTDOWN_TIMEOUT.check(&mut problems, "shutdown_timeout_secs", self.shutdown_timeout_secs);
         self.proxy.check(&mut problems);
-        for (name, backend) in &self.secret {
+        for name in self.secret.keys() {
             let path = key_path::child("secret", name);
             check_name(&mut problems, &path, name);
-            backend.check(&mut problems, &path);
         }
+        problems.extend(secret_backend::check(&self.secret));
         self.check_sources(&mut problems);
         self.check_sinks(&mut problems);
         problems.finish()

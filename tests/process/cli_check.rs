@@ -13,8 +13,22 @@ use crate::world::{World, lines, text};
 
 /// What `check` says, with what differs from run to run replaced.
 fn said(world: &World, command: &mut Command, code: i32) -> String {
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
     let output = command.output().unwrap();
-    let found = lines(&output, code).join("\n");
+    let mut found = lines(&output, code);
+    for line in &mut found {
+        // How full the disk is, is the machine's.
+        if let Some((_, disk)) = line.split_once(" sources.m365, disk: ") {
+            *line = format!("✓ sources.m365, disk: {}", disk.split(';').next().unwrap());
+        }
+        // So is why a name is not known.
+        for reason in ["Temporary failure in name resolution", "No address associated with hostname"] {
+            *line = line.replace(reason, "Name or service not known");
+        }
+    }
+    let found = found.join("\n");
     let host = world.base.trim_start_matches("http://");
     let mut said = found.replace(host, "HOST").replace(host.split(':').next().unwrap(), "HOST");
     let directory = world.path("").display().to_string();

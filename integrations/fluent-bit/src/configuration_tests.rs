@@ -98,6 +98,7 @@ fn every_example_is_accepted_where_it_stands() {
             "client_secret_file" | "client_secret_env" | "federated_token_file" | "certificate_crt_file" => {
                 changes.push(("client_secret", ""));
             }
+            name if name.starts_with("managed_identity_") => changes.push(("client_secret", "")),
             name if name.starts_with("certificate_") => {
                 changes.extend([("client_secret", ""), ("certificate_crt_file", "/etc/office365-source/app.crt")]);
             }

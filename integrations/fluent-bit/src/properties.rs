@@ -84,6 +84,8 @@ pub(crate) const ALL: &[Property] = &[
     source("certificate_send_chain", "auth.certificate.send_chain", Kind::Switch, "off"),
     source("certificate_signing", "auth.certificate.signing", Kind::Text, "PS256"),
     source("federated_token_file", "auth.workload_identity.token_file", Kind::Text, "/var/run/secrets/azure/tokens/azure-identity-token"),
+    source("managed_identity_client_id", "auth.managed_identity.client_id", Kind::Text, "11111111-2222-4333-8444-555555555555"),
+    source("managed_identity_resource_id", "auth.managed_identity.resource_id", Kind::Text, "/subscriptions/…/userAssignedIdentities/m365"),
     source("publisher_identifier", "publisher_identifier", Kind::Text, "6a98b5da-7b3c-4486-bb0b-66a048c6da62"),
     source("cloud", "cloud", Kind::Text, "enterprise"),
     source("endpoint", "endpoint", Kind::Text, "https://manage.office.com"),
@@ -183,8 +185,9 @@ mod tests {
         let schema = office365_source::config::source_json_schema();
         let mut keys = BTreeSet::new();
         leaves(&schema, &schema, "", &mut keys);
-        // What sinks say has no meaning here; secrets and tenants have forms of their own.
-        keys.retain(|key| key != "acknowledgements.enabled");
+        // What sinks say has no meaning here; secrets and tenants have forms of their own. `client_id` is the application's,
+        // whatever its credential.
+        keys.retain(|key| !["acknowledgements.enabled", "auth.workload_identity.client_id"].contains(&key.as_str()));
         let known: BTreeSet<_> = ALL
             .iter()
             .filter_map(|property| match property.key {
