@@ -1,6 +1,8 @@
 //! A request to the webhook: whatever is admitted is content of the tenant, at the API.
 #![no_main]
 
+use std::collections::HashMap;
+
 use chrono::DateTime;
 use libfuzzer_sys::fuzz_target;
 use office365_source::{
@@ -29,6 +31,7 @@ fuzz_target!(|body: &[u8]| {
         // Everything is ours, so that each item comes as far as its URI.
         let admission = Admission {
             client_id: item.client_id,
+            client_ids: HashMap::new(),
             content_types: ContentType::ALL.into(),
             origin: Origin::new(&endpoint),
         };
