@@ -1,19 +1,24 @@
 //! What a configuration refers to: secrets, files, directories.
 
 use std::{
+    collections::BTreeSet,
     fmt::Display,
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use chrono::{TimeDelta, Utc};
 
-use super::listener_files;
+use tokio::time::timeout;
+
+use super::{listener_files, no_answer};
 use crate::{
     config::{self, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
     credentials::{ConfiguredCredential, credentials_of},
     geoip::GeoipFiles,
     host,
+    transport::{ClientFiles, client_config},
 };
 
 /// A certificate that expires within this time is worth a hint.
@@ -26,15 +31,18 @@ pub struct ConfigurationFindings {
     pub problems: Vec<String>,
     /// What may be meant and may not.
     pub hints: Vec<String>,
-    pub(super) asks_stores: bool,
+    /// The keys of the credentials that cannot be used, such as `sources.m365.auth`.
+    pub unusable: BTreeSet<String>,
+    stores: AskStores,
 }
 
 /// Whether secrets are read that a command or a store gives.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum AskStores {
-    /// They are.
-    Yes,
+    /// They are; each may take so long.
+    Within(Duration),
     /// Nothing is run and nobody is asked.
+    #[default]
     No,
 }
 
@@ -42,12 +50,16 @@ impl ConfigurationFindings {
     /// Looks at everything that a configuration refers to on this machine, and leaves nothing behind. Connects to nothing, unless
     /// stores of secrets are asked.
     pub async fn of(topology: &TopologyConfig, stores: AskStores) -> Self {
-        let mut findings = Self { asks_stores: stores == AskStores::Yes, ..Self::default() };
+        let mut findings = Self { stores, ..Self::default() };
         findings.check(check_data_dir(&topology.data_dir));
         for (name, SourceEntry::Office365(source)) in &topology.sources {
             for (_, credential) in credentials_of(source, &format!("sources.{name}")) {
-                findings.check_credential(&credential).await;
+                if !findings.check_credential(&credential).await {
+                    findings.unusable.insert(credential.key().to_owned());
+                }
             }
+            let files = ClientFiles { ca_file: source.tls.ca_file.as_deref(), identity: None };
+            findings.check(client_config(files).map_err(|error| format!("sources.{name}.{error}")));
             let key = format!("sources.{name}.normalize.geoip");
             match source.schema {
                 EventSchema::Raw if source.normalize.geoip != GeoipConfig::default() => {
@@ -69,14 +81,22 @@ impl ConfigurationFindings {
         findings
     }
 
-    async fn check_credential(&mut self, credential: &ConfiguredCredential) {
-        if !credential.is_at_hand() && !self.asks_stores {
-            return;
-        }
-        let now = Utc::now();
-        let key = credential.key();
-        if self.check(credential.check(now).await).is_none() {
-            return;
+    /// Returns whether the credential can be used, as far as that is known here.
+    async fn check_credential(&mut self, credential: &ConfiguredCredential) -> bool {
+        let (key, now) = (credential.key(), Utc::now());
+        let result = match self.stores {
+            _ if credential.is_at_hand() => credential.check(now).await.map_err(|error| error.to_string()),
+            AskStores::No => {
+                // What stands on this machine is looked at all the same.
+                return self.check(credential.check_files()).is_some();
+            }
+            AskStores::Within(patience) => match timeout(patience, credential.check(now)).await {
+                Ok(result) => result.map_err(|error| error.to_string()),
+                Err(_) => Err(format!("{key}: {}", no_answer(patience, &format!("look at {}", credential.place())))),
+            },
+        };
+        if self.check(result).is_none() {
+            return false;
         }
         let hint = credential.secret_hint().await;
         self.hints.extend(hint.map(|hint| format!("{key}.client_secret: {hint}.")));
@@ -84,10 +104,20 @@ impl ConfigurationFindings {
             && expires - now < SOON
         {
             self.hints.push(format!(
-                "{key}: {} expires at {expires}. Make a new one in the Entra admin center under App registrations > your app > \
+                "{key}: {} expires at {}. Make a new one in the Entra admin center under App registrations > your app > \
                  Certificates & secrets before.",
-                credential.place()
+                credential.place(),
+                expires.format("%Y-%m-%d %H:%M:%S UTC"),
             ));
+        }
+        true
+    }
+
+    /// How long a store of secrets may take; `None` when none is asked.
+    pub(super) const fn patience_with_stores(&self) -> Option<Duration> {
+        match self.stores {
+            AskStores::Within(patience) => Some(patience),
+            AskStores::No => None,
         }
     }
 

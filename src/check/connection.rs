@@ -155,6 +155,19 @@ impl ConnectionCheck<'_> {
     ) -> Outcome {
         let detail = error.detail();
         match (certificate, proxy) {
+            (Some(_), _) if detail.contains("not valid for name") => Outcome::Failed(format!(
+                "the certificate is not for {}: {detail}. Something else answers there: check the address, DNS and the proxy",
+                self.host()
+            )),
+            (Some(certificate), _) if detail.contains("CaUsedAsEndEntity") => Outcome::Failed(format!(
+                "what answers shows the certificate of an authority ({}), which no server may: have it show one that this authority \
+                 issued for {}",
+                issuer(certificate),
+                self.host()
+            )),
+            (_, Some(proxy)) if detail.contains("authorization required") => Outcome::Failed(format!(
+                "{proxy} wants a user and a password (HTTP 407): write them into the URL of proxy.https, percent-encoded"
+            )),
             (Some(certificate), _) if error.failure() == TransportFailure::Connect => Outcome::Failed(format!(
                 "the certificate is not accepted: {detail}. {} has issued it. If that is an authority of your own company, whose \
                  proxy opens TLS, write its certificate into tls.ca_file; else somebody is in the way who should not be",
@@ -165,8 +178,8 @@ impl ConnectionCheck<'_> {
                 self.host()
             )),
             (_, None) if error.failure() == TransportFailure::Connect => Outcome::Failed(format!(
-                "no connection: {detail}. Open {} in the firewall for this machine, or write the proxy that is to be used (key proxy)",
-                self.host()
+                "no connection: {detail}. Let this machine reach {} in the firewall, or write the proxy that is to be used (key proxy)",
+                self.authority()
             )),
             _ => Outcome::failed(error),
         }
@@ -175,6 +188,12 @@ impl ConnectionCheck<'_> {
     fn is_microsoft_s(&self) -> bool {
         let host = self.host();
         DOMAINS_OF_MICROSOFT.iter().any(|domain| host.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')))
+    }
+
+    fn authority(&self) -> String {
+        self.url
+            .port_or_known_default()
+            .map_or_else(|| self.host().to_owned(), |port| format!("{}:{port}", self.host()))
     }
 
     fn host(&self) -> &str {

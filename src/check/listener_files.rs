@@ -15,10 +15,11 @@ use rustls::{
 };
 use serde::de::IgnoredAny;
 use snafu::{ResultExt, Snafu};
+use tokio::time::timeout;
 
-use super::ConfigurationFindings;
+use super::{ConfigurationFindings, no_answer};
 use crate::{
-    config::{self, WebhookConfig},
+    config::{self, SecretRef, WebhookConfig},
     discovery::webhook::configured_auth_id,
     pem::{self, PemError},
     secrets::SecretReader,
@@ -71,11 +72,18 @@ pub(super) async fn check(findings: &mut ConfigurationFindings, path: &str, webh
 }
 
 async fn check_auth_id(findings: &mut ConfigurationFindings, key: &str, webhook: &WebhookConfig) {
-    if webhook.auth_id.as_ref().is_some_and(|auth_id| !auth_id.is_at_hand()) && !findings.asks_stores {
-        return;
-    }
-    let auth_id = configured_auth_id(webhook, &SecretReader::default(), key).await;
-    let auth_id = findings.check(auth_id).flatten();
+    let is_at_hand = webhook.auth_id.as_ref().is_none_or(SecretRef::is_at_hand);
+    let secrets = SecretReader::default();
+    let read = configured_auth_id(webhook, &secrets, key);
+    let auth_id = match findings.patience_with_stores() {
+        _ if is_at_hand => findings.check(read.await),
+        None => return,
+        Some(patience) => match timeout(patience, read).await {
+            Ok(auth_id) => findings.check(auth_id),
+            Err(_) => findings.check(Err(format!("{key}: {}", no_answer(patience, "look at where the AuthID is")))),
+        },
+    };
+    let auth_id = auth_id.flatten();
     let hint = auth_id.as_ref().and_then(config::auth_id_hint);
     findings.hints.extend(hint.map(|hint| format!("{key}: {hint}.")));
 }

@@ -12,7 +12,7 @@ mod listener_files;
 mod public_url;
 mod tenants;
 
-use std::{fmt::Display, time::Duration};
+use std::{collections::BTreeSet, fmt::Display, time::Duration};
 
 use chrono::Utc;
 use futures::{StreamExt, stream};
@@ -44,20 +44,25 @@ use crate::{
 const TENANTS: usize = 8;
 
 /// What a configuration refers to, as findings.
-pub async fn check_configuration(topology: &TopologyConfig) -> Vec<Finding> {
-    let ConfigurationFindings { problems, hints, .. } = ConfigurationFindings::of(topology, AskStores::Yes).await;
+///
+/// Also tells which credentials cannot be used, by their keys. Stores of secrets may take as long as `patience` each.
+pub async fn check_configuration(topology: &TopologyConfig, patience: Duration) -> (Vec<Finding>, BTreeSet<String>) {
+    let findings = ConfigurationFindings::of(topology, AskStores::Within(patience)).await;
+    let ConfigurationFindings { problems, hints, unusable, .. } = findings;
     let valid = problems.is_empty().then(|| Outcome::ok("the configuration is valid, and so is what it refers to"));
     let outcomes = valid.into_iter().chain(problems.into_iter().map(Outcome::Failed));
-    outcomes.chain(hints.into_iter().map(Outcome::Note)).map(|outcome| Finding::new("configuration", outcome)).collect()
+    let outcomes = outcomes.chain(hints.into_iter().map(Outcome::Note));
+    (outcomes.map(|outcome| Finding::new("configuration", outcome)).collect(), unusable)
 }
 
 /// Tries everything that a source needs, and hands over each finding as soon as those before it are there. Each step that
 /// waits for somebody else ends after `patience`.
 ///
-/// With `only`, of that tenant alone.
+/// With `only`, of that tenant alone. What needs one of the `unusable` credentials is not tried.
 pub async fn check_source(
     source: ConfiguredSource<'_>,
     only: Option<TenantId>,
+    unusable: &BTreeSet<String>,
     patience: Duration,
     found: &mut (dyn FnMut(Finding) + Send),
 ) {
@@ -71,7 +76,7 @@ pub async fn check_source(
             return found(Finding::new(format!("{key}, tenants"), Outcome::Failed(text)));
         }
     }
-    check_credentials(source, only, found).await;
+    check_credentials(source, only, unusable, found).await;
     check_connections(source, patience, found).await;
     if source.config.mode == Mode::Webhook {
         if running == Some(false) {
@@ -98,6 +103,7 @@ pub async fn check_source(
         webhook: webhook(source).await,
         patience,
         normalizer: &normalizer,
+        unusable,
     };
     let mut findings = stream::iter(&tenants).map(|tenant| check.check(tenant)).buffered(TENANTS);
     while let Some(findings) = findings.next().await {
@@ -109,10 +115,11 @@ pub async fn check_source(
 async fn check_credentials(
     source: ConfiguredSource<'_>,
     only: Option<TenantId>,
+    unusable: &BTreeSet<String>,
     found: &mut (dyn FnMut(Finding) + Send),
 ) {
     for (tenant, credential) in credentials_of(source.config, &source.key()) {
-        if tenant.is_some() && only.is_some() && tenant != only {
+        if unusable.contains(credential.key()) || (tenant.is_some() && only.is_some() && tenant != only) {
             continue;
         }
         let expires = match credential.expires().await {

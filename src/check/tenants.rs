@@ -14,7 +14,7 @@ use super::{
 use crate::{
     activity::{ActivityError, ContentEntry, Failure, ListedWebhook, Subscription, TimeWindow},
     api_clients::ApiClients,
-    config::Office365Config,
+    config::{Office365Config, TenantConfig},
     content::{ContentRef, ContentType, Feed},
     discovery::{WebhookFlaw, WebhookTarget},
     entra::AccessToken,
@@ -43,6 +43,8 @@ pub(super) struct TenantCheck<'a> {
     pub patience: Duration,
     /// Makes events of a blob.
     pub normalizer: &'a Normalizer,
+    /// The keys of credentials that cannot be used, which was told.
+    pub unusable: &'a BTreeSet<String>,
 }
 
 /// The webhook that subscriptions should have.
@@ -66,6 +68,10 @@ impl Webhook {
 impl TenantCheck<'_> {
     /// Tries everything for one tenant; what follows from a failure is left out.
     pub(super) async fn check(&self, tenant: &TenantEntry) -> Vec<Finding> {
+        if self.unusable.contains(&self.credential_key(tenant)) {
+            let text = "not tried, as the credential cannot be used: see configuration";
+            return vec![self.finding(tenant, "token", Outcome::note(text))];
+        }
         let mut findings = Vec::new();
         if self.token(tenant, &mut findings).await && self.subscriptions(tenant, &mut findings).await {
             let listings = self.config.content_types.iter().map(|content_type| self.content(tenant, *content_type));
@@ -88,6 +94,15 @@ impl TenantCheck<'_> {
             }
         }
         findings
+    }
+
+    /// Where the credential of a tenant stands.
+    fn credential_key(&self, tenant: &TenantEntry) -> String {
+        let own = |known: &TenantConfig| known.id == tenant.id && known.auth.is_some();
+        match self.config.tenants.iter().position(own) {
+            Some(index) => format!("{}.tenants[{index}].auth", self.key),
+            None => format!("{}.auth", self.key),
+        }
     }
 
     fn audit_log(&self, tenant: &TenantEntry, is_off: bool, has_content: bool) -> Finding {
@@ -382,7 +397,9 @@ mod tests {
         let webhook = Some(Webhook { target: target(), auth_id_known });
         let patience = Duration::from_secs(1);
         let normalizer = Normalizer::new(config.normalize_options());
+        let unusable = BTreeSet::new();
         let check = TenantCheck {
+            unusable: &unusable,
             key: "sources.m365",
             config: &config,
             connection: &connection,

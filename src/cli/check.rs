@@ -31,12 +31,14 @@ pub(super) fn check(args: &CheckArgs) -> ExitCode {
                     return exit::FAILURE;
                 }
             };
-            for finding in runtime.block_on(check::check_configuration(&topology)) {
+            let (tenant, patience) = (args.tenant, args.timeout.get());
+            let (findings, unusable) = runtime.block_on(check::check_configuration(&topology, patience));
+            for finding in findings {
                 report.add(finding);
             }
             for source in sources {
-                let (tenant, patience) = (args.tenant, args.timeout.get());
-                runtime.block_on(check::check_source(source, tenant, patience, &mut |finding| report.add(finding)));
+                let found = &mut |finding| report.add(finding);
+                runtime.block_on(check::check_source(source, tenant, &unusable, patience, found));
             }
         }
         Err(errors) => {
@@ -71,14 +73,14 @@ impl Report {
         match &mut self.json {
             Some(findings) => findings.push(finding),
             // Who reads no more still gets the exit code.
-            None => _ = print(&line(&finding)),
+            None => self.failed |= print(&line(&finding)) != exit::OK,
         }
     }
 
-    fn end(self) -> ExitCode {
-        if let Some(findings) = self.json {
+    fn end(mut self) -> ExitCode {
+        if let Some(findings) = self.json.take() {
             match serde_json::to_string_pretty(&findings) {
-                Ok(text) => _ = print(&text),
+                Ok(text) => self.failed |= print(&text) != exit::OK,
                 Err(error) => complain(&error),
             }
         }

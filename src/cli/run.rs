@@ -29,6 +29,9 @@ use crate::{
 /// process from ending at all.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
+/// How long a store of secrets may take to answer when the configuration is read again.
+const STORES: Duration = Duration::from_secs(60);
+
 pub(super) fn run(args: &RunArgs) -> ExitCode {
     let topology = match secrets::load(&args.config.config) {
         Ok(topology) => topology,
@@ -96,7 +99,7 @@ async fn read(path: &Path) -> Result<TopologyConfig, Vec<String>> {
     let loaded = tokio::task::spawn_blocking(move || secrets::load(&file)).await;
     let loaded = loaded.map_err(|join| vec![join.to_string()])?;
     let topology = loaded.map_err(|errors| errors.into_iter().map(|error| error.to_string()).collect::<Vec<_>>())?;
-    let ConfigurationFindings { problems, .. } = ConfigurationFindings::of(&topology, AskStores::Yes).await;
+    let ConfigurationFindings { problems, .. } = ConfigurationFindings::of(&topology, AskStores::Within(STORES)).await;
     if problems.is_empty() { Ok(topology) } else { Err(problems) }
 }
 

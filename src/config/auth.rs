@@ -194,12 +194,33 @@ impl AuthConfig {
         if let Some(certificate) = &self.certificate {
             certificate.check(problems, &key("certificate"));
         }
-        if let Some(ManagedIdentityConfig { client_id: Some(_), resource_id: Some(_) }) = &self.managed_identity {
-            problems.add(
-                &key("managed_identity"),
-                "names an identity by client_id and by resource_id",
-                "Keep one of them, and remove the other.",
-            );
+        if let Some(ManagedIdentityConfig { client_id, resource_id: Some(resource_id) }) = &self.managed_identity {
+            if client_id.is_some() {
+                problems.add(
+                    &key("managed_identity"),
+                    "names an identity by client_id and by resource_id",
+                    "Keep one of them, and remove the other.",
+                );
+            }
+            if !resource_id.starts_with('/') || resource_id.contains(char::is_control) {
+                problems.add(
+                    &key("managed_identity.resource_id"),
+                    "is not a resource ID",
+                    "Write resource_id = \"/subscriptions/…/userAssignedIdentities/m365\" (Azure portal > the identity > Properties).",
+                );
+            }
+        }
+        let managed = self.managed_identity.as_ref().map(|identity| ("managed_identity.client_id", identity.client_id));
+        let workload =
+            self.workload_identity.as_ref().map(|identity| ("workload_identity.client_id", identity.client_id));
+        for (name, id) in [managed, workload].into_iter().flatten() {
+            if id.is_some() && self.client_id.is_some() && id != self.client_id {
+                problems.add(
+                    &key(name),
+                    format!("is another application than {base}.client_id"),
+                    "Keep the one that is to be used, and remove the other.",
+                );
+            }
         }
     }
 

@@ -94,6 +94,13 @@ impl ProxyConfig {
 pub struct ProxyUrl(Url);
 
 impl ProxyUrl {
+    /// Whether a text is the URL of a proxy whose user and password are encoded. One without a scheme is an http URL, as in
+    /// `proxy.example.com:3128`.
+    pub fn is_readable(text: &str) -> bool {
+        let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+        credentials_are_encoded(&url) && Url::parse(&url).is_ok_and(|url| url.host().is_some())
+    }
+
     /// The URL with its credentials, for the HTTP client only.
     pub fn expose(&self) -> &Url {
         &self.0

@@ -58,7 +58,7 @@ impl SecretRef {
             Self::Env(name) => format!("the environment variable {name}"),
             Self::File(path) => format!("the file {}", path.display()),
             Self::Exec(secret) => {
-                format!("the command {}", secret.exec.first().map_or("", String::as_str))
+                format!("what the command {} prints", secret.exec.first().map_or("", String::as_str))
             }
             Self::CyberarkCcp(secret) => match (&secret.object, &secret.safe) {
                 (Some(object), Some(safe)) => {
@@ -93,10 +93,10 @@ impl SecretRef {
                     problems.add(key, "is the placeholder that a printed configuration shows", help);
                 } else if text.starts_with("${") && text.ends_with('}') {
                     problems.add(key, "is a variable reference that nothing has replaced", help);
-                } else if text.starts_with("SECRET[") && text.ends_with(']') {
+                } else if text.starts_with("SECRET[") {
                     problems.add(
                         key,
-                        "is a reference to a secrets backend that nothing has replaced",
+                        "looks like a reference to a secrets backend, SECRET[backend.key], that nothing has replaced",
                         format!(
                             "Backends are a host's: write [secret.…] at the top of the standalone program's file. Or {}",
                             help.replacen("Write", "write", 1)

@@ -32,7 +32,7 @@ use crate::{
         },
         managed_identity::{IdentityChoice, IdentityEnvironment, IdentityToken, ManagedIdentity},
     },
-    secrets::SecretReader,
+    secrets::{SecretReader, check_files},
     transport::{HttpTransport, TransportOptions},
 };
 
@@ -77,6 +77,21 @@ impl ConfiguredCredential {
             }
             Some(CredentialConfig::ManagedIdentity(config)) => self.managed_identity(config).map(drop),
             _ => self.material().await.map(drop),
+        }
+    }
+
+    /// Looks at what is on this machine of a secret that is in a store: the files of certificates by which it is asked.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be used.
+    pub fn check_files(&self) -> Result<(), CredentialError> {
+        match self.auth.credential() {
+            Some(CredentialConfig::Secret(secret)) => Ok(check_files(secret, &self.key_of("client_secret"))?),
+            Some(CredentialConfig::Certificate(CertificateConfig { password: Some(password), .. })) => {
+                Ok(check_files(password, &self.key_of("certificate.password"))?)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, pin::Pin, time::Duration};
 
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{Ended, HostError, Report, SinkError, SourceReport, error::SourceFailedSnafu, telemetry};
@@ -21,6 +21,9 @@ use crate::{
 
 /// How long sinks may go on after a run that should end has failed: to end a write that has begun.
 const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// How long what was told to end may take to be gone.
+const GONE: Duration = Duration::from_secs(1);
 
 /// A running pipeline. Dropping it ends everything in it at once.
 pub(super) struct Pipeline {
@@ -79,6 +82,12 @@ impl Pipeline {
                 Some(_) = self.pumps.join_next() => {}
             }
         }
+        // A reload takes ports and ledgers again at once: what was let go must be gone by then.
+        let gone = async {
+            self.background.shutdown().await;
+            self.running.shutdown().await;
+        };
+        let _ = timeout(GONE, gone).await;
         Report { sources: self.sources, failure: self.failure }
     }
 

@@ -99,7 +99,12 @@ fn ask_command(command: &[String], patience: Duration, keys: &[&str]) -> Result<
     Ok(keys
         .iter()
         .map(|key| match given.remove(*key) {
-            Some(Given { error: Some(error), .. }) => {
+            Some(Given { error: Some(error), value }) => {
+                // Nothing that stands where the secret should.
+                let error = match value.filter(|value| !value.is_empty()) {
+                    Some(value) => error.replace(&value, "[redacted]"),
+                    None => error,
+                };
                 Err(format!("the command {program} says: {}", crate::printable::printable(&error, 300)))
             }
             Some(Given { value: Some(value), .. }) => not_empty(value),

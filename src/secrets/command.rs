@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::error::{CommandProblem, SecretError};
-use crate::{config::ExecSecret, printable::printable};
+use crate::config::ExecSecret;
 
 /// How long a command may take. Nobody is there to answer a question of its.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,9 +20,6 @@ const MOST_OUTPUT: u64 = 64 * 1024;
 
 /// How much of the standard error is looked at.
 const MOST_ERROR_OUTPUT: u64 = 16 * 1024;
-
-/// How much of it is told. Unit: characters.
-const MOST_SAID: usize = 300;
 
 /// Runs the command, and takes what it printed, or a member of that.
 pub(super) async fn read(secret: &ExecSecret, key: &str) -> Result<String, SecretError> {
@@ -156,32 +153,30 @@ async fn read_all_keep(pipe: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u
 
 impl Output {
     fn into_secret(self) -> Result<String, CommandProblem> {
-        let printed = String::from_utf8(self.printed);
         if !self.status.success() {
-            let printed = printed.unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
-            return Err(CommandProblem::Failed {
-                status: self.status.to_string(),
-                error_output: last_line(&self.said, &printed),
-            });
+            let code = error_code(&self.said).or_else(|| error_code(&self.printed));
+            return Err(CommandProblem::Failed { status: self.status.to_string(), code });
         }
-        printed.map_err(|_| CommandProblem::Output {
+        String::from_utf8(self.printed).map_err(|_| CommandProblem::Output {
             problem: "printed something else than UTF-8 text. Make it print the secret, and nothing else.".to_owned(),
         })
     }
 }
 
-/// The last line that says something, without words that the command also printed where secrets are.
-fn last_line(error_output: &[u8], printed: &str) -> String {
-    let text = String::from_utf8_lossy(error_output);
-    let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
-    let mut line = line.to_owned();
-    for word in printed.split_whitespace().filter(|word| word.len() >= 4) {
-        line = line.replace(word, REDACTED_WORD);
-    }
-    printable(&line, MOST_SAID)
+/// The first word that is a code of an error of CyberArk's: letters, three digits, a letter. No secret looks like that.
+fn error_code(output: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(output);
+    let is_code = |word: &&str| {
+        let letters = word.bytes().take_while(u8::is_ascii_uppercase).count();
+        let rest = word.as_bytes().get(letters..).unwrap_or_default();
+        let [digits @ .., last] = rest else { return false };
+        (4..=6).contains(&letters)
+            && digits.len() == 3
+            && digits.iter().all(u8::is_ascii_digit)
+            && last.is_ascii_uppercase()
+    };
+    text.split(|c: char| !c.is_ascii_alphanumeric()).find(is_code).map(str::to_owned)
 }
-
-const REDACTED_WORD: &str = "[redacted]";
 
 /// A text within a JSON object: the member of this name, or what the names between dots lead to.
 fn member(json: &str, field: &str) -> Result<String, String> {

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     command::run,
-    error::{CommandProblem, SecretError, ServiceProblem},
+    error::{SecretError, ServiceProblem},
     service::{Service, said},
 };
 use crate::config::{CyberarkCcpSecret, CyberarkCpSecret};
@@ -19,10 +19,15 @@ use crate::config::{CyberarkCcpSecret, CyberarkCpSecret};
 const ADVICE: &str = "Check app_id and the machines or certificates that CyberArk allows it, and that the application and the \
                       provider's user are members of the safe that may list and retrieve its accounts.";
 
+/// The way to the Central Credential Provider.
+pub(super) fn service<'a>(secret: &'a CyberarkCcpSecret, key: &'a str) -> Result<Service<'a>, SecretError> {
+    let identity = secret.crt_file.clone().zip(secret.key_file.clone());
+    Service::new(key, ("CyberArk", "cyberark_ccp"), &secret.url, secret.ca_file.clone(), identity)
+}
+
 /// Asks the Central Credential Provider.
 pub(super) async fn read_ccp(secret: &CyberarkCcpSecret, key: &str) -> Result<String, SecretError> {
-    let identity = secret.crt_file.clone().zip(secret.key_file.clone());
-    let service = Service::new(key, "CyberArk", &secret.url, secret.ca_file.clone(), identity)?;
+    let service = service(secret, key)?;
     let answer = service.ask(Method::GET, accounts_url(secret), HeaderMap::new(), None).await?;
     let text = |name: &str| answer.body.as_ref().and_then(|body| body.get(name)).and_then(Value::as_str);
     let error = |code: &str| said(&[code, text("ErrorMsg").unwrap_or_default()].join(" "), &[]);
@@ -77,15 +82,7 @@ pub(super) async fn read_cp(secret: &CyberarkCpSecret, key: &str) -> Result<Stri
         "-o".to_owned(),
         "Password".to_owned(),
     ];
-    run(&program, &arguments).await.map_err(|problem| {
-        let problem = match problem {
-            CommandProblem::Failed { status, error_output } => {
-                CommandProblem::Failed { status, error_output: format!("{error_output}. {ADVICE}") }
-            }
-            problem => problem,
-        };
-        SecretError::Command { key: key.to_owned(), program, problem }
-    })
+    run(&program, &arguments).await.map_err(|problem| SecretError::Command { key: key.to_owned(), program, problem })
 }
 
 #[cfg(test)]

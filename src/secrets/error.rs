@@ -64,12 +64,15 @@ pub enum SecretError {
         problem: ServiceProblem,
     },
     /// The way to a store of secrets cannot be prepared.
-    #[snafu(display("{key}: {source}"))]
+    #[snafu(display("{key}.{table}.{}", source.to_string().trim_start_matches("tls.")))]
     Setup {
         /// The full path of the key.
         key: String,
+        /// The store's own table below it, such as `vault`.
+        table: &'static str,
         /// Why not.
-        source: SetupError,
+        #[snafu(source(from(SetupError, Box::new)))]
+        source: Box<SetupError>,
     },
 }
 
@@ -92,12 +95,15 @@ pub enum CommandProblem {
     #[snafu(display("printed more than 64 KiB and was killed. Make it print the secret, and nothing else."))]
     TooLong,
     /// It failed.
-    #[snafu(display("failed ({status}){}", said(error_output)))]
+    #[snafu(display(
+        "failed ({status}{}). Run it by hand as this process's user: what it writes is not shown here, as a secret may be in it.",
+        code.as_ref().map_or_else(String::new, |code| format!(", {code}"))
+    ))]
     Failed {
         /// Such as `exit status: 1`.
         status: String,
-        /// The last line of its standard error, made fit for a log line.
-        error_output: String,
+        /// The code of an error of CyberArk's, such as `APPAP004E`, if it wrote one.
+        code: Option<String>,
     },
     /// What it printed is not what was promised.
     #[snafu(display("{problem}"))]
@@ -105,14 +111,6 @@ pub enum CommandProblem {
         /// What is wrong, and what to do.
         problem: String,
     },
-}
-
-fn said(error_output: &str) -> String {
-    if error_output.is_empty() {
-        ", and said nothing on its standard error. Run it by hand as this process's user.".to_owned()
-    } else {
-        format!(": {error_output}")
-    }
 }
 
 /// What a store of secrets did instead of giving one.
@@ -128,7 +126,7 @@ pub enum ServiceProblem {
         source: TransportError,
     },
     /// It cannot answer now.
-    #[snafu(display("cannot answer now (HTTP {status}){}. It is asked again.", because(said)))]
+    #[snafu(display("cannot answer now (HTTP {status}){}.", because(said)))]
     Busy {
         /// Its status.
         status: StatusCode,

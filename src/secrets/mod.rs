@@ -17,6 +17,7 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 
 pub(crate) use self::error::NoSecretSnafu;
+pub(crate) use self::reader::check_files;
 pub use self::{
     backends::load,
     error::{CommandProblem, SecretError, ServiceProblem},

@@ -112,6 +112,19 @@ impl SecretReader {
     }
 }
 
+/// Looks at the files of certificates by which a store of secrets is asked. Asks nobody.
+///
+/// # Errors
+///
+/// When one cannot be used.
+pub(crate) fn check_files(secret: &SecretRef, key: &str) -> Result<(), SecretError> {
+    match secret {
+        SecretRef::CyberarkCcp(secret) => cyberark::service(secret, key).map(drop),
+        SecretRef::Vault(secret) => vault::service(secret, key).map(drop),
+        _ => Ok(()),
+    }
+}
+
 /// Reads a secret that is at hand.
 fn read_at_hand(secret: &SecretRef, key: &str) -> Result<Secret, SecretError> {
     let read = match secret {

@@ -44,10 +44,10 @@ pub(super) struct Answer {
 }
 
 impl<'a> Service<'a> {
-    /// Prepares the way to a store. Certificates are read anew, so that renewed ones are used.
+    /// Prepares the way to a store, which has a name for people and one for its table in the configuration. Certificates are read anew, so that renewed ones are used.
     pub(super) fn new(
         key: &'a str,
-        name: &'static str,
+        (name, table): (&'static str, &'static str),
         address: &'a Url,
         ca_file: Option<PathBuf>,
         identity: Option<(PathBuf, PathBuf)>,
@@ -58,7 +58,7 @@ impl<'a> Service<'a> {
             identity,
             connect_timeout: Some(PATIENCE),
         })
-        .context(SetupSnafu { key })?;
+        .context(SetupSnafu { key, table })?;
         Ok(Self { key, name, address, transport })
     }
 

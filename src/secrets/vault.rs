@@ -13,12 +13,13 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use snafu::ensure;
 use tokio::time::Instant;
 use url::Url;
 
 use super::{
     Secret, command,
-    error::{SecretError, ServiceProblem},
+    error::{NoSecretSnafu, SecretError, ServiceProblem},
     local,
     service::{Answer, Service, said},
 };
@@ -81,7 +82,19 @@ async fn local(secret: &LocalSecretRef, key: &str) -> Result<SecretString, Secre
         // Their type keeps them out.
         SecretRef::CyberarkCcp(_) | SecretRef::CyberarkCp(_) | SecretRef::Vault(_) => String::new(),
     };
-    Ok(SecretString::from(text.trim()))
+    let text = text.trim();
+    // It would be left out of requests without a word.
+    let problem = "holds a line end or another character that no header of a request can carry";
+    ensure!(
+        text.bytes().all(|byte| byte.is_ascii_graphic()),
+        NoSecretSnafu { key, place: secret.as_ref().place(), problem }
+    );
+    Ok(SecretString::from(text))
+}
+
+/// The way to Vault.
+pub(super) fn service<'a>(secret: &'a VaultSecret, key: &'a str) -> Result<Service<'a>, SecretError> {
+    Service::new(key, ("Vault", "vault"), &secret.address, secret.ca_file.clone(), None)
 }
 
 /// Reads the secret's field. Logs in when there is no session yet, and once more when the session is refused.
@@ -91,7 +104,7 @@ pub(super) async fn read(
     login: &Login,
     sessions: &Sessions,
 ) -> Result<Secret, SecretError> {
-    let vault = Vault { service: Service::new(key, "Vault", &secret.address, secret.ca_file.clone(), None)?, secret };
+    let vault = Vault { service: service(secret, key)?, secret };
     let (token, is_new) = match login {
         Login::Token(token) => (token.clone(), true),
         Login::Request { .. } => match sessions.get(&vault.session_key(login)) {

@@ -133,7 +133,14 @@ impl<R: BufRead> StateReader<R> {
             Err(error) => return LineSnafu { number, problem: error.to_string() }.fail(),
             Ok(StateLine::End { end: StateEnd { pieces: expected } }) => {
                 let found = self.lines - 1;
-                return if found == expected { Ok(None) } else { CountSnafu { found, expected }.fail() };
+                if found != expected {
+                    return CountSnafu { found, expected }.fail();
+                }
+                let problem = "it follows the line that ends the state";
+                return match self::line(&mut self.input)? {
+                    None => Ok(None),
+                    Some(_) => LineSnafu { number: number + 1, problem }.fail(),
+                };
             }
             Ok(StateLine::Piece(piece)) => piece,
         };

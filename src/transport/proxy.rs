@@ -64,6 +64,9 @@ fn environment(name: &str) -> Option<String> {
     names.iter().find_map(|name| env::var(name).ok()).filter(|value| !value.is_empty())
 }
 
+/// Stands in for the URL of a proxy that cannot be read, and is none.
+const UNREADABLE: &str = "http://";
+
 struct Setting {
     key: &'static str,
     url: String,
@@ -78,6 +81,12 @@ fn settings(config: &ProxyConfig, environment: impl Fn(&str) -> Option<String>) 
     let bypass = if written.is_empty() { environment("NO_PROXY").unwrap_or_default() } else { written };
     let bypass = if bypass.is_empty() { LOCAL.to_owned() } else { format!("{bypass},{LOCAL}") };
     let configured = |url: &Option<ProxyUrl>| url.as_ref().map(|url| url.expose().to_string());
+    // Read as strictly as the file: with an unencoded character, a piece of the password would become the host. What cannot be
+    // read is refused by whoever makes a client of it.
+    let environment = |name: &str| {
+        let text = environment(name)?;
+        Some(if ProxyUrl::is_readable(&text) { text } else { UNREADABLE.to_owned() })
+    };
     [("http", &config.http, "HTTP_PROXY"), ("https", &config.https, "HTTPS_PROXY")]
         .into_iter()
         .filter_map(|(key, url, variable)| {

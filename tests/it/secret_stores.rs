@@ -274,5 +274,5 @@ async fn cyberark_s_provider_on_this_machine_is_run_as_its_manual_says() {
     };
     assert_eq!(read_once(&of("app")).await.as_deref(), Ok(SECRET));
     let problem = read_once(&of("other")).await.unwrap_err();
-    assert!(problem.contains("APPAP004E no GetPassword") && problem.contains("members of the safe"), "{problem}");
+    assert!(problem.contains("failed (exit status: 1, APPAP004E)") && problem.contains("Run it by hand"), "{problem}");
 }

@@ -2,7 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(unix, feature = "cli", feature = "simulator"))]
 
-use std::{fs, net::TcpListener};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+};
 
 use serde_json::Value;
 
@@ -66,4 +70,25 @@ async fn sighup_takes_a_good_file_over_and_refuses_a_bad_one() {
     once.sort_unstable();
     once.dedup();
     assert_eq!(once.len(), ids.len(), "what was delivered is not sent again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_port_of_metrics_is_taken_again_after_somebody_has_asked() {
+    let world = World::subscribed().await;
+    // Free a moment ago, and hardly taken by anybody else within the next.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    world.poll(|text| format!("{text}\n[telemetry]\nlisten = \"{address}\"\n"));
+    let log = || fs::read_to_string(world.path("log")).unwrap();
+    let source = world.start().await;
+    for reloads in 1..=5 {
+        let mut connection = TcpStream::connect(address).unwrap();
+        connection.write_all(b"GET /status HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut status = [0; 12];
+        connection.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        source.signal("HUP");
+        let starts = || log().matches("Source starts.").count();
+        patience::until("the configuration is read again", || starts() > reloads, log).await;
+        assert!(!log().contains("going on with the one before"), "{}", log());
+    }
 }

@@ -30,7 +30,7 @@ pub enum ManagedIdentityError {
         source: TransportError,
     },
     /// The service cannot answer now.
-    #[snafu(display("{service} has no token just now (HTTP {status}){}; it is asked again", because(said)))]
+    #[snafu(display("{service} has no token just now (HTTP {status}){}", because(said)))]
     Busy {
         /// Which service.
         service: &'static str,
@@ -40,7 +40,7 @@ pub enum ManagedIdentityError {
         said: String,
     },
     /// The service refuses.
-    #[snafu(display("{service} refuses (HTTP {status}){}. {}", because(said), advice(choice)))]
+    #[snafu(display("{service} refuses (HTTP {status}){}. {}", because(said), advice(*status, choice)))]
     Refused {
         /// Which service.
         service: &'static str,
@@ -107,11 +107,14 @@ fn because(said: &str) -> String {
     if said.is_empty() { String::new() } else { format!(": {said}") }
 }
 
-const fn advice(choice: &IdentityChoice) -> &'static str {
+fn advice(status: StatusCode, choice: &IdentityChoice) -> &'static str {
     match choice {
+        _ if status != StatusCode::BAD_REQUEST => {
+            "Is that the service that Azure provides, and may this process's user ask it? A firewall or a proxy may stand in between"
+        }
         IdentityChoice::System => {
-            "In the Azure portal open the machine or app > Identity, and turn the system-assigned identity on; or name a \
-             user-assigned one by auth.managed_identity.client_id"
+            "In the Azure portal open the machine or app > Identity, and turn the system-assigned identity on; where it has \
+             user-assigned ones only, name one by auth.managed_identity.client_id"
         }
         IdentityChoice::ClientId(_) | IdentityChoice::ResourceId(_) => {
             "In the Azure portal open the machine or app > Identity > User assigned, and add the identity; compare its client ID \

@@ -126,7 +126,12 @@ impl ManagedIdentity {
             return Ok(IdentityToken { token: SecretString::from(token), expires_in });
         }
         let said = text("error_description").or_else(|| text("message")).or_else(|| text("error")).unwrap_or_default();
-        let said = printable(said, MOST_SAID);
+        let said = match &self.endpoint {
+            // A service may repeat what it was sent.
+            IdentityEndpoint::AppService { header, .. } => said.replace(header.expose_secret(), "[redacted]"),
+            _ => said.to_owned(),
+        };
+        let said = printable(&said, MOST_SAID);
         // As azure-identity waits: 410 means that the service is being updated, 404 that the identity is on its way.
         let is_temporary = status.is_server_error()
             || matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::TOO_MANY_REQUESTS);
