@@ -21,9 +21,9 @@ mod docs;
 mod fields_doc;
 mod fixtures;
 mod geoip;
-mod modules;
 #[cfg(feature = "simulator")]
-mod msal;
+mod microsoft_libraries;
+mod modules;
 mod once;
 mod operations;
 mod poll;
