@@ -21,7 +21,7 @@ pub struct CyberarkCcpSecret {
     /// The application that may read the account.
     #[schemars(example = &"office365-source")]
     pub app_id: String,
-    /// The safe that holds the account. Needed with `object`.
+    /// The safe that holds the account. Needed with `object`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"M365")]
     pub safe: Option<String>,
@@ -29,11 +29,11 @@ pub struct CyberarkCcpSecret {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"Root")]
     pub folder: Option<String>,
-    /// The name of the account.
+    /// The name of the account. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"office365-source-client-secret")]
     pub object: Option<String>,
-    /// Criteria that exactly one account meets, in place of `safe`, `folder` and `object`.
+    /// Criteria that exactly one account meets, in place of `safe`, `folder` and `object`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"Safe=M365;UserName=office365-source")]
     pub query: Option<String>,

@@ -12,7 +12,7 @@ pub struct ExecSecret {
     /// The program and its arguments. No shell takes part. It gets no input, and 30 seconds; what it prints is the secret.
     #[schemars(length(min = 1), example = ["/usr/local/bin/read-secret", "m365"])]
     pub exec: Vec<String>,
-    /// The member of the JSON object that the command prints, when it prints one. Dots lead into objects within.
+    /// The member of the JSON object that the command prints, when it prints one. Dots lead into objects within. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"data.client_secret")]
     pub field: Option<String>,

@@ -24,14 +24,14 @@ pub struct VaultSecret {
     /// The field of the secret.
     #[schemars(example = &"client_secret")]
     pub field: String,
-    /// A token of Vault's.
+    /// A token of Vault's. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(example = LocalSecretRef::env("VAULT_TOKEN"))]
     pub token: Option<LocalSecretRef>,
-    /// Log in by `AppRole`.
+    /// Log in by `AppRole`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approle: Option<VaultAppRole>,
-    /// Log in as a service account of Kubernetes.
+    /// Log in as a service account of Kubernetes. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kubernetes: Option<VaultKubernetes>,
     /// The namespace (Vault Enterprise, OpenBao). Default: none.
