@@ -238,9 +238,21 @@ impl JsonSchema for SecretRef {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let stores = [
-            store("cyberark_ccp", &generator.subschema_for::<CyberarkCcpSecret>()),
-            store("cyberark_cp", &generator.subschema_for::<CyberarkCpSecret>()),
-            store("vault", &generator.subschema_for::<VaultSecret>()),
+            store(
+                "cyberark_ccp",
+                "An account of CyberArk's Central Credential Provider.",
+                generator.subschema_for::<CyberarkCcpSecret>(),
+            ),
+            store(
+                "cyberark_cp",
+                "An account of CyberArk's Credential Provider on this machine.",
+                generator.subschema_for::<CyberarkCpSecret>(),
+            ),
+            store(
+                "vault",
+                "A field of a secret in HashiCorp Vault or OpenBao.",
+                generator.subschema_for::<VaultSecret>(),
+            ),
         ];
         let mut schema = local_schema(generator);
         if let Some(Value::Array(forms)) = schema.get_mut("oneOf") {
@@ -250,7 +262,8 @@ impl JsonSchema for SecretRef {
     }
 }
 
-fn store(key: &str, schema: &Schema) -> Value {
+fn store(key: &str, description: &str, mut schema: Schema) -> Value {
+    schema.insert("description".to_owned(), description.into());
     json!({
         "type": "object",
         "properties": { key: schema },
