@@ -25,7 +25,7 @@ pub struct AuthConfig {
     /// A client secret of the app registration: its Value, not its Secret ID (Microsoft Entra admin center > App
     /// registrations > your app > Certificates & secrets). Read for each token request. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = SecretRef::Env("M365_CLIENT_SECRET".to_owned()))]
+    #[schemars(example = SecretRef::env("M365_CLIENT_SECRET"))]
     pub client_secret: Option<SecretRef>,
     /// A certificate of the app registration, with its private key. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,7 +56,7 @@ pub struct CertificateConfig {
     pub key_file: Option<PathBuf>,
     /// The password of an encrypted private key, or of a PFX file. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = SecretRef::Env("M365_CERTIFICATE_PASSWORD".to_owned()))]
+    #[schemars(example = SecretRef::env("M365_CERTIFICATE_PASSWORD"))]
     pub password: Option<SecretRef>,
     /// Whether the certificate and its intermediates go along with each token request, for an app registration that trusts
     /// certificates by subject and issuer.

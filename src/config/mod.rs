@@ -51,8 +51,8 @@ pub use normalize::{GeoipConfig, NormalizeConfig, is_data_stream_namespace};
 pub use schema::{embedded_source_json_schema, json_schema, source_json_schema};
 pub(crate) use secret::REDACTED;
 pub use secret::{
-    CyberarkCcpSecret, CyberarkCpSecret, ExecSecret, LocalSecretRef, SecretRef, VaultAppRole, VaultKubernetes,
-    VaultLogin, VaultSecret, secret_hint,
+    CyberarkCcpSecret, CyberarkCpSecret, ExecSecret, LocalSecret, SecretRef, VaultAppRole, VaultKubernetes, VaultLogin,
+    VaultSecret, secret_hint,
 };
 pub use secret_backend::{BackendSecrets, SecretBackend, SecretName};
 #[cfg(feature = "cli")]

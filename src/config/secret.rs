@@ -5,18 +5,18 @@ mod exec;
 mod local;
 mod vault;
 
-use std::{borrow::Cow, fmt, path::PathBuf};
+use std::{borrow::Cow, fmt};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub use self::{
     cyberark::{CyberarkCcpSecret, CyberarkCpSecret},
     exec::ExecSecret,
-    local::LocalSecretRef,
+    local::LocalSecret,
     vault::{VaultAppRole, VaultKubernetes, VaultLogin, VaultSecret},
 };
 use super::{error::Problems, schema};
@@ -28,20 +28,11 @@ pub(crate) const REDACTED: &str = "[redacted]";
 /// The keys of a reference, by which tables that are one are known.
 pub(super) const REFERENCE_KEYS: [&str; 7] = ["env", "file", "exec", "field", "cyberark_ccp", "cyberark_cp", "vault"];
 
-const FORMS: &str = "write a string, { env = \"NAME\" }, { file = \"/path/to/secret\" }, { exec = [\"command\"] }, \
-                     { cyberark_ccp = { … } }, { cyberark_cp = { … } } or { vault = { … } }";
-
 /// A secret, or where to read it.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub enum SecretRef {
-    /// `"…"`: the secret itself, in the configuration.
-    Inline(SecretString),
-    /// `{ env = "NAME" }`: the name of an environment variable that holds it.
-    Env(String),
-    /// `{ file = "/path" }`: a file that holds it; line ends after the secret are not part of it.
-    File(PathBuf),
-    /// `{ exec = ["command"] }`: a command that prints it.
-    Exec(ExecSecret),
+    /// On this machine: a text, an environment variable, a file or a command.
+    Local(LocalSecret),
     /// `{ cyberark_ccp = { … } }`: CyberArk's Central Credential Provider.
     CyberarkCcp(Box<CyberarkCcpSecret>),
     /// `{ cyberark_cp = { … } }`: CyberArk's Credential Provider on this machine.
@@ -50,16 +41,27 @@ pub enum SecretRef {
     Vault(Box<VaultSecret>),
 }
 
+impl fmt::Debug for SecretRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local(secret) => secret.fmt(f),
+            Self::CyberarkCcp(secret) => secret.fmt(f),
+            Self::CyberarkCp(secret) => secret.fmt(f),
+            Self::Vault(secret) => secret.fmt(f),
+        }
+    }
+}
+
 impl SecretRef {
+    /// The environment variable of this name.
+    pub fn env(name: &str) -> Self {
+        Self::Local(LocalSecret::Env(name.to_owned()))
+    }
+
     /// Names where the secret is, never the secret: for messages.
     pub fn place(&self) -> String {
         match self {
-            Self::Inline(_) => "the text in the configuration".to_owned(),
-            Self::Env(name) => format!("the environment variable {name}"),
-            Self::File(path) => format!("the file {}", path.display()),
-            Self::Exec(secret) => {
-                format!("what the command {} prints", secret.exec.first().map_or("", String::as_str))
-            }
+            Self::Local(secret) => secret.place(),
             Self::CyberarkCcp(secret) => match (&secret.object, &secret.safe) {
                 (Some(object), Some(safe)) => {
                     format!("CyberArk's account {object} in the safe {safe} ({})", secret.url)
@@ -75,43 +77,16 @@ impl SecretRef {
         }
     }
 
-    /// Whether it is on this machine and is read at once, so that it may be read again and again.
+    /// Whether it is read at once, so that it may be read again and again.
     pub const fn is_at_hand(&self) -> bool {
-        matches!(self, Self::Inline(_) | Self::Env(_) | Self::File(_))
+        matches!(self, Self::Local(LocalSecret::Inline(_) | LocalSecret::Env(_) | LocalSecret::File(_)))
     }
 
     /// Adds what can be said against the reference without reading what it refers to. `variable` is a name that fits
     /// what the secret is for.
     pub(super) fn check(&self, problems: &mut Problems, key: &str, variable: &str) {
-        let help = format!("Write {key} = {{ env = \"{variable}\" }} or {key} = {{ file = \"/path/to/secret\" }}.");
         match self {
-            Self::Inline(secret) => {
-                let text = secret.expose_secret();
-                if text.trim().is_empty() {
-                    problems.add(key, "is empty", help);
-                } else if text == REDACTED {
-                    problems.add(key, "is the placeholder that a printed configuration shows", help);
-                } else if text.starts_with("${") && text.ends_with('}') {
-                    problems.add(key, "is a variable reference that nothing has replaced", help);
-                } else if text.starts_with("SECRET[") {
-                    problems.add(
-                        key,
-                        "looks like a reference to a secrets backend, SECRET[backend.key], that nothing has replaced",
-                        format!(
-                            "Backends are a host's: write [secret.…] at the top of the standalone program's file. Or {}",
-                            help.replacen("Write", "write", 1)
-                        ),
-                    );
-                }
-            }
-            Self::Env(name) if name.is_empty() || name.contains(['=', '\0']) => {
-                problems.add(&format!("{key}.env"), "is not the name of an environment variable", help);
-            }
-            Self::File(path) if path.as_os_str().is_empty() => {
-                problems.add(&format!("{key}.file"), "is empty", help);
-            }
-            Self::Env(_) | Self::File(_) => {}
-            Self::Exec(secret) => secret.check(problems, key),
+            Self::Local(secret) => secret.check(problems, key, variable),
             Self::CyberarkCcp(secret) => secret.check(problems, key),
             Self::CyberarkCp(secret) => secret.check(problems, key),
             Self::Vault(secret) => secret.check(problems, key),
@@ -131,98 +106,65 @@ pub fn secret_hint(secret: &SecretString) -> Option<&'static str> {
 
 impl From<&str> for SecretRef {
     fn from(secret: &str) -> Self {
-        Self::Inline(SecretString::from(secret))
-    }
-}
-
-impl PartialEq for SecretRef {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Inline(one), Self::Inline(two)) => one.expose_secret() == two.expose_secret(),
-            (Self::Env(one), Self::Env(two)) => one == two,
-            (Self::File(one), Self::File(two)) => one == two,
-            (Self::Exec(one), Self::Exec(two)) => one == two,
-            (Self::CyberarkCcp(one), Self::CyberarkCcp(two)) => one == two,
-            (Self::CyberarkCp(one), Self::CyberarkCp(two)) => one == two,
-            (Self::Vault(one), Self::Vault(two)) => one == two,
-            _ => false,
-        }
-    }
-}
-
-impl Eq for SecretRef {}
-
-impl fmt::Debug for SecretRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Inline(_) => f.write_str(REDACTED),
-            Self::Env(name) => f.debug_struct("Env").field("env", name).finish(),
-            Self::File(path) => f.debug_struct("File").field("file", path).finish(),
-            Self::Exec(secret) => secret.fmt(f),
-            Self::CyberarkCcp(secret) => secret.fmt(f),
-            Self::CyberarkCp(secret) => secret.fmt(f),
-            Self::Vault(secret) => secret.fmt(f),
-        }
+        Self::Local(LocalSecret::Inline(SecretString::from(secret)))
     }
 }
 
 impl Serialize for SecretRef {
-    /// Writes references as they are and an inline secret as `"[redacted]"`, which fits the schema but is refused when
-    /// it is used.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        fn one<S: Serializer>(serializer: S, key: &str, value: &impl Serialize) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(Some(1))?;
-            map.serialize_entry(key, value)?;
-            map.end()
-        }
         match self {
-            Self::Inline(_) => serializer.serialize_str(REDACTED),
-            Self::Env(name) => one(serializer, "env", name),
-            Self::File(path) => one(serializer, "file", path),
-            Self::Exec(secret) => secret.serialize(serializer),
-            Self::CyberarkCcp(secret) => one(serializer, "cyberark_ccp", secret),
-            Self::CyberarkCp(secret) => one(serializer, "cyberark_cp", secret),
-            Self::Vault(secret) => one(serializer, "vault", secret),
+            Self::Local(secret) => secret.serialize(serializer),
+            Self::CyberarkCcp(secret) => one_entry(serializer, "cyberark_ccp", secret),
+            Self::CyberarkCp(secret) => one_entry(serializer, "cyberark_cp", secret),
+            Self::Vault(secret) => one_entry(serializer, "vault", secret),
         }
     }
+}
+
+/// A table with one key.
+fn one_entry<S: Serializer>(serializer: S, key: &str, value: &impl Serialize) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(1))?;
+    map.serialize_entry(key, value)?;
+    map.end()
 }
 
 impl<'de> Deserialize<'de> for SecretRef {
     /// By hand, because serde's own errors would quote the value.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer).map_err(|_| de::Error::custom("is not a secret reference"))?;
-        let no_reference = || de::Error::custom(format_args!("is not a secret reference; {FORMS}"));
-        match value {
-            Value::String(secret) => Ok(Self::Inline(SecretString::from(secret))),
-            Value::Object(mut map) if map.contains_key("exec") => from_value(&mut map, None).map(Self::Exec),
-            Value::Object(mut map) if map.len() == 1 => {
-                let Some(key) = map.keys().next().cloned() else { return Err(no_reference()) };
-                match (key.as_str(), map.get(&key)) {
-                    ("env", Some(Value::String(name))) => Ok(Self::Env(name.clone())),
-                    ("file", Some(Value::String(path))) => Ok(Self::File(PathBuf::from(path))),
-                    ("cyberark_ccp", _) => from_value(&mut map, Some(&key)).map(Self::CyberarkCcp),
-                    ("cyberark_cp", _) => from_value(&mut map, Some(&key)).map(Self::CyberarkCp),
-                    ("vault", _) => from_value(&mut map, Some(&key)).map(Self::Vault),
-                    _ => Err(no_reference()),
-                }
-            }
-            _ => Err(no_reference()),
+        match store_of(&value) {
+            Some(key @ "cyberark_ccp") => from_value(value, Some(key)).map(Self::CyberarkCcp),
+            Some(key @ "cyberark_cp") => from_value(value, Some(key)).map(Self::CyberarkCp),
+            Some(key) => from_value(value, Some(key)).map(Self::Vault),
+            None => LocalSecret::from_json(value)?.map(Self::Local).ok_or_else(|| {
+                de::Error::custom(format_args!(
+                    "is not a secret reference; {local}, {{ cyberark_ccp = {{ … }} }}, {{ cyberark_cp = {{ … }} }} or {{ vault = \
+                     {{ … }} }}",
+                    local = local::FORMS
+                ))
+            }),
         }
     }
 }
 
+/// The store that a table refers to.
+fn store_of(value: &Value) -> Option<&'static str> {
+    let table = value.as_object().filter(|table| table.len() == 1)?;
+    ["cyberark_ccp", "cyberark_cp", "vault"].into_iter().find(|store| table.contains_key(*store))
+}
+
 /// Reads a table of references, the whole one or what stands below a key.
-fn from_value<T: de::DeserializeOwned, E: de::Error>(map: &mut Map<String, Value>, key: Option<&str>) -> Result<T, E> {
+fn from_value<T: de::DeserializeOwned, E: de::Error>(mut value: Value, key: Option<&str>) -> Result<T, E> {
     let value = match key {
-        Some(key) => map.remove(key).unwrap_or_default(),
-        None => Value::Object(std::mem::take(map)),
+        Some(key) => value.get_mut(key).map(Value::take).unwrap_or_default(),
+        None => value,
     };
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = [key.unwrap_or_default(), &error.path().to_string()].join(".");
         let path = path.trim_matches('.').to_owned();
         if path.split('.').any(|name| !schema::has_key(name)) {
             // What stands in a key's place may be the secret itself.
-            return E::custom(format_args!("has a key that is not known; {FORMS}"));
+            return E::custom("has a key that is not known here");
         }
         // What serde says of a wrong value may quote it; what our own types say does not.
         let text = error.into_inner().to_string();
@@ -254,7 +196,7 @@ impl JsonSchema for SecretRef {
                 generator.subschema_for::<VaultSecret>(),
             ),
         ];
-        let mut schema = local_schema(generator);
+        let mut schema = LocalSecret::json_schema(generator);
         if let Some(Value::Array(forms)) = schema.get_mut("oneOf") {
             forms.extend(stores);
         }
@@ -269,49 +211,6 @@ fn store(key: &str, description: &str, mut schema: Schema) -> Value {
         "properties": { key: schema },
         "required": [key],
         "additionalProperties": false
-    })
-}
-
-/// The forms that a secret on this machine has.
-fn local_schema(generator: &mut SchemaGenerator) -> Schema {
-    json_schema!({
-        "description": "A secret, or where to read it.",
-        // Tells every reader of the schema, our own error messages among them, that nothing below may be shown.
-        "writeOnly": true,
-        "oneOf": [
-            {
-                "description": "The secret itself. Keep it out of files that others may read.",
-                "type": "string",
-                "minLength": 1
-            },
-            {
-                "type": "object",
-                "properties": {
-                    "env": {
-                        "description": "The environment variable that holds the secret.",
-                        "type": "string",
-                        "minLength": 1,
-                        "examples": ["M365_CLIENT_SECRET"]
-                    }
-                },
-                "required": ["env"],
-                "additionalProperties": false
-            },
-            {
-                "type": "object",
-                "properties": {
-                    "file": {
-                        "description": "The file that holds the secret. Line ends after the secret are ignored.",
-                        "type": "string",
-                        "minLength": 1,
-                        "examples": ["/run/secrets/m365-client-secret"]
-                    }
-                },
-                "required": ["file"],
-                "additionalProperties": false
-            },
-            generator.subschema_for::<ExecSecret>()
-        ]
     })
 }
 
@@ -341,7 +240,10 @@ mod tests {
         ] {
             let error = read(bad).unwrap_err();
             assert!(!error.contains("hunter2") && !error.contains("123456"), "{error}");
-            assert!(error.contains("secret reference") || error.contains("has a key"), "{bad}: {error}");
+            assert!(
+                error.contains("secret reference") || error.contains("has a key") || error.contains("on this machine"),
+                "{bad}: {error}"
+            );
         }
     }
 
@@ -368,7 +270,7 @@ mod tests {
             assert!(vault(good).is_ok(), "{good}");
         }
         let error = vault(r#"{"vault":{"address":"https://v","path":"a/b","field":"f","token":"x"}}"#).unwrap_err();
-        assert!(error.contains("vault.token that is in a store of secrets itself"), "{error}");
+        assert!(error.contains("vault.token that is not a secret on this machine"), "{error}");
     }
 
     #[test]

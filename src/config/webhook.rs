@@ -60,7 +60,7 @@ pub struct WebhookConfig {
     /// What Microsoft sends as `Webhook-AuthID` with each notification, so that others are told apart: printable ASCII
     /// without spaces. Default: a random one, kept in the ledger.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(example = SecretRef::Env(AUTH_ID_VARIABLE.to_owned()))]
+    #[schemars(example = SecretRef::env(AUTH_ID_VARIABLE))]
     pub auth_id: Option<SecretRef>,
 
     /// For how long Microsoft is told to send notifications, from "1h" to "365d" and at least four times

@@ -1,15 +1,30 @@
-//! Secrets on this machine: environment variables and files.
+//! Secrets on this machine.
 
 use std::{env, fs::File, io::Read, path::Path};
 
+use secrecy::ExposeSecret;
 use snafu::{OptionExt, ResultExt, ensure};
 
-use super::error::{NoSecretSnafu, SecretError, UnreadableSnafu, UnsetSnafu};
+use super::{
+    command,
+    error::{NoSecretSnafu, SecretError, UnreadableSnafu, UnsetSnafu},
+};
+use crate::config::LocalSecret;
 
 /// Far above any secret, far below what would hurt; keeps `file = "/dev/zero"` from filling the memory.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
-pub(super) fn from_environment(key: &str, name: &str) -> Result<String, SecretError> {
+/// Reads a secret as it is now, as it stands there.
+pub(super) async fn read(secret: &LocalSecret, key: &str) -> Result<String, SecretError> {
+    match secret {
+        LocalSecret::Inline(secret) => Ok(secret.expose_secret().to_owned()),
+        LocalSecret::Env(name) => from_environment(key, name),
+        LocalSecret::File(path) => from_file(key, path),
+        LocalSecret::Exec(secret) => command::read(secret, key).await,
+    }
+}
+
+fn from_environment(key: &str, name: &str) -> Result<String, SecretError> {
     // `var_os` panics on no name; a name that no variable can have is just not set.
     let value = env::var_os(name).context(UnsetSnafu { key, name })?;
     // The error of `env::var` would carry the value.

@@ -12,7 +12,7 @@ use snafu::ensure;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    Secret, SecretError, command, cyberark,
+    Secret, SecretError, cyberark,
     error::NoSecretSnafu,
     local, telemetry,
     vault::{self, Sessions},
@@ -99,14 +99,10 @@ impl SecretReader {
 
     async fn read_now(&self, secret: &SecretRef, key: &str) -> Result<Secret, SecretError> {
         let read = match secret {
-            SecretRef::Inline(_) | SecretRef::Env(_) | SecretRef::File(_) => return read_at_hand(secret, key),
-            SecretRef::Exec(secret) => command::read(secret, key).await?.into(),
+            SecretRef::Local(secret) => local::read(secret, key).await?.into(),
             SecretRef::CyberarkCcp(secret) => cyberark::read_ccp(secret, key).await?.into(),
             SecretRef::CyberarkCp(secret) => cyberark::read_cp(secret, key).await?.into(),
-            SecretRef::Vault(secret) => {
-                let login = vault::Login::of(secret, key).await?;
-                vault::read(secret, key, &login, &self.sessions).await?
-            }
+            SecretRef::Vault(secret) => vault::read(secret, key, &self.sessions).await?,
         };
         checked(&read, secret, key)
     }
@@ -123,20 +119,6 @@ pub(crate) fn check_files(secret: &SecretRef, key: &str) -> Result<(), SecretErr
         SecretRef::Vault(secret) => vault::service(secret, key).map(drop),
         _ => Ok(()),
     }
-}
-
-/// Reads a secret that is at hand.
-fn read_at_hand(secret: &SecretRef, key: &str) -> Result<Secret, SecretError> {
-    let read = match secret {
-        SecretRef::Inline(secret) => secret.expose_secret().to_owned(),
-        SecretRef::Env(name) => local::from_environment(key, name)?,
-        SecretRef::File(path) => local::from_file(key, path)?,
-        _ => {
-            let problem = "is not read here";
-            return NoSecretSnafu { key, place: secret.place(), problem }.fail();
-        }
-    };
-    checked(&read.into(), secret, key)
 }
 
 /// A secret without the line end that `echo` writes into files and into stores alike; no client secret has one.

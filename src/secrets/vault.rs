@@ -18,12 +18,12 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    Secret, command,
+    Secret,
     error::{NoSecretSnafu, SecretError, ServiceProblem},
     local,
     service::{Answer, Service, said},
 };
-use crate::config::{LocalSecretRef, SecretRef, VaultLogin, VaultSecret};
+use crate::config::{LocalSecret, VaultAppRole, VaultKubernetes, VaultLogin, VaultSecret};
 
 const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
@@ -40,55 +40,35 @@ struct Session {
     until: Instant,
 }
 
-/// What is shown at the door.
-pub(super) enum Login {
-    Token(SecretString),
-    /// A request to `/v1/auth/<mount>/login`.
-    Request {
-        mount: String,
-        body: Value,
-        secret: SecretString,
-    },
+/// A request to `/v1/auth/<mount>/login`.
+struct Login {
+    mount: String,
+    body: Value,
+    /// What proves it, which no message may hold.
+    secret: SecretString,
 }
 
 impl Login {
-    /// Reads what a login takes.
-    pub(super) async fn of(secret: &VaultSecret, key: &str) -> Result<Self, SecretError> {
-        match secret.login() {
-            Some(VaultLogin::Token(token)) => Ok(Self::Token(local(token, &format!("{key}.vault.token")).await?)),
-            Some(VaultLogin::AppRole(role)) => {
-                let secret = local(&role.secret_id, &format!("{key}.vault.approle.secret_id")).await?;
-                let body = json!({ "role_id": role.role_id, "secret_id": secret.expose_secret() });
-                Ok(Self::Request { mount: role.mount.clone(), body, secret })
-            }
-            Some(VaultLogin::Kubernetes(role)) => {
-                let token = local::from_file(&format!("{key}.vault.kubernetes.token_file"), &role.token_file)?;
-                let secret = SecretString::from(token.trim());
-                let body = json!({ "role": role.role, "jwt": secret.expose_secret() });
-                Ok(Self::Request { mount: role.mount.clone(), body, secret })
-            }
-            // Validation has seen to it that there is one.
-            None => Ok(Self::Token(SecretString::default())),
-        }
+    async fn by_approle(role: &VaultAppRole, key: &str) -> Result<Self, SecretError> {
+        let secret = header_text(&role.secret_id, &format!("{key}.vault.approle.secret_id")).await?;
+        let body = json!({ "role_id": role.role_id, "secret_id": secret.expose_secret() });
+        Ok(Self { mount: role.mount.clone(), body, secret })
+    }
+
+    fn by_kubernetes(role: &VaultKubernetes, key: &str) -> Result<Self, SecretError> {
+        let token = local::from_file(&format!("{key}.vault.kubernetes.token_file"), &role.token_file)?;
+        let secret = SecretString::from(token.trim());
+        let body = json!({ "role": role.role, "jwt": secret.expose_secret() });
+        Ok(Self { mount: role.mount.clone(), body, secret })
     }
 }
 
-async fn local(secret: &LocalSecretRef, key: &str) -> Result<SecretString, SecretError> {
-    let text = match secret.as_ref() {
-        SecretRef::Inline(secret) => secret.expose_secret().to_owned(),
-        SecretRef::Env(name) => local::from_environment(key, name)?,
-        SecretRef::File(path) => local::from_file(key, path)?,
-        SecretRef::Exec(secret) => command::read(secret, key).await?,
-        // Their type keeps them out.
-        SecretRef::CyberarkCcp(_) | SecretRef::CyberarkCp(_) | SecretRef::Vault(_) => String::new(),
-    };
+/// A secret that fits a header: one that does not would be left out of requests without a word.
+async fn header_text(secret: &LocalSecret, key: &str) -> Result<SecretString, SecretError> {
+    let text = local::read(secret, key).await?;
     let text = text.trim();
-    // It would be left out of requests without a word.
     let problem = "holds a line end or another character that no header of a request can carry";
-    ensure!(
-        text.bytes().all(|byte| byte.is_ascii_graphic()),
-        NoSecretSnafu { key, place: secret.as_ref().place(), problem }
-    );
+    ensure!(text.bytes().all(|byte| byte.is_ascii_graphic()), NoSecretSnafu { key, place: secret.place(), problem });
     Ok(SecretString::from(text))
 }
 
@@ -97,29 +77,15 @@ pub(super) fn service<'a>(secret: &'a VaultSecret, key: &'a str) -> Result<Servi
     Service::new(key, ("Vault", "vault"), &secret.address, secret.ca_file.clone(), None)
 }
 
-/// Reads the secret's field. Logs in when there is no session yet, and once more when the session is refused.
-pub(super) async fn read(
-    secret: &VaultSecret,
-    key: &str,
-    login: &Login,
-    sessions: &Sessions,
-) -> Result<Secret, SecretError> {
+/// Reads the secret's field.
+pub(super) async fn read(secret: &VaultSecret, key: &str, sessions: &Sessions) -> Result<Secret, SecretError> {
     let vault = Vault { service: service(secret, key)?, secret };
-    let (token, is_new) = match login {
-        Login::Token(token) => (token.clone(), true),
-        Login::Request { .. } => match sessions.get(&vault.session_key(login)) {
-            Some(token) => (token, false),
-            None => (vault.log_in(login, sessions).await?, true),
-        },
-    };
-    match vault.field(&token).await {
-        Err(SecretError::Service {
-            problem: ServiceProblem::Refused { status: StatusCode::FORBIDDEN, .. }, ..
-        }) if !is_new => {
-            let token = vault.log_in(login, sessions).await?;
-            vault.field(&token).await
-        }
-        result => result,
+    match secret.login() {
+        Some(VaultLogin::Token(token)) => vault.field(&header_text(token, &format!("{key}.vault.token")).await?).await,
+        Some(VaultLogin::AppRole(role)) => vault.field_after(&Login::by_approle(role, key).await?, sessions).await,
+        Some(VaultLogin::Kubernetes(role)) => vault.field_after(&Login::by_kubernetes(role, key)?, sessions).await,
+        // Validation has seen to it that there is one; Vault refuses who has none.
+        None => vault.field(&SecretString::default()).await,
     }
 }
 
@@ -129,18 +95,28 @@ struct Vault<'a> {
 }
 
 impl Vault<'_> {
-    fn session_key(&self, login: &Login) -> String {
-        let (mount, body) = match login {
-            Login::Token(_) => ("", &Value::Null),
-            Login::Request { mount, body, .. } => (mount.as_str(), body),
+    /// Reads the field with the token of a login. Logs in when there is no session yet, and once more when it is refused.
+    async fn field_after(&self, login: &Login, sessions: &Sessions) -> Result<Secret, SecretError> {
+        let Some(token) = sessions.get(&self.session_key(login)) else {
+            return self.field(&self.log_in(login, sessions).await?).await;
         };
+        match self.field(&token).await {
+            Err(SecretError::Service {
+                problem: ServiceProblem::Refused { status: StatusCode::FORBIDDEN, .. },
+                ..
+            }) => self.field(&self.log_in(login, sessions).await?).await,
+            result => result,
+        }
+    }
+
+    fn session_key(&self, Login { mount, body, .. }: &Login) -> String {
         let role = body.get("role_id").or_else(|| body.get("role")).and_then(Value::as_str).unwrap_or_default();
         let namespace = self.secret.namespace.as_deref().unwrap_or_default();
         [self.secret.address.as_str(), namespace, mount, role].join("\n")
     }
 
     async fn log_in(&self, login: &Login, sessions: &Sessions) -> Result<SecretString, SecretError> {
-        let Login::Request { mount, body, secret } = login else { return Ok(SecretString::default()) };
+        let Login { mount, body, secret } = login;
         let path = format!("auth/{}/login", mount.trim_matches('/'));
         let answer = self.service.ask(Method::POST, self.url(&path), self.headers(None), Some(body)).await?;
         let said = errors(&answer, &[secret.expose_secret()]);

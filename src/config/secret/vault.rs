@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::local::LocalSecretRef;
+use super::local::LocalSecret;
 use crate::config::{error::Problems, origin};
 
 /// A field of a secret in HashiCorp Vault or OpenBao, in an engine KV of version 1 or 2. There is exactly one way to log in:
@@ -26,8 +26,8 @@ pub struct VaultSecret {
     pub field: String,
     /// A token of Vault's. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(example = LocalSecretRef::env("VAULT_TOKEN"))]
-    pub token: Option<LocalSecretRef>,
+    #[schemars(example = LocalSecret::Env("VAULT_TOKEN".to_owned()))]
+    pub token: Option<LocalSecret>,
     /// Log in by `AppRole`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approle: Option<VaultAppRole>,
@@ -52,8 +52,8 @@ pub struct VaultAppRole {
     #[schemars(example = &"6f1b0f3c-8f1e-4b43-a1a8-6b9d6f0b4a57")]
     pub role_id: String,
     /// The `SecretID`.
-    #[schemars(example = LocalSecretRef::file("/run/secrets/vault-secret-id"))]
-    pub secret_id: LocalSecretRef,
+    #[schemars(example = LocalSecret::File("/run/secrets/vault-secret-id".into()))]
+    pub secret_id: LocalSecret,
     /// Where the auth method is mounted.
     #[serde(default = "approle")]
     pub mount: String,
@@ -78,7 +78,7 @@ pub struct VaultKubernetes {
 #[derive(Clone, Copy, Debug)]
 pub enum VaultLogin<'a> {
     /// `token`.
-    Token(&'a LocalSecretRef),
+    Token(&'a LocalSecret),
     /// `approle`.
     AppRole(&'a VaultAppRole),
     /// `kubernetes`.
@@ -111,7 +111,15 @@ impl VaultSecret {
     pub(super) fn check(&self, problems: &mut Problems, key: &str) {
         let key = format!("{key}.vault");
         origin::check(problems, &format!("{key}.address"), &self.address, "https://vault.contoso.com:8200");
-        check_path(problems, &format!("{key}.path"), &self.path, "path = \"secret/m365\"");
+        let example = "path = \"secret/m365\"";
+        check_path(problems, &format!("{key}.path"), &self.path, example);
+        if !self.path.trim_matches('/').is_empty() && !self.path.trim_matches('/').contains('/') {
+            problems.add(
+                &format!("{key}.path"),
+                "names no secret behind the engine's mount",
+                format!("Write {example}."),
+            );
+        }
         if self.field.trim().is_empty() {
             problems.add(&format!("{key}.field"), "is empty", "Write field = \"client_secret\".");
         }

@@ -9,7 +9,7 @@ use super::{
     AUTH_ID_VARIABLE, PUBLIC_URL, RECONCILE, WebhookConfig, WebhookExpiration,
     auth_id::{NO_HEADER, fits_header},
 };
-use crate::config::{HumanDuration, SecretRef, error::Problems, origin};
+use crate::config::{HumanDuration, LocalSecret, SecretRef, error::Problems, origin};
 
 impl WebhookConfig {
     /// Adds what is wrong with single values, and with values that do not fit each other.
@@ -20,7 +20,7 @@ impl WebhookConfig {
         }
         if let Some(auth_id) = &self.auth_id {
             auth_id.check(problems, "webhook.auth_id", AUTH_ID_VARIABLE);
-            if let SecretRef::Inline(text) = auth_id
+            if let SecretRef::Local(LocalSecret::Inline(text)) = auth_id
                 && !text.expose_secret().trim().is_empty()
                 && !fits_header(text.expose_secret().trim_end_matches(['\r', '\n']))
             {
