@@ -6,7 +6,7 @@ use crate::{
     activity::{ActivityClient, ActivityOptions},
     clock::Clock,
     config::{Office365Config, ProxyConfig, TokenVersion},
-    credentials::applications,
+    credentials::Credentials,
     entra::{Authority, TokenEndpoint, Tokens},
     transport::{HttpTransport, ServerClock, SetupError, Transport, TransportOptions},
 };
@@ -30,6 +30,8 @@ pub struct ApiClients {
     pub client: ActivityClient,
     /// Microsoft Entra.
     pub tokens: Arc<Tokens>,
+    /// What proves that the tokens are the application's.
+    pub credentials: Credentials,
 }
 
 impl ApiClients {
@@ -54,19 +56,25 @@ impl ApiClients {
                 connect_timeout: Some(config.request.timeout().min(LONGEST_CONNECT)),
             })?),
         };
-        let tokens = Arc::new(tokens(config, key, Arc::clone(&transport), clock.clone()));
+        let credentials = Credentials::new(config, key);
+        let tokens = Arc::new(tokens(config, &credentials, Arc::clone(&transport), clock.clone()));
         let client = ActivityClient::new(activity_options(config), transport, Arc::clone(&tokens), clock);
-        Ok(Self { client, tokens })
+        Ok(Self { client, tokens, credentials })
     }
 }
 
-fn tokens(config: &Office365Config, key: &str, transport: Arc<dyn Transport>, clock: ServerClock) -> Tokens {
+fn tokens(
+    config: &Office365Config,
+    credentials: &Credentials,
+    transport: Arc<dyn Transport>,
+    clock: ServerClock,
+) -> Tokens {
     let endpoint = match config.token_version() {
         TokenVersion::V1 => TokenEndpoint::V1 { resource: config.resource().to_owned() },
         TokenVersion::V2 => TokenEndpoint::V2 { scope: config.scope() },
     };
     let authority = Authority { origin: config.authority(), path: config.token_path().to_owned(), endpoint };
-    Tokens::new(authority, applications(config, key), transport, clock, config.request.timeout())
+    Tokens::new(authority, credentials.applications(), transport, clock, config.request.timeout())
 }
 
 fn activity_options(config: &Office365Config) -> ActivityOptions {

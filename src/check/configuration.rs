@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::{listener_files, no_answer};
 use crate::{
     config::{self, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
-    credentials::{ConfiguredCredential, credentials_of},
+    credentials::{ConfiguredCredential, Credentials},
     geoip::GeoipFiles,
     host,
     transport::{ClientFiles, client_config},
@@ -53,8 +53,8 @@ impl ConfigurationFindings {
         let mut findings = Self { stores, ..Self::default() };
         findings.check(check_data_dir(&topology.data_dir));
         for (name, SourceEntry::Office365(source)) in &topology.sources {
-            for (_, credential) in credentials_of(source, &format!("sources.{name}")) {
-                if !findings.check_credential(&credential).await {
+            for (_, credential) in Credentials::new(source, &format!("sources.{name}")).iter() {
+                if !findings.check_credential(credential).await {
                     findings.unusable.insert(credential.key().to_owned());
                 }
             }

@@ -33,7 +33,7 @@ use crate::{
     api_clients::{ApiClients, Environment},
     config::{HumanDuration, Mode, TopologyConfig},
     content::TenantId,
-    credentials::credentials_of,
+    credentials::Credentials,
     discovery::webhook::{AuthId, configured_auth_id},
     normalize::Normalizer,
     secrets::SecretReader,
@@ -76,7 +76,11 @@ pub async fn check_source(
             return found(Finding::new(format!("{key}, tenants"), Outcome::Failed(text)));
         }
     }
-    check_credentials(source, only, unusable, found).await;
+    let connection = match ApiClients::new(source.config, &key, source.proxy, Environment::default()) {
+        Ok(connection) => connection,
+        Err(error) => return found(Finding::new(key.as_str(), Outcome::failed(error))),
+    };
+    check_credentials(&connection.credentials, only, unusable, found).await;
     check_connections(source, patience, found).await;
     if source.config.mode == Mode::Webhook {
         if running == Some(false) {
@@ -91,10 +95,6 @@ pub async fn check_source(
             found(Finding::new(format!("{key}, tenants"), Outcome::note(NO_TENANT)));
         }
     }
-    let connection = match ApiClients::new(source.config, &key, source.proxy, Environment::default()) {
-        Ok(connection) => connection,
-        Err(error) => return found(Finding::new(key.as_str(), Outcome::failed(error))),
-    };
     let normalizer = Normalizer::new(source.config.normalize_options());
     let check = TenantCheck {
         key: &key,
@@ -113,12 +113,12 @@ pub async fn check_source(
 
 /// What the credentials are, and when they expire. That they can be used, the configuration's findings say.
 async fn check_credentials(
-    source: ConfiguredSource<'_>,
+    credentials: &Credentials,
     only: Option<TenantId>,
     unusable: &BTreeSet<String>,
     found: &mut (dyn FnMut(Finding) + Send),
 ) {
-    for (tenant, credential) in credentials_of(source.config, &source.key()) {
+    for (tenant, credential) in credentials.iter() {
         if unusable.contains(credential.key()) || (tenant.is_some() && only.is_some() && tenant != only) {
             continue;
         }

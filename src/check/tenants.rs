@@ -14,7 +14,7 @@ use super::{
 use crate::{
     activity::{ActivityError, ContentEntry, Failure, ListedWebhook, Subscription, TimeWindow},
     api_clients::ApiClients,
-    config::{Office365Config, TenantConfig},
+    config::Office365Config,
     content::{ContentRef, ContentType, Feed},
     discovery::{WebhookFlaw, WebhookTarget},
     entra::AccessToken,
@@ -68,7 +68,7 @@ impl Webhook {
 impl TenantCheck<'_> {
     /// Tries everything for one tenant; what follows from a failure is left out.
     pub(super) async fn check(&self, tenant: &TenantEntry) -> Vec<Finding> {
-        if self.unusable.contains(&self.credential_key(tenant)) {
+        if self.unusable.contains(self.connection.credentials.of(tenant.id).key()) {
             let text = "not tried, as the credential cannot be used: see configuration";
             return vec![self.finding(tenant, "token", Outcome::note(text))];
         }
@@ -94,15 +94,6 @@ impl TenantCheck<'_> {
             }
         }
         findings
-    }
-
-    /// Where the credential of a tenant stands.
-    fn credential_key(&self, tenant: &TenantEntry) -> String {
-        let own = |known: &TenantConfig| known.id == tenant.id && known.auth.is_some();
-        match self.config.tenants.iter().position(own) {
-            Some(index) => format!("{}.tenants[{index}].auth", self.key),
-            None => format!("{}.auth", self.key),
-        }
     }
 
     fn audit_log(&self, tenant: &TenantEntry, is_off: bool, has_content: bool) -> Finding {

@@ -5,8 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::sleep;
 
-use super::{ConfiguredCredential, telemetry};
-use crate::content::TenantId;
+use super::{Credentials, telemetry};
 
 /// How often a credential is looked at.
 const EVERY: Duration = Duration::from_hours(1);
@@ -16,19 +15,16 @@ const STEPS: [TimeDelta; 4] = [TimeDelta::days(30), TimeDelta::days(7), TimeDelt
 
 /// Looks every hour when the credentials expire: as a gauge, and as a warning 30 days, 7 days and one day before, at once when
 /// it is less at the start. Never ends.
-pub async fn watch_expiry(
-    credentials: Vec<(Option<TenantId>, ConfiguredCredential)>,
-    now: impl Fn() -> DateTime<Utc>,
-) -> Infallible {
-    let mut told = vec![0; credentials.len()];
+pub async fn watch_expiry(credentials: Credentials, now: impl Fn() -> DateTime<Utc>) -> Infallible {
+    let mut told = vec![0; credentials.iter().count()];
     loop {
         for ((tenant, credential), told) in credentials.iter().zip(&mut told) {
             // What keeps it from being read is told where it is needed.
             let Ok(Some(expires)) = credential.expires().await else { continue };
-            telemetry::expires(*tenant, expires);
+            telemetry::expires(tenant, expires);
             let passed = steps_passed(expires - now());
             if passed > *told {
-                telemetry::expires_soon(*tenant, credential, expires, passed == STEPS.len());
+                telemetry::expires_soon(tenant, credential, expires, passed == STEPS.len());
             }
             // A renewed one has its own warnings.
             *told = passed;

@@ -17,10 +17,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use snafu::ResultExt;
+use uuid::Uuid;
 
-pub(crate) use self::applications::applications;
 use self::error::{CertificateSnafu, ManagedIdentitySnafu, NothingLastingSnafu, TransportSnafu};
-pub use self::{applications::credentials_of, error::CredentialError, expiry::watch_expiry};
+pub use self::{applications::Credentials, error::CredentialError, expiry::watch_expiry};
 use crate::{
     config::{
         AuthConfig, CertificateConfig, CredentialConfig, ManagedIdentityConfig, ProxyConfig, SigningAlgorithm,
@@ -62,6 +62,11 @@ impl ConfiguredCredential {
     /// Where it stands in the configuration, such as `sources.m365.auth`.
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// The Application (client) ID that it belongs to; `None` for a managed identity that need not say which.
+    pub fn application_id(&self) -> Option<Uuid> {
+        self.auth.application_id()
     }
 
     /// Reads everything once, so that what cannot be used is an error at the start and not a pause later.

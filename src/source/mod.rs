@@ -22,8 +22,7 @@ use crate::{
     collector::{Collector, CollectorParts},
     component::{LogNamespace, Resource, Source, SourceConfig, SourceContext, SourceOutput},
     config::{Mode, Office365Config},
-    content::TenantId,
-    credentials::{ConfiguredCredential, CredentialError, credentials_of},
+    credentials::{CredentialError, Credentials},
     discovery::{
         SubscriptionBook,
         poll::PollContext,
@@ -46,15 +45,13 @@ impl SourceConfig for Office365Config {
         self.validate(&path)?;
         let HostServices { run_mode, range, progress, environment, webhook: handle } =
             HostServices::of(&cx.extra_context);
-        // Read once now, so that an unreadable secret is an error at the start and not a pause later.
-        let credentials = credentials_of(self, &path);
-        check_credentials(&credentials, environment.clock.now()).await?;
+        let ApiClients { client, tokens, credentials } = ApiClients::new(self, &path, &cx.proxy, environment)?;
+        check_credentials(&credentials, client.clock().now()).await?;
         let secrets = SecretReader::default();
         let auth_id = configured_auth_id(&self.webhook, &secrets, &format!("{path}.webhook.auth_id")).await?;
         let geoip = self.open_geoip(&path).await?;
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
         let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, self.dedupe_window()).await?);
-        let ApiClients { client, tokens } = ApiClients::new(self, &path, &cx.proxy, environment)?;
         let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
         let listener = match (self.mode, run_mode) {
             (Mode::Webhook, RunMode::Continuous) => Some(Listener::bind(&self.webhook).await?),
@@ -94,7 +91,7 @@ impl SourceConfig for Office365Config {
                 announcements: announcements.clone(),
                 progress: progress.clone(),
                 clock: client.clock().clone(),
-                registrar: self.registrar(&path, tenancy.clone(), tokens),
+                registrar: self.registrar(credentials.own.clone(), tenancy.clone(), tokens),
             };
             let (endpoint, ledger_failed) = Endpoint::new(self.endpoint_options(auth_id), parts);
             handle.fill(listener.address(), &endpoint);
@@ -167,11 +164,8 @@ impl SourceConfig for Office365Config {
 
 /// Reads every credential once, so that what cannot be used is an error at the start and not a pause later. That a store of
 /// secrets cannot answer now is no mistake of the configuration's: it is asked again with the first token.
-async fn check_credentials(
-    credentials: &[(Option<TenantId>, ConfiguredCredential)],
-    now: DateTime<Utc>,
-) -> Result<(), CredentialError> {
-    for (_, credential) in credentials {
+async fn check_credentials(credentials: &Credentials, now: DateTime<Utc>) -> Result<(), CredentialError> {
+    for (_, credential) in credentials.iter() {
         match credential.check(now).await {
             Err(error) if error.is_temporary() => {
                 warn!(message = "A credential cannot be read yet; it is tried again with the first request.", %error);

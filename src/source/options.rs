@@ -56,20 +56,21 @@ impl Office365Config {
 
     /// The key that invitations to consent are signed with, read anew each time.
     pub(crate) async fn state_key(&self, path: &str) -> Result<StateKey, CredentialError> {
-        let credential = ConfiguredCredential::new(&self.auth, format!("{path}.auth"));
-        state_key(&credential, self.auth.application_id()).await
+        state_key(&ConfiguredCredential::new(&self.auth, format!("{path}.auth"))).await
     }
 
-    pub(super) fn registrar(&self, path: &str, tenancy: Tenancy, tokens: Arc<Tokens>) -> Registrar {
-        // One for all: strangers can have the key read, and what a store of secrets gave is kept for a while.
-        let credential = ConfiguredCredential::new(&self.auth, format!("{path}.auth"));
-        let application = self.auth.application_id();
+    pub(super) fn registrar(
+        &self,
+        credential: ConfiguredCredential,
+        tenancy: Tenancy,
+        tokens: Arc<Tokens>,
+    ) -> Registrar {
         Registrar {
             tenancy,
             tokens,
             state_key: Arc::new(move || {
                 let credential = credential.clone();
-                async move { state_key(&credential, application).await.map_err(|error| error.to_string()) }.boxed()
+                async move { state_key(&credential).await.map_err(|error| error.to_string()) }.boxed()
             }),
             redirect_uri: self.webhook.public_url().cloned().unwrap_or_else(|| self.api_endpoint()),
         }
@@ -168,6 +169,6 @@ fn time_delta(duration: Duration) -> TimeDelta {
     TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
 }
 
-async fn state_key(credential: &ConfiguredCredential, application: Option<Uuid>) -> Result<StateKey, CredentialError> {
-    Ok(StateKey::derive(&credential.lasting_secret().await?, application.unwrap_or_default()))
+async fn state_key(credential: &ConfiguredCredential) -> Result<StateKey, CredentialError> {
+    Ok(StateKey::derive(&credential.lasting_secret().await?, credential.application_id().unwrap_or_default()))
 }
