@@ -584,6 +584,34 @@ fn the_keys_of_a_missing_table_are_told() {
 }
 
 #[test]
+fn ids_that_contradict_each_other_are_told() {
+    let id = |number: u8| format!("{number}1111111-2222-4333-8444-555555555555");
+    let managed = |identity: Value| json!({ "client_id": id(1), "managed_identity": identity });
+    for (auth, expected) in [
+        (
+            managed(json!({ "client_id": id(2) })),
+            "auth.managed_identity.client_id: is another application than auth.client_id",
+        ),
+        (managed(json!({ "resource_id": "" })), "auth.managed_identity.resource_id: is not a resource ID"),
+        (managed(json!({ "resource_id": "/a\nb" })), "auth.managed_identity.resource_id: is not a resource ID"),
+        (
+            managed(json!({ "client_id": id(1), "resource_id": "/a" })),
+            "names an identity by client_id and by resource_id",
+        ),
+        (
+            json!({ "client_id": id(1), "workload_identity": { "client_id": id(2) } }),
+            "auth.workload_identity.client_id: is another application than auth.client_id",
+        ),
+    ] {
+        let text = errors_of(&[("/sources/m365/auth", auth)]).to_string();
+        assert!(text.contains(expected), "{text}");
+    }
+    for auth in [managed(json!({ "client_id": id(1) })), managed(json!({ "resource_id": "/subscriptions/a" }))] {
+        parse(&with(&[("/sources/m365/auth", auth)]), Format::Json).unwrap();
+    }
+}
+
+#[test]
 fn there_is_one_credential() {
     let certificate = json!({ "crt_file": "app.crt", "key_file": "app.key" });
     let errors = errors_of(&[("/sources/m365/auth/certificate", certificate.clone())]);

@@ -192,6 +192,7 @@ mod tests {
             (format!("{HEADER}\n{PIECE}\n"), "ends after line 2 without"),
             (format!("{HEADER}\n{PIECE}\n{}", &PIECE[..30]), "ends after line 2 without"),
             (format!("{HEADER}\n{PIECE}\n{{}}\n{END}"), "line 3: "),
+            (format!("{HEADER}\n{PIECE}\n{END}\n{PIECE}\n"), "line 4: it follows the line that ends the state"),
             (format!("{HEADER}\n{}\n{END}", PIECE.replace("0f", "0g")), "line 2: "),
             (format!("{HEADER}\n{}\n{END}", PIECE.replace("2026", "0001")), "line 2: a time is before 1970"),
             (format!("{HEADER}\n{END}\n"), "has 0 lines of state where its last line says 1"),

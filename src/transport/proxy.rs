@@ -107,6 +107,23 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_of_the_environment_is_read_as_strictly_as_one_of_the_file() {
+        let of = |url: &'static str| {
+            let look_up = move |name: &str| (name == "HTTPS_PROXY").then(|| url.to_owned());
+            settings(&ProxyConfig::default(), look_up)
+        };
+        for good in ["http://proxy:3128", "proxy:3128", "http://me:p%40ss@proxy:3128", "socks5://proxy:1080"] {
+            assert_eq!(of(good)[0].url, good);
+        }
+        for bad in ["http://me:Pr0xy@Pw/Can4@proxy:3128", "me:p#w@proxy:3128", "http://"] {
+            let Err(error) = matcher(of(bad)) else { panic!("{bad}") };
+            let text = error.to_string();
+            assert!(text.contains("proxy.https") && !text.contains("Pw") && !text.contains("p#w"), "{text}");
+            assert!(Proxy::https(of(bad)[0].url.as_str()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_the_configuration_leaves_open_comes_from_the_environment_and_this_machine_needs_no_proxy() {
         let environment = [("HTTPS_PROXY", "http://env:1"), ("HTTP_PROXY", "http://env:2"), ("NO_PROXY", "a.example")];
         let config = ProxyConfig {

@@ -9,7 +9,10 @@ use office365_source::{
     simulator::{SimulatedTenant, TenantFault},
 };
 
-use crate::world::{World, lines, text};
+use crate::{
+    support::{http_peer::HttpPeer, pki::Authority, proxy::Proxy},
+    world::{World, lines, text},
+};
 
 /// What `check` says, with what differs from run to run replaced.
 fn said(world: &World, command: &mut Command, code: i32) -> String {
@@ -172,4 +175,93 @@ async fn json_tells_how_long_steps_took() {
     }
     assert_eq!(of("audit log")["outcome"], "ok");
     assert!(fs::read_dir(world.path("data")).is_err(), "checking leaves nothing behind");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_opens_tls_on_the_way_is_named() {
+    let world = World::subscribed().await;
+    let authority = Authority::new("Contoso inspection");
+    fs::write(world.path("ca.pem"), authority.pem()).unwrap();
+    let peer = HttpPeer::with_tls(&authority.named_server("login.microsoftonline.com"), None).await;
+    let proxy = Proxy::to(peer.address).await;
+    let configure = |tls: &str| {
+        let base = format!("auth_endpoint = \"{}\"", world.base);
+        world.poll(|text| {
+            let text = text.replace(&base, &format!("auth_endpoint = \"https://login.microsoftonline.com\"\n{tls}"));
+            format!("{text}\n[proxy]\nhttps = \"http://{}\"\n", proxy.address)
+        });
+    };
+    let tls_of = |found: &[String]| found.iter().find(|line| line.contains(", TLS: ")).unwrap().clone();
+    configure("");
+    let line = tls_of(&lines(&world.run(&["check"]), 1));
+    assert!(line.starts_with('✗') && line.contains("Contoso inspection"), "{line}");
+    assert!(line.contains("has issued it") && line.contains("tls.ca_file"), "{line}");
+    configure(&format!("tls = {{ ca_file = {:?} }}", world.path("ca.pem")));
+    let line = tls_of(&lines(&world.run(&["check"]), 1));
+    assert!(line.starts_with('–') && line.contains("Contoso inspection"), "{line}");
+    assert!(line.contains("does not issue Microsoft's: something on the way opens TLS"), "{line}");
+    let peer = HttpPeer::with_tls(&authority.named_server("other.example.com"), None).await;
+    let elsewhere = Proxy::to(peer.address).await;
+    let text = fs::read_to_string(world.path("config.toml")).unwrap();
+    fs::write(world.path("config.toml"), text.replace(&proxy.address.to_string(), &elsewhere.address.to_string()))
+        .unwrap();
+    let line = tls_of(&lines(&world.run(&["check"]), 1));
+    assert!(line.contains("the certificate is not for login.microsoftonline.com"), "{line}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_of_certificates_are_looked_at_without_asking_anybody() {
+    let world = World::subscribed().await;
+    let secret = "client_secret = { env = \"TEST_CLIENT_SECRET\" }";
+    for (from, to, expected) in [
+        (
+            "mode = \"poll\"",
+            "mode = \"poll\"\ntls = { ca_file = \"/nowhere/ca.pem\" }",
+            "sources.m365.tls.ca_file: cannot read",
+        ),
+        (
+            secret,
+            "client_secret = { vault = { address = \"https://vault.invalid\", path = \"a/b\", field = \"c\", token = \"d\", ca_file = \
+             \"/nowhere/ca.pem\" } }",
+            "sources.m365.auth.client_secret.vault.ca_file: cannot read",
+        ),
+        (
+            secret,
+            "client_secret = { cyberark_ccp = { url = \"https://ccp.invalid\", app_id = \"a\", safe = \"b\", object = \"c\", crt_file = \
+             \"/nowhere/a\", key_file = \"/nowhere/b\" } }",
+            "sources.m365.auth.client_secret.cyberark_ccp.crt_file: cannot read",
+        ),
+    ] {
+        world.poll(|text| text.replace(from, to));
+        let output = world.run(&["validate"]);
+        assert!(lines(&output, 1).is_empty());
+        assert!(text(&output.stderr).contains(expected), "{}", text(&output.stderr));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_hangs_is_waited_for_no_longer_than_asked() {
+    let world = World::subscribed().await;
+    world.poll(|text| {
+        text.replace(
+            "client_secret = { env = \"TEST_CLIENT_SECRET\" }",
+            "client_secret = { exec = [\"sleep\", \"100000\"] }",
+        )
+    });
+    let found = lines(&world.run(&["check", "--timeout", "1s"]), 1);
+    let expected = "✗ configuration: sources.m365.auth: no answer within 1s; look at the secret from what the command sleep prints";
+    assert_eq!(found[0], expected, "{found:?}");
+    assert_eq!(found.iter().filter(|line| line.starts_with('✗')).count(), 1, "{found:?}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn output_that_is_lost_is_a_failure() {
+    let world = World::subscribed().await;
+    world.poll(|text| text);
+    for arguments in [&["check"][..], &["check", "--json"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = world.command(arguments).stdout(full).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    }
 }

@@ -145,6 +145,20 @@ async fn what_passes_is_waited_for_and_what_stays_is_told() {
 }
 
 #[tokio::test]
+async fn what_a_service_repeats_of_its_header_is_not_told() {
+    let environment =
+        environment(&[("IDENTITY_ENDPOINT", "http://localhost:42/x"), ("IDENTITY_HEADER", "s3cret-header")]);
+    for status in [400, 401, 404, 500] {
+        let body = json!({ "message": "X-IDENTITY-HEADER s3cret-header is unknown" }).to_string();
+        let answers = vec![(status, HeaderMap::new(), body)];
+        let asked = ask(environment.clone().endpoint().unwrap(), IdentityChoice::System, answers).await;
+        let problem = asked.result.unwrap_err().to_string();
+        assert!(problem.contains("[redacted] is unknown") && !problem.contains("s3cret"), "{problem}");
+        assert_eq!(problem.contains("system-assigned identity on"), status == 400, "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn another_tenant_s_audit_logs_are_not_read() {
     let service = Service { answers: Mutex::new(vec![good(&json!({}))]), requests: Mutex::default() };
     let identity = ManagedIdentity { endpoint: imds(), choice: IdentityChoice::System, transport: Arc::new(service) };
