@@ -1,7 +1,7 @@
 //! How fast notifications become durable, over TLS: alone, and while the source downloads as fast as it can.
 //!
 //! Each answer of 200 stands for a committed transaction with an fsync, so that the disk decides; the ratio of the two
-//! tables tells what downloads cost.
+//! tables shows the cost of downloads.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may fail loudly and prints its result")]
 
 use std::{
@@ -38,7 +38,7 @@ const CLIENTS: u64 = 8;
 const NOTIFICATIONS: u64 = 4_000;
 const ITEMS: u64 = 5;
 
-/// The API, except for what the bench announces: that is never there, and costs nobody a download.
+/// The API, except for what the bench announces: that is never there, and causes no download.
 #[derive(Debug)]
 struct Api(InProcess);
 

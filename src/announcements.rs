@@ -1,8 +1,8 @@
-//! Whether what notifications tell of a feed is worth a request.
+//! Whether content that notifications announce for a feed is worth a request.
 //!
-//! Anybody who has the AuthID can announce content that does not exist. Each such piece costs a request to Microsoft, of which a
-//! tenant has some thousands a minute. So announcements of a feed that lead nowhere are left alone for a while, and what they
-//! tell of is taken from the next listing, which does not lie.
+//! Anybody who has the AuthID can announce content that does not exist. Each such piece costs a request to Microsoft,
+//! of which a tenant has some thousands a minute. So if a feed's announcements lead nowhere, they are not recorded for
+//! a while. The next listing, which is reliable, finds any real content among them.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,8 @@ use crate::{
     content::{Feed, TenantId},
 };
 
-/// After this many blobs that came to nothing, with hardly any that did not, announcements of their feed are left alone.
+/// After this many announced blobs that could not be fetched, with hardly any that could, announcements of their feed
+/// are not recorded.
 const TOO_MANY: u32 = 20;
 
 /// For how long they are.
@@ -35,12 +36,12 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Record {
-    /// Blobs that came to nothing, halved by each that did not: real announcements that arrive between invented ones do not
-    /// make up for them.
+    /// Blobs that could not be fetched, halved by each that could: real announcements between invented ones do not
+    /// outweigh them.
     nothing: u32,
     pauses: u32,
     until: Option<Instant>,
-    /// A notification told of more than there was room for, since the last listing began.
+    /// A notification announced more than there was room for, since the last listing began.
     overflowed: bool,
 }
 
@@ -100,8 +101,8 @@ impl Announcements {
         });
     }
 
-    /// Announced content is not there, or cannot be had. Returns how long announcements of the feed are left alone, if that
-    /// begins now.
+    /// Announced content is not there, or cannot be fetched. Returns for how long announcements of the feed are not
+    /// recorded, if that begins now.
     pub fn came_to_nothing(&self, feed: Feed) -> Option<Duration> {
         let pause = self.with(feed, |record| {
             let now = Instant::now();

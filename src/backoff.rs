@@ -14,8 +14,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after so many failures in a row: between half and all of the doubled time, so that what failed together
-    /// does not come back together.
+    /// The wait after so many failures in a row: between half and all of the doubled time, so that requests that failed
+    /// together are not repeated together.
     pub fn wait(self, failures: u32) -> Duration {
         let doubled = self.first.saturating_mul(1u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
         let full = doubled.min(self.longest);

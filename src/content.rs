@@ -182,7 +182,7 @@ pub struct ContentRef {
     pub expiration: Option<DateTime<Utc>>,
 }
 
-/// What Microsoft puts behind the id in the URI of content that it tells a webhook of.
+/// What Microsoft puts behind the id in the URI of content that it announces to a webhook.
 const FROM_NOTIFICATION: &str = "$IsFromNotification";
 
 /// A content id without `$IsFromNotification`: the id by which a listing names the same content.
@@ -204,8 +204,8 @@ pub fn names_content(uri: &Url, content_id: &str) -> bool {
     named.is_ok_and(|named| listed_content_id(&named) == listed_content_id(content_id))
 }
 
-/// Whether two URIs lead to the same content beyond doubt: they are the same but for `$IsFromNotification` behind the id and
-/// for what is percent-encoded in it.
+/// Whether two URIs certainly lead to the same content: they differ only in `$IsFromNotification` behind the id and in
+/// what is percent-encoded in it.
 pub fn are_same_content(one: &str, other: &str) -> bool {
     let parts = |uri: &str| {
         let mut url = Url::parse(uri).ok()?;

@@ -1,7 +1,8 @@
-//! Panics in somebody else's code that the caller turns into errors.
+//! Panics in other crates' code that the caller turns into errors.
 //!
-//! Rust's panic hook writes on the standard error before anybody can catch the panic. The hook belongs to the process, so this
-//! library leaves it alone; a program asks for [`silence`], and what is expected is then told once, as the error that it becomes.
+//! Rust's panic hook writes on the standard error before the caller can catch the panic. The hook belongs to the
+//! process, so this library leaves it alone; a program asks for [`silence`], and what is expected is then reported
+//! once, as the error that it becomes.
 
 use std::cell::Cell;
 
@@ -9,7 +10,7 @@ thread_local! {
     static EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Calls what may panic. The caller catches the panic and tells of it.
+/// Calls what may panic. The caller catches the panic and reports it.
 pub fn expecting<T>(call: impl FnOnce() -> T) -> T {
     /// Dropped when `call` unwinds, too, which is after the hook.
     struct Before(bool);
@@ -24,8 +25,8 @@ pub fn expecting<T>(call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// Keeps the panic hook of this process from telling of panics that are expected. All others are told as before, also those
-/// that code of this crate makes while it is called back: they are defects.
+/// Keeps the panic hook of this process from reporting expected panics. All others are reported as before, also those
+/// of this crate's code while it is called back: they are defects.
 #[cfg(feature = "cli")]
 pub fn silence() {
     let tell = std::panic::take_hook();
@@ -36,7 +37,7 @@ pub fn silence() {
     }));
 }
 
-/// Whether a panic in this source file is told.
+/// Whether a panic in this source file is reported.
 #[cfg(feature = "cli")]
 fn is_told(file: Option<&str>) -> bool {
     !EXPECTED.get() || file.is_none_or(|file| file.starts_with(sources()))

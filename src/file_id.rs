@@ -2,8 +2,9 @@
 
 use std::fs::Metadata;
 
-/// What tells a file from another that has taken over its path: on Unix its device and inode. A file that is open keeps its
-/// inode, so that no other can have the same. Elsewhere all files are the same, and only a path that leads nowhere tells.
+/// What distinguishes a file from another that now has its path: on Unix its device and inode. A file that is open keeps its
+/// inode, so that no other can have the same. Elsewhere all files are the same, and only a path that leads nowhere shows a
+/// change.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FileId {
     #[cfg(unix)]

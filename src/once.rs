@@ -16,13 +16,13 @@ use crate::{
 /// How exactly patience is measured: to so many parts of it.
 const PARTS: u32 = 40;
 
-/// Waits until nothing has gone well for as long as the run is patient: no page listed, no piece of content received, no
-/// event acknowledged. Indefinitely in a run that should not end.
+/// Waits until nothing has succeeded for as long as the run is patient: no page listed, no piece of content received,
+/// no event acknowledged. Indefinitely in a run that should not end.
 ///
-/// What fails by itself, a feed or a blob, is given up by the task that tries it. This is for what leaves nothing to try:
-/// an API that does not answer, a tenant that is throttled for an hour, a sink that cannot be reached.
+/// A single feed or blob that fails is given up by the task that tries it. This is for failures without anything to
+/// retry: an API that does not answer, a tenant that is throttled for an hour, a sink that cannot be reached.
 ///
-/// `unacknowledged` tells how many bytes of events wait for the pipeline.
+/// `unacknowledged` says how many bytes of events wait for the pipeline.
 pub async fn out_of_patience(
     mode: RunMode,
     progress: &Progress,

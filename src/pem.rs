@@ -12,8 +12,8 @@ use rustls_pki_types::{
 pub enum PemError {
     /// It cannot be read.
     Unreadable(io::Error),
-    /// It does not hold what it should. In words of our own, which follow "it": the parser quotes lines of the file, and a
-    /// part of a private key may stand in them.
+    /// It does not hold what it should. The text is our own and follows "it": the parser quotes lines of the file,
+    /// which may contain a part of a private key.
     Content(&'static str),
 }
 

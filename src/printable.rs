@@ -1,4 +1,4 @@
-//! Texts of strangers, made fit for a log line.
+//! Untrusted texts, cleaned for a log line.
 
 /// At most `most` characters of a text: white space and control characters become single blanks, and characters that hide
 /// or reorder others are left out. The result is not escaped for HTML.

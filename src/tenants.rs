@@ -16,7 +16,7 @@ use crate::{
 /// One tenant that is collected.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tenant {
-    /// Its name for people; lands in `meta.src.host` of its events.
+    /// Its display name; becomes `meta.src.host` of its events.
     pub domain: Option<Arc<str>>,
     /// Whether it stands in the configuration, where alone it can be taken out.
     pub configured: bool,
@@ -29,7 +29,7 @@ pub struct Tenant {
 pub struct Tenants(Arc<watch::Sender<BTreeMap<TenantId, Tenant>>>);
 
 impl Tenants {
-    /// The tenants of a configuration and of the ledger's records. What the configuration says goes first.
+    /// The tenants of a configuration and of the ledger's records. The configuration takes precedence.
     pub fn new(configured: &[TenantConfig], records: &[TenantRecord]) -> Self {
         let mut tenants: BTreeMap<_, _> = configured
             .iter()

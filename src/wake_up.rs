@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::content::Feed;
 
-/// Tells the collector of newly recorded content. Cheap to clone.
+/// Notifies the collector of newly recorded content. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct WakeUp(Arc<Inner>);
 

@@ -34,13 +34,14 @@ impl Watched {
         Self { paths, seen }
     }
 
-    /// The files could not be used: they count as changed at the next look, since what kept them from being read (a mode, say)
-    /// may change without a trace.
+    /// The files could not be used: they count as changed at the next look, since the cause (a file mode, for example)
+    /// may change without changing the file's time.
     pub fn retry(&mut self) {
         self.seen.clear();
     }
 
-    /// Whether any has changed since the last call. Read them afterwards: a change in between shows the next time.
+    /// Whether any has changed since the last call. Read the files after this call: a change in between shows with the
+    /// next call.
     pub fn changed(&mut self) -> bool {
         let now = look(&self.paths);
         let changed = now != self.seen;

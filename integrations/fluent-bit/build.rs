@@ -1,4 +1,4 @@
-//! Tells the linker what a library needs that a host loads and lets go again.
+//! Linker options for a library that a host loads and unloads.
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");

@@ -170,7 +170,7 @@ impl SourceConfig for Office365SourceConfig {
                 token = shutdown => {
                     trigger.cancel();
                     let ended = work.await;
-                    // The ledger is closed by now, for whoever comes next.
+                    // The ledger is closed by now, for the next process.
                     drop(token);
                     ended
                 }
@@ -250,7 +250,7 @@ impl Pump {
     }
 }
 
-/// Tells the crate what became of each batch.
+/// Reports to the crate what became of each batch.
 async fn settle(mut settled: BoxStream<'static, (BatchStatus, Handover)>) {
     while let Some((status, handover)) = settled.next().await {
         handover.settle(match status {

@@ -73,7 +73,7 @@ impl fmt::Debug for SecretAuthId {
     }
 }
 
-/// A webhook that cannot be read is one that nobody knows anything about, and no reason not to read the subscription.
+/// A webhook that cannot be read counts as unknown. The subscription is read nevertheless.
 fn readable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ListedWebhook>, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::Null => None,
@@ -86,7 +86,7 @@ fn expiration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateT
 }
 
 impl Subscription {
-    /// Whether content can be listed. A subscription that does not say is taken as it is listed: there.
+    /// Whether content can be listed. A subscription that is listed without a status counts as enabled.
     pub fn is_enabled(&self) -> bool {
         self.status.as_deref().is_none_or(|status| status.eq_ignore_ascii_case("enabled"))
     }
@@ -137,7 +137,7 @@ struct RawEntry {
     content_expiration: Option<String>,
 }
 
-/// One attempt to tell a webhook of a blob.
+/// One attempt to notify a webhook of a blob.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NotificationAttempt {
     /// `notificationSent`.
@@ -168,7 +168,7 @@ pub fn parse_notification_attempts(body: &[u8]) -> Result<Vec<NotificationAttemp
     Ok(attempts.collect())
 }
 
-/// Reads a page of a content listing. Each element is read by itself: one bad element costs only itself.
+/// Reads a page of a content listing. Each element is read by itself: one bad element is discarded alone.
 ///
 /// # Errors
 ///

@@ -96,7 +96,7 @@ impl ActivityClient {
         self.throttle(tenant).paused_until()
     }
 
-    /// Gets the tenant a token if it lacks one, only to learn the server's time and whether there is one.
+    /// Gets the tenant a token if it lacks one, to learn the server's time and whether Entra issues one.
     ///
     /// # Errors
     ///
@@ -241,7 +241,7 @@ impl ActivityClient {
         {
             return Failure::ContentGone(refusal);
         }
-        // With a page for people, it is a proxy that forbids, and no permission of Microsoft's helps.
+        // An HTML page comes from a proxy that forbids the request. A permission at Microsoft would not help.
         let unauthorised = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) && !refusal.is_page;
         if refusal.is(&["AF10001"]) || (unauthorised && refusal.code.is_none()) {
             // A token without ActivityFeed.Read reads nothing, whatever was asked for.

@@ -23,7 +23,7 @@ pub struct TimeWindow {
 }
 
 impl TimeWindow {
-    /// The longest window the API lists completely; of a longer one it may list a part and say nothing.
+    /// The longest window the API lists completely; of a longer one it may silently list only a part.
     pub const LONGEST: TimeDelta = TimeDelta::hours(24);
 
     /// A window, with both ends rounded to seconds so that it covers at least what was asked for.
@@ -53,8 +53,8 @@ pub struct NextPage(pub(super) Url);
 pub struct ListingPage {
     /// Its entries, in no particular order.
     pub entries: Vec<ContentEntry>,
-    /// Where the next page is, if there is one; an error when it cannot be told or no token may be sent there. What this
-    /// page names is good even so.
+    /// Where the next page is, if there is one; an error when that is unknown or no token may be sent there. The
+    /// entries of this page are valid even then.
     pub next: Result<Option<NextPage>, ActivityError>,
 }
 

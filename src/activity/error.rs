@@ -94,7 +94,7 @@ pub enum Failure {
         /// What Microsoft says.
         refusal: ErrorResponse,
     },
-    /// HTTP 401 or 403 for one blob. Whether a permission is missing, the listing of its feed tells: that is served, or refused.
+    /// HTTP 401 or 403 for one blob. The listing of its feed shows whether a permission is missing: it is served, or refused.
     ContentRefused(ErrorResponse),
     /// Unified auditing is off in the tenant.
     AuditingDisabled,
@@ -110,7 +110,8 @@ pub enum Failure {
     WindowRefused(ErrorResponse),
     /// The link to the next page was refused (AF20031).
     PageRefused(ErrorResponse),
-    /// The content can never be had: it does not exist, has expired, or its id is invalid (AF20050 to AF20052, 404, 410).
+    /// The content cannot be fetched any more: it does not exist, has expired, or its id is invalid (AF20050 to
+    /// AF20052, 404, 410).
     ContentGone(ErrorResponse),
     /// A URI that leads elsewhere.
     Foreign(ForeignUri),
@@ -175,7 +176,7 @@ impl Failure {
         }
     }
 
-    /// Whether the content can never be had, so that trying again is pointless.
+    /// Whether the content can never be fetched, so that trying again is pointless.
     pub const fn is_permanent(&self) -> bool {
         matches!(self, Self::ContentGone(_))
     }
@@ -186,7 +187,7 @@ impl Failure {
         matches!(self, Self::Foreign(_) | Self::TooLarge { .. } | Self::NoRoom { .. })
     }
 
-    /// Whether people must change something before the same request succeeds. What cannot be told counts as that.
+    /// Whether an administrator must change something before the same request succeeds. An unclear case counts as that.
     pub const fn needs_people(&self) -> bool {
         match self {
             // A page with a refusal: credentials, or a proxy that does not let this machine through.
@@ -325,8 +326,8 @@ impl fmt::Display for Failure {
     }
 }
 
-/// What to do when Microsoft could not validate the webhook. Its reference knows two reasons, and all that can go wrong on
-/// the way is in the second.
+/// What to do when Microsoft could not validate the webhook. Its reference names two reasons; the second covers
+/// everything that can go wrong between Microsoft and the webhook.
 fn webhook_advice(refusal: &ErrorResponse) -> &'static str {
     if refusal.message.contains("HTTPS") {
         "webhook.public_url must begin with https"

@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::scrub::without_tokens;
 use crate::printable::printable;
 
-/// What an error response says about itself. Any body at all can be read as one; most fields may be missing.
+/// The content of an error response. Any body can be read as one; most fields may be missing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ErrorResponse {
     /// The AF code, such as `AF20023`.
     pub code: Option<String>,
     /// The message, or the beginning of a body that has none; one line, without anything that looks like a token.
     pub message: String,
-    /// Whether the body is a page for people, such as a proxy's.
+    /// Whether the body is an HTML page, such as a proxy's.
     pub is_page: bool,
 }
 
@@ -35,8 +35,9 @@ impl ErrorResponse {
         let string = |names: [&str; 2]| names.iter().find_map(|name| error.get(*name)?.as_str());
         let message = string(["message", "Message"]).map_or_else(|| readable(&without_tags(text)), readable);
         let given = string(["code", "Code"]).unwrap_or_default();
-        // A text that is no JSON may still name its code. And what stands in the place of the code may be the beginning of
-        // an exception's text that goes on in the message ("Microsoft.Office.Compliance.Audit.DataServiceException: …").
+        // A text that is no JSON may still name its code. And in place of the code there may be the beginning of an
+        // exception's text, which continues in the message ("Microsoft.Office.Compliance.Audit.DataServiceException:
+        // …").
         let code = Some(given).filter(|code| is_af(code)).map(str::to_owned).or_else(|| af_code_in(text));
         let message = if given.is_empty() || is_af(given) { message } else { format!("{} {message}", readable(given)) };
         Self { code, message: message.chars().take(LONGEST).collect(), is_page: text.starts_with('<') }

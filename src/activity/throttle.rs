@@ -1,8 +1,8 @@
 //! How fast a tenant may be asked.
 //!
-//! A token bucket per tenant, at the configured rate. Microsoft's quota depends on seats and licences and is not told, so
-//! the rate halves when Microsoft throttles and recovers while it does not; in between nothing is sent for as long as
-//! Microsoft asks.
+//! A token bucket per tenant, at the configured rate. Microsoft's quota depends on seats and licences and is not
+//! published, so the rate halves when Microsoft throttles and recovers while it does not; in between nothing is sent
+//! for the time that Microsoft asks for.
 
 use std::{
     num::NonZeroU32,

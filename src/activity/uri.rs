@@ -10,7 +10,8 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Origin(Url);
 
-/// A URI that does not lead to the configured API. It is never requested: with it would go a bearer token.
+/// A URI that does not lead to the configured API. It is never requested, because the request would carry a bearer
+/// token.
 #[derive(Clone, Debug, Eq, PartialEq, Snafu)]
 pub enum ForeignUri {
     /// Not a URI.
@@ -74,8 +75,8 @@ impl fmt::Display for Origin {
 /// Names of the parameter. Microsoft repeats parameters of a request in `NextPageUri`, sometimes in lower case.
 const PUBLISHER: &str = "PublisherIdentifier";
 
-/// Adds the publisher to a URI unless it is there already. Without it a request counts against a quota that all careless
-/// clients share, and is throttled (Microsoft's troubleshooting page).
+/// Adds the publisher to a URI unless it is there already. Without it a request counts against a quota that all clients
+/// without a publisher share, and is throttled (Microsoft's troubleshooting page).
 pub fn with_publisher(mut url: Url, publisher: Uuid) -> Url {
     if !url.query_pairs().any(|(name, _)| name.eq_ignore_ascii_case(PUBLISHER)) {
         url.query_pairs_mut().append_pair(PUBLISHER, &publisher.to_string());

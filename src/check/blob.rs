@@ -1,4 +1,4 @@
-//! One content blob, downloaded and made events of: the last part of the way, tried as the source goes it.
+//! Downloads one content blob and makes events of it, as the source does.
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};

@@ -99,7 +99,7 @@ fn not_for(name: &str, instead: &str) -> String {
     )
 }
 
-/// Self-signed certificates are often marked as an authority's, which is refused before anybody looks for an issuer.
+/// Self-signed certificates are often marked as an authority's, which is refused before an issuer is looked for.
 fn is_self_signed_authority(error: &rustls::OtherError) -> bool {
     matches!(error.0.downcast_ref(), Some(webpki::Error::CaUsedAsEndEntity))
 }

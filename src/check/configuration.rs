@@ -41,7 +41,7 @@ pub struct ConfigurationFindings {
 pub enum AskStores {
     /// They are; each may take so long.
     Within(Duration),
-    /// Nothing is run and nobody is asked.
+    /// Runs no command and sends no request.
     #[default]
     No,
 }
@@ -87,7 +87,7 @@ impl ConfigurationFindings {
         let result = match self.stores {
             _ if credential.is_at_hand() => credential.check(now).await.map_err(|error| error.to_string()),
             AskStores::No => {
-                // What stands on this machine is looked at all the same.
+                // Files on this machine are checked nevertheless.
                 return self.check(credential.check_files()).is_some();
             }
             AskStores::Within(patience) => match timeout(patience, credential.check(now)).await {
@@ -126,8 +126,8 @@ impl ConfigurationFindings {
     }
 }
 
-/// Checks the data directory, and removes it again if it was not there: made by the user who validates (root, say), it would
-/// not belong to the user that runs.
+/// Checks the data directory, and removes it again if it was not there: if it were made by the user who validates (for
+/// example root), it would not belong to the user that runs the program.
 fn check_data_dir(path: &Path) -> Result<(), config::DataDirError> {
     let missing: Vec<PathBuf> = path.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
     let result = config::check_data_dir(path);

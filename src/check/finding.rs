@@ -12,7 +12,7 @@ pub struct Finding {
     /// What came of it.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// How long it took, where somebody else was asked. Unit: milliseconds.
+    /// How long it took, where a remote service was asked. Unit: milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub elapsed_ms: Option<u64>,
 }

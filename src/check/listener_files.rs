@@ -116,7 +116,7 @@ fn check_tls(findings: &mut ConfigurationFindings, path: &str, webhook: &Webhook
     }
 }
 
-/// Whether the certificate has the name. What cannot be told is not complained about.
+/// Whether the certificate has the name. An unclear case is no problem.
 fn is_for(pair: &CertifiedKey, host: &str) -> bool {
     let Ok(name) = ServerName::try_from(host.trim_matches(['[', ']'])) else { return true };
     let Some(certificate) = pair.cert.first().and_then(|der| ParsedCertificate::try_from(der).ok()) else {

@@ -1,4 +1,4 @@
-//! Tries whether everything works that collecting needs, and says of each failure what to change.
+//! Tests everything that collecting needs, and says for each failure what to change.
 //!
 //! Changes nothing: not in the tenants, not in the ledger. It can run beside the source that it checks.
 
@@ -45,7 +45,7 @@ const TENANTS: usize = 8;
 
 /// What a configuration refers to, as findings.
 ///
-/// Also tells which credentials cannot be used, by their keys. Stores of secrets may take as long as `patience` each.
+/// Also reports which credentials cannot be used, by their keys. Stores of secrets may take as long as `patience` each.
 pub async fn check_configuration(topology: &TopologyConfig, patience: Duration) -> (Vec<Finding>, BTreeSet<String>) {
     let findings = ConfigurationFindings::of(topology, AskStores::Within(patience)).await;
     let ConfigurationFindings { problems, hints, unusable, .. } = findings;
@@ -55,10 +55,10 @@ pub async fn check_configuration(topology: &TopologyConfig, patience: Duration) 
     (outcomes.map(|outcome| Finding::new("configuration", outcome)).collect(), unusable)
 }
 
-/// Tries everything that a source needs, and hands over each finding as soon as those before it are there. Each step that
-/// waits for somebody else ends after `patience`.
+/// Tries everything that a source needs, and hands over each finding as soon as those before it are there. Each step
+/// that waits for a remote service ends after `patience`.
 ///
-/// With `only`, of that tenant alone. What needs one of the `unusable` credentials is not tried.
+/// With `only`, of that tenant alone. Steps that need one of the `unusable` credentials are skipped.
 pub async fn check_source(
     source: ConfiguredSource<'_>,
     only: Option<TenantId>,
@@ -111,7 +111,7 @@ pub async fn check_source(
     }
 }
 
-/// What the credentials are, and when they expire. That they can be used, the configuration's findings say.
+/// What the credentials are, and when they expire. Whether they can be used is in the configuration's findings.
 async fn check_credentials(
     credentials: &Credentials,
     only: Option<TenantId>,
@@ -126,7 +126,7 @@ async fn check_credentials(
             Ok(Some(time)) => format!(", expires {}", time.format("%Y-%m-%d")),
             // A client secret's end is known to Entra alone.
             Ok(None) => String::new(),
-            // A problem of the configuration, and told there.
+            // A problem of the configuration, and reported there.
             Err(_) => continue,
         };
         found(Finding::new(credential.key(), Outcome::ok(format!("{}{expires}", credential.place()))));

@@ -30,10 +30,10 @@ const MOST_ADDRESSES: usize = 16;
 /// Of an answer that is too long to be ours, the beginning will do. Unit: bytes.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// What is shown of somebody else's answer. Unit: characters.
+/// How much of a remote answer is shown. Unit: characters.
 const SHOWN: usize = 120;
 
-/// The URL that Microsoft is told, as it is checked.
+/// The URL that Microsoft gets, as it is checked.
 pub(super) struct PublicUrl<'a> {
     /// The source, for the subject of findings.
     pub key: &'a str,
@@ -50,7 +50,7 @@ impl PublicUrl<'_> {
     pub(super) async fn check(&self) -> Vec<Finding> {
         let mut findings = Vec::new();
         self.steps(&mut findings).await;
-        // Without the source, there is no doubt why nobody answers.
+        // Without the source, it is clear why nothing answers.
         if self.running != Some(false) && findings.iter().any(Finding::is_failure) {
             findings.push(self.finding(
                 "this machine",
@@ -182,7 +182,8 @@ impl PublicUrl<'_> {
         format!("{error}; {advice}")
     }
 
-    /// Asks as a browser without parameters does, directly: a proxy on the way out is not on Microsoft's way in.
+    /// Asks as a browser without parameters does, and directly: Microsoft does not come through the proxy for outgoing
+    /// requests.
     async fn ask(&self) -> Outcome {
         let proxy = ProxyConfig { enabled: false, ..ProxyConfig::default() };
         let options = TransportOptions { proxy, connect_timeout: Some(self.patience), ..TransportOptions::default() };

@@ -43,7 +43,7 @@ pub(super) struct TenantCheck<'a> {
     pub patience: Duration,
     /// Makes events of a blob.
     pub normalizer: &'a Normalizer,
-    /// The keys of credentials that cannot be used, which was told.
+    /// The keys of credentials that cannot be used, which was reported.
     pub unusable: &'a BTreeSet<String>,
 }
 
@@ -57,7 +57,7 @@ pub(super) struct Webhook {
 
 impl Webhook {
     fn flaw(&self, listed: Option<&ListedWebhook>, now: chrono::DateTime<chrono::Utc>) -> Option<WebhookFlaw> {
-        // One that the API does not tell is not held against the webhook.
+        // One that the API does not show is not counted as a fault of the webhook.
         let listed = listed
             .cloned()
             .map(|listed| ListedWebhook { auth_id: listed.auth_id.filter(|_| self.auth_id_known), ..listed });
@@ -89,7 +89,7 @@ impl TenantCheck<'_> {
                     let text = "there is none to try within the last hour";
                     findings.push(self.finding(tenant, "one content blob", Outcome::note(text)));
                 }
-                // What is wrong is told already.
+                // The problem is reported already.
                 None => {}
             }
         }

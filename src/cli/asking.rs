@@ -19,7 +19,7 @@ use crate::{
     tenancy::{Answer, Answered, ConfiguredSource, Question, UNEXPECTED, ask_source},
 };
 
-/// Reads the configuration, and tells what is wrong with it.
+/// Reads the configuration, and reports what is wrong with it.
 pub(super) fn load(args: &ConfigArgs) -> Result<TopologyConfig, ExitCode> {
     secrets::load(&args.config).map_err(|errors| {
         complain(&errors);
@@ -54,7 +54,7 @@ fn answer(args: &SourceArgs, question: &Question) -> Result<Answered, ExitCode> 
     }
 }
 
-/// Tells a problem.
+/// Reports a problem.
 pub(super) fn failure(problem: &dyn Display) -> ExitCode {
     complain(problem);
     exit::FAILURE

@@ -5,8 +5,8 @@ use std::{
     io::{self, IsTerminal},
 };
 
-/// Opens `url` if somebody is there to see it, and returns whether it tried with success. The link was printed: that no
-/// browser opens is no failure.
+/// Opens `url` if there is a desktop session, and returns whether that succeeded. The link was printed already: a
+/// browser that does not open is no failure.
 pub(super) fn open(url: &str) -> bool {
     io::stdout().is_terminal() && has_display() && ::open::that_detached(url).is_ok()
 }

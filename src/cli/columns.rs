@@ -1,4 +1,4 @@
-//! Tables for people.
+//! Human-readable tables.
 
 /// Rows in columns that are as wide as their widest cell. The last column is not padded.
 pub(super) fn columns<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {

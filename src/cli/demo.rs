@@ -41,8 +41,8 @@ use crate::{
     telemetry::Progress,
 };
 
-/// How long to wait after the end for what is still on its way. Hardly ever so long: it takes a blob that fails five times
-/// in a row, each wait twice the one before, or a tenant that pauses.
+/// How long to wait after the end for what is still on its way. It is rarely needed in full: only for a blob that fails
+/// five times in a row, each wait twice the one before, or for a tenant that pauses.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 pub(super) fn demo(args: &DemoArgs) -> ExitCode {
@@ -53,7 +53,7 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
         .and_then(|runtime| runtime.block_on(run(args)));
     match report {
         Ok(report) => {
-            // In the way of nobody who reads the events as data.
+            // Readers of the events as data do not see it.
             if args.json {
                 complain(&report);
             } else {
@@ -68,7 +68,7 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
     }
 }
 
-/// A service with its everyday troubles: errors, broken downloads, throttling, repeated and late content.
+/// A service with common failures: errors, broken downloads, throttling, repeated and late content.
 fn troubled_service() -> SimulatorConfig {
     SimulatorConfig {
         live: Some(Live { every: Duration::from_secs(2), events_per_blob: 1..=8 }),
@@ -183,7 +183,7 @@ fn lock(arrived: &Arrived) -> MutexGuard<'_, BTreeMap<(TenantId, String), u32>> 
     arrived.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits, with a line on the terminal that tells how far it is.
+/// Waits, with a line of progress on the terminal.
 async fn watch(time: Duration, progress: &Progress) {
     let end = Instant::now() + time;
     let on_terminal = io::stderr().is_terminal();

@@ -1,4 +1,4 @@
-//! What the program tells its caller.
+//! What the program reports to its caller.
 
 use std::process::ExitCode;
 

@@ -39,7 +39,7 @@ const LOOKBACK: TimeDelta = TimeDelta::days(7);
 /// How long a write that has begun may go on after everything else has ended.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// Between changes of the line that tells how far it is.
+/// Between changes of the line of progress.
 const TICK: Duration = Duration::from_millis(200);
 
 pub(super) fn fetch(args: &FetchArgs) -> ExitCode {
@@ -112,7 +112,7 @@ async fn configuration(source: ConfiguredSource<'_>, args: &FetchArgs) -> crate:
         return Err(TenancyError::Unknown { id }.into());
     }
     let mut config = Office365Config {
-        // Content is listed, whoever tells of it otherwise.
+        // Content is listed, also where notifications announce it.
         mode: Mode::Poll,
         webhook: WebhookConfig::default(),
         tenants,
@@ -132,7 +132,8 @@ async fn configuration(source: ConfiguredSource<'_>, args: &FetchArgs) -> crate:
     Ok(config)
 }
 
-/// The tenants of the source: those of the configuration, and those that registered as far as somebody can be asked for them.
+/// The tenants of the source: those of the configuration, and those that registered, if the source or its ledger can be
+/// asked for them.
 async fn tenants(source: ConfiguredSource<'_>) -> crate::Result<Vec<TenantConfig>> {
     let problem: crate::Error = match ask_source(source, &Question::List).await {
         Ok(Answered { answer: Answer::Tenants { tenants }, .. }) => {
@@ -156,7 +157,7 @@ enum End {
     Complete,
     /// Something could not be fetched.
     Incomplete(Vec<String>),
-    /// Nobody reads any more.
+    /// The reader of the output has ended.
     OutputClosed,
     /// By a signal.
     Stopped,

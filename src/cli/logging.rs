@@ -21,7 +21,7 @@ const OURS: &str = env!("CARGO_CRATE_NAME");
 pub(super) fn start(args: &LogArgs, default: LogLevel) -> Result<(), String> {
     let filter =
         filter(args, default, env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())?;
-    // A standard error that nobody reads any more is no reason to die: the default is to complain, on the standard error.
+    // A standard error without a reader must not end the process: the default is to complain, on the standard error.
     let layer = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
     let layer = match args.log_format {
         LogFormat::Text => layer.with_ansi(has_colours(&io::stderr())).with_target(false).boxed(),
@@ -48,11 +48,12 @@ fn filter(args: &LogArgs, default: LogLevel, variable: Option<&str>) -> Result<E
         (None, 1) => LevelFilter::DEBUG,
         (None, _) => LevelFilter::TRACE,
     };
-    // Libraries report what they retry or work around; only what is worse than that is of interest here.
+    // Libraries report what they retry or work around; only more severe lines are of interest here.
     Ok(EnvFilter::new(format!("{},{OURS}={level}", level.min(LevelFilter::WARN))))
 }
 
-/// HTTP libraries write headers, tokens among them, at their lower levels; whatever the filter says, they do not here.
+/// HTTP libraries write headers, tokens among them, at their lower levels. Here these levels stay off, whatever the
+/// filter says.
 fn holds_no_secret(metadata: &Metadata<'_>) -> bool {
     let ours = metadata.target().strip_prefix(OURS).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"));
     ours || *metadata.level() <= Level::INFO

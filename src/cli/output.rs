@@ -37,7 +37,7 @@ fn wants_colours(no_color: Option<&OsStr>) -> bool {
     no_color.is_none_or(OsStr::is_empty)
 }
 
-/// Writes a message to the standard error. If nobody reads it, there is nobody to tell.
+/// Writes a message to the standard error. Without a reader, nothing can be reported.
 pub(super) fn complain(message: &dyn Display) {
     let _ = writeln!(io::stderr(), "{message}");
 }

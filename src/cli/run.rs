@@ -25,8 +25,8 @@ use crate::{
     telemetry::Totals,
 };
 
-/// How long a write that has begun may go on after everything else has ended. One that hangs (a full pipe) would keep the
-/// process from ending at all.
+/// How long a write in progress may take after everything else has ended. A write that hangs (a full pipe) would keep
+/// the process from ending.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
 /// How long a store of secrets may take to answer when the configuration is read again.

@@ -45,7 +45,8 @@ async fn serve(args: &SimulateArgs) -> io::Result<()> {
     };
     let simulator = Simulator::new(config.clone(), Clock::system());
     let running = simulator.serve(args.listen).await?;
-    // Each simulation is another service: a ledger of an earlier one knows subscriptions and content that do not exist.
+    // Each simulation is a new service: a ledger of an earlier one has subscriptions and content that do not exist in
+    // it.
     let data_dir = std::env::temp_dir().join(format!("office365-source-simulated-{}", std::process::id()));
     let data_dir = data_dir.to_string_lossy();
     print(&format!(

@@ -28,7 +28,7 @@ impl SimulatedWebhook {
     pub(super) fn new(directory: &Path, port: u16) -> io::Result<Self> {
         std::fs::create_dir_all(directory)?;
         let files = CertificateFiles::make(directory)?;
-        // Somebody else may take the port before the source does; then it says so.
+        // Another process may take the port before the source does; then the source reports it.
         let listen = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.local_addr()?;
         Ok(Self { files, listen })
     }

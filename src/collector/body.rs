@@ -133,8 +133,8 @@ impl Body {
         self.form
     }
 
-    /// How many bytes stay in memory for as long as a record of the body does; nothing for a spooled one, whose records
-    /// hold no more than the pieces they were read in.
+    /// How many bytes stay in memory as long as a record of the body does. Zero for a spooled body, whose records hold
+    /// only the pieces they were read in.
     pub const fn held(&self) -> usize {
         self.held
     }

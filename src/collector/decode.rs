@@ -77,7 +77,7 @@ pub struct Decoder {
 enum Element {
     /// None.
     None,
-    /// What of it lies in earlier pieces.
+    /// The part of it that was in earlier pieces.
     Partial(BytesMut),
     /// Too large; how many bytes went by.
     Skipped(usize),

@@ -1,8 +1,7 @@
 //! Which events are on their way, so that a copy is not sent beside them.
 //!
-//! The ledger knows what has been delivered; this knows what is in flight. A copy of an event in flight is dropped, but
-//! never trusted to arrive: the blob that dropped it waits for the batch that holds the other copy, and if that batch fails,
-//! sends its own.
+//! The ledger knows what has been delivered; this knows what is in flight. A copy of an event in flight is dropped. The
+//! blob that dropped it waits for the batch with the other copy, and sends its own if that batch fails.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -32,7 +31,7 @@ struct Holder {
     fate: watch::Receiver<Option<bool>>,
 }
 
-/// A batch in flight. Dropped without a word, it counts as failed.
+/// A batch in flight. Dropped without a result, it counts as failed.
 #[derive(Debug)]
 pub struct Reservation {
     registry: Reservations,

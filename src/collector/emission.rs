@@ -35,8 +35,8 @@ struct Ready {
     reservation: Reservation,
 }
 
-/// A blob "contains one or more actions or events" (Microsoft's reference), in one array. One that has none so often in a row
-/// has none, and one that is something else stays so.
+/// A blob "contains one or more actions or events" (Microsoft's reference), in one array. A body without records counts
+/// as empty after so many attempts in a row; a body in an odd form is then taken as it is.
 const ODD_ATTEMPTS: u32 = 3;
 
 /// Sends everything new in a body, batch by batch.
@@ -102,7 +102,7 @@ impl<'a> Emission<'a> {
                 && let Some(previous) = pending.replace(ready)
             {
                 let sent = self.send(previous, &whole).await?;
-                // What it tells is told of this component.
+                // Its log lines and metrics carry this component.
                 self.confirmations.spawn(confirm(Arc::clone(self.task), sent).in_current_span());
             }
         }

@@ -41,7 +41,7 @@ pub enum CollectorError {
 /// Why a stage of a blob did not end as it should.
 #[derive(Debug, Snafu)]
 pub enum BlobError {
-    /// Its content cannot be had now, or not at all.
+    /// Its content cannot be fetched now, or not at all.
     #[snafu(display("{source}"), context(false))]
     Failed {
         /// Why.

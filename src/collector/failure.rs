@@ -11,10 +11,10 @@ use crate::{
     telemetry::Stage,
 };
 
-/// How often content is tried that only a notification announced. After that it is left to the listing that names it.
+/// How often content that only a notification announced is tried. After that it waits for a listing that names it.
 const ATTEMPTS_AT_ANNOUNCED: u32 = 5;
 
-/// Tells what is to be told of a failure, and decides what becomes of the blob.
+/// Reports a failure, and decides what becomes of the blob.
 pub fn judge(task: &BlobTask, error: ActivityError) -> Next {
     let (shared, feed) = (&*task.shared, task.key.feed);
     telemetry::fetch_failed(&error);

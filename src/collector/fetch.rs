@@ -51,7 +51,7 @@ async fn download(task: &BlobTask) -> Result<Body, BlobError> {
         Err(BodyError::Broken { source }) => Failure::Transport(source),
         Err(BodyError::TooLarge { limit }) => Failure::TooLarge { limit },
         Err(BodyError::Malformed { source, start }) => {
-            // An error message in the place of content helps; the beginning of content does not, and is nobody's business.
+            // An error message in the place of content helps; the beginning of content does not, and is confidential.
             let problem = match source {
                 MalformedBody::NotAnArray { .. } => format!("{source} ({})", ErrorResponse::parse(&start).message),
                 MalformedBody::Empty | MalformedBody::Truncated => source.to_string(),

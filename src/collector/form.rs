@@ -8,8 +8,8 @@
 //! | an array that is complete, and behind it the beginning of another array's elements, or of an object | a failed attempt; after several all that is complete is taken, and an end that is cut off is discarded, visibly |
 //! | an array, and behind it anything else | the array; what follows is ignored, counted and logged |
 //!
-//! So a passing fault costs nothing but another download. Of one that stays, every complete record is delivered: two arrays are
-//! two pages to the service that wrote them, and dropping the second would lose more.
+//! So a temporary fault only causes another download. If the fault stays, every complete record is delivered: two
+//! arrays are two pages to the service that wrote them, and dropping the second would lose more.
 
 use std::io;
 
@@ -18,8 +18,8 @@ use super::{
     decode::{BatchLimits, Decoder},
 };
 
-/// Says what is wrong with a body, if it is no content; gives it back to be read from its beginning. `is_final`: whether what
-/// is odd about it has come so often that no better one is to be expected.
+/// Says what is wrong with a body, if it is no content; gives it back to be read from its beginning. `is_final`:
+/// whether the same oddity has come so often that another attempt would not help.
 ///
 /// # Errors
 ///
@@ -32,7 +32,8 @@ pub async fn judge(body: Body, limits: BatchLimits, is_final: bool) -> io::Resul
     if !form.begins_with_object {
         return Ok(Ok(body));
     }
-    // An error message may come behind many records, and a failed attempt emits none of them. It is rare enough to read twice.
+    // An error message may follow many records, and a failed attempt must emit none of them. It is rare enough to read
+    // the body twice.
     let mut decoder = Decoder::new(body, limits);
     let (mut records, mut foreign) = (0, 0);
     while let Some(batch) = decoder.next_batch().await? {

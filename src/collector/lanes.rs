@@ -69,8 +69,8 @@ struct Rule {
     /// So many failures in a row have no consequence.
     free: u32,
     backoff: Backoff,
-    /// After so many pauses, a run that should end no longer waits. `None` where it does so until nothing else goes on
-    /// either: what may pass by itself is ridden out.
+    /// After so many pauses, a run that should end no longer waits. `None` where the failure may be temporary: then it
+    /// waits until nothing else goes on either.
     pauses: Option<u32>,
 }
 
@@ -98,9 +98,9 @@ pub enum Outcome {
     Served,
     /// It failed; perhaps only this blob, perhaps not.
     Failed,
-    /// The content type cannot be had for now: its permission or subscription is missing.
+    /// The content type cannot be collected for now: its permission or subscription is missing.
     FeedInTrouble,
-    /// The tenant cannot be had for now: no token, auditing off.
+    /// The tenant cannot be collected for now: no token, auditing off.
     TenantInTrouble {
         /// Whether that may end by itself.
         may_pass: bool,
@@ -156,7 +156,7 @@ impl Lanes {
         }
     }
 
-    /// The feed whose turn it is, if a slot is free and anyone may have it. `paused` tells which tenants are being
+    /// The feed whose turn it is, if a slot is free and anyone may have it. `paused` says which tenants are being
     /// throttled.
     pub fn next(&mut self, now: Instant, paused: impl Fn(TenantId) -> bool) -> Option<Feed> {
         if self.in_flight() >= self.slots {

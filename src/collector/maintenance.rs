@@ -1,4 +1,4 @@
-//! What is done now and then: forgetting what is over, and telling how much is pending.
+//! What is done now and then: forgetting what is over, and reporting how much is pending.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -25,7 +25,7 @@ pub async fn maintain(shared: Arc<Shared>) -> Result<Infallible, CollectorError>
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // Nothing is forgotten by a clock that nobody has confirmed.
+        // Nothing is forgotten by a clock that no server has confirmed.
         if shared.client.clock().is_synchronised() {
             let pruned = shared.ledger.prune(shared.now()).await?;
             for dead in &pruned.expired {
@@ -33,7 +33,7 @@ pub async fn maintain(shared: Arc<Shared>) -> Result<Infallible, CollectorError>
             }
         }
         let summaries: HashMap<_, _> = shared.ledger.summary().await?.into_iter().collect();
-        // Feeds with nothing pending are told, too: a gauge keeps its last value.
+        // Feeds with nothing pending are reported, too: a gauge keeps its last value.
         let feeds: BTreeSet<Feed> = shared.progress.feeds().into_keys().chain(summaries.keys().copied()).collect();
         for feed in feeds {
             let summary = summaries.get(&feed).copied().unwrap_or_default();

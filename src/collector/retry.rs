@@ -20,28 +20,28 @@ const ATTEMPTS: Backoff = Backoff { first: Duration::from_secs(5), longest: Dura
 /// Between attempts at one blob in a run that should end.
 const ATTEMPTS_ONCE: Backoff = Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(10) };
 
-/// After this many rejections a blob is given up: after about a day, at the pauses of [`ATTEMPTS`]. Most of what makes a
-/// pipeline reject is put right by people (a token that has expired, an index that is missing); but what no sink will ever
-/// take must not be sent indefinitely.
+/// After this many rejections a blob is given up: after about a day, at the pauses of [`ATTEMPTS`]. An administrator
+/// can correct most causes of rejections (an expired token, a missing index); but events that no sink will ever take
+/// must not be sent indefinitely.
 pub const REJECTIONS: u32 = 135;
 
 /// How often a run that should end sends what the pipeline rejects.
 const REJECTIONS_ONCE: u32 = 5;
 
-/// What waits for an administrator need not be tried often: it gets the wait of so many attempts more.
+/// A blob that waits for an administrator need not be tried often: it gets the wait of so many attempts more.
 const ATTEMPTS_AHEAD: u32 = 9;
 
-/// How long a blob stands back that failed for a reason of its feed or tenant: longer than the longest pause of a feed, or
-/// it would be the oldest again when the pause is over.
+/// How long a blob waits that failed for a reason of its feed or tenant: longer than the longest pause of a feed, or it
+/// would be the oldest again when the pause is over.
 const BEHIND_THE_OTHERS: Duration = Duration::from_mins(20);
 
 /// How long a blob waits for the other blob that has copies of its events.
 const FOR_A_COPY: Duration = Duration::from_secs(1);
 
-/// In a run that should end, the longest wait for another answer than an odd one. Shorter than what it does not stay for.
+/// In a run that should end, the longest wait after an odd answer. Shorter than the waits that end such a run.
 const LONGEST_WAIT_ODD: Duration = Duration::from_secs(20);
 
-/// After this many failures the wait is longer than a run that should end stays for.
+/// After this many failures the wait is longer than a run that should end waits.
 const LEFT_FOR_THE_NEXT_RUN: u32 = 6;
 
 /// Why a blob is tried again.
@@ -49,15 +49,15 @@ const LEFT_FOR_THE_NEXT_RUN: u32 = 6;
 pub enum Reason {
     /// An attempt failed, or the pipeline could not deliver its events.
     Failed,
-    /// What the API served is odd, and believed when it stays so. A fault that passes needs time to: a run that should end
-    /// waits as long as any other.
+    /// The API served something odd, which is accepted if it comes repeatedly. A temporary fault needs time to end: a
+    /// run that should end waits as long as any other.
     OddAnswer,
-    /// People must change something first. A run that should end leaves it to the next.
+    /// An administrator must change something first. A run that should end leaves it to the next.
     NeedsAdministrator,
     /// The pipeline rejected its events.
     Rejected,
-    /// Its feed or tenant cannot be collected. Most likely not the blob's fault. But if it is (a proxy that objects to its
-    /// contents), the next try must be another blob's.
+    /// Its feed or tenant cannot be collected, most likely not because of the blob. But if the blob is the cause (a
+    /// proxy that objects to its contents), another blob must be tried next.
     FeedInTrouble,
     /// A copy of its events in another blob was not delivered. The next turn sends what is left of them.
     CopyFailed,

@@ -111,7 +111,7 @@ impl Collector {
         }
     }
 
-    /// Forgets what is over, and tells how much is pending; runs indefinitely.
+    /// Forgets what is over, and reports how much is pending; runs indefinitely.
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl Collector {
         maintain(Arc::clone(&self.shared))
     }
 
-    /// What tells how many bytes of events wait for the pipeline's acknowledgement.
+    /// Returns how many bytes of events wait for the pipeline's acknowledgement.
     pub fn unacknowledged(&self) -> Unacknowledged {
         Unacknowledged(Arc::clone(&self.shared))
     }
@@ -185,8 +185,8 @@ impl Collector {
         Ok(())
     }
 
-    /// The oldest pending blob of a feed: of those that a listing has named first, then of those that it has not, as far as
-    /// they have slots.
+    /// The oldest pending blob of a feed: listed blobs first, then blobs that were only announced, as far as those have
+    /// slots.
     async fn claim(&mut self, feed: Feed) -> Result<Option<Claim>, LedgerError> {
         let share = (self.shared.options.concurrency / SLOTS_PER_ANNOUNCED).max(1);
         let any = self.announced_in_flight < share && self.shared.announcements.are_heard(feed);
@@ -230,8 +230,8 @@ impl Collector {
         }
     }
 
-    /// Until when what is deferred is due at the start: a run that should end tries everything, whatever pause an earlier one
-    /// has given it.
+    /// Blobs that are deferred until this time are due at the start: a run that should end tries everything, whatever
+    /// pause an earlier run set.
     fn first_look(&self) -> DateTime<Utc> {
         let now = self.shared.now();
         if self.shared.options.mode.patience().is_some() { now + WHATEVER_PAUSE } else { now }
@@ -248,7 +248,7 @@ impl Collector {
         Ok(())
     }
 
-    /// When something changes by itself: a deferred blob is due, a feed's trouble is over, a throttled tenant may go on.
+    /// When something changes by itself: a deferred blob is due, a feed's pause is over, a throttled tenant may go on.
     fn next_wake(&self) -> Option<Instant> {
         let now = Instant::now();
         let due = self.next_due.map(|due| now + (due - self.shared.now()).to_std().unwrap_or_default());

@@ -27,7 +27,8 @@ use crate::{
 /// How long the first content of a tenant waits for the names.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often names are read at the least. Some of it is taken off at random, so that tenants do not come all at once.
+/// The longest time between two readings of the names. It is shortened at random, so that tenants are not read all at
+/// once.
 const DAY: Duration = Duration::from_hours(24);
 
 /// Between attempts to read the names, which only make events better.
@@ -58,11 +59,11 @@ impl SensitiveTypesReader {
         Self { client, tenants, books: Mutex::default() }
     }
 
-    /// The names of a tenant. Who asks first has them read, and waits for that, as does everybody who asks within
-    /// some seconds of that; after that the answer is what is known, which may be nothing.
+    /// The names of a tenant. The first caller has them read and waits, and so do callers within some seconds of that.
+    /// Later callers get what is known, which may be nothing.
     pub async fn of(&self, tenant: TenantId) -> Option<Arc<SensitiveTypes>> {
         let (mut names, deadline) = self.book(tenant)?;
-        // Also when nobody reads any more, because the tenant has left.
+        // Also when the names are no longer read, because the tenant was removed.
         let read = timeout_at(deadline, names.wait_for(Option::is_some)).await;
         drop(read);
         let known = names.borrow();
@@ -119,11 +120,11 @@ async fn read(
         };
         sleep(wait).await;
     }
-    // Nobody needs the names of a tenant that has left, even if its book still lies there.
+    // The names of a removed tenant are not needed, even if its book is still there.
     names.send_replace(None);
 }
 
-/// Tells of a failure; returns how long to wait.
+/// Reports a failure; returns how long to wait.
 fn told(error: &ActivityError, failures: u32) -> Duration {
     let wait = FAILURES.wait(failures);
     telemetry::sensitive_types_failed(error, failures == 1, wait);

@@ -23,7 +23,8 @@ pub struct Sent {
     pub events: u64,
     pub reservation: Reservation,
     pub status: Option<BatchStatusReceiver>,
-    /// Given back only when the ledger has the events, so that what a crash could send twice is bounded, too.
+    /// Given back only when the ledger has the events, so that the number of events that a crash could send twice is
+    /// bounded, too.
     #[expect(dead_code, reason = "held for its drop")]
     pub held: Held,
 }
@@ -127,6 +128,7 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
 /// Marks a blob done, together with the last of its events.
 async fn complete(task: &BlobTask, keys: Vec<EventKey>, events: u64) -> Result<Next, CollectorError> {
     let done = task.shared.ledger.complete(task.key.clone(), keys, task.shared.now()).await?;
-    // Else what was delivered came from a URI that only a notification told; a listing has named another meanwhile.
+    // Otherwise the delivered content came from a URI that only a notification announced, and a listing has named
+    // another since.
     Ok(if done { Next::Done { events } } else { Next::Requeue })
 }

@@ -60,7 +60,7 @@ pub struct CollectorParts {
     pub tenants: Tenants,
     /// What makes events of records.
     pub normalizer: Normalizer,
-    /// What tells where addresses are, if there are databases.
+    /// The GeoIP databases, if there are any.
     pub geoip: Option<Geoip>,
     /// What has been done.
     pub progress: Progress,

@@ -1,4 +1,4 @@
-//! What the tasks of blobs tell the scheduler.
+//! What the tasks of blobs report to the scheduler.
 
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::lanes::Outcome;
 use crate::{content::Feed, ledger::Claim};
 
-/// What a blob's task tells the scheduler.
+/// What a blob's task reports to the scheduler.
 #[derive(Clone, Copy, Debug)]
 pub enum Message {
     /// The download's slot is free.
@@ -18,7 +18,7 @@ pub enum Message {
     },
     /// How the download went.
     Went(Feed, Outcome),
-    /// The blob lies in the queue again.
+    /// The blob is in the queue again.
     Back(Feed),
     /// The blob waits until this time.
     Deferred(DateTime<Utc>),
@@ -34,7 +34,7 @@ impl Reporter {
         Self(messages)
     }
 
-    /// Tells the scheduler something.
+    /// Reports something to the scheduler.
     pub fn tell(&self, message: Message) {
         // The scheduler is gone only when the source has been dropped.
         let _ = self.0.send(message);

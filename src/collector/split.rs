@@ -2,11 +2,11 @@
 //! the other.
 //!
 //! It looks at brackets, quotes and commas only, so that it can stop anywhere and go on with the next piece, nesting costs
-//! nothing, and one bad element does not cost its neighbours. Whether an element is valid JSON is somebody else's question.
+//! nothing, and one bad element does not affect its neighbours. Whether an element is valid JSON is checked elsewhere.
 //!
-//! The API serves one array. Services in front of it have been seen to do other things to JSON, so a body may be any sequence
-//! of arrays and objects, as JSON lines are. What stands between them and is neither white space nor the beginning of either is
-//! junk. [`Splitter::finish`] tells what the body was, and others decide what that is worth.
+//! The API serves one array. Services in front of it have been seen to change JSON, so a body may be any sequence of
+//! arrays and objects, such as JSON lines. Anything else between them, except white space, is junk.
+//! [`Splitter::finish`] says what the body was; its caller decides what to do with it.
 
 use snafu::Snafu;
 
@@ -194,7 +194,7 @@ impl Splitter {
         self.is_alone
     }
 
-    /// Checks that the body was complete when its bytes are over, and tells what it was.
+    /// Checks that the body was complete when its bytes are over, and returns what it was.
     ///
     /// # Errors
     ///

@@ -39,7 +39,7 @@ impl Spool {
         Ok(Self { file: BufWriter::with_capacity(STEP, file), unchecked: 0 })
     }
 
-    /// Appends `bytes`. An error may be told only by the next call.
+    /// Appends `bytes`. An error may be returned only by the next call.
     ///
     /// # Errors
     ///
@@ -66,7 +66,7 @@ impl Spool {
     }
 }
 
-/// Whether there is no room: other blobs may fit, and this one when somebody has made some.
+/// Whether there is no room: other blobs may fit, and this one after space has been freed.
 pub fn is_no_room(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge)
 }
@@ -87,7 +87,7 @@ fn check_space(file: impl std::os::fd::AsFd) -> io::Result<()> {
     Ok(())
 }
 
-/// Without a quick way to ask, only a write tells.
+/// Without a quick way to ask, only a write shows it.
 #[cfg(not(unix))]
 #[expect(clippy::unnecessary_wraps, reason = "as on Unix")]
 fn check_space<T>(_: &T) -> io::Result<()> {

@@ -40,8 +40,8 @@ pub enum Next {
     Retry { reason: Reason, problem: String },
     /// It is given up.
     DeadLetter { problem: String },
-    /// Only a notification announced it, and it cannot be fetched. If there ever was such content, a listing names it, and it
-    /// is given up visibly.
+    /// Only a notification announced it, and it cannot be fetched. If such content exists, a listing names it, and then
+    /// it is given up with a log line.
     Forget { error: ActivityError },
 }
 
@@ -76,7 +76,7 @@ impl BlobTask {
         Ok(settle(self, emitted).await?)
     }
 
-    /// Tells the scheduler how the download went.
+    /// Reports to the scheduler how the download went.
     pub fn went(&self, outcome: Outcome) {
         self.reporter.tell(Message::Went(self.key.feed, outcome));
     }
@@ -110,11 +110,11 @@ impl BlobTask {
 
     fn requeue(&self) {
         self.shared.ledger.release(&self.key);
-        // Told only now: the scheduler looks for it in the ledger.
+        // Reported only now: the scheduler looks for it in the ledger.
         self.reporter.tell(Message::Back(self.key.feed));
     }
 
-    /// Puts the blob back for later. When its content has expired, the API says so; no clock is trusted with that.
+    /// Puts the blob back for later. The API says when its content has expired; no clock decides that.
     async fn retry(&self, reason: Reason, problem: &str) -> Result<(), CollectorError> {
         let deferral = self.shared.retries.defer(&self.claim, &self.key, reason);
         if let Some(attempt) = deferral.attempt {

@@ -1,5 +1,4 @@
-//! What the collector tells: one function for each thing that happens, so that nothing is counted without a line in the log
-//! or the other way round.
+//! What the collector reports: one function for each fact, so that each is both counted and logged.
 
 use std::time::Duration;
 
@@ -70,7 +69,7 @@ pub(super) fn content_retried(key: &BlobKey, reason: &str, attempts: u32, wait_s
     }
 }
 
-/// Content that only a notification told of cannot be had. It was forgotten.
+/// Content that only a notification announced cannot be fetched. It was forgotten.
 pub(super) fn announced_content_gone(key: &BlobKey, uri: &str, error: &ActivityError) {
     count("office365_announced_content_gone_total", key.feed, 1);
     debug!(
@@ -122,7 +121,7 @@ pub(super) fn events_discarded(progress: &Progress, key: &BlobKey, events: u64, 
 }
 
 /// The pipeline refused events. Whichever of its components did so has counted them as discarded. What becomes of their
-/// blob is told by [`content_retried`] and [`content_dead`].
+/// blob is reported by [`content_retried`] and [`content_dead`].
 pub(super) fn events_rejected(key: &BlobKey, events: u64) {
     count_error("request_failed", "sending", "rejected");
     error!(

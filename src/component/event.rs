@@ -152,9 +152,9 @@ impl LogEvent {
         String::from_utf8(out).unwrap_or_default()
     }
 
-    /// The event as a tree, for hosts that want one. The timestamp's member is a [`Value::Timestamp`]; a member nested so
-    /// deeply that no tree can be built safely keeps its JSON text, and so does a whole number that is no [`i64`]: a float would
-    /// lose digits of it.
+    /// The event as a tree, for hosts that need one. The timestamp's member is a [`Value::Timestamp`]; a member nested
+    /// so deeply that no tree can be built safely keeps its JSON text, and so does a whole number that is no [`i64`]: a
+    /// float would lose digits of it.
     #[cfg(feature = "vrl")]
     pub fn value(&self) -> Value {
         let mut object = ObjectMap::new();
@@ -205,7 +205,7 @@ impl LogEvent {
     }
 }
 
-/// `serde_json` refuses to build what is nested deeper than 128; such text stays text rather than costing the event.
+/// `serde_json` refuses to build what is nested deeper than 128; such text stays text, so that the event is not lost.
 #[cfg(feature = "vrl")]
 fn tree(raw: &str) -> Value {
     use super::whole_number::{Integers, quote_others};

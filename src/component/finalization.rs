@@ -1,8 +1,8 @@
-//! Acknowledgement: how an event tells the source that it has arrived.
+//! Acknowledgement: how the source learns that an event has arrived.
 //!
 //! Every event carries finalizers. A host that is done with an event sets its status and drops it; when the last event of
 //! a batch is gone, the batch's receiver resolves to the worst status any of them had. Nothing is acknowledged by being
-//! sent, and an event that is dropped without a word counts as neither delivered nor failed (as in Vector: a filter may
+//! sent, and an event that is dropped without a status counts as neither delivered nor failed (as in Vector: a filter may
 //! drop it on purpose).
 
 use std::{
@@ -147,8 +147,8 @@ impl EventFinalizers {
         self.0.is_empty()
     }
 
-    /// Whether the source that waited for the event has gone, so that delivering it would only repeat it later. Not of an event that
-    /// nobody ever waited for.
+    /// Whether the source that waited for the event has gone, so that the event will be sent again in any case. False
+    /// for an event without a waiting source from the start.
     #[must_use]
     pub fn are_abandoned(&self) -> bool {
         !self.0.is_empty() && self.0.iter().all(|finalizer| finalizer.batch.is_abandoned())
@@ -185,10 +185,10 @@ impl EventFinalizers {
     }
 }
 
-/// What a host keeps of events while another pipeline has them, until that one says what became of them.
+/// What a host keeps of events while another pipeline has them, until that pipeline reports their status.
 ///
 /// Dropped before [`Handover::settle`], as when the host is forced to stop, the events are errored and sent again. Finalizers
-/// that are dropped without a word would count as delivered.
+/// that are dropped without a status would count as delivered.
 #[derive(Debug)]
 #[must_use = "dropped, it says that the events met an error"]
 pub struct Handover(EventFinalizers);
@@ -199,7 +199,7 @@ impl Handover {
         Self(events.take_finalizers())
     }
 
-    /// Tells the source what became of the events.
+    /// Reports to the source what became of the events.
     pub fn settle(mut self, status: BatchStatus) {
         self.0.update_status(status.into());
         self.0.update_sources();

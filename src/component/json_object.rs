@@ -164,7 +164,7 @@ impl JsonObject {
         self.text.as_bytes()
     }
 
-    /// The same, without knowing where the members are: for what is kept for long, and hardly ever asked for them.
+    /// The same, without the places of the members: for objects that are kept for long and rarely asked for members.
     #[must_use]
     pub fn into_text_only(self) -> Self {
         Self { members: None, ..self }

@@ -1,4 +1,4 @@
-//! Repairs text that strict readers of JSON refuse, so that one bad character does not cost its record.
+//! Repairs text that strict readers of JSON refuse, so that one bad character does not lose its record.
 
 use std::{borrow::Cow, ops::Range, sync::LazyLock};
 
@@ -88,9 +88,9 @@ pub(crate) fn repair_text(text: &str) -> (Cow<'_, str>, Repair) {
     (repaired.map_or(escaped, Cow::Owned), repair)
 }
 
-/// Escapes the control characters within strings, which JSON does not allow there; tells how many there were.
+/// Escapes the control characters within strings, which JSON does not allow there; returns how many there were.
 ///
-/// One after a backslash stays: what the two should be together, nobody knows.
+/// One after a backslash stays, since the meaning of the two together is unknown.
 pub(crate) fn escape_control_characters(text: &str) -> (Cow<'_, str>, usize) {
     let bytes = text.as_bytes();
     // Most records have none, not even between their members.

@@ -22,7 +22,7 @@ const CHUNK: usize = 1_000;
 pub enum SendError {
     /// The pipeline stayed full for longer than the source's timeout, which only Vector sets.
     Timeout,
-    /// Nobody receives any more: the host is shutting down or has failed.
+    /// The output has no receiver any more: the host is shutting down or has failed.
     Closed,
 }
 
@@ -47,7 +47,7 @@ pub struct SourceSenderItem {
 }
 
 /// A batch between source and host. When nobody takes it (the host is gone, the source gave up waiting), its events are
-/// errored: dropped without a word they would count as delivered.
+/// errored: dropped without a status they would count as delivered.
 struct Queued {
     item: Option<SourceSenderItem>,
     // Given back when the host takes the item: the queue is bounded, not what the host does with it.
@@ -201,7 +201,7 @@ impl SourceReceiver {
 
 impl Drop for SourceReceiver {
     fn drop(&mut self) {
-        // Wakes a source that waits for room which nobody will ever make.
+        // Wakes a source that waits for room, which would never come.
         self.room.close();
     }
 }

@@ -39,7 +39,7 @@ impl ShutdownTrigger {
 pub struct ShutdownDone(Pin<Box<WaitForCancellationFutureOwned>>);
 
 impl ShutdownSignal {
-    /// A trigger, the signal it sets off, and the future that tells when the source is done.
+    /// A trigger, the signal it sets off, and the future that resolves when the source is done.
     #[must_use]
     pub fn new_wired() -> (ShutdownTrigger, Self, ShutdownDone) {
         let begin = CancellationToken::new();

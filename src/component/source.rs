@@ -21,7 +21,8 @@ pub trait SourceConfig: DynClone + fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// When the source cannot run at all as configured: a secret is unreadable, the data directory is taken by another
-    /// process, a port is in use. What may heal by itself (no network, consent missing) is not an error here.
+    /// process, a port is in use. A condition that may end by itself (no network, missing consent) is not an error
+    /// here.
     async fn build(&self, cx: SourceContext) -> crate::Result<Source>;
 
     /// The outputs of the source.
@@ -70,10 +71,10 @@ pub enum DataType {
 /// Where a source puts metadata: beside the event's own fields, or apart from them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum LogNamespace {
-    /// Metadata lies among the event's fields.
+    /// Metadata is among the event's fields.
     #[default]
     Legacy,
-    /// Metadata lies apart, under `%vector` and `%office365`.
+    /// Metadata is separate, under `%vector` and `%office365`.
     Vector,
 }
 

@@ -1,8 +1,9 @@
-//! Whole numbers that a tree has no room for.
+//! Whole numbers that are too large for a tree.
 //!
-//! JSON's numbers have any number of digits, those of trees and of binary formats have 64 bits. Readers of JSON make floats
-//! of whole numbers beyond that, as VRL's `parse_json` does, and a float keeps 15 to 17 digits. In an audit log such a number is an
-//! identifier or a mask of rights: with another digit it is another one. So it becomes text, with all its digits.
+//! JSON's numbers have any number of digits, those of trees and of binary formats have 64 bits. Readers of JSON make
+//! floats of whole numbers beyond that, as VRL's `parse_json` does, and a float keeps 15 to 17 digits. In an audit log
+//! such a number is an identifier or a mask of rights: a changed digit makes it a different one. So it becomes text,
+//! with all its digits.
 //!
 //! Numbers with a fraction or an exponent are measures. They stay floats, whatever digits that costs: a field that is sometimes
 //! a number and sometimes text would be worse than its seventeenth digit.

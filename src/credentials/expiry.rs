@@ -19,7 +19,7 @@ pub async fn watch_expiry(credentials: Credentials, now: impl Fn() -> DateTime<U
     let mut told = vec![0; credentials.iter().count()];
     loop {
         for ((tenant, credential), told) in credentials.iter().zip(&mut told) {
-            // What keeps it from being read is told where it is needed.
+            // The cause is reported where the credential is needed.
             let Ok(Some(expires)) = credential.expires().await else { continue };
             telemetry::expires(tenant, expires);
             let passed = steps_passed(expires - now());

@@ -128,8 +128,8 @@ impl ConfiguredCredential {
         }
     }
 
-    /// What only the holder of the credential knows, the same each time: the client secret, or a signature of the
-    /// certificate's key.
+    /// A secret that only the holder of the credential knows, the same each time: the client secret, or a signature of
+    /// the certificate's key.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl ConfiguredCredential {
         }
     }
 
-    /// What it is, for people.
+    /// What it is, for display.
     pub fn place(&self) -> String {
         match self.auth.credential() {
             Some(CredentialConfig::Secret(secret)) => format!("the secret from {}", secret.place()),

@@ -1,4 +1,4 @@
-//! What is told of credentials. Never a secret.
+//! Log lines and metrics of credentials. They never show a secret.
 
 use chrono::{DateTime, Utc};
 use metrics::gauge;

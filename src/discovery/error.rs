@@ -51,7 +51,7 @@ pub enum DiscoveryError {
         /// Which.
         feed: Feed,
     },
-    /// Microsoft lists the subscription as enabled and refuses its content all the same.
+    /// Microsoft lists the subscription as enabled but refuses its content.
     #[snafu(display(
         "Microsoft lists the subscription of {feed} as enabled and refuses its content as if it were not, although it was \
          started at {}; it is started again at {}. If it stays so, look for another program or administrator that stops it",

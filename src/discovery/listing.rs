@@ -28,7 +28,7 @@ const RESTARTS: u32 = 3;
 /// A window of a day with this many pages of hundreds of entries is not a listing but a defect.
 const MOST_PAGES: usize = 50_000;
 
-/// How far before its second a blob is looked for again that was created in the first second of a window.
+/// How far before the window the short listing begins that looks for blobs of the window's first second.
 const STEP_BACK: TimeDelta = TimeDelta::seconds(30);
 
 /// Lists content into the ledger.
@@ -58,8 +58,8 @@ impl Lister {
                 Err(DiscoveryError::Activity { source }) if matches!(*source.failure, Failure::WindowRefused(_)) => {}
                 Err(error) => return Err(error),
             }
-            // What the earlier listing does not name whole is taken as it was named: a part is better than nothing, and if
-            // the whole shows up after all, its events are recognised.
+            // Blobs that the earlier listing does not name are taken as they were named here: a part is better than
+            // nothing, and if the whole blob is listed later, its repeated events are recognised.
             self.record(feed, boundary).await?;
         }
         self.ledger.record(feed, Vec::new(), Some(cursor), self.client.clock().now()).await?;
@@ -159,7 +159,7 @@ impl Lister {
         if added > 0 {
             telemetry::content_found(&self.progress, feed, added as u64, FoundBy::Listing);
         }
-        // What a notification told of and the listing confirms is no longer kept waiting.
+        // What a notification announced and the listing confirms is no longer kept waiting.
         self.work.announce(feed);
         Ok(())
     }

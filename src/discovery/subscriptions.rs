@@ -26,7 +26,7 @@ use crate::{
 /// for clocks.
 const BETWEEN_STARTS: TimeDelta = TimeDelta::seconds(15 * 60 + 5);
 
-/// Whether a start that failed so may succeed without its webhook: Microsoft asks the webhook before it answers.
+/// Whether a start with this failure may succeed without its webhook: Microsoft asks the webhook before it answers.
 fn may_be_the_webhook(failure: &Failure) -> bool {
     match failure {
         Failure::WebhookRefused(_)
@@ -122,9 +122,9 @@ pub struct Subscriptions {
 #[derive(Debug, Default)]
 struct TenantView {
     listed: HashMap<ContentType, Listed>,
-    /// What the API refused to list for want of a subscription. The list of subscriptions may say otherwise: it names types
-    /// without status that were never started, and ones as enabled that are not (issue 479 of Microsoft's
-    /// documentation).
+    /// What the API refused to list because the subscription is missing. The list of subscriptions may say otherwise:
+    /// it names types without status that were never started, and ones as enabled that are not (issue 479 of
+    /// Microsoft's documentation).
     refused: HashSet<ContentType>,
     /// Where a start with the webhook came to nothing, and what Microsoft said.
     unreachable: HashMap<ContentType, ActivityError>,
@@ -132,7 +132,7 @@ struct TenantView {
 }
 
 impl TenantView {
-    /// What Microsoft said about the webhook last time says more than that it is too soon to ask again.
+    /// Microsoft's last error about the webhook is more informative than the refusal of a start that comes too soon.
     fn best_reason(&self, content_type: ContentType, error: DiscoveryError) -> DiscoveryError {
         match (self.unreachable.get(&content_type), error) {
             (Some(said), DiscoveryError::TooSoon { .. }) => said.clone().into(),
@@ -183,8 +183,8 @@ impl Subscriptions {
         let start = match started {
             Ok(start) => start,
             Err(error) => {
-                // It may have been started all the same, with only the answer lost: the next look at the list tells, and goes
-                // before what the API said when it was asked last.
+                // It may have been started, with only the answer lost: the next list shows it, and takes
+                // precedence over the API's last answer.
                 state.checked = None;
                 if let DiscoveryError::Activity { source } = &error {
                     // With a webhook it is more likely that Microsoft could not reach that, and the list may name types that
@@ -236,7 +236,7 @@ impl Subscriptions {
         Ok(Standing::AsWanted { started: true })
     }
 
-    /// As [`ensure`](Self::ensure), whenever the list was read last: somebody who asks for it has changed something.
+    /// As [`ensure`](Self::ensure), whenever the list was read last: the caller has changed something.
     ///
     /// # Errors
     ///
@@ -246,8 +246,8 @@ impl Subscriptions {
         self.ensure(content_type).await
     }
 
-    /// The webhook to start with, if any. Without a subscription there is nothing to list either: after a start with the
-    /// webhook has come to nothing, the next goes without, and one after that adds it.
+    /// The webhook to start with, if any. Without a subscription nothing can be listed either. So after a start with
+    /// the webhook has failed, the next start goes without it, and a later one adds it.
     async fn target(
         &self,
         is_unreachable: bool,
@@ -255,7 +255,7 @@ impl Subscriptions {
         surely_enabled: bool,
     ) -> Result<Option<&Arc<WebhookTarget>>, LedgerError> {
         let Some(target) = self.policy.target() else { return Ok(None) };
-        // What was noted before a start, and the subscription is still not there: so it was before a restart, too.
+        // A start with a webhook was noted, perhaps before a restart, and the subscription is still missing.
         let came_to_nothing = is_unreachable || !self.ledger.webhooks(feed).await?.is_empty();
         Ok((surely_enabled || !came_to_nothing).then_some(target))
     }
@@ -309,7 +309,7 @@ impl Subscriptions {
                         self.ledger.forget_webhooks(feed).await?;
                         None
                     }
-                    // Somebody else's is left alone: two collectors may share an app registration.
+                    // Another program's is left alone: two collectors may share an app registration.
                     Some(listed) => {
                         let address = listed.address.as_deref().unwrap_or_default();
                         ours.iter().any(|ours| same_url(ours, address)).then_some(WebhookFlaw::LeftOver)
@@ -328,7 +328,8 @@ impl Subscriptions {
                 return Err(DiscoveryError::TooSoon { feed, last, next });
             }
         }
-        // Noted before it is made: a crash in between must not lead to a second start, nor to a webhook that nobody owns.
+        // Noted before it is made: a crash in between must not lead to a second start, nor to a webhook that is not
+        // recorded as ours.
         self.ledger.note_subscription_attempt(feed, now).await?;
         if let Some(target) = webhook {
             self.ledger.note_webhook(feed, target.address.to_string()).await?;

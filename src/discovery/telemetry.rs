@@ -1,4 +1,4 @@
-//! What discovery tells: one function for each thing that happens.
+//! What discovery reports: one function for each fact.
 
 use tracing::{debug, error, info, warn};
 use url::Url;
@@ -58,7 +58,7 @@ pub(super) fn gap(progress: &Progress, feed: Feed, gap: TimeWindow) {
     );
 }
 
-/// Notifications of a feed arrive, as far as can be told.
+/// Notifications of a feed arrive, as far as is known.
 pub(super) fn webhook_works(progress: &Progress, feed: Feed) {
     webhook_is_healthy(feed, true);
     if progress.set_webhook(feed, None) {

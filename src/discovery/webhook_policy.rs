@@ -13,7 +13,7 @@ use crate::activity::{ListedWebhook, SecretAuthId, WebhookRequest};
 /// What is to become of the webhooks of subscriptions.
 #[derive(Clone, Debug)]
 pub enum WebhookPolicy {
-    /// There is to be no webhook. One that this source has set is removed; any other is left alone.
+    /// There is to be no webhook. One that this source has set is removed; any other stays.
     Without,
     /// They are left as they are: a run that ends by itself cannot receive notifications.
     Untouched,
@@ -34,7 +34,7 @@ impl WebhookPolicy {
 /// The webhook of this source.
 #[derive(Clone, Debug)]
 pub struct WebhookTarget {
-    /// What Microsoft is told.
+    /// What Microsoft gets.
     pub address: Url,
     /// What notifications must carry.
     pub auth_id: SecretString,
@@ -57,7 +57,7 @@ pub enum WebhookFlaw {
     /// Its expiration is near.
     #[snafu(display("the webhook expires soon"))]
     ExpiresSoon,
-    /// Somebody else's, or ours from before a change of the configuration.
+    /// Another program's, or ours from before a change of the configuration.
     #[snafu(display("the webhook points to {address}"))]
     Elsewhere {
         /// Where.
@@ -75,7 +75,7 @@ pub enum WebhookFlaw {
 }
 
 impl WebhookFlaw {
-    /// Whether notifications arrive all the same.
+    /// Whether notifications arrive nevertheless.
     pub const fn is_harmless(&self) -> bool {
         matches!(self, Self::ExpiresSoon | Self::ExpiresLate | Self::LeftOver)
     }

@@ -1,6 +1,6 @@
 //! Access tokens from Microsoft Entra ID, by the client-credentials grant.
 //!
-//! Knows nothing of what the tokens are for, save the scope to ask.
+//! Knows nothing of what the tokens are for, except the scope to request.
 
 mod aadsts;
 mod answer;

@@ -189,7 +189,7 @@ struct RefusedRequest {
     error: EntraError,
     until: Instant,
     pause: Duration,
-    /// Of the credential that earned it.
+    /// Of the credential that was refused.
     version: Option<u64>,
 }
 
@@ -308,7 +308,7 @@ impl Tokens {
         let slot = self.slot(tenant);
         let mut slot = slot.lock().await;
         match &slot.token {
-            // Somebody else has dropped it already and there is a newer one.
+            // Another caller has dropped it already and there is a newer one.
             Some(current) if current.fetched != refused.fetched => true,
             // All tokens may have been revoked right after it was issued; but not again and again.
             Some(current) if current.fetched.elapsed() < YOUNG => {
@@ -321,8 +321,8 @@ impl Tokens {
         }
     }
 
-    /// Drops a token that was refused for a single piece of content, so that the next request has another. However many pieces are
-    /// refused, Entra is not asked for token after token.
+    /// Drops a token that was refused for a single piece of content, so that the next request has another. However many
+    /// pieces are refused, the number of requests to Entra stays limited.
     pub async fn doubt(&self, tenant: TenantId, refused: &AccessToken) {
         let slot = self.slot(tenant);
         let mut slot = slot.lock().await;
@@ -334,7 +334,7 @@ impl Tokens {
 
     /// Exchanges the authorization code of an administrator's consent and returns the tenant that consented.
     ///
-    /// The tenant is not known before, so that the code goes to `/common/oauth2/token`, where `tid` of the token tells it
+    /// The tenant is not known before, so that the code goes to `/common/oauth2/token`; `tid` of the token names it
     /// (Microsoft's "Get started with Office 365 Management APIs"). The token itself is not kept.
     ///
     /// # Errors

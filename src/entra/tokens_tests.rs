@@ -192,7 +192,7 @@ fn debug_shows_no_token() {
     assert!(!format!("{token:?} {:?}", token.header()).contains("a.b.c"));
 }
 
-/// A secret in a store, which is kept until somebody doubts it.
+/// A secret in a store, which is kept until Entra refuses it.
 #[derive(Debug, Default)]
 struct Kept {
     doubts: AtomicUsize,

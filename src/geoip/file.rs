@@ -70,7 +70,7 @@ pub(super) fn read<T>(
     database: impl FnOnce(Vec<u8>) -> Result<T, DatabaseError>,
 ) -> Result<T, GeoipError> {
     let unreadable = || UnreadableSnafu { key, path, wanted };
-    // Before it is opened: to open a named pipe waits for somebody who writes.
+    // Before it is opened: to open a named pipe waits for a writer.
     let metadata = std::fs::metadata(path).with_context(|_| unreadable())?;
     ensure!(metadata.is_file() && metadata.len() <= LARGEST, NoFileSnafu { key, path, wanted });
     let file = File::open(path).with_context(|_| unreadable())?;

@@ -1,4 +1,4 @@
-//! The files of the databases that tell where addresses are: read at the start, and again when they change.
+//! The files of the GeoIP databases: read at the start, and again when they change.
 //!
 //! A file that cannot be used is an error at the start. Later it changes nothing: what was read before stays in use.
 
@@ -62,7 +62,7 @@ pub struct GeoipFiles {
 struct Watch {
     file: File,
     watched: Watched,
-    /// Whether it was told that the file cannot be used.
+    /// Whether it was reported that the file cannot be used.
     told: bool,
 }
 
@@ -152,7 +152,8 @@ impl Watch {
                 *current.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(databases);
             }
             Err(error) => {
-                // What keeps a file from being read may end without a trace in it; what is in it does not change so.
+                // The cause of a failed read may end without a change of the file's metadata; its content cannot change
+                // that way.
                 if error.is_about_access() {
                     self.watched.retry();
                 }

@@ -1,4 +1,4 @@
-//! What is told about the databases of addresses.
+//! Log lines and metrics of the GeoIP databases.
 
 use std::{fmt::Display, path::Path};
 

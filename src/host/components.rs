@@ -18,7 +18,7 @@ pub struct Component {
     pub config: Box<dyn SourceConfig>,
     /// Its proxy, already merged with the topology's.
     pub proxy: ProxyConfig,
-    /// On which it tells what it has done; the host puts it into the source's extra context.
+    /// On which it reports what it has done; the host puts it into the source's extra context.
     pub progress: Progress,
 }
 

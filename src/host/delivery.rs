@@ -4,9 +4,9 @@ use std::mem;
 
 use crate::component::{EventStatus, LogEvent};
 
-/// A batch on its way to one sink. Whatever becomes of it, its source learns the truth: [`Delivery::delivered`] is the
-/// only way to report success; a delivery dropped in any other way (a sink that failed, a task that was aborted, an inbox
-/// nobody reads) makes its events errored.
+/// A batch on its way to one sink. [`Delivery::delivered`] is the only way to report success. A delivery that is
+/// dropped in any other way (a sink that failed, a task that was aborted, an inbox without a reader) makes its events
+/// errored.
 #[derive(Debug)]
 pub(super) struct Delivery {
     events: Vec<LogEvent>,
@@ -26,7 +26,7 @@ impl Delivery {
         &self.events
     }
 
-    /// Whether no source waits for any of the events: what a sink still delivered of it would come again.
+    /// Whether no source waits for any of the events any more: what a sink still delivers of it comes again.
     pub(super) fn is_abandoned(&self) -> bool {
         self.events.iter().all(|event| event.metadata().is_abandoned())
     }

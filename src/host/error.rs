@@ -37,7 +37,7 @@ pub enum HostError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// Somebody else in this process collects the metrics.
+    /// Other code in this process collects the metrics.
     #[snafu(display(
         "telemetry.listen: this process has another recorder of metrics already. Leave the table [telemetry] out, and \
          read the metrics there."

@@ -7,7 +7,7 @@
 //!
 //! It promises what the sources build on: an event is delivered when *every* sink that takes it has it for good (a file
 //! sink: on disk), and an event that anything else happened to is errored, so that its source sends it again. See
-//! `delivery` for how that holds for whatever is dropped on the way.
+//! `delivery` for how that holds for events that are dropped on the way.
 //!
 //! The host knows sources by [`SourceConfig`](crate::component::SourceConfig) only.
 

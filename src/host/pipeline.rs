@@ -1,9 +1,9 @@
 //! A pipeline that runs, and how it stops.
 //!
-//! It stops by itself when every source has ended and every sink has written what it got. It is stopped when it is asked
-//! to, when a source fails and when a sink fails: the sources are told, go on until what they have in flight is delivered,
-//! and end; the pumps see the end of their source, the sinks the end of their pumps. What is not through in time is
-//! abandoned.
+//! It stops by itself when every source has ended and every sink has written what it got. It is stopped when it is
+//! asked to, when a source fails and when a sink fails: the sources get the signal, go on until what they have in flight is
+//! delivered, and end; the pumps see the end of their source, the sinks the end of their pumps. Events that are not
+//! delivered in time are abandoned.
 
 use std::{collections::BTreeSet, pin::Pin, time::Duration};
 
@@ -22,7 +22,7 @@ use crate::{
 /// How long sinks may go on after a run that should end has failed: to end a write that has begun.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// How long what was told to end may take to be gone.
+/// How long components may take to end after the signal.
 const GONE: Duration = Duration::from_secs(1);
 
 /// A running pipeline. Dropping it ends everything in it at once.
@@ -98,7 +98,7 @@ impl Pipeline {
         if !succeeded {
             let failed = SourceFailedSnafu { key: source.key.clone() }.build();
             self.failure.get_or_insert(failed);
-            // A run of once lets the other sources finish: each has an end, and the report tells which failed.
+            // A run of once lets the other sources finish: each has an end, and the report says which failed.
             if self.mode == RunMode::Continuous {
                 self.shut_down();
             }

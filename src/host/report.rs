@@ -8,8 +8,8 @@ use crate::{component::ComponentKey, telemetry::Progress};
 pub struct Report {
     /// Every source that was started.
     pub sources: Vec<SourceReport>,
-    /// What stopped the host before it was asked to, or, with [`RunMode::Once`](crate::RunMode::Once), kept a source
-    /// from delivering everything.
+    /// What stopped the host before it was asked to stop, or, with [`RunMode::Once`](crate::RunMode::Once), kept a
+    /// source from delivering everything.
     pub failure: Option<HostError>,
 }
 

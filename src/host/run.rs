@@ -15,9 +15,9 @@ pub struct Options {
 
 /// Runs a configuration file until its sources have ended, or until `stop` resolves and what is in flight is delivered.
 ///
-/// A shutdown takes [`TopologyConfig::shutdown_timeout`] at most; what is not delivered by then is delivered after the
-/// next start, and is no failure. A blocking write that hangs (a full pipe) may outlive this function: end the runtime with
-/// [`shutdown_timeout`](tokio::runtime::Runtime::shutdown_timeout).
+/// A shutdown takes [`TopologyConfig::shutdown_timeout`] at most; events that are not delivered by then are delivered
+/// after the next start, which is no failure. A blocking write that hangs (a full pipe) may outlive this function: end
+/// the runtime with [`shutdown_timeout`](tokio::runtime::Runtime::shutdown_timeout).
 ///
 /// # Errors
 ///

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{HostError, error::ListenSnafu, metrics, status::Status, telemetry};
 
-/// How often histograms are folded, which otherwise grow until somebody asks for them.
+/// How often histograms are folded, which otherwise grow until they are scraped.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 /// A server that has its port and is ready to serve.
@@ -32,7 +32,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the port is taken, or the metrics are recorded by somebody else.
+    /// When the port is taken, or other code records the metrics.
     pub(super) async fn bind(address: SocketAddr) -> Result<Self, HostError> {
         let listener = TcpListener::bind(address).await.context(ListenSnafu { address })?;
         let metrics = metrics::record()?;

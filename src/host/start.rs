@@ -86,7 +86,7 @@ async fn build(component: Component, topology: &TopologyConfig, options: &Option
     let output = outputs.into_iter().next().unwrap_or(SourceOutput::new_logs(log_namespace));
     let mut builder = SourceSender::builder().with_timeout(component.config.send_timeout());
     let receiver = builder.add_source_output(output, component.key.clone());
-    // The host knows that a source is done when its future ends and nobody holds its sender any more.
+    // The host knows that a source is done when its future ends and no task holds its sender any more.
     let (trigger, shutdown, _done) = ShutdownSignal::new_wired();
     let acknowledgements = component.config.can_acknowledge();
     if !acknowledgements {

@@ -1,4 +1,4 @@
-//! What `/status` tells.
+//! What `/status` shows.
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -10,7 +10,7 @@ use crate::{
     telemetry::{FeedProgress, Progress, Totals, WebhookProgress},
 };
 
-/// What `/status` tells about a running host.
+/// What `/status` shows about a running host.
 #[derive(Debug)]
 pub(super) struct Status {
     mode: RunMode,

@@ -1,4 +1,4 @@
-//! One function for each thing worth telling about the host, after Vector's component specification.
+//! One function for each fact that the host reports, after Vector's component specification.
 
 use std::{io, net::SocketAddr, path::Path, time::Duration};
 
@@ -7,7 +7,7 @@ use tracing::{debug, error, info, trace, warn};
 
 use crate::{component::ComponentKey, config::Compression};
 
-/// What tells one sink's metrics from another's.
+/// What distinguishes one sink's metrics from another's.
 #[derive(Clone, Debug)]
 pub(super) struct SinkLabels {
     /// The sink's name in the topology.
@@ -72,7 +72,7 @@ pub(super) fn write_retried(sink: &SinkLabels, error: &io::Error, failures: u32,
     );
 }
 
-/// A changed configuration takes the place of the one that ran.
+/// A changed configuration replaces the one that ran.
 pub(super) fn reloading() {
     info!(message = "Starting again with the configuration as it is now.");
 }
@@ -107,7 +107,7 @@ pub(super) fn request_retried(sink: &SinkLabels, reason: &str, failures: u32, wa
     );
 }
 
-/// One of several servers does not work, and is left alone for a while.
+/// One of several servers does not work, and is not used for a while.
 pub(super) fn server_rests(sink: &SinkLabels, server: &str, reason: &str, wait: Duration) {
     sink.count_error("server_unavailable", "request_failed");
     warn!(
@@ -250,7 +250,7 @@ pub(super) fn source_ended(key: &ComponentKey, succeeded: bool) {
     }
 }
 
-/// Somebody asked the process to stop.
+/// The process was asked to stop.
 pub(super) fn stopping(signal: &str) {
     info!(message = "Stopping. A second signal ends the process at once.", signal);
 }

@@ -34,7 +34,7 @@ pub(super) fn events(numbers: Range<u64>) -> Vec<LogEvent> {
     numbers.map(|n| LogEvent::from(JsonObject::parse(format!("{{\"n\":{n}}}").into()).unwrap())).collect()
 }
 
-/// Sends one batch, waits for its acknowledgement, then does what it is told to.
+/// Sends one batch, waits for its acknowledgement, then does as configured.
 #[derive(Clone, Debug, Default)]
 pub(super) struct TestSource {
     resources: Vec<Resource>,

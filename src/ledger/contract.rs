@@ -348,7 +348,7 @@ pub async fn what_only_a_notification_told_of_comes_last_and_only_so_much_of_it(
     assert_eq!(ids(&claims), ["listed", "told-0", "told-1"], "whatever is older");
     assert_eq!(claims.iter().map(|claim| claim.announced).collect::<Vec<_>>(), [false, true, true]);
 
-    // One waits for a retry, and takes its room all the same.
+    // One waits for a retry, and still takes its room.
     ledger.defer(BlobKey::from(&told(0)), time(20), Counts::Attempt).await.unwrap();
     assert_eq!(ledger.announce(a, vec![told(2)], 2, time(9)).await.unwrap().postponed, 1);
     ledger.promote(time(30)).await.unwrap();
@@ -559,7 +559,7 @@ pub async fn an_export_holds_all_that_another_ledger_needs<S: Storage>(storage: 
             .chain(other.delivered(events(2_500)).await.unwrap())
             .all(|known| known)
     );
-    // What waits and what only a notification told of is as it was.
+    // What waits and what only a notification announced is as it was.
     assert_eq!(other.promote(time(2_250)).await.unwrap(), Promoted { feeds: vec![], next_due: Some(time(2_300)) });
     assert!(claim_all(&other, b, 9, Wanted::Listed).await.is_empty());
     assert_eq!(other.announce(b, vec![content(b, "more", time(5))], 1, time(6)).await.unwrap().postponed, 1);
@@ -672,7 +672,7 @@ async fn follow(storage: &impl Storage, steps: Vec<Step>) {
                 ledger.record(a, vec![blob(n)], None, time(0)).await.unwrap();
                 let blob = &mut model[n];
                 blob.state.get_or_insert(ModelState::Pending);
-                // Whatever pause an announcement has earned, what a listing names is due.
+                // What a listing names is due, whatever pause its announcement has.
                 blob.deferred &= !std::mem::take(&mut blob.announced);
             }
             Step::Announce(n) => {

@@ -140,7 +140,7 @@ impl LedgerError {
         match error {
             redb::Error::DatabaseAlreadyOpen => Self::InUse { path },
             redb::Error::Io(error) => Self::from_io(path, error),
-            // The failure that led to these has been told already, and is no damage.
+            // The failure that led to these has been reported already, and is no damage.
             redb::Error::PreviousIo | redb::Error::DatabaseClosed | redb::Error::LockPoisoned(_) => {
                 Self::Closed { path }
             }

@@ -12,7 +12,7 @@ use crate::content::{ContentRef, Feed};
 /// How far the listing of a feed has come.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Cursor {
-    /// All content created before this time is recorded, save what appears late. `None` before the first listing.
+    /// All content created before this time is recorded, except what appears late. `None` before the first listing.
     pub listed_through: Option<DateTime<Utc>>,
     /// When the last reconciliation (a listing that goes back to a day before the one before it) ended.
     pub reconciled_at: Option<DateTime<Utc>>,

@@ -89,7 +89,8 @@ pub trait ContentQueue: fmt::Debug + Send + Sync {
     /// meanwhile stays, and stays held.
     async fn forget_announced(&self, key: BlobKey) -> Result<bool, LedgerError>;
 
-    /// Makes dead blobs of these feeds pending again, as if nobody had tried them, as long as Microsoft holds their content.
+    /// Makes dead blobs of these feeds pending again, as if they had never been tried, as long as Microsoft holds their
+    /// content.
     async fn revive(&self, feeds: Vec<Feed>, now: DateTime<Utc>) -> Result<Revived, LedgerError>;
 
     /// Makes deferred blobs claimable that are due. One that is due more than an hour after `now` was deferred by a wrong

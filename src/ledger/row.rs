@@ -14,7 +14,7 @@ const LISTABLE: TimeDelta = TimeDelta::days(8);
 /// For how long content can be fetched that does not say it, as Microsoft documents.
 const AVAILABLE: TimeDelta = TimeDelta::days(7);
 
-/// Microsoft serves content for about twenty days. A row whose `contentExpiration` lies centuries ahead must go some day.
+/// Microsoft serves content for about twenty days. A row whose `contentExpiration` is centuries ahead must be removed some day.
 const LONGEST: TimeDelta = TimeDelta::days(35);
 
 /// How long an administrator can see that a blob was given up.
@@ -57,7 +57,7 @@ pub(super) enum BlobState {
 }
 
 impl BlobState {
-    /// Of a blob that nobody has tried yet.
+    /// Of a blob that has not been tried yet.
     pub const FRESH: Self = Self::Pending { attempts: 0, rejections: 0, not_before: None };
 }
 
@@ -109,12 +109,12 @@ impl Row {
         self.announced || self.is_wanted_from(content_uri)
     }
 
-    /// Takes what a listing says of it. Returns whether it is pending again: it was given up under another URI, or what was
-    /// delivered for it came from another, which a notification had told.
+    /// Takes what a listing says of it. Returns whether it is pending again: it was given up under another URI, or it
+    /// was delivered from another URI, which a notification had announced.
     pub fn confirm(&mut self, content: &ContentRef) -> bool {
         let was_announced = mem::take(&mut self.announced);
         let again = match self.state {
-            // Whatever pause the announcement has earned, it is due.
+            // It is due, whatever pause the announcement has.
             BlobState::Pending { .. } => {
                 if was_announced {
                     self.state = BlobState::FRESH;
@@ -136,9 +136,9 @@ impl Row {
         again
     }
 
-    /// Its events are delivered; `announced` is the URI that they came from, if only a notification had told it then. Returns
-    /// whether it is done: not when a listing has named another URI meanwhile. The URI of what no listing has named stays,
-    /// until one shows that it was right.
+    /// Its events are delivered; `announced` is the URI that they came from, if only a notification had announced it
+    /// then. Returns whether it is done: not when a listing has named another URI meanwhile. The URI of unlisted
+    /// content stays until a listing confirms it.
     pub fn complete(&mut self, at: DateTime<Utc>, announced: Option<&str>) -> bool {
         if self.is_pending() && !self.announced && announced.is_some_and(|uri| !are_same_content(uri, &self.uri)) {
             self.state = BlobState::FRESH;
@@ -151,15 +151,15 @@ impl Row {
         true
     }
 
-    /// Makes what was given up pending again, as if nobody had tried it. Returns whether it is: not when Microsoft holds its
-    /// content no longer.
+    /// Makes what was given up pending again, as if it had never been tried. Returns whether it is: not when Microsoft
+    /// no longer holds its content.
     pub fn revive(&mut self, now: DateTime<Utc>) -> bool {
         if !matches!(self.state, BlobState::Dead { .. }) {
             return false;
         }
         let available_until = self.expiration.unwrap_or(self.created + AVAILABLE);
         let fresh = Self { state: BlobState::FRESH, ..self.clone() };
-        // A row that would be pruned at once is none.
+        // A row that would be pruned at once is not revived.
         let revives = available_until > now && fresh.keep_until() > now;
         if revives {
             *self = fresh;

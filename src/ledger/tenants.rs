@@ -14,7 +14,7 @@ use crate::content::TenantId;
 pub struct TenantRecord {
     /// Which tenant.
     pub id: TenantId,
-    /// Its name for people.
+    /// Its display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// When it registered; `None` for one that stood in the configuration when its domain was set.

@@ -68,7 +68,7 @@ pub struct ContentRecord {
     pub expiration: Option<DateTime<Utc>>,
     /// When it became known.
     pub recorded: DateTime<Utc>,
-    /// Whether only a notification told of it.
+    /// Whether only a notification announced it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub announced: bool,
     /// What became of it.
@@ -147,8 +147,8 @@ pub struct ExportPage {
 pub trait Transfer: fmt::Debug + Send + Sync {
     /// A page of everything.
     ///
-    /// What happens between two pages may be missed, and costs no event: cursors come first, so that content which is recorded
-    /// meanwhile is listed again, and delivered events come last.
+    /// What happens between two pages may be missed, and loses no event: cursors come first, so that content which is
+    /// recorded meanwhile is listed again, and delivered events come last.
     async fn export(&self, from: ExportPosition) -> Result<ExportPage, LedgerError>;
 
     /// Takes pieces, in place of what is known of the same feed, content or tenant.
@@ -217,7 +217,7 @@ impl ContentRecord {
         if self.content_uri.is_empty() && !is_done {
             return Some("content_uri is missing");
         }
-        // Nobody fetches content for so long, so that an expiration beyond all years is none.
+        // An expiration beyond the range of years counts as none: content is never fetched that late.
         times([Some(self.created), Some(self.recorded), at].into_iter().flatten())
     }
 }

@@ -19,7 +19,7 @@ pub(super) const TIME_MEMBERS: [&str; 2] = ["value", "DateTime"];
 /// Records with more members than this look for repeated names in a map.
 const MANY_MEMBERS: usize = 64;
 
-/// A record, taken apart as far as somebody asked.
+/// A record, taken apart as far as its members were asked for.
 #[derive(Debug)]
 pub(crate) struct Audit<'a> {
     members: Vec<Member<'a>>,

@@ -16,7 +16,8 @@ use super::{
 const MEMBERS: &[&str] =
     &["ClientIPAddress", "ClientIP", "ActorIpAddress", "UserIp", "CallerIpAddress", "IpAddress", ALERT];
 
-/// Where an alert has the address of whom it is about. What is wrong with it was told when `Data` was read, and it stays there.
+/// Where an alert has the address of the user it is about. Damage in it was reported when `Data` was read, and it stays
+/// there.
 const ALERT: &str = "Data.sip";
 
 /// The client of a record.

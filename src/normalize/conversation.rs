@@ -1,5 +1,5 @@
-//! What somebody did with Copilot or another AI application, whatever form the record has: its data in `CopilotEventData`, at the
-//! top level, or as JSON in text (which [`shape`](super::shape) has read).
+//! What a user did with Copilot or another AI application, whatever form the record has: its data in
+//! `CopilotEventData`, at the top level, or as JSON in text (which [`shape`](super::shape) has read).
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! What of a record could not be read. The event passes all the same, and the field keeps what it had.
+//! The parts of a record that could not be read. The event passes nevertheless, and the field keeps its value.
 
 use std::{borrow::Cow, fmt};
 
@@ -65,7 +65,7 @@ impl Damages {
     /// A record made of nothing but damage does not need a list of all of it.
     const MAX: usize = 16;
 
-    /// The longest name of a field that is told.
+    /// The longest name of a field that is reported.
     const MAX_NAME: usize = 64;
 
     pub(crate) fn add(&mut self, field: impl Into<Cow<'static, str>>, damage: Damage) {

@@ -1,4 +1,4 @@
-//! The table of operations for people: what each becomes in ECS and in OCSF.
+//! The human-readable table of operations: what each becomes in ECS and in OCSF.
 
 use std::fmt::Write as _;
 

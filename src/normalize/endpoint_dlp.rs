@@ -109,7 +109,7 @@ pub(crate) fn target(record: &mut Audit<'_>) -> Option<Target> {
 /// Where a file was going.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Target {
-    /// What it is, for people.
+    /// What it is, for display.
     pub(crate) kind: &'static str,
     /// The name of the host or the device.
     pub(crate) name: String,

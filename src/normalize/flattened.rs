@@ -1,6 +1,6 @@
-//! What PowerShell writes in the place of objects: `ConvertTo-Json` for those that lie deeper than its `-Depth`, which is 2 unless
-//! somebody says otherwise, `Export-Csv` for all. It is the text of a custom object (`@{Name=Identity; Value=x}`), or the name of a
-//! .NET type (`System.Object[]`).
+//! What PowerShell writes in the place of objects: `ConvertTo-Json` for those that are deeper than its `-Depth`, which
+//! is 2 by default, `Export-Csv` for all. It is the text of a custom object (`@{Name=Identity; Value=x}`), or the name
+//! of a .NET type (`System.Object[]`).
 
 use std::sync::LazyLock;
 

@@ -86,11 +86,11 @@ const NOUNS: &[&str] = &[
     "ActiveSyncMailbox",
 ];
 
-/// Those who are nobody in particular: users of folder permissions, and groups of all.
+/// Names that stand for no particular user: users of folder permissions, and groups of all.
 const ANYBODY: &[&str] =
     &["Default", "Anonymous", "Everyone", "Everyone except external users", "All", "$null", r"NT AUTHORITY\SELF"];
 
-/// How the names of those begin who are no users: groups of a site that stand for a link, and claims of groups.
+/// Prefixes of names that are not users: groups of a site that stand for a link, and claims of groups.
 const NO_USERS: &[&str] = &["SharingLinks.", "c:0"];
 
 /// All users that a record names beside `UserId`, in this order, each once.

@@ -17,7 +17,7 @@ pub(crate) struct NetworkAddress {
     pub(crate) port: Option<u16>,
 }
 
-/// How good an address is at telling where somebody was, best first.
+/// How well an address shows where a user was, best first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Use {
     /// An IP address that a network routes.
@@ -36,9 +36,9 @@ const SEPARATORS: [char; 3] = [',', ';', '|'];
 impl NetworkAddress {
     /// Reads all addresses of a text: a list, or the only one. A placeholder is not an address.
     ///
-    /// An address may be `192.0.2.1` or `2001:db8::1`, in brackets, in quotes, with a port after `:` or `-`, with a zone, with the
-    /// length of a prefix, or IPv4 that was mapped into IPv6; or the name of a host that has a dot, with or without a port; or `NAME
-    /// (address)`. Anything else is an address that is none.
+    /// An address may be `192.0.2.1` or `2001:db8::1`, in brackets, in quotes, with a port after `:` or `-`, with a
+    /// zone, with the length of a prefix, or IPv4 that was mapped into IPv6; or the name of a host that has a dot, with
+    /// or without a port; or `NAME (address)`. Any other text is kept as an invalid address.
     pub(crate) fn read(text: &str) -> Vec<Self> {
         let text = unquoted(text);
         if is_placeholder(text) {

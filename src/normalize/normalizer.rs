@@ -31,7 +31,7 @@ pub struct NormalizeOptions {
     pub schema: Schema,
     /// Whether events carry the record's text: `event.original` in ECS, `raw_data` in OCSF.
     pub keep_original: bool,
-    /// Whether the parts of user agents are told apart, in builds with the feature `user-agent`.
+    /// Whether the parts of user agents are parsed, in builds with the feature `user-agent`.
     pub user_agents: bool,
     /// Whether the values that data loss prevention has detected are replaced before anything is made of a record.
     pub redact: bool,

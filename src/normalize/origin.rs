@@ -63,7 +63,7 @@ impl Origin {
         }
     }
 
-    /// With the databases that tell where addresses are.
+    /// With the GeoIP databases.
     #[must_use]
     pub fn with_geoip(mut self, databases: Arc<GeoipDatabases>) -> Self {
         self.geoip = Some(databases);

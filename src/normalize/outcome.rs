@@ -1,4 +1,4 @@
-//! How what a record tells of ended. One table for all schemas.
+//! How the action that a record describes ended. One table for all schemas.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ pub(crate) enum Outcome {
     Success,
     /// It did not work, or was not allowed.
     Failure,
-    /// The record does not say, or says it in words that nobody knows.
+    /// The record does not say, or says it in unknown words.
     Unknown,
 }
 
@@ -66,7 +66,7 @@ enum SignIn {
 /// One row: the first that fits decides.
 #[derive(Debug)]
 struct Rule {
-    /// The condition, for people.
+    /// The condition, for display.
     when: &'static str,
     fits: fn(&Facts) -> bool,
     outcome: Outcome,
@@ -190,7 +190,7 @@ pub fn outcome_words() -> [&'static [&'static str]; 2] {
     [SUCCESSES, FAILURES]
 }
 
-/// How what a record tells of ended.
+/// How the action that a record describes ended.
 pub(crate) fn outcome(record: &mut Audit<'_>, code: &str, operation: &str) -> Outcome {
     let facts = Facts::of(record, code, operation);
     RULES.iter().find(|rule| (rule.fits)(&facts)).map_or(Outcome::Unknown, |rule| rule.outcome)
@@ -439,7 +439,7 @@ mod tests {
         ] {
             assert_eq!(of(STS, operation, record), expected, "{operation} {record}");
         }
-        // The operation tells, whatever the record type says.
+        // The operation decides, whatever the record type says.
         assert_eq!(of("", "UserLoginFailed", r#"{"ResultStatus":"Success"}"#), Outcome::Failure);
         assert_eq!(of("", "UserLoggedIn", r#"{"ErrorNumber":"50126"}"#), Outcome::Failure);
         assert_eq!(of("ExchangeItem", "MailboxLogin", r#"{"LogonError":"AccessDenied"}"#), Outcome::Failure);

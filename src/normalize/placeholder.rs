@@ -1,6 +1,7 @@
-//! Texts that stand for nothing. As a value they would join strangers: every record without an actor would have the same one.
+//! Texts that stand for a missing value. As a value they would join unrelated records: every record without an actor
+//! would have the same one.
 
-/// What the workloads and those who export them write where they have no name, id or address. In any case.
+/// What workloads and exporting programs write where they have no name, id or address. In any case.
 const PLACEHOLDERS: &[&str] = &[
     "-",
     "--",

@@ -1,8 +1,8 @@
 //! Takes out of a record what data loss prevention has detected: card numbers, passwords, and the text around them.
 //!
 //! Microsoft's schema has them in clear, as `SensitiveInformationDetections.DetectedValues`: a list of `Name` (what was
-//! detected) and `Value` (its surroundings). This comes before everything else that is done with a record, so that no schema
-//! and no kept original has them. When in doubt, it takes out too much.
+//! detected) and `Value` (its surroundings). This comes before everything else that is done with a record, so that no
+//! schema and no kept original has them. In unclear cases it removes too much rather than too little.
 
 mod token;
 
@@ -24,8 +24,8 @@ const V: usize = 8;
 /// What stands in the place of what was taken out, as JSON.
 const REDACTED: &str = r#""[redacted]""#;
 
-/// How deep in strings within strings the name is looked for. What is escaped more often is taken out unseen: looking at it
-/// could take longer than it is worth.
+/// How deep in strings within strings the name is looked for. Text that is escaped more often is removed without a
+/// look: looking at it could take too long.
 const DEEPEST: usize = 8;
 
 /// A record without what was detected; `None` if nothing was, which costs one search.
@@ -44,8 +44,8 @@ pub(super) fn redact(record: &JsonObject) -> Option<JsonObject> {
 
 /// Whether the name may be somewhere in JSON text, at whatever depth of strings within strings.
 fn may_have_name(text: &str) -> bool {
-    // Every record is searched, and hardly any has it: this is as fast as searching gets. A name in the middle of which
-    // capitals come and go is found only beside one that does not.
+    // Every record is searched, and hardly any has it, so that the search must be fast. A name with capitals at unusual
+    // places is found only beside one in a usual spelling.
     static PARTS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [Finder::new("etected"), Finder::new("ETECTED")]);
     PARTS.iter().any(|part| part.find(text.as_bytes()).is_some()) && has_name(text) || escapes_hide_letters(text)
 }
@@ -70,8 +70,8 @@ fn is_structured(text: &str) -> bool {
     begins && (text.contains(marks) || ["@{", "&quot;", "&lt;", "%22", "%3C"].iter().any(|mark| text.contains(mark)))
 }
 
-/// Whether there are escapes such as `\u0044` of which the name, or another such escape, could be made. Nobody writes those
-/// without a purpose. Escapes of other characters, such as `\u0026` and `\u003c`, are everyday.
+/// Whether there are escapes such as `\u0044` of which the name, or another such escape, could be made. Those are
+/// written only on purpose. Escapes of other characters, such as `\u0026` and `\u003c`, are common.
 fn escapes_hide_letters(text: &str) -> bool {
     static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r"\u00"));
     ESCAPE.find_iter(text.as_bytes()).any(|at| {
@@ -90,7 +90,7 @@ fn is_name(name: &str) -> bool {
     })
 }
 
-/// JSON text without what was detected; `None` if nothing was. It stands in so many strings within strings.
+/// JSON text without what was detected; `None` if nothing was. It is within so many strings in strings.
 fn rewrite(text: &str, depth: usize) -> Option<String> {
     let pairs = pairs(text);
     let mut out = Output { text, copied: 0, rewritten: String::new() };

@@ -190,7 +190,8 @@ fn with_secrets() -> impl Strategy<Value = Value> {
             )
             .prop_map(object),
             (inner.clone(), any::<bool>()).prop_map(|(value, escaped)| Value::from(text_of(&value, escaped))),
-            // Cut off: no JSON any more, but as much of it as there was room for. Without the name there is no telling.
+            // Cut off: no valid JSON any more, but as much of it as there was room for. Without the name it cannot be
+            // recognised.
             (inner, any::<prop::sample::Index>()).prop_map(|(value, cut)| {
                 let text = text_of(&value, false);
                 let cut: String = text.chars().take(cut.index(text.chars().count() + 1)).collect();

@@ -82,8 +82,8 @@ const EMBEDDED: &[&str] = &["OperationProperties", "AdditionalInfo", conversatio
 /// Microsoft's numbers of `Platform` (schema of Defender for Office 365 and of endpoint data loss prevention).
 const PLATFORMS: &[&str] = &["Unknown", "Windows", "MacOS", "iOS", "Android", "Web Browser"];
 
-/// Gives all members of a record of type `code` their form. It is the same in all schemas, so that what one has learnt of a
-/// record is true of the other.
+/// Gives all members of a record of type `code` their form. It is the same in all schemas, so that queries for one
+/// schema can be transferred to the other.
 pub(in crate::normalize) fn shape(record: &mut Audit<'_>, code: &str) {
     for name in STRUCTURES {
         record.change(name, |node, damages| structure(node, name, damages));
@@ -257,7 +257,7 @@ fn plain_name(name: Cow<'_, str>) -> Cow<'_, str> {
     if name.contains([' ', '.']) { Cow::Owned(name.replace([' ', '.'], "_")) } else { name }
 }
 
-/// JSON in a string becomes what it says; what is none stays as it came, in `_raw`.
+/// JSON in a string is parsed; a string that is not JSON stays as it came, in `_raw`.
 fn embedded<'a>(node: Node<'a>, name: &'static str, repeated: Repeated, damages: &mut Damages) -> Option<Node<'a>> {
     let Some(text) = node.as_text() else { return Some(node) };
     // Some is encoded twice.

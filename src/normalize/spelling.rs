@@ -27,7 +27,7 @@ const WITHIN: [(&str, &str); 5] = [
     ("ExchangeMetaData", "MessageID"),
 ];
 
-/// A record in which one of these is not spelt as Microsoft does has come through something that changes letters.
+/// If one of these is not spelt as Microsoft does, a program has changed the case of the record's names.
 const OF_ALL_RECORDS: [&str; 3] = ["CreationTime", "Id", "Operation"];
 
 static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| NAMES.split_whitespace().collect());
@@ -42,14 +42,14 @@ pub(crate) fn is_known(name: &str) -> bool {
     KNOWN.contains(name)
 }
 
-/// Microsoft's most common spelling of a name, if it is another. Where all letters may have changed, one that Microsoft has
-/// elsewhere is none to rely on: `SHA256` in capitals may have been `Sha256`.
+/// Microsoft's most common spelling of a name, if it is another. Where all letters may have changed, a spelling that
+/// Microsoft has elsewhere is not reliable: `SHA256` in capitals may have been `Sha256`.
 fn spelling(name: &str) -> Option<&'static str> {
     SPELLINGS.get(&name.to_ascii_lowercase()).copied().filter(|known| *known != name)
 }
 
 /// A record in Microsoft's spelling, if something has changed the case of its members' names: at the top, where an exact match
-/// wins over another case, and within. `None` if nothing has, which a look at a few names tells.
+/// wins over another case, and within. `None` if nothing has, which a look at a few names shows.
 pub(super) fn respell(record: &JsonObject) -> Option<JsonObject> {
     let mut missing = OF_ALL_RECORDS.len();
     record.for_each_member(|name, _| missing = missing.saturating_sub(usize::from(OF_ALL_RECORDS.contains(&name))));

@@ -1,8 +1,8 @@
 //! The times in a record.
 //!
-//! Microsoft writes them in UTC without zone (its schema). What has read and written a record since may have given them another
-//! form: ASP.NET's `/Date(…)/`, seconds since 1970, the American form of Exchange and of exports. All mean UTC unless they say
-//! otherwise.
+//! Microsoft writes them in UTC without zone (its schema). Programs that have read and written a record since may have
+//! given them another form: ASP.NET's `/Date(…)/`, seconds since 1970, the American form of Exchange and of exports.
+//! All mean UTC unless they say otherwise.
 
 use std::ops::Range;
 
@@ -26,8 +26,8 @@ const WITHOUT_ZONE: &[&str] = &[
 const WITH_ZONE: &[&str] =
     &["%Y-%m-%d %H:%M:%S%.f %z", "%Y-%m-%dT%H:%M:%S%.f%z", "%m/%d/%Y %I:%M:%S %p %z", "%m/%d/%Y %H:%M:%S %z"];
 
-/// Reads a time of a record. `None` when it is none that is known: an event's time is never made up. Year 1 is what .NET writes
-/// for a time that was never set, and is none.
+/// Reads a time of a record. `None` for an unknown form: an event's time is never made up. Year 1 is what .NET writes
+/// for a time that was never set, and counts as none.
 pub fn parse_creation_time(text: &str) -> Option<DateTime<Utc>> {
     parse_time(text)
 }

@@ -21,7 +21,7 @@ pub(crate) struct UserId<'a> {
     pub(crate) domain: Option<Cow<'a, str>>,
 }
 
-/// What SharePoint puts before the address of somebody from outside; within a claim it is escaped.
+/// What SharePoint puts before the address of an external user; within a claim it is escaped.
 const GUESTS: &[&str] = &["urn:spo:guest#", "urn%3aspo%3aguest#"];
 
 /// What mail puts before an address.
@@ -35,8 +35,8 @@ const EXTERNAL: &str = "#ext#@";
 
 impl<'a> UserId<'a> {
     /// Reads an id: `ana@contoso.com`, a claim of SharePoint (`i:0#.f|membership|ana@contoso.com`), a guest
-    /// (`urn:spo:guest#ana@partner.example`, `ana_partner.example#EXT#@contoso.com`), `DOMAIN\ana`, and any other id as it is.
-    /// `None` for nobody: blanks, and placeholders.
+    /// (`urn:spo:guest#ana@partner.example`, `ana_partner.example#EXT#@contoso.com`), `DOMAIN\ana`, and any other id as
+    /// it is. `None` when it names no user: blanks, and placeholders.
     pub(crate) fn parse(text: &Cow<'a, str>) -> Option<Self> {
         let id = trimmed(text);
         if is_placeholder(&id) {
@@ -48,7 +48,7 @@ impl<'a> UserId<'a> {
         {
             account = Cow::Owned(address.clone());
         }
-        // An id of zeros is nobody's, whatever tenant it is given.
+        // An id of zeros names no user, whatever tenant it is given.
         if account.split_once('@').is_some_and(|(name, _)| name.len() > 8 && is_placeholder(name)) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! What the browser of an administrator brings back from Microsoft Entra to the redirect URI.
+//! What an administrator's browser brings back from Microsoft Entra to the redirect URI.
 //!
 //! Nothing of it is proof: anybody can type such an address. What Entra says about the tenant's consent is asked with a
 //! token request, and who was invited is in `state`.
@@ -24,7 +24,7 @@ const SHOWN_DESCRIPTION: usize = 1_000;
 /// What a request to the redirect URI means.
 #[derive(Clone, Debug)]
 pub enum Callback {
-    /// No parameters: somebody looks whether the address can be reached.
+    /// No parameters: a check whether the address can be reached.
     Probe,
     /// An administrator is said to have consented for a tenant (`admin_consent=True`).
     AdminConsent {
@@ -35,7 +35,7 @@ pub enum Callback {
     },
     /// A user has signed in.
     AuthorizationCode {
-        /// `code`: worth a token to anybody who also has the application's secret.
+        /// `code`: anybody who also has the application's secret can exchange it for a token.
         code: SecretString,
         /// `state`, as it was sent along.
         state: Option<String>,

@@ -33,10 +33,10 @@ pub struct ConsentLink {
     pub expires: DateTime<Utc>,
 }
 
-/// Why nobody can be invited.
+/// Why no invitation can be made.
 #[derive(Debug, Snafu)]
 pub enum InvitationError {
-    /// Nobody would take the answer.
+    /// No listener would take the answer.
     #[snafu(display(
         "{key}.mode: is \"poll\", in which nobody takes an administrator's consent. Write mode = \"webhook\" and \
          [{key}.webhook] with public_url; or, in mode \"poll\", a [[{key}.tenants]] table for the tenant"

@@ -1,4 +1,4 @@
-//! What a browser, or a program in its place, gets to see.
+//! What a browser, or a program in its place, gets as the answer.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ use crate::activity::Subscription;
 pub enum Form {
     /// For programs.
     Json,
-    /// For people.
+    /// Human-readable.
     Html,
 }
 
@@ -33,7 +33,7 @@ impl Form {
     }
 }
 
-/// Somebody is there.
+/// The listener works.
 pub fn alive() -> Response<Full<Bytes>> {
     respond(StatusCode::OK, "application/json", r#"{"status":"ok"}"#.to_owned())
 }
@@ -57,7 +57,7 @@ pub fn registration(outcome: &Result<Registration, RegistrationError>, form: For
 }
 
 /// With the members of the document that Logmanager's collector answers with. The AuthID is left out of it: the
-/// administrator who reads this may be another company's.
+/// administrator who reads this may work for another company.
 fn document(registration: &Registration) -> Value {
     let Registration { tenant, content_types, subscriptions } = registration;
     let registered = subscriptions

@@ -24,7 +24,7 @@ use crate::{
 const PROPAGATION: [Duration; 4] =
     [Duration::from_secs(5), Duration::from_secs(10), Duration::from_secs(15), Duration::from_secs(20)];
 
-/// What Entra says as long as it does not know of the consent: application not found, no consent, not enabled.
+/// Entra's errors until it knows of the consent: application not found, no consent, not enabled.
 const NOT_YET: [u32; 5] = [700_016, 65_001, 7_000_229, 650_052, 700_011];
 
 /// Reads the key that invitations are signed with; called each time, since a renewed client secret makes another.
@@ -39,7 +39,7 @@ pub struct Registrar {
     pub tokens: Arc<Tokens>,
     /// Who was invited.
     pub state_key: ReadStateKey,
-    /// What Entra was told to redirect to.
+    /// Where Entra was asked to redirect to.
     pub redirect_uri: Url,
 }
 
@@ -50,7 +50,7 @@ pub struct Consent {
     proof: Proof,
 }
 
-/// What tells whose consent it is.
+/// What shows whose consent it is.
 #[derive(Debug)]
 enum Proof {
     /// The browser says so.
@@ -66,7 +66,7 @@ pub struct Registration {
     pub tenant: TenantId,
     /// Each content type, with what keeps it from being collected with a webhook.
     pub content_types: Vec<(ContentType, Result<(), String>)>,
-    /// The tenant's subscriptions afterwards, as far as the API tells them.
+    /// The tenant's subscriptions afterwards, as far as the API reports them.
     pub subscriptions: Vec<Subscription>,
 }
 
@@ -80,13 +80,13 @@ impl Registration {
 /// Why there is no registration.
 #[derive(Debug, Snafu)]
 pub enum RegistrationError {
-    /// Nobody asked for it.
+    /// There was no valid invitation.
     #[snafu(display("{source}"))]
     State {
         /// Why not.
         source: StateError,
     },
-    /// The key of invitations cannot be made; why is in the log, since this may be shown to strangers.
+    /// The key of invitations cannot be made; why is in the log, since this may be shown to unauthenticated visitors.
     #[snafu(display("the collector cannot read its client secret; its log says why"))]
     Key,
     /// The tenant is known, and the answer does not prove who gave it.
@@ -101,7 +101,7 @@ pub enum RegistrationError {
         /// Why not.
         problem: &'static str,
     },
-    /// Somebody else was invited.
+    /// The invitation was for another tenant.
     #[snafu(display(
         "the link was made for tenant {invited}, but the administrator belongs to tenant {consented}: sign in as an \
          administrator of the right tenant, or run `office365-source register` without --tenant"
@@ -186,15 +186,15 @@ impl Registrar {
         if let Some(invited) = invitation.tenant {
             ensure!(invited == tenant, OtherTenantSnafu { invited, consented: tenant });
         }
-        // The id in an admin-consent answer is what the browser says. An administrator who was invited once must not change, or learn
-        // about, a tenant that is somebody else's.
+        // The id in an admin-consent answer is what the browser says. An administrator who was invited once must not
+        // change, or learn about, another organisation's tenant.
         ensure!(is_proved || !self.tenancy.tenants.contains(tenant), KnownSnafu);
         if let Err(error) = self.wait_for_consent(tenant).await {
             self.tokens.forget(tenant);
             return Err(error);
         }
         info!(message = "An administrator has consented.", %tenant);
-        // Nobody removes the tenant meanwhile, and nobody registers it twice at a time.
+        // The tenant cannot be removed meanwhile, nor registered twice at a time.
         let turn = self.tenancy.turn(tenant);
         let _turn = turn.lock().await;
         // From here on notifications of the tenant are accepted: they may come as soon as the first subscription is started.

@@ -1,7 +1,7 @@
 //! `state` of the consent URL: who was invited to consent, and until when, signed with a key of the credential.
 //!
 //! Nothing is kept about an invitation, so that the command line can make it and the listener accept it, with only the
-//! configuration in common. So it is good any number of times until it expires.
+//! configuration in common. So it can be used any number of times until it expires.
 
 use std::fmt;
 
@@ -25,8 +25,8 @@ const VERSION: u8 = 2;
 const NONCE: usize = 16;
 const FIXED: usize = 1 + NONCE + 8 + 8 + 16;
 
-/// How far the clock of the machine that makes an invitation may be ahead of Microsoft's. A link from a clock that is wrong
-/// by more would live longer than anybody meant.
+/// How far the clock of the machine that makes an invitation may be ahead of Microsoft's. A link from a clock that is
+/// further ahead would be valid for too long.
 const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(5);
 const TAG: usize = 32;
 

@@ -1,4 +1,4 @@
-//! What is told of registrations.
+//! Log lines of registrations.
 
 use tracing::{info, warn};
 

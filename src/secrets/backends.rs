@@ -20,7 +20,7 @@ use crate::config::{self, BackendSecrets, ConfigError, ConfigErrors, SecretBacke
 ///
 /// # Errors
 ///
-/// What is wrong with the file, or why a secret cannot be had.
+/// What is wrong with the file, or why a secret cannot be read.
 pub fn load(path: &Path) -> Result<TopologyConfig, ConfigErrors> {
     config::load_with_secrets(path, read)
 }

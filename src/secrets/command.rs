@@ -12,7 +12,7 @@ use tokio::{
 use super::error::{CommandProblem, SecretError};
 use crate::config::ExecSecret;
 
-/// How long a command may take. Nobody is there to answer a question of its.
+/// How long a command may take. It cannot ask a user anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Far above any secret.
@@ -44,7 +44,7 @@ pub(super) async fn run(program: &str, arguments: &[String]) -> Result<String, C
     run_until(program, arguments, None, give_up).await
 }
 
-/// The same with an input, until it is time to give up; `give_up` tells how long that was.
+/// The same with an input, until it is time to give up; `give_up` says how long that was.
 pub(super) async fn run_until(
     program: &str,
     arguments: &[String],

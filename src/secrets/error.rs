@@ -1,4 +1,4 @@
-//! Why a secret cannot be had.
+//! Why a secret cannot be read.
 
 use std::{io, path::PathBuf};
 
@@ -7,7 +7,7 @@ use snafu::Snafu;
 
 use crate::transport::{SetupError, TransportError, TransportFailure};
 
-/// Why a secret cannot be had. Never holds any part of the secret.
+/// Why a secret cannot be read. Never holds any part of the secret.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(crate)))]
 pub enum SecretError {

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::config::LocalSecret;
 
-/// Far above any secret, far below what would hurt; keeps `file = "/dev/zero"` from filling the memory.
+/// Far above the length of any secret; keeps `file = "/dev/zero"` from filling the memory.
 const MAX_FILE_BYTES: u64 = 64 * 1024;
 
 /// Reads a secret as it is now, as it stands there.

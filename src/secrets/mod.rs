@@ -29,7 +29,7 @@ pub use self::{
 pub struct Secret {
     /// The secret.
     pub value: SecretString,
-    /// When it stops to be one, where the store tells.
+    /// When it stops to be one, where the store says so.
     pub expires: Option<DateTime<Utc>>,
 }
 

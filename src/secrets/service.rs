@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Answers with a secret have some kilobytes.
 const LARGEST_ANSWER: usize = 1024 * 1024;
 
-/// How much of what a store says is told. Unit: characters.
+/// How much of a store's answer is reported. Unit: characters.
 const MOST_SAID: usize = 300;
 
 /// A store of secrets.
@@ -44,7 +44,8 @@ pub(super) struct Answer {
 }
 
 impl<'a> Service<'a> {
-    /// Prepares the way to a store, which has a name for people and one for its table in the configuration. Certificates are read anew, so that renewed ones are used.
+    /// Prepares the connection to a store. It has a display name, and the name of its table in the configuration.
+    /// Certificates are read each time, so that renewed ones are used.
     pub(super) fn new(
         key: &'a str,
         (name, table): (&'static str, &'static str),

@@ -1,4 +1,4 @@
-//! What is told of secrets. Never a secret.
+//! Log lines and metrics of secrets. They never show a secret.
 
 use tracing::{info, warn};
 

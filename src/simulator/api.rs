@@ -109,7 +109,7 @@ fn take_quota(service: &Service, call: &Call, tenant: TenantId, now: DateTime<Ut
     Err(throttle(&mut state, call.operation, publisher, wait, now))
 }
 
-/// Refuses for want of quota: alternately with 403 and with 429.
+/// Refuses because the quota is exhausted: alternately with 403 and with 429.
 fn throttle(
     state: &mut Mutable,
     operation: Operation,

@@ -1,4 +1,4 @@
-//! A certificate authority for one afternoon: for listeners that only the simulator has to believe.
+//! A short-lived certificate authority: for listeners that only the simulator has to trust.
 
 use std::{
     fs, io,

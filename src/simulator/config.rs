@@ -34,7 +34,7 @@ pub struct SimulatorConfig {
     pub strict_publisher: bool,
     /// Whether `NextPageUri` repeats the caller's `PublisherIdentifier`. MSREF's sample does not.
     pub next_page_repeats_publisher: bool,
-    /// How a lack of permission is told.
+    /// How a lack of permission is reported.
     pub denial: Denial,
     /// Content that exists when the simulator starts.
     pub backlog: Backlog,
@@ -110,7 +110,7 @@ pub struct Live {
     pub events_per_blob: RangeInclusive<u32>,
 }
 
-/// How the API tells a caller that its token lacks the permission for a content type. Both are reported from the field.
+/// How the API informs a caller that its token lacks the permission for a content type. Both are reported from the field.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Denial {
     /// 401 with the code AF10001 (OfficeDev/O365-InvestigationTooling#34).

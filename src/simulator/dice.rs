@@ -35,7 +35,7 @@ impl Dice {
         self.0
     }
 
-    /// A generator for choices of which nobody needs one without the others.
+    /// A generator for choices that are always needed together.
     pub fn rng(self) -> SmallRng {
         SmallRng::seed_from_u64(self.0)
     }

@@ -1,4 +1,4 @@
-//! How the API tells of a blob: the same members in a listing, in a notification and in the list of notifications.
+//! How the API describes a blob: the same members in a listing, in a notification and in the list of notifications.
 
 use chrono::{DateTime, Utc};
 use rand::rngs::SmallRng;

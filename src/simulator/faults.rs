@@ -51,7 +51,7 @@ pub struct Faults {
     /// Notifications that are sent once more although the webhook accepted them.
     pub notify_duplicates: f64,
     /// Notifications that are held back until the one after them was accepted. If none follows within a minute they are
-    /// sent all the same.
+    /// sent nevertheless.
     pub notify_reordered: f64,
     /// Blobs that no notification ever names. They are listed as any other.
     pub notify_drop: f64,

@@ -1,9 +1,9 @@
 //! An imitation of the Management Activity API, with the notifications it sends to webhooks, and of Entra's endpoints for
 //! tokens and for consent.
 //!
-//! It exists so that everything else can be tried without a tenant: the demo, the tests and the benches collect from it.
-//! A lenient imitation would prove nothing, so this one refuses what the service refuses, with the same status, code and
-//! text, and it does on purpose what the service only does on bad days ([`Faults`]).
+//! It exists so that everything else can be tried without a tenant: the demo, the tests and the benches collect from
+//! it. A lenient imitation would prove nothing, so this one refuses what the service refuses, with the same status,
+//! code and text, and it produces on purpose the service's rare failures ([`Faults`]).
 //!
 //! It runs on the caller's [`Clock`] and on tokio's time alone. With tokio's time paused and requests sent through
 //! [`Simulator::router`], a week of polling takes seconds and every run with the same seed is the same run.
@@ -143,8 +143,7 @@ impl Simulator {
         async move { notifier::run(&service).await }
     }
 
-    /// Takes a webhook away without a word, while its subscription stays enabled
-    /// (MicrosoftDocs/office-365-management-api#179).
+    /// Silently removes a webhook, while its subscription stays enabled (MicrosoftDocs/office-365-management-api#179).
     pub fn unhook(&self, feed: Feed) {
         if let Some(subscription) = self.service.state().subscriptions.get_mut(&feed) {
             subscription.webhook = None;

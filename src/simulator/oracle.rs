@@ -48,7 +48,8 @@ impl Oracle {
     /// Every event that a collector without fault must have delivered by now: the events of each blob that was listed at
     /// some moment between the simulator's start and now.
     ///
-    /// A feed nobody has subscribed to counts as if it had been at the start: not to subscribe is no way to lose nothing.
+    /// A feed without a subscription counts as subscribed at the start: a collector that never subscribes has lost
+    /// events.
     pub fn expected_ids(&self) -> BTreeSet<(TenantId, String)> {
         let of_feed = |feed: Feed| self.expected_ids_of(feed).into_iter().map(move |id| (feed.tenant, id));
         self.service.world.feeds().into_iter().flat_map(of_feed).collect()

@@ -1,4 +1,4 @@
-//! Listings that come in pages: which window a caller asked for, where the page lies in it, and the link to the next.
+//! Listings that come in pages: which window a caller asked for, where the page is in it, and the link to the next.
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use http::{HeaderName, HeaderValue};
@@ -115,7 +115,7 @@ impl Listing {
 
 impl Page {
     /// `2015101900R022885001761` in MSREF: a time, an `R`, digits. Here the digits are the offset and a check that ties the
-    /// token to its listing, and the letter tells who chose the window.
+    /// token to its listing, and the letter says who chose the window.
     fn write(&self, name: &str, feed: Feed, window: Window) -> String {
         let as_of = self.as_of.format("%Y%m%d%H%M%S%3f");
         let letter = if self.chosen { 'R' } else { 'D' };

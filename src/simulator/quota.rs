@@ -23,7 +23,7 @@ impl Quota {
             self.left -= 1.0;
             return Ok(());
         }
-        // No quota at all never refills; a minute is as good a lie as any.
+        // A quota of zero never refills; a minute is an arbitrary answer.
         let wait = if per_second > 0.0 { ((1.0 - self.left) / per_second).ceil() } else { 60.0 };
         #[expect(clippy::cast_possible_truncation, reason = "at most 60 seconds")]
         Err(TimeDelta::seconds(wait as i64))

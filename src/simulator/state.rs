@@ -44,7 +44,7 @@ pub(super) struct SimulatorState {
     /// The way to webhooks. Without one, none can be reached.
     pub webhook_transport: Option<Arc<dyn Transport>>,
     pub next_webhook: u64,
-    /// Tells those who wait for a webhook that one was set.
+    /// Notifies those who wait for a webhook that one was set.
     pub webhook_set: watch::Sender<()>,
     /// What waits for the webhooks that are served.
     pub outboxes: BTreeMap<Feed, Outbox>,

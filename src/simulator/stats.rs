@@ -58,7 +58,7 @@ pub struct Stats {
     pub token_requests: u64,
     /// Tokens handed out.
     pub tokens_issued: u64,
-    /// Start requests that the service told to come back later.
+    /// Start requests that the service refused as too early.
     pub starts_throttled: u64,
     /// Partial blobs listed in place of whole ones, because a window began at the second a blob was created.
     pub partial_refs: u64,

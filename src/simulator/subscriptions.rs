@@ -38,7 +38,7 @@ struct Period {
 }
 
 impl Subscription {
-    /// Enabled since a time at which nobody had to start it.
+    /// Enabled since a given time, without a start.
     pub fn since(from: DateTime<Utc>) -> Self {
         Self { periods: vec![Period { from, until: None }], webhook: None, stuck: false }
     }

@@ -35,7 +35,7 @@ impl Claims {
     }
 }
 
-/// Makes and checks tokens. Nothing is remembered: the signature alone tells a token of this mint from a forgery.
+/// Makes and checks tokens. Nothing is remembered: the signature alone distinguishes a token of this mint from a forgery.
 pub(super) struct Mint {
     key: (u64, u64),
 }

@@ -23,7 +23,7 @@ pub(super) struct Webhook {
     pub application: Uuid,
     /// When it was set. Content created before is never announced to it.
     pub since: DateTime<Utc>,
-    /// Tells it from the webhook that the same subscription had before.
+    /// Distinguishes it from the webhook that the same subscription had before.
     pub serial: u64,
     pub disabled: bool,
 }

@@ -26,7 +26,7 @@ pub struct BlobSpec {
     pub created: DateTime<Utc>,
     /// `contentExpiration`; by default the configured retention after `created`.
     pub expiration: Option<DateTime<Utc>>,
-    /// When it is first listed; by default at `created`. Later is how real content turns up behind a client's back.
+    /// When it is first listed; by default at `created`. Real content is sometimes listed later.
     pub available_from: Option<DateTime<Utc>>,
 }
 
@@ -62,14 +62,14 @@ pub(super) struct Blob {
     pub source: Source,
 }
 
-/// What tells one blob of a feed from another.
+/// What distinguishes one blob of a feed from another.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Source {
     Generated(u64),
     Placed(u64),
 }
 
-/// How far somebody has looked into the content of one feed.
+/// How far a reader has seen the content of one feed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Seen {
     generated: u64,

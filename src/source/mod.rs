@@ -162,8 +162,8 @@ impl SourceConfig for Office365Config {
     }
 }
 
-/// Reads every credential once, so that what cannot be used is an error at the start and not a pause later. That a store of
-/// secrets cannot answer now is no mistake of the configuration's: it is asked again with the first token.
+/// Reads every credential once, so that what cannot be used is an error at the start and not a pause later. A store of
+/// secrets that cannot answer now is no error of the configuration: it is asked again with the first token.
 async fn check_credentials(credentials: &Credentials, now: DateTime<Utc>) -> Result<(), CredentialError> {
     for (_, credential) in credentials.iter() {
         match credential.check(now).await {

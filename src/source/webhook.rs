@@ -24,7 +24,8 @@ impl Webhook {
     pub async fn run(self, shutdown: ShutdownSignal) -> Result<(), CollectorError> {
         let Self { listener, endpoint, mut ledger_failed } = self;
         let closing = Closing(endpoint.clone());
-        // A task of its own: a flood of connections must not take turns away from the collector, nor the other way round.
+        // A task of its own, so that a flood of connections does not slow down the collector, nor a busy collector the
+        // listener.
         let mut serving = JoinSet::new();
         serving.spawn(listener.serve(endpoint).in_current_span());
         let close = async {

@@ -1,4 +1,4 @@
-//! What several modules tell, and how they count.
+//! What several modules report, and how it is counted.
 
 use metrics::{counter, gauge};
 use tracing::{debug, error, info};
@@ -36,7 +36,7 @@ pub fn content_found(progress: &Progress, feed: Feed, blobs: u64, by: FoundBy) {
 pub enum FoundBy {
     /// By listing it.
     Listing,
-    /// Microsoft told the webhook.
+    /// Microsoft notified the webhook.
     Notification,
 }
 
@@ -81,7 +81,7 @@ pub fn throttled(feed: Feed, wait_secs: u64) {
     debug!(message = "Throttled.", tenant = %feed.tenant, content_type = %feed.content_type, wait_secs);
 }
 
-/// Whether notifications of a feed arrive, as far as can be told.
+/// Whether notifications of a feed arrive, as far as is known.
 pub(crate) fn webhook_is_healthy(feed: Feed, healthy: bool) {
     gauge!("office365_webhook_healthy", &labels(feed)).set(if healthy { 1.0 } else { 0.0 });
 }

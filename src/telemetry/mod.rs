@@ -1,8 +1,8 @@
-//! What the source tells about itself: metrics and log lines, after Vector's component specification
+//! What the source reports about itself: metrics and log lines, after Vector's component specification
 //! (docs/specs/component.md and instrumentation.md in Vector's repository), and the progress a program can read.
 //!
-//! A module's own log lines and metrics lie in its `telemetry.rs`; here is what several modules tell. Every function counts
-//! and logs one thing that happened, so that nothing is counted without a line in the log or the other way round.
+//! A module's own log lines and metrics are in its `telemetry.rs`; here is what several modules report. Every function
+//! counts and logs one fact.
 
 mod events;
 mod progress;

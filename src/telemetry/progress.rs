@@ -30,7 +30,7 @@ struct Inner {
     discarded: AtomicU64,
     bytes: AtomicU64,
     gap_seconds: AtomicU64,
-    /// Everything that went well, in no unit: whether anything does is all that can be told by it.
+    /// All successes, in no unit: it only shows whether there are any.
     steps: AtomicU64,
     feeds: Mutex<BTreeMap<Feed, FeedState>>,
     missing: Mutex<Option<&'static str>>,
@@ -51,7 +51,7 @@ pub enum Stage {
 struct FeedState {
     listed_through: Option<DateTime<Utc>>,
     backlog: FeedSummary,
-    /// By stage, the gravest first: that blobs are served does not mean that listing works, nor the other way round.
+    /// By stage, the most serious first: blobs can be served while listing fails, and vice versa.
     problems: [Option<Problem>; 3],
     webhook: Option<WebhookState>,
 }
@@ -109,7 +109,7 @@ pub struct FeedProgress {
 /// The state of a feed's webhook.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct WebhookProgress {
-    /// Whether notifications arrive, as far as can be told; while they do not, the feed is polled.
+    /// Whether notifications arrive, as far as is known; while they do not, the feed is polled.
     pub healthy: bool,
     /// Why they do not.
     pub problem: Option<String>,
@@ -133,7 +133,7 @@ impl Progress {
         }
     }
 
-    /// A number that changes whenever something goes well: a page is listed, a piece of content comes, events are delivered.
+    /// A number that changes with each success: a page is listed, a piece of content comes, events are delivered.
     pub(crate) fn steps(&self) -> u64 {
         self.0.steps.load(Ordering::Relaxed)
     }
@@ -180,7 +180,7 @@ impl Progress {
         self.0.gap_seconds.fetch_add(seconds, Ordering::Relaxed);
     }
 
-    /// Notes that a stage of a feed fails; returns whether it did not, or did with another code, before.
+    /// Notes that a stage of a feed fails; returns whether that is new, or its code is.
     pub(crate) fn set_problem(&self, feed: Feed, stage: Stage, code: &'static str, text: &str) -> bool {
         self.with(feed, |state| {
             let problem = &mut state.problems[stage as usize];
@@ -197,8 +197,8 @@ impl Progress {
         feeds.get_mut(&feed).is_some_and(|state| state.problems[stage as usize].take().is_some())
     }
 
-    /// Notes how a feed's webhook does; returns whether that is worth telling: it fails and did not, or in another way, or it
-    /// works and did not.
+    /// Notes the state of a feed's webhook; returns whether it is news: it begins to fail, fails in another way, or
+    /// works again.
     pub(crate) fn set_webhook(&self, feed: Feed, problem: Option<(&'static str, &str)>) -> bool {
         self.with(feed, |state| {
             let webhook = state.webhook.get_or_insert_default();

@@ -27,7 +27,7 @@ pub struct Administration {
     pub tenancy: Tenancy,
     /// What is known of their content.
     pub ledger: Arc<dyn Ledger>,
-    /// Whom to tell of content that is pending again.
+    /// Whom to notify of content that is pending again.
     pub(crate) work: WakeUp,
 }
 
@@ -68,7 +68,7 @@ impl Administration {
         let records = ledger.tenants().await.context(LedgerSnafu)?;
         let policy = match config.mode {
             Mode::Poll => WebhookPolicy::Without,
-            // Nobody is here to receive notifications.
+            // No listener runs here to receive notifications.
             Mode::Webhook => WebhookPolicy::Untouched,
         };
         let tenancy = Tenancy {

@@ -62,11 +62,11 @@ impl<'a> ConfiguredSource<'a> {
         Self::among(&Self::all(topology), name)
     }
 
-    /// As [`choose`](Self::choose), save that without a name the only one in mode `webhook` is meant.
+    /// As [`choose`](Self::choose), except that without a name the only one in mode `webhook` is meant.
     ///
     /// # Errors
     ///
-    /// As there. That the source is in another mode is none.
+    /// As there. A source in another mode is no error.
     pub fn choose_webhook(topology: &'a TopologyConfig, name: Option<&str>) -> Result<Self, ChoiceError> {
         let all = Self::all(topology);
         let webhook: Vec<_> = all.iter().copied().filter(|source| source.config.mode == Mode::Webhook).collect();

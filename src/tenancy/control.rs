@@ -1,7 +1,7 @@
 //! How the command line reaches a source that runs: a Unix socket in its data directory.
 //!
-//! The ledger is the running source's alone, so that `tenants` cannot open it. A user who may enter the data directory may
-//! connect; one JSON line asks, one JSON line answers.
+//! The running source has the ledger locked, so that `tenants` cannot open it. A user who may enter the data directory
+//! may connect; one JSON line asks, one JSON line answers.
 
 use std::{
     fs, io,
@@ -29,7 +29,7 @@ const FILE: &str = "control.sock";
 const LONGEST_QUESTION: u64 = 64 * 1024;
 const LONGEST_ANSWER: u64 = 64 * 1024 * 1024;
 
-/// Questions that are answered at a time. It is people who ask; but one of them who says nothing must not keep the others
+/// Questions that are answered at a time. There are few; but a client that says nothing must not keep the others
 /// waiting.
 const CONVERSATIONS: usize = 8;
 
@@ -111,7 +111,7 @@ async fn hold_conversation(stream: UnixStream, source: &Administration) -> io::R
 pub async fn ask(directory: &Path, question: &Question) -> io::Result<Option<Answer>> {
     let stream = match timeout(QUESTION, UnixStream::connect(directory.join(FILE))).await? {
         Ok(stream) => stream,
-        // Nobody listens, or nobody ever did.
+        // No process listens, or none ever did.
         Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {
             return Ok(None);
         }
@@ -152,7 +152,7 @@ struct Socket {
 impl Socket {
     fn bind(directory: &Path) -> io::Result<Self> {
         let path = directory.join(FILE);
-        // Left by a process that was killed: the ledger's lock is held, so that nobody else's is there.
+        // Left by a process that was killed: this process holds the ledger's lock, so that no other source uses it.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -1,5 +1,5 @@
-//! Tenants come and go while the source runs: by an administrator's consent, and by the command line. What else the command line
-//! asks of a source, or has done to it, is here as well.
+//! Adds and removes tenants while the source runs: by an administrator's consent, and by the command line. The other
+//! commands for a source are here as well.
 
 mod administration;
 mod configured_source;
@@ -43,7 +43,7 @@ use crate::{
     tenants::Tenants,
 };
 
-/// Without a tenant, notifications are turned away: there is nobody whose they could be.
+/// Without a tenant, notifications are refused: they belong to no known tenant.
 pub(crate) const NO_TENANT: &str = "there is no tenant yet: run `office365-source register` and open the link that it prints as an \
                          administrator of the tenant, or write [[tenants]] in the configuration";
 
@@ -66,7 +66,7 @@ pub struct Tenancy {
     pub turns: Turns,
 }
 
-/// One change of a tenant at a time: a registration that is not complete and a removal would undo each other by halves.
+/// One change of a tenant at a time: an incomplete registration and a removal would each undo a part of the other.
 #[derive(Clone, Debug, Default)]
 pub struct Turns(Arc<std::sync::Mutex<HashMap<TenantId, Arc<Mutex<()>>>>>);
 
@@ -75,7 +75,7 @@ pub struct Turns(Arc<std::sync::Mutex<HashMap<TenantId, Arc<Mutex<()>>>>>);
 pub struct TenantEntry {
     /// Which.
     pub id: TenantId,
-    /// Its name for people.
+    /// Its display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// Whether it stands in the configuration.
@@ -98,7 +98,7 @@ impl Tenancy {
     /// What is held while a tenant is changed.
     pub(crate) fn turn(&self, id: TenantId) -> Arc<Mutex<()>> {
         let mut turns = self.turns.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those that nobody waits for are made again when they are needed.
+        // Locks that no caller waits for are made again when they are needed.
         turns.retain(|_, turn| Arc::strong_count(turn) > 1);
         Arc::clone(turns.entry(id).or_default())
     }
@@ -156,8 +156,8 @@ impl Tenancy {
     ///
     /// # Errors
     ///
-    /// When there is no such tenant, or it stands in the configuration. That a subscription cannot be stopped is none: the
-    /// tenant may have withdrawn its consent.
+    /// When there is no such tenant, or it stands in the configuration. A subscription that cannot be stopped is no
+    /// error: the tenant may have withdrawn its consent.
     pub async fn remove(&self, id: TenantId) -> Result<Removal, TenancyError> {
         let turn = self.turn(id);
         let _turn = turn.lock().await;
@@ -165,7 +165,7 @@ impl Tenancy {
         if tenant.configured {
             return Err(TenancyError::Configured { id });
         }
-        // First, so that nobody starts again what is stopped here.
+        // First, so that no poller starts again what is stopped here.
         self.tenants.remove(id);
         let subscriptions = self.subscriptions.of(id);
         let mut still_subscribed = Vec::new();
@@ -183,7 +183,7 @@ impl Tenancy {
         Ok(Removal { blobs_dropped, still_subscribed })
     }
 
-    /// Tells whether there is nobody to collect from.
+    /// Returns whether there is no tenant to collect from.
     pub fn tell_what_is_missing(&self) {
         let missing = self.tenants.is_empty().then_some(NO_TENANT);
         if missing.is_some() {

@@ -21,7 +21,7 @@ pub struct Answered {
     pub running: bool,
 }
 
-/// Why nobody answers.
+/// Why there is no answer.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
 pub enum AskError {
@@ -69,11 +69,11 @@ pub enum AskError {
     },
 }
 
-/// Asks the source that runs, or answers in its place when none does. Makes no ledger where there is none.
+/// Asks the running source, or answers in its place when none runs. Never makes a ledger.
 ///
 /// # Errors
 ///
-/// When a source runs that does not answer, or the ledger fails. That a question is refused is an [`Answer`].
+/// When a source runs that does not answer, or the ledger fails. A refused question is an [`Answer`].
 pub async fn ask_source(source: ConfiguredSource<'_>, question: &Question) -> Result<Answered, AskError> {
     Connection::new(source).ask(question).await
 }
@@ -187,7 +187,7 @@ mod tests {
             TenantConfig { id: id(1), domain: Some("one.example".to_owned()), auth: None },
             TenantConfig { id: id(2), domain: None, auth: None },
         ];
-        // Nobody listens there.
+        // No process listens there.
         let nowhere = Some("http://127.0.0.1:9".parse().unwrap());
         let config = Office365Config::new(auth, tenants);
         Office365Config {

@@ -29,7 +29,7 @@ pub enum Question {
         /// Which tenant.
         tenant: TenantId,
     },
-    /// The subscriptions, as Microsoft tells them.
+    /// The subscriptions, as Microsoft reports them.
     Subscriptions {
         /// Which.
         selection: Selection,

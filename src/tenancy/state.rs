@@ -16,7 +16,7 @@ use crate::{
 pub struct FeedState {
     /// Whose.
     pub tenant: TenantId,
-    /// The tenant's name for people.
+    /// The tenant's display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// Of what.
@@ -59,7 +59,7 @@ impl FeedState {
 }
 
 impl Administration {
-    /// How far the feeds have come: those that are collected, and those that are not any more but have left something.
+    /// How far the feeds have come: those that are collected, and those that are not any more but still have rows.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The form in which the state of a source travels: one JSON object a line. The first says what it is, the last that it is whole.
+//! The format of an exported state: one JSON object a line. The first names the format, the last marks a complete file.
 
 use std::io::{self, BufRead, Read};
 

@@ -19,19 +19,19 @@ const AT_A_TIME: usize = 16;
 /// How much of a text that Microsoft sent is shown. Unit: characters.
 const LONGEST_TEXT: usize = 300;
 
-/// A subscription as the API tells it.
+/// A subscription as the API reports it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct SubscriptionEntry {
     /// Whose.
     pub tenant: TenantId,
-    /// The tenant's name for people.
+    /// The tenant's display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// Of what. `None` when nothing could be learnt of the tenant's subscriptions.
     pub content_type: Option<ContentType>,
     /// Whether the configuration names the content type.
     pub collected: bool,
-    /// `enabled` or `disabled`, as the API says it; `missing` when it lists none. `None` when it does not tell.
+    /// `enabled` or `disabled`, as the API says it; `missing` when it lists none. `None` when it does not say.
     pub status: Option<String>,
     /// The webhook, if it has one.
     pub webhook: Option<WebhookEntry>,
@@ -42,7 +42,7 @@ pub struct SubscriptionEntry {
     pub problem: Option<String>,
 }
 
-/// A webhook as the API tells it; without its AuthID.
+/// A webhook as the API reports it; without its AuthID.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct WebhookEntry {
     /// Where notifications go.
@@ -94,7 +94,7 @@ pub enum ChangeOutcome {
 }
 
 impl Administration {
-    /// What the API tells of subscriptions, tenant by tenant.
+    /// What the API reports of subscriptions, tenant by tenant.
     ///
     /// # Errors
     ///
@@ -159,11 +159,11 @@ impl Administration {
         Ok(attempt.filter(|at| *at != DateTime::UNIX_EPOCH))
     }
 
-    /// Starts or stops subscriptions, and tells what became of each.
+    /// Starts or stops subscriptions, and reports what became of each.
     ///
     /// # Errors
     ///
-    /// When the tenant that is meant is not collected, or a start would need a webhook that nobody serves.
+    /// When the tenant that is meant is not collected, or a start would need a webhook that is not served.
     pub(super) async fn change_subscriptions(
         &self,
         change: SubscriptionChange,

@@ -1,4 +1,4 @@
-//! What is told of tenants that come and go.
+//! Log lines of tenants that are added and removed.
 
 use metrics::gauge;
 use tracing::{info, warn};
@@ -8,7 +8,7 @@ use crate::{
     telemetry::{labels, webhook_is_healthy},
 };
 
-/// Nobody's audit logs are collected.
+/// No tenant is collected.
 pub(super) fn no_tenant(what_to_do: &str) {
     warn!(message = "Nothing is collected.", reason = what_to_do);
 }
@@ -18,7 +18,7 @@ pub(super) fn tenant_changed(tenant: TenantId, change: &str) {
     info!(message = "Tenant changed.", %tenant, change);
 }
 
-/// The feeds of a tenant that was removed: gauges keep their last value, and these would say that something is amiss indefinitely.
+/// The feeds of a tenant that was removed: gauges keep their last value, and these would show a problem indefinitely.
 pub(super) fn tenant_forgotten(tenant: TenantId, content_types: &[ContentType]) {
     for content_type in content_types {
         let feed = Feed { tenant, content_type: *content_type };

@@ -110,7 +110,7 @@ pub async fn export_state(
     Ok(pieces)
 }
 
-/// Makes a ledger in `directory` of exported state. There is none until the file has been read to its end.
+/// Makes a ledger in `directory` of exported state. The ledger is not there until the file has been read to its end.
 ///
 /// # Errors
 ///

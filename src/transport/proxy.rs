@@ -11,7 +11,7 @@ use reqwest::{NoProxy, Proxy};
 use super::client::SetupError;
 use crate::config::{ProxyConfig, ProxyUrl};
 
-/// The loopback range is where plain http is allowed; a token on its way there must not visit a proxy.
+/// The loopback range is where plain http is allowed; a token on its way there must not pass through a proxy.
 const LOCAL: &str = "localhost,127.0.0.0/8,::1";
 
 /// The proxies to use, in the order in which they are asked.
@@ -64,7 +64,7 @@ fn environment(name: &str) -> Option<String> {
     names.iter().find_map(|name| env::var(name).ok()).filter(|value| !value.is_empty())
 }
 
-/// Stands in for the URL of a proxy that cannot be read, and is none.
+/// Stands in for the URL of a proxy that cannot be read, and is not a usable URL.
 const UNREADABLE: &str = "http://";
 
 struct Setting {
@@ -82,7 +82,7 @@ fn settings(config: &ProxyConfig, environment: impl Fn(&str) -> Option<String>) 
     let bypass = if bypass.is_empty() { LOCAL.to_owned() } else { format!("{bypass},{LOCAL}") };
     let configured = |url: &Option<ProxyUrl>| url.as_ref().map(|url| url.expose().to_string());
     // Read as strictly as the file: with an unencoded character, a piece of the password would become the host. What cannot be
-    // read is refused by whoever makes a client of it.
+    // read is refused when a client is made of it.
     let environment = |name: &str| {
         let text = environment(name)?;
         Some(if ProxyUrl::is_readable(&text) { text } else { UNREADABLE.to_owned() })

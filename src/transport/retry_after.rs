@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use http::{HeaderMap, header::RETRY_AFTER};
 
-/// No server's wish keeps the source away for longer: content expires meanwhile.
+/// No server can make the source wait longer: content expires meanwhile.
 const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// How long the server asks to wait, whether it says so in seconds or as a date (RFC 9110, section 10.2.3). A date is

@@ -18,8 +18,8 @@ const TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 /// From here on an administrator should look at the machine's clock.
 const WORTH_A_WARNING: TimeDelta = TimeDelta::seconds(60);
 
-/// A larger correction is taken only when two responses in a row agree on it: one of them may come from a machine in
-/// between that has the wrong time itself.
+/// A larger correction is taken only when two responses in a row agree on it: one of them may come from a proxy whose
+/// clock is wrong.
 const BELIEVABLE: TimeDelta = TimeDelta::hours(2);
 
 /// This machine's clock, corrected by what servers say. Clones share the correction.
@@ -48,7 +48,7 @@ impl ServerClock {
         self.local.now() + self.state().ahead.unwrap_or_default()
     }
 
-    /// Whether a server has told its time. Before that, nothing should be forgotten because of its age.
+    /// Whether a server has sent its time. Before that, nothing should be forgotten because of its age.
     pub fn is_synchronised(&self) -> bool {
         self.state().ahead.is_some()
     }

@@ -1,4 +1,4 @@
-//! TLS as a client: whom to believe, and what to show.
+//! TLS as a client: which authorities to trust, and which certificate to present.
 
 use std::{
     path::{Path, PathBuf},

@@ -66,7 +66,8 @@ fn keys() -> BTreeMap<String, Key> {
     keys
 }
 
-/// Whether what is below a key is told elsewhere: the forms of a secret, and a tenant's own `auth`, which is as the source's.
+/// Whether what is below a key is documented elsewhere: the forms of a secret, and a tenant's own `auth`, which is as the
+/// source's.
 fn is_told_elsewhere(path: &str, nodes: &[&Value]) -> bool {
     let refers_to = |node: &Value, name: &str| {
         let refers = |node: &Value| node["$ref"].as_str().is_some_and(|reference| reference.ends_with(name));

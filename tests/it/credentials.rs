@@ -111,7 +111,7 @@ async fn a_certificate_that_was_not_uploaded_is_refused_and_a_renewed_one_works_
     minutes(16).await;
     assert_eq!(lab.ids().len(), 1);
 
-    // Renewed while the token in hand is good, in two steps as files are: nothing fails for long.
+    // Renewed while the current token is valid, in two steps as files are: nothing fails for long.
     lab.publish(&["b"]);
     fs::copy(file("other.crt"), &crt_file).unwrap();
     minutes(30).await;

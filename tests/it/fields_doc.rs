@@ -168,7 +168,7 @@ fn replace(text: &str, name: &str, table: &str) -> String {
     format!("{before}{begin}\n{table}\n{end}{after}")
 }
 
-/// Puts tables into a document of docs/, or tells that they are not what is there.
+/// Puts tables into a document of docs/, or reports that the document has others.
 fn check(document: &str, tables: &[(&str, String)]) {
     let path = root().join("docs").join(document);
     let text = fs::read_to_string(&path).unwrap();

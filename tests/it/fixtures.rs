@@ -120,7 +120,7 @@ fn ecs_events_hold_all_that_elastics_do_but_for_the_named_deviations() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
-/// Fields that SEKOIA's dialect has in common with ours, and why some of them differ all the same. Others of its fields are
+/// Fields that SEKOIA's dialect has in common with ours, and why some of them differ nevertheless. Others of its fields are
 /// its own: they are counted, not compared.
 const SEKOIA: &[(&str, &str)] = &[
     ("@timestamp", "theirs has no milliseconds; compared as a time"),

@@ -55,7 +55,7 @@ fn part(assertion: &str, index: usize) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
-/// What must be the same, whoever has signed.
+/// What must be the same for every signer.
 fn shape(assertion: &str) -> BTreeMap<&'static str, Value> {
     let (header, claims) = (part(assertion, 0), part(assertion, 1));
     let time = |name: &str| claims[name].as_f64().unwrap();

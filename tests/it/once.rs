@@ -200,7 +200,7 @@ async fn a_start_whose_answer_got_lost_is_not_waited_for() {
     config.tenants[0].subscribed_since = None;
     let lab = Lab::of(config);
     lab.publish(&["a"]);
-    // Microsoft has started it, and nobody hears of it.
+    // Microsoft has started it, and the answer is lost.
     lab.wire.rewrite(|sent, answer| if sent.asks("subscriptions/start") { Err(reset()) } else { Ok(answer) });
     let (result, took) = timed(&lab).await;
     assert_eq!(result, Ok(()), "{}", lab.log.text());

@@ -185,7 +185,7 @@ fn operations_of_other_workloads_have_category_and_type() {
     }
 }
 
-/// Operations of the samples of which no more can be said than that somebody did something in the web, and why.
+/// Operations of the samples that stay general web events, and why.
 const LEFT: &[(&str, &str)] = &[
     ("HeartBeat", "a scanner tells that it runs; nothing was done"),
     ("BrandNewThing", "made up: neither record type, verb nor noun is known"),

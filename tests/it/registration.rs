@@ -281,7 +281,7 @@ async fn a_consent_that_is_refused_says_what_to_change() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{page}");
         assert!(text.contains("consent was not given"), "{page}: {text}");
     }
-    // Texts of strangers are not repeated.
+    // Untrusted texts are not repeated.
     let target = "/wh/o365/?error=access_denied&error_description=Call+0900-SCAM";
     let (status, text) = scene.road.ask(Method::GET, target, &[], "").await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
@@ -381,7 +381,7 @@ async fn a_client_that_says_nothing_on_the_control_socket_keeps_no_other_waiting
     let silent = || UnixStream::connect(directory.join("control.sock")).unwrap();
     let mut strangers = vec![silent()];
     assert!(matches!(list().await, Ok(Some(Answer::Tenants { .. }))), "another is answered meanwhile");
-    // So many that there is no turn left: whoever comes then is told at once.
+    // So many that there is no turn left: a further visitor is refused at once.
     let busy = loop {
         strangers.push(silent());
         match list().await.unwrap().unwrap() {

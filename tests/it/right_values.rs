@@ -119,7 +119,7 @@ fn the_sender_is_whom_the_recipient_sees() {
         assert_eq!(ecs(&members, "email.from.address"), [from], "{members}");
         assert_eq!(ocsf(&members, "email.from"), [from], "{members}");
     }
-    // What is done in a mailbox was sent by nobody.
+    // An action in a mailbox has no sender.
     assert_eq!(
         ecs(&json!({ "Operation": "HardDelete", "MailboxOwnerUPN": "boss@contoso.com" }), "email.from.address"),
         [""; 0]

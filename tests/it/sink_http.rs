@@ -68,7 +68,7 @@ async fn whatever_goes_wrong_the_same_events_come_again_until_they_are_acknowled
         Reply::Status(500, "oops"),
         Reply::Status(503, ""),
         Reply::With(429, "retry-after: 1\r\n", ""),
-        // What is wrong with the sink's settings, somebody can put right.
+        // An administrator can correct the sink's settings.
         Reply::Status(401, ""),
         Reply::Status(404, ""),
         Reply::Status(302, ""),

@@ -75,7 +75,7 @@ async fn whatever_goes_wrong_the_same_events_come_again_until_they_are_acknowled
         Reply::Status(1, ""),
         Reply::Status(4, ""),
         Reply::Status(8, "quota"),
-        // What is wrong with the settings, on either side, somebody can put right.
+        // An administrator can correct the settings, on either side.
         Reply::Status(12, ""),
         Reply::Status(16, ""),
         Reply::Http(404),

@@ -376,7 +376,7 @@ async fn what_was_answered_with_200_survives_a_crash_before_the_download() {
     let running = scene.start().await;
     minutes(5).await;
     assert_exactly_once(&scene.arrived, &scene.simulator);
-    // Downloads hang from now on; notifications are accepted all the same.
+    // Downloads hang from now on; notifications are still accepted.
     scene.simulator.faults().update(|faults| faults.hang_rate = 1.0);
     let now = scene.clock.now();
     for number in 0..5 {

@@ -1,4 +1,4 @@
-//! What somebody with the AuthID can do, who can announce anything: not lose content, and hardly delay it.
+//! What a sender with the AuthID, which can announce anything, can do: it loses no content, and hardly delays it.
 #![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -140,7 +140,7 @@ async fn invented_content_hardly_delays_what_is_real() {
     assert_eq!(scene.counters.sum("office365_announced_content_postponed_total", ""), postponed + 1);
     assert_eq!(scene.counters.sum("office365_announced_content_postponed_total", "DLP.All"), 0);
 
-    // Hours later all that was invented is still no more than a request now and then, and none of it counts as given up.
+    // Hours later the invented content only causes a request at intervals, and none of it counts as given up.
     minutes(300).await;
     let asked = scene.wire.sent_to("feed/audit/").len() - before;
     assert!(asked < 2_000, "{asked} requests in five hours");
@@ -209,7 +209,7 @@ async fn whatever_announced_content_was_answered_with_its_listing_brings_what_is
         assert_eq!(scene.road.notify(&json!([item(&scene, &real, &named, scene.clock.now())])).await, StatusCode::OK);
         minutes(4).await;
         assert!(!has_arrived(&scene, name), "{name}");
-        // With the next listing, and without the pause that the announcement has earned.
+        // With the next listing, and without the pause of the announcement.
         minutes(12).await;
         assert!(has_arrived(&scene, name), "{name}: {}", scene.log.text());
         running.stop().await;

@@ -1,5 +1,5 @@
-//! The webhook's listener among strangers: floods, dawdlers, and more connections than there may be. Over real sockets with
-//! TLS, in real time.
+//! The webhook's listener with unauthenticated senders: floods, slow senders, and more connections than there may be. Over
+//! real sockets with TLS, in real time.
 #![cfg(feature = "simulator")]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -31,7 +31,7 @@ fn elsewhere<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) 
     })
 }
 
-/// What a stranger sends.
+/// What an unauthenticated sender sends.
 const NOISE: usize = 0;
 const NOISE_IN_TLS: usize = 1;
 const WRONG_PATH: usize = 2;
@@ -200,7 +200,7 @@ async fn the_oldest_idle_connection_gives_way_to_a_new_one() {
     }
     assert_eq!(site.refused("connection_evicted"), 1);
 
-    // Six in all; for the seventh, whoever has most gives up its oldest.
+    // Six in all; for the seventh, the source that has most gives up its oldest.
     let mut second = [kept(&three).await, kept(&three).await];
     let mut third = kept(&four).await;
     timeout(GUARD, first[1].closed()).await.unwrap();

@@ -92,7 +92,7 @@ async fn tls_1_2_and_1_3_are_spoken_and_nothing_older_or_plainer() {
     running.stop().await;
 }
 
-/// What anybody gets who asks for something that is not there: nothing to learn from.
+/// The answer to a request for an unknown path: it reveals nothing.
 fn assert_says_nothing(answer: &Answer, request: &str) {
     let shown: String = request.chars().take(80).collect();
     assert_eq!((answer.status, answer.body.as_str()), (400, ""), "{shown:?} {answer:?}");
@@ -152,7 +152,7 @@ async fn whatever_is_not_the_endpoint_is_answered_400_and_nothing_else() {
     }
     site.until("each is counted", || site.refused("no_such_endpoint") == asked).await;
 
-    // What a server must understand all the same.
+    // What a server must understand nevertheless.
     for raw in [
         "GET /wh/o365/ HTTP/1.0\r\n\r\n",
         "GET https://localhost/wh/o365/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -235,7 +235,7 @@ async fn only_allowed_addresses_may_post_whatever_a_header_claims() {
         ("127.0.0.6", forwarded("127.0.0.3"), 403),
         ("127.0.0.6", forwarded("127.0.0.2, 127.0.0.3"), 403),
         ("127.0.0.6", forwarded("127.0.0.3, 127.0.0.2"), 200),
-        // The proxy's own rules decide about strangers; this one is let through to look.
+        // The proxy's own rules decide about unknown senders; this one is let through to look.
         ("127.0.0.6", probe(), 200),
     ] {
         let answer = client.at(from).ask(&request).await.unwrap();

@@ -60,7 +60,7 @@ inputs = ["m365"]
 impl Files {
     /// Writes a configuration of mode "webhook", with files that it can run with but for what `change` does to it.
     fn webhook_config(&self, change: impl FnOnce(String) -> String) -> PathBuf {
-        // Signed by its own key and by nobody else.
+        // Signed by its own key only.
         let made = rcgen::generate_simple_self_signed(vec!["demo.example.com".to_owned()]).unwrap();
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         for (name, text) in [

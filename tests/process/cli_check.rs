@@ -85,7 +85,7 @@ async fn each_trouble_of_a_tenant_is_told_with_what_to_click() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_trouble_of_a_configuration_and_of_the_way_is_told_with_what_to_change() {
     let mut golden = Golden(String::new());
-    // Free a moment ago, and hardly taken by anybody else within the next.
+    // Free a moment ago, and hardly taken by another process since.
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let world = World::new(SimulatedTenant::contoso()).await;
     let base = &world.base;

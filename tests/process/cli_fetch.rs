@@ -46,7 +46,7 @@ async fn content_is_fetched_again_and_the_ledger_knows_nothing_of_it() {
     assert!(!later.is_empty() && !earlier.is_empty());
     assert_eq!(&later | &earlier, all);
 
-    // What was fetched is delivered all the same, and what was delivered is fetched all the same.
+    // Fetched content is still delivered, and delivered content can still be fetched.
     assert_eq!(lines(&world.run(&["run", "--once"]), 0).len(), all.len());
     assert_eq!(ids(&fetch(&world, &["--since", "7d"])), all);
     let ecs = lines(&world.run(&["fetch", "--since", "4h", "--tenant", &world.tenant.id.to_string()]), 0);

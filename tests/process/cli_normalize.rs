@@ -361,7 +361,7 @@ fn nothing_in_nothing_out() {
 fn damaged_fields_are_told_when_asked_for_and_are_no_failure() {
     let input = r#"{"Id":"1","CreationTime":"soon","Operation":"o","a\u001b[2J":1,"a\u001b[2J":2,"b":"\ud800"}"#;
     let output = normalize(&[], input.as_bytes());
-    // That an event has a time that is not the record's is always told.
+    // An event whose time is not the record's is always reported.
     let untimely = "1 of 1 records have no time that can be read; in ECS and OCSF their events have the time of now\n";
     assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), untimely.to_owned()));
     let output = normalize(&["--show-damage"], input.as_bytes());
@@ -447,7 +447,7 @@ fn stream(head: &str, part: &str, tail: &str) -> (u64, usize, Output) {
             }
         }
     });
-    // Else complaints that nobody reads would stop it.
+    // Otherwise complaints without a reader would stop it.
     let mut stderr = child.stderr.take().unwrap();
     let complaints = thread::spawn(move || {
         let mut all = Vec::new();

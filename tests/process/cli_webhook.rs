@@ -231,7 +231,7 @@ async fn a_tenant_is_removed_while_nothing_runs() {
     let world = World::subscribed().await;
     world.webhook("http", "enabled = false").await;
     let id = world.tenant.id.to_string();
-    // Nobody can stop the subscriptions of a tenant that has withdrawn its consent.
+    // The subscriptions of a tenant that has withdrawn its consent cannot be stopped.
     world.simulator.break_tenant(world.tenant.id, TenantFault::ConsentRevoked);
     let removed = lines(&world.run(&["tenants", "remove", "--yes", &id]), 0);
     assert!(removed[0].ends_with("Content blobs dropped that were not delivered yet: 0."), "{removed:?}");

@@ -66,7 +66,7 @@ fn place_a_large_blob(world: &World) -> Feed {
     feed
 }
 
-/// Asserts that everything was delivered but one blob of `feed`, which is pending and told.
+/// Asserts that everything was delivered but one blob of `feed`, which is pending and reported.
 async fn assert_only_the_large_blob_waits(world: &World, data_dir: &Path, feed: Feed, events: usize) {
     let log = world.log();
     assert!(
@@ -210,7 +210,7 @@ async fn a_damaged_page_is_told_in_the_format_of_the_log_and_nowhere_else() {
     assert_eq!(world.wait(&mut child).await, 0, "{}", world.log());
     let ledger = world.path("data/m365/ledger.redb");
     let mut bad = fs::read(&ledger).unwrap();
-    // The rows of blobs, which nobody looks at before the source runs.
+    // The rows of blobs, which are not read before the source runs.
     let pages = bad.chunks_mut(4096).filter(|page| page.windows(8).any(|text| text == b"\"created"));
     let damage = |page: &mut [u8]| page[ENTRIES].iter_mut().for_each(|byte| *byte = byte.wrapping_add(0x55));
     assert!(pages.map(damage).count() > 0);

@@ -123,7 +123,7 @@ async fn a_damaged_ledger_stops_the_start_and_is_left_alone() {
 async fn a_run_of_once_whose_sink_is_out_of_reach_ends_and_the_next_delivers_everything() {
     let world = World::new(Faults::default()).await;
     let good = fs::read_to_string(world.path("config.toml")).unwrap();
-    // Nobody listens on a port that was taken a moment ago.
+    // No process listens on a port that was taken a moment ago.
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let file = format!("path = \"{}\"", world.path("events.ndjson").display());
     world.configure(|text| {

@@ -47,7 +47,7 @@ async fn sighup_takes_a_good_file_over_and_refuses_a_bad_one() {
     patience::until("a file without its secret is refused", || refusals() == 2, log).await;
     assert_eq!(collected(&world), before);
 
-    // Nobody sees that before it is tried.
+    // That shows only when it is tried.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     world.poll(|text| format!("{}\n[telemetry]\nlisten = \"{address}\"\n", into_file(text)));
@@ -75,7 +75,7 @@ async fn sighup_takes_a_good_file_over_and_refuses_a_bad_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_port_of_metrics_is_taken_again_after_somebody_has_asked() {
     let world = World::subscribed().await;
-    // Free a moment ago, and hardly taken by anybody else within the next.
+    // Free a moment ago, and hardly taken by another process since.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     world.poll(|text| format!("{text}\n[telemetry]\nlisten = \"{address}\"\n"));
     let log = || fs::read_to_string(world.path("log")).unwrap();

@@ -1,4 +1,4 @@
-//! Real processes in mode webhook: killed and stopped between Microsoft's notification and the download of what it told of.
+//! Real processes in mode webhook: killed and stopped between Microsoft's notification and the download of what it announced.
 #![cfg(all(unix, feature = "cli", feature = "simulator"))]
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -137,7 +137,7 @@ impl Notified {
     }
 }
 
-/// Signs of every phase between a notification and the end of what it told of.
+/// Signs of every phase between a notification and the end of what it announced.
 const MOMENTS: [(Seen, RangeInclusive<u64>); 6] = [
     (Seen::Logged("Webhook: answered."), 1..=5),
     (Seen::Asked(Operation::Blob), 1..=30),
@@ -215,7 +215,7 @@ async fn what_microsoft_could_not_tell_a_dead_process_it_tells_the_next() {
         world.until("some of it is told", || world.simulator.stats().blobs_notified > before).await;
         process.signal(if round % 2 == 0 { "KILL" } else { "TERM" });
         world.wait(&mut process).await;
-        // While nobody listens.
+        // While no process listens.
         for _ in 0..5 {
             notified.publish(0);
         }

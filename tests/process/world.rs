@@ -86,7 +86,7 @@ inputs = ["m365"]
     /// Writes a configuration of mode "webhook" without tenants, and a ledger in which one has registered. `tls` is the
     /// block of that name. Returns the public URL.
     pub async fn webhook(&self, scheme: &str, tls: &str) -> Url {
-        // Free a moment ago, and hardly taken by anybody else within the next.
+        // Free a moment ago, and hardly taken by another process since.
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let public_url = format!("{scheme}://{listen}/wh/o365/");
         let webhook = format!(

@@ -1,4 +1,4 @@
-//! The standalone host with a source that sends what it is told, for tests of sinks.
+//! The standalone host with a scripted source, for tests of sinks.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,4 +1,4 @@
-//! A gRPC server that answers what it is told: HTTP/2 with the frames and trailers of gRPC, with TLS or without.
+//! A scripted gRPC server: HTTP/2 with the frames and trailers of gRPC, with TLS or without.
 
 use std::{
     collections::VecDeque,
@@ -47,7 +47,7 @@ pub enum Reply {
     NoStatus,
     /// A message, and then the stream is reset.
     Torn,
-    /// The connection is closed without a word.
+    /// The connection is closed without an answer.
     Close,
     /// Nothing, indefinitely.
     Silence,

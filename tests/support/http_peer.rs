@@ -1,4 +1,4 @@
-//! An HTTP server that answers what it is told, byte for byte, with TLS or without.
+//! An HTTP server with scripted answers, byte for byte, with TLS or without.
 
 use std::{
     collections::VecDeque,
@@ -35,7 +35,7 @@ pub enum Reply {
     With(u16, &'static str, &'static str),
     /// The same, after a while.
     Late(Duration, u16),
-    /// The connection is closed without a word.
+    /// The connection is closed without an answer.
     Close,
     /// The connection is closed in the middle of the answer.
     Torn,

@@ -1,4 +1,4 @@
-//! An HTTPS client that writes what it is told, byte for byte, from the address it is told.
+//! An HTTPS client that writes given bytes from a given address.
 
 use std::{
     io,

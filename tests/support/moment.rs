@@ -1,5 +1,5 @@
-//! Moments in the run of a program, as they show from outside. Whatever is told by them happens after the same amount of work,
-//! however busy the machine is.
+//! Moments in the run of a program, as they show from outside. An action that is timed by them happens after the same
+//! amount of work, however busy the machine is.
 
 use std::{
     fmt,

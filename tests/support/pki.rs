@@ -49,7 +49,7 @@ impl Authority {
         self.issue(&[name], ExtendedKeyUsagePurpose::ServerAuth)
     }
 
-    /// For whoever connects to it.
+    /// For clients that connect to it.
     pub fn client(&self, name: &str) -> Identity {
         self.issue(&[name], ExtendedKeyUsagePurpose::ClientAuth)
     }

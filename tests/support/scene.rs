@@ -1,4 +1,4 @@
-//! A source in mode webhook and the tenant that it is told of, in paused time.
+//! A source in mode webhook and its tenant, in paused time.
 
 use std::{sync::Arc, time::Duration};
 

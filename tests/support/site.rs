@@ -36,7 +36,7 @@ use super::{
     webhook::{AUTH_ID, Notifying, webhook_config},
 };
 
-/// What lies between Microsoft and the listener: its port is found out when it listens.
+/// What is between Microsoft and the listener: its port is found out when it listens.
 #[derive(Clone)]
 pub struct PortMapping {
     transport: Arc<HttpTransport>,
@@ -160,7 +160,7 @@ impl Site {
         (running, address)
     }
 
-    /// The webhook is set, and what existed before is listed: from now on only notifications tell of content.
+    /// The webhook is set, and what existed before is listed: from now on only notifications announce content.
     pub async fn notified(&self, running: &Running) {
         let feeds = self.config.content_types.iter().map(|content_type| self.feed(*content_type));
         for feed in feeds {
@@ -244,7 +244,7 @@ pub fn post(body: &str) -> String {
     request("POST /wh/o365/", &[("Webhook-AuthID", AUTH_ID), ("Content-Type", "application/json; utf-8")], body)
 }
 
-/// What anybody may ask.
+/// What any client may ask.
 pub fn probe() -> String {
     request("GET /wh/o365/", &[], "")
 }

@@ -1,4 +1,4 @@
-//! What a source tells: counters and log lines, for the thread that runs the test.
+//! What a source reports: counters and log lines, for the thread that runs the test.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use tracing::subscriber::DefaultGuard;
 
 use super::feeder::GUARD;
 
-/// Listens to everything that the thread of the test tells, for as long as it lives.
+/// Listens to everything that the thread of the test reports, for as long as it lives.
 pub struct Listening {
     pub counters: &'static Counters,
     pub log: Log,
@@ -86,7 +86,7 @@ impl Log {
         self.text.lock().unwrap().clear();
     }
 
-    /// Waits until something is told that has these words.
+    /// Waits for a log line that has these words.
     pub async fn wait_for(&self, words: &str) {
         let wait = async {
             loop {

@@ -28,7 +28,7 @@ use super::source_config;
 pub const PUBLIC_URL: &str = "https://collector.example.com:8443/wh/o365/";
 pub const AUTH_ID: &str = "a-long-and-random-auth-id";
 
-/// What lies between Microsoft and the endpoint.
+/// What is between Microsoft and the endpoint.
 #[derive(Clone, Default)]
 pub struct Road(Arc<Inner>);
 
@@ -62,7 +62,7 @@ impl Road {
         self.0.handle.lock().unwrap().endpoint().unwrap().clone()
     }
 
-    /// Asks the endpoint as somebody from the Internet.
+    /// Asks the endpoint as a sender from the Internet.
     pub async fn ask(
         &self,
         method: Method,

@@ -24,7 +24,7 @@ pub struct Definition {
     pub flags: c_int,
     /// The name that a configuration uses; never freed by the host.
     pub name: *const c_char,
-    /// One line for people; never freed by the host.
+    /// One line for display; never freed by the host.
     pub description: *const c_char,
 }
 

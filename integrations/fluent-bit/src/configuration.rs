@@ -1,6 +1,6 @@
 //! From properties to the source's own typed configuration, and its complaints back to the names that the user wrote.
 //!
-//! The properties become a document such as the standalone host's file, and go the way of that file: the same types, the
+//! The properties become a document such as the standalone host's file, and are read as that file is: the same types, the
 //! same rules, and secrets kept out of messages.
 
 mod document;

@@ -24,7 +24,7 @@ use crate::{
 
 /// `FLB_OK`. For `FLBPluginInit`, anything above zero is.
 const OK: c_int = 1;
-/// What stops the start, or tells that a callback has failed.
+/// What stops the start, or reports that a callback has failed.
 const FAILED: c_int = -1;
 
 /// Says what kind of plugin this is. Called once when the library is loaded, and again at a hot reload.

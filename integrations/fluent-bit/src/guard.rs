@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Calls `call`; `otherwise` is the result when it panics. The panic's message is on the standard error, as of any panic.
 pub(crate) fn guarded<T>(otherwise: T, call: impl FnOnce() -> T) -> T {
-    // What a panic may leave half done are our own structures, all of which can be dropped and whose locks tell of it.
+    // What a panic may leave half done are our own structures, all of which can be dropped and whose locks show it.
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
         // Dropping it could panic again.
         std::mem::forget(payload);

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 /// `memory.max_buffered_bytes`: what some ten callbacks give, with what is in the queue.
 pub(crate) const SETTLED: Duration = Duration::from_secs(5);
 
-/// Events that nobody has taken yet. Dropped like that, they are errored: without a word they would count as delivered.
+/// Events that nobody has taken yet. Dropped like that, they are errored: without a status they would count as delivered.
 #[derive(Debug, Default)]
 pub(crate) struct Unsettled(EventFinalizers);
 
@@ -119,7 +119,7 @@ impl Handover {
         self.again = Some(Piece { bytes, events, room: None });
     }
 
-    /// Fluent Bit takes nothing for now; or it is about to stop, which it does not tell apart.
+    /// Fluent Bit takes nothing for now; or it is about to stop, which look the same.
     pub(crate) fn pause(&mut self) {
         self.flowing_since = None;
     }
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use office365_source::component::{BatchNotifier, BatchStatus, EventFinalizer};
 
-    /// A piece of `size` bytes; the future tells what became of it.
+    /// A piece of `size` bytes; the future resolves to what became of it.
     fn piece(size: usize) -> (Piece, impl Future<Output = BatchStatus> + Unpin) {
         let (notifier, status) = BatchNotifier::new_with_receiver();
         let events = Unsettled::of(EventFinalizers::new(EventFinalizer::new(notifier)));

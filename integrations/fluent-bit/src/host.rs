@@ -164,7 +164,7 @@ pub(crate) mod fake {
     }
 
     thread_local! {
-        /// `log_print` is not told which instance it is for; the one made last on this thread is.
+        /// `log_print` does not know which instance it is for; the one made last on this thread is.
         static CURRENT: std::cell::RefCell<Vec<Arc<FakeHost>>> = const { std::cell::RefCell::new(Vec::new()) };
     }
 

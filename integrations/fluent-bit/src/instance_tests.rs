@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::host::fake::{FakeHost, Printed};
 
-/// Sends batches and tells what became of each.
+/// Sends batches and reports what became of each.
 #[derive(Clone, Debug)]
 struct TestSource {
     then: Then,

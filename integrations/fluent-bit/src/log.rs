@@ -32,7 +32,7 @@ struct Waiting {
 }
 
 impl Log {
-    /// Adds a line; the newest are dropped, and counted, when too many wait: the first ones tell how it began.
+    /// Adds a line; the newest are dropped, and counted, when too many wait: the first ones show how it began.
     pub(crate) fn push(&self, level: Level, line: String) {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.lines.len() < CAPACITY {

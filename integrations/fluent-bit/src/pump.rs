@@ -51,7 +51,7 @@ impl Queue {
 /// Takes batches until the source is gone.
 pub(crate) async fn pump(mut batches: SourceReceiver, queue: Queue) {
     while let Some(batch) = batches.recv().await {
-        // All at once, so that the events have somebody who errors them wherever this stops.
+        // All at once, so that the events are errored wherever this stops.
         for piece in pieces(batch.events, queue.piece) {
             queue.put(piece).await;
         }

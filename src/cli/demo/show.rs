@@ -1,4 +1,4 @@
-//! Events for people.
+//! Human-readable events.
 
 use std::{
     collections::BTreeMap,

@@ -19,8 +19,8 @@ use crate::{
     normalize::{RecordMembers, decode, has_flattened, is_flattened},
 };
 
-/// The record in `AuditData`: as a string, as `Search-UnifiedAuditLog` returns it, or as an object, as Microsoft Graph does. What is
-/// beside it counts where it has nothing.
+/// The record in `AuditData`: as a string, as `Search-UnifiedAuditLog` returns it, or as an object, as Microsoft Graph
+/// does. Members beside it count where it lacks them.
 pub(super) fn audit_data(object: &JsonObject, nest: Nest) -> Reads {
     let mut raw = "null";
     object.for_each_member(|name, value| {

@@ -1,5 +1,6 @@
-//! A record made of what stands beside `AuditData`: the members of Microsoft Graph's `auditLogRecord`, the columns of exports and of
-//! `Search-UnifiedAuditLog`. They say the same as the record in `AuditData`, but less of it, and under other names.
+//! A record made of the members beside `AuditData`: the members of Microsoft Graph's `auditLogRecord`, the columns of
+//! exports and of `Search-UnifiedAuditLog`. They say the same as the record in `AuditData`, but less of it, and under
+//! other names.
 
 use std::collections::HashSet;
 
@@ -65,7 +66,7 @@ pub(super) fn record(within: Vec<Member>, beside: Vec<Member>) -> String {
     }
     let mut beside: Vec<_> =
         beside.into_iter().filter(|(name, raw)| !is_empty(raw) && !is_audit_data(name)).map(known).collect();
-    // Those that nobody knows come last, in their order.
+    // Unknown ones come last, in their order.
     beside.sort_by_key(|(at, _, _)| *at);
     for (at, (name, raw), known) in beside {
         let raw = numbered(known, &raw).unwrap_or(raw);

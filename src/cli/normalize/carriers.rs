@@ -4,8 +4,8 @@
 /// element, before it is known whether members of a record follow it: names that records have themselves are not among them.
 type Carrier = (&'static str, bool);
 
-/// Of several in an object the first one counts that holds a record: the text that Microsoft sent before what was made of it,
-/// and names that say what they hold before those that may be anything.
+/// Of several in an object, the first that holds a record counts. Microsoft's own text comes before what was derived
+/// from it, and specific names come before general ones.
 const CARRIERS: &[Carrier] = &[
     // Elastic: the text before the ingest pipeline.
     ("event.original", true),

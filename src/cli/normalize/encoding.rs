@@ -12,7 +12,7 @@ pub(super) struct Decoder {
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum Encoding {
-    /// Two bytes will tell.
+    /// Two bytes are enough.
     #[default]
     Unknown,
     Utf8,

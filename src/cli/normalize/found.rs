@@ -28,7 +28,7 @@ pub(super) enum Place {
     Element { array: u64, element: u64 },
 }
 
-/// Why there is no record. Tells nothing of what the input holds: it may be confidential.
+/// Why there is no record. Says nothing about the content of the input: it may be confidential.
 #[derive(Debug, Snafu)]
 #[snafu(visibility(pub(super)))]
 pub(super) enum Problem {
@@ -122,8 +122,8 @@ impl Text {
         self.too_large
     }
 
-    /// As much of `input` as it takes to know whether the text becomes too large, so that this does not depend on how the
-    /// input comes in pieces.
+    /// As much of `input` as is needed to know whether the text becomes too large. So the result does not depend on how
+    /// the input is cut into pieces.
     pub(super) fn portion<'a>(&self, input: &'a [u8]) -> &'a [u8] {
         input.get(..self.limit.saturating_add(1).saturating_sub(self.bytes.len())).unwrap_or(input)
     }

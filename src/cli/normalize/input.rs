@@ -12,7 +12,7 @@ use super::{
 /// How much of the input may go by before its form is known, in bytes: more than the header of an export has.
 const MAX_HEAD: usize = 64 << 10;
 
-/// Marks of compressed files, where somebody hands over a download as it is.
+/// Marks of compressed files, for downloads that are passed in as they are.
 const COMPRESSED: [(&[u8], &str); 3] =
     [(b"\x1f\x8b", "gzip"), (b"PK\x03\x04", "ZIP or Excel"), (b"\x28\xb5\x2f\xfd", "zstd")];
 
@@ -26,7 +26,7 @@ pub(super) struct Input {
 
 #[derive(Debug)]
 enum Form {
-    /// What has come so far does not tell.
+    /// What has come so far does not decide it.
     Unknown(Vec<u8>),
     Json(JsonReader),
     Export(Box<ExportReader>),
@@ -70,7 +70,7 @@ impl Input {
         }
     }
 
-    /// Finds the form if the head tells it, or if there will be no more of it, and reads the head in this form.
+    /// Finds the form if the head shows it, or if there will be no more of it, and reads the head in this form.
     fn recognise(&mut self, is_all: bool, found: &mut dyn FnMut(Found)) {
         let Form::Unknown(head) = &mut self.form else { return };
         if let Some((form, read)) = Form::of(head, is_all, self.limit, found) {
@@ -82,7 +82,7 @@ impl Input {
 }
 
 /// Where the first line ends: at its line feed, or at a carriage return without one, as Excel for the Mac writes it. Whether one follows
-/// the last byte, only the next piece tells.
+/// the last byte, only the next piece shows.
 fn line_end(text: &[u8], is_all: bool) -> Option<usize> {
     let at = memchr::memchr2(b'\n', b'\r', text)?;
     match (text.get(at), text.get(at + 1)) {
@@ -119,7 +119,7 @@ impl Form {
             let lines = 1 + line_ends(head.get(..next).unwrap_or_default());
             return Some(match ExportReader::with_header(line, lines, limit) {
                 Some(reader) => (Self::Export(Box::new(reader)), next),
-                // Every line of it will be told.
+                // Every line of it will be reported.
                 None => (Self::Json(JsonReader::new(limit)), 0),
             });
         }

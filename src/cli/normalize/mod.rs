@@ -1,10 +1,11 @@
 //! `office365-source normalize`
 //!
-//! Input goes through in pieces: bytes become UTF-8 (`encoding`), the form of the input is found (`input`), and objects are cut out
-//! of it (`json`, `export`). A list of records is taken apart while it comes in, however deep in an object it is, if the names that
-//! lead to it say so (`way`). In each object the records are found (`record`): it may be one (`outline`), hold some (`wrapped`,
-//! `carriers`), or one in `AuditData` (`audit_data`) and say beside it what that lacks (`beside`). Their events are written (`output`). So memory is bounded by one object, and what a
-//! pipe has brought is out before more of it is waited for.
+//! Input goes through in pieces: bytes become UTF-8 (`encoding`), the form of the input is found (`input`), and objects
+//! are cut out of it (`json`, `export`). A list of records is taken apart while it comes in, however deep in an object
+//! it is, if the names that lead to it say so (`way`). In each object the records are found (`record`): it may be one
+//! (`outline`), hold some (`wrapped`, `carriers`), or one in `AuditData` (`audit_data`) and say beside it what that
+//! lacks (`beside`). Their events are written (`output`). So memory is bounded by one object, and the events of all
+//! input so far are written before the reader waits for more.
 
 mod audit_data;
 mod beside;
@@ -127,7 +128,7 @@ fn open(path: &Path) -> io::Result<Box<dyn io::Read>> {
     Ok(if path == Path::new(STDIN) { Box::new(io::stdin().lock()) } else { Box::new(File::open(path)?) })
 }
 
-/// Reads one input to its end, or until nobody wants its events.
+/// Reads one input to its end, or until the reader of the events has ended.
 fn read<W: io::Write>(mut from: Box<dyn io::Read>, name: &str, output: &mut Output<W>) -> io::Result<()> {
     let mut input = Input::new(MemoryConfig::default().max_record_bytes.as_usize());
     let mut piece = vec![0; PIECE];

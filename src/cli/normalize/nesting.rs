@@ -1,10 +1,10 @@
-//! Finds where a JSON object ends that may go over many lines, and notices when it was cut off.
+//! Finds the end of a JSON object, which may have many lines, and notices when it was cut off.
 //!
 //! NDJSON and pretty-printed objects look alike at the beginning. So one object is read up to its closing bracket, over line
 //! ends, and two things show that the closing bracket will never come: a line end within a string, which JSON does not
 //! allow, and a line that begins with `{` where no value may stand, which is the next record.
 //!
-//! JSON in a string takes the place of an object in some files: the string is read up to its quotation mark.
+//! Some files have JSON in a string in place of an object: the string is read up to its quotation mark.
 
 use super::way::Way;
 
@@ -90,7 +90,7 @@ impl Nesting {
         (at, None)
     }
 
-    /// After [`Event::Array`], when somebody else has consumed the rest of the array.
+    /// After [`Event::Array`], when the caller has consumed the rest of the array.
     pub(super) fn leave_array(&mut self) {
         self.open.pop();
         self.last = b']';

@@ -19,7 +19,7 @@ const OPERATION_BESIDE: Bits = 1 << 9;
 const ORIGINAL: Bits = 1 << 10;
 const NAMED_TYPE: Bits = 1 << 11;
 const BESIDE: Bits = 1 << 12;
-/// The bits of members that nobody but Microsoft has: all but what was done, when, and by which workload.
+/// The bits of members that only Microsoft has: all except what was done, when, and by which workload.
 const TELLING: Bits = 0b0011_1100;
 
 /// What a name says.
@@ -39,7 +39,7 @@ const NAMES: &[(&str, Bits)] = &[
     ("createdDateTime", TIME_BESIDE),
     ("TimeGenerated", TIME_BESIDE),
     ("Operations", OPERATION_BESIDE | BESIDE),
-    // Other columns beside it, by which it is told from what others log.
+    // Other columns beside it, which distinguish it from what others log.
     ("auditLogRecordType", BESIDE),
     ("userPrincipalName", BESIDE),
     ("service", BESIDE),
@@ -52,7 +52,7 @@ const NAMES: &[(&str, Bits)] = &[
     ("event.original", ORIGINAL),
 ];
 
-/// How many of the members that every record has make one: one alone is a word that anybody may use.
+/// How many of the members that every record has make a record: one alone may be a common word.
 const ENOUGH: u32 = 2;
 
 /// What the names of an object's members say. Their case makes no difference.
@@ -85,7 +85,7 @@ impl Outline {
         self.has(ORIGINAL)
     }
 
-    /// Whether it is what stands beside `AuditData`, or a record with the name of its type instead of the number.
+    /// Whether it is what is beside `AuditData`, or a record with the name of its type instead of the number.
     pub(super) const fn is_beside(self) -> bool {
         (!self.has(CREATION_TIME)
             && self.has(TIME_BESIDE)
@@ -99,7 +99,7 @@ impl Outline {
         (self.0 & COMMON).count_ones() >= ENOUGH && self.has(CREATION_TIME | TELLING)
     }
 
-    /// Whether it is a record that says when and what, so that nobody needs to look beside it.
+    /// Whether it is a record with time and operation, so that the members beside it are not needed.
     pub(super) const fn is_complete(self) -> bool {
         self.has(CREATION_TIME) && self.has(OPERATION)
     }

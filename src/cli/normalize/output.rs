@@ -21,7 +21,7 @@ use crate::{
 /// How many bytes of events are written at once.
 const ENOUGH: usize = 256 << 10;
 
-/// What is told of every record of such an export: its events pass, but lack what Microsoft had sent.
+/// What is reported for every record of such an export: its events pass, but lack what Microsoft had sent.
 const FLATTENED: &str = "the export is damaged: PowerShell has written objects as text, such as @{Name=…} or System.Object[]; export \
                          it again with ConvertTo-Json -Depth 100";
 
@@ -75,7 +75,7 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Writes what has gathered, before waiting for more input. After that [`Output::is_open`] knows how it went.
+    /// Writes what has gathered, before waiting for more input. After that [`Output::is_open`] is up to date.
     pub(super) fn write(&mut self) {
         let text = mem::take(&mut self.text);
         if self.written.is_ok() && !text.is_empty() {
@@ -86,12 +86,12 @@ impl<W: Write> Output<W> {
         self.text.clear();
     }
 
-    /// Whether somebody still takes events.
+    /// Whether the output still has a reader.
     pub(super) const fn is_open(&self) -> bool {
         self.written.is_ok()
     }
 
-    /// Tells the total if something was bad. Returns whether nothing was. A reader that had enough (`| head`) is no failure.
+    /// Reports the total if something was bad. Returns whether nothing was. A reader that had enough (`| head`) is no failure.
     pub(super) fn end(self) -> bool {
         let Self { records, bad, timeless, written, .. } = self;
         if timeless > 0 {

@@ -1,5 +1,5 @@
-//! From JSON of the input to the audit records in it: one that stands for itself, one in `AuditData`, and those that other programs
-//! have put into objects, lists and strings of their own.
+//! From JSON of the input to the audit records in it: a record by itself, one in `AuditData`, and those that other
+//! programs have put into objects, lists and strings of their own.
 
 use std::borrow::Cow;
 
@@ -83,7 +83,7 @@ pub(super) fn holds_json(content: &str) -> bool {
     content.trim_ascii_start().starts_with(['{', '[', '"'])
 }
 
-/// One bad element costs itself only.
+/// One bad element is discarded alone.
 pub(super) fn list(text: &Bytes, depth: usize) -> Reads {
     let mut rest = text.trim_ascii_start().get(1..).unwrap_or_default();
     let mut elements = Elements::new(1, usize::MAX);
@@ -103,7 +103,7 @@ pub(super) fn list(text: &Bytes, depth: usize) -> Reads {
     }
 }
 
-/// The records in an element, whose place is told with what is wrong.
+/// The records in an element, whose place is reported with the problem.
 fn elements_of(Found { place, text, .. }: Found, depth: usize) -> Reads {
     let found = text.map_or_else(|problem| vec![Err(problem)], |text| value(text, depth + 1));
     found.into_iter().map(|read| read.map_err(|source| Problem::Within { place, source: Box::new(source) })).collect()
@@ -154,7 +154,7 @@ fn page(text: &[u8], depth: usize) -> Option<Reads> {
     (is_page && depth < DEEPEST).then(|| elements.into_iter().flat_map(|found| elements_of(found, depth)).collect())
 }
 
-/// What was repaired around a record was repaired in it, for all that anybody knows.
+/// A repair around a record may have changed the record, so that it counts as repaired.
 pub(super) fn repaired(mut found: Reads, repair: Repair) -> Reads {
     for Read { record, .. } in found.iter_mut().flatten() {
         record.repair = record.repair.and(repair);

@@ -1,5 +1,5 @@
-//! The way from an object to an array within it, by the names of members: whether the object is a page, which holds records and
-//! is none.
+//! The path from an object to an array within it, by the names of members: whether the object is a page, which holds
+//! records and is not a record itself.
 
 use super::{
     carriers::{holds_list, rank},
@@ -70,7 +70,7 @@ impl Way {
         }
     }
 
-    /// Whether an array that begins in these brackets holds records, so that the objects around it are none.
+    /// Whether an array that begins in these brackets holds records, so that the objects around it are not records.
     pub(super) fn leads_to_records(&self, open: &[u8]) -> bool {
         let Some((last, before)) = self.steps.get(..open.len()).and_then(<[Step]>::split_last) else { return false };
         *last == Step::List

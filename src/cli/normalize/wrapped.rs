@@ -1,4 +1,4 @@
-//! Records in the members of objects that are none themselves.
+//! Records in the members of objects that are not records themselves.
 
 use std::collections::HashSet;
 
@@ -9,8 +9,9 @@ use super::{
 };
 use crate::{component::JsonObject, normalize::decode};
 
-/// The records in members of an object that is none itself. Of several members that hold one, the first in the order of carriers
-/// counts: the others are other forms of the same. Lists are lists of others.
+/// The records in members of an object that is not a record itself. Of several members that hold one, the first in the
+/// order of carriers counts: the others are other forms of the same record. The elements of a list are different
+/// records.
 pub(super) fn wrapped(object: &JsonObject, depth: usize) -> Reads {
     if depth >= DEEPEST {
         return vec![Err(Problem::NoRecord)];
@@ -36,7 +37,7 @@ pub(super) fn wrapped(object: &JsonObject, depth: usize) -> Reads {
             }
         }
     }
-    // Under names that nobody knows, there may be several, but only what says itself when it happened is a record.
+    // Under unknown names there may be several, but only objects with a time of their own are records.
     let has_time =
         |read: &Result<Read, Problem>| read.as_ref().is_ok_and(|read| read.record.members.creation_time.is_some());
     let is_alone = all.reads.is_empty();

@@ -54,7 +54,7 @@ const LONGEST_WAIT_ONCE: Duration = Duration::from_secs(10);
 pub struct PollOptions {
     /// Between passes.
     pub interval: Duration,
-    /// Between passes while a webhook tells of new content. What it does not tell of is found so late.
+    /// Between passes while a webhook announces new content. What it does not announce is found that late.
     pub interval_with_webhook: Duration,
     /// What each pass lists.
     pub rhythm: Rhythm,
@@ -71,9 +71,9 @@ pub struct PollContext {
     pub ledger: Arc<dyn ContentIntake>,
     /// What makes content available.
     pub subscriptions: SubscriptionBook,
-    /// Whom to tell of new content.
+    /// Whom to notify of new content.
     pub work: WakeUp,
-    /// Whether what notifications tell of is recorded.
+    /// Whether what notifications announce is recorded.
     pub announcements: Announcements,
     /// What has been done.
     pub progress: Progress,
@@ -105,7 +105,7 @@ impl FeedPoller {
         Self { feed, context, subscriptions, lister, notices: Notices::default(), failures: 0 }
     }
 
-    /// One pass, with its success or failure told.
+    /// One pass; reports its success or failure.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl FeedPoller {
         }
         let plan = plan(cursor, now, options.rhythm);
         if let Some(gap) = plan.gap {
-            // The cursor moves first: passes that fail must not tell the same loss again and again.
+            // The cursor moves first: failing passes must not report the same loss repeatedly.
             ledger.record(self.feed, Vec::new(), Some(CursorMove::ListedThrough(gap.end)), now).await?;
             telemetry::gap(&self.context.progress, self.feed, gap);
         }
@@ -269,7 +269,7 @@ impl FeedPoller {
 enum Next {
     /// So long after the beginning of this one.
     Regular(Duration),
-    /// So long after the beginning of this one for as long as notifications tell of everything, else earlier.
+    /// So long after the beginning of this one for as long as notifications announce everything, else earlier.
     WhileTold {
         /// For as long as they do.
         interval: Duration,
@@ -308,7 +308,7 @@ pub async fn poll_until(
             // Whatever a pass is doing, it can be dropped: what is recorded is recorded, and the cursor moves last.
             _ = &mut shutdown => return Ok(()),
             error = pollers.failed() => return Err(error),
-            // Never closed: `tenants` is at hand.
+            // Never closed: `tenants` is in scope.
             _ = watch.changed() => {}
         }
     }

@@ -1,4 +1,4 @@
-//! Mode `poll`: each feed is listed by itself, window by window, so that a sick one holds up nobody.
+//! Mode `poll`: each feed is listed by itself, window by window, so that a failing one does not delay the others.
 
 mod feed;
 mod notices;

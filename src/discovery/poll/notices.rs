@@ -14,10 +14,10 @@ const FAILING: &str = "Microsoft reports that its notifications fail: they must 
                        Check firewalls, proxies, the certificate and webhook.allowed_sources; `office365-source check` looks \
                        from here";
 
-/// Attempts are listed by the creation time of what they told of. Retries go on for a while.
+/// Attempts are listed by the creation time of what they announced. Retries go on for a while.
 const REACH: TimeDelta = TimeDelta::hours(2);
 
-/// Whether a webhook tells of new content.
+/// Whether a webhook announces new content.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Told {
     /// As far as can be known.
@@ -42,8 +42,8 @@ impl Notices {
         Told::Yes
     }
 
-    /// Reads the attempts since the last look and tells what they say. The first look only counts as one: attempts before
-    /// this process are none of its business.
+    /// Reads the attempts since the last look and reports what they say. The first look reports nothing: attempts
+    /// before the start of this process do not count.
     pub async fn read(&mut self, client: &ActivityClient, progress: &Progress, feed: Feed) -> Told {
         let now = client.clock().now();
         let since = self.last_look.unwrap_or(now);

@@ -18,8 +18,8 @@ const SEAM: TimeDelta = TimeDelta::seconds(1);
 /// Microsoft's clock is read from whole seconds of many machines; so far apart they may be.
 const WRONG_CLOCK: TimeDelta = TimeDelta::minutes(10);
 
-/// While the first pass of a feed is tried, its window slides past what Microsoft holds. For so long that is no loss: the first
-/// window asks for all that there is.
+/// While the first pass of a feed is tried, its window slides past what Microsoft holds. That counts as a loss only
+/// after this time: the first window asks for all that there is.
 const FIRST_PASS: TimeDelta = TimeDelta::hours(1);
 
 /// For how long after its creation content may show up and still be found, whatever happens in between.
@@ -49,8 +49,8 @@ pub struct Plan {
 
 /// Where the cursor has to be put before a pass, if not where it is.
 ///
-/// The first pass leaves its beginning, so that time which goes by until one succeeds is not skipped. A cursor well ahead of
-/// now comes from a clock that was wrong, and nobody knows what it skipped: everything that can be listed is.
+/// The first pass leaves its beginning, so that time which goes by until one succeeds is not skipped. A cursor well
+/// ahead of now comes from a wrong clock, and what it skipped is unknown: everything that can be listed is listed.
 pub fn anchor(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Option<DateTime<Utc>> {
     let oldest = now - LOOKBACK;
     match cursor.listed_through {

@@ -1,4 +1,4 @@
-//! What a connection is doing, so that one which dawdles can be ended.
+//! What a connection is doing, so that a slow one can be ended.
 //!
 //! hyper has one time limit for the pause between two requests and for the headers of the next. Here they are apart: a
 //! connection may rest for a minute, but once a request has begun its headers have ten seconds.

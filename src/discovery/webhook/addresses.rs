@@ -26,7 +26,7 @@ impl AddressList {
         Self { any: true, networks: Vec::new() }
     }
 
-    /// These networks only: nobody, if there are none.
+    /// Only these networks; without any, no sender.
     pub fn new(networks: impl IntoIterator<Item = IpNet>) -> Self {
         let networks = networks.into_iter().map(unmapped).collect();
         Self { any: false, networks: IpNet::aggregate(&networks) }

@@ -1,6 +1,6 @@
 //! Which announced content is ours.
 //!
-//! Behind each item that is admitted is a request with an access token, and a row in the ledger.
+//! Each admitted item causes a request with an access token, and a row in the ledger.
 
 use std::{
     collections::{BTreeSet, HashMap},

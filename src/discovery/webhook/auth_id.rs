@@ -48,7 +48,7 @@ impl AuthId {
         bool::from(equal) && given.is_some_and(|given| !given.is_empty())
     }
 
-    /// The secret, for the request that tells it to Microsoft.
+    /// The secret, for the request that gives it to Microsoft.
     pub fn expose(&self) -> &str {
         self.0.expose_secret()
     }

@@ -1,8 +1,8 @@
 //! Which connections a listener keeps when there are too many.
 //!
-//! A listener on the Internet is sent connections that say nothing. A peer that opens many must not keep out one that opens a single one,
-//! so a new connection takes the place of one that is idle: of its own source when that has its share, else of the source
-//! that has most. The table only decides; the listener closes what it is told to close.
+//! A listener on the Internet is sent connections that say nothing. A peer that opens many must not keep out one that
+//! opens a single one, so a new connection replaces one that is idle: of its own source when that has its share, else
+//! of the source that has most. The table only decides; the listener closes the connections.
 
 use std::{
     cmp::Reverse,
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::addresses::{is_in, source_of};
 
-/// Names a connection. Never used again, so that a late word about a connection that is gone harms nobody.
+/// Names a connection. Never used again, so that a late message about a connection that is gone has no effect.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct ConnectionId(u64);
 
@@ -65,19 +65,19 @@ impl std::error::Error for Refused {}
 pub struct Connections {
     max: usize,
     max_per_source: usize,
-    /// Not limited by themselves: behind each of them may be anybody.
+    /// Without a limit of their own: each stands for many senders.
     proxies: Vec<IpNet>,
     last: u64,
     open: HashMap<ConnectionId, TrackedConnection>,
     sources: HashMap<Holder, Source>,
-    /// The sources that have an idle connection; the last is one that has not proved itself, has most connections, and among
-    /// those the oldest idle one.
+    /// The sources that have an idle connection. The last one has not shown the AuthID, has most connections, and among
+    /// such sources the oldest idle connection.
     evictable: BTreeSet<Rank>,
     /// Sources that have proved themselves, the latest last, also when they have no connection now.
     proven: VecDeque<Holder>,
 }
 
-/// How many sources that have proved themselves are remembered. Microsoft has some dozen addresses.
+/// How many sources that have shown the AuthID are remembered. Microsoft has some dozen addresses.
 const MOST_PROVEN: usize = 256;
 
 /// Who connections are counted for.
@@ -102,7 +102,7 @@ struct Source {
     idle: BTreeSet<(Instant, ConnectionId)>,
 }
 
-/// Whether it is a stranger, how many connections it has, and its oldest idle one.
+/// Whether it has not shown the AuthID, how many connections it has, and its oldest idle one.
 type Rank = (bool, usize, Reverse<(Instant, ConnectionId)>);
 
 impl Source {
@@ -208,8 +208,7 @@ impl Connections {
         });
     }
 
-    /// The source of a connection has shown a secret that strangers do not have: its connections are evicted last from now
-    /// on.
+    /// The source of a connection has shown the AuthID: its connections are evicted last from now on.
     pub fn proved(&mut self, id: ConnectionId) {
         let Some(holder) = self.open.get(&id).map(|connection| connection.holder) else { return };
         if self.proven.back() == Some(&holder) {

@@ -85,7 +85,7 @@ pub struct MalformedDelivery {
 }
 
 /// Reads the body of a request to the webhook, which may be anything. Each element of a notification is read by itself:
-/// a bad one costs only itself.
+/// a bad one is discarded alone.
 ///
 /// # Errors
 ///

@@ -45,11 +45,11 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Registrations at a time. Each is an administrator's click, and some requests to Microsoft.
 const REGISTRATIONS: usize = 32;
 
-/// Blobs of a feed that are pending and that no listing has named. A notification of more is answered all the same, and what it
-/// tells of is taken from the next listing.
+/// Blobs of a feed that are pending and that no listing has named. A notification beyond that is still answered with
+/// 200, and its content is taken from the next listing.
 const MOST_ANNOUNCED: usize = 2_000;
 
-/// Who sent a request, as far as the connection tells.
+/// Who sent a request, as far as the connection shows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Peer {
     /// The other end of the connection.
@@ -91,7 +91,7 @@ impl WeakEndpoint {
     }
 }
 
-/// Marks the response to somebody who knows the AuthID.
+/// Marks the response to a sender that knows the AuthID.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Proved;
 
@@ -165,7 +165,7 @@ const LEDGER: Rejection = Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "ledge
 const BUSY: Rejection = Rejection::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_registrations");
 
 impl Endpoint {
-    /// An endpoint, and where it tells when the ledger has failed, which the source does not survive.
+    /// An endpoint, and where it reports that the ledger has failed, which the source does not survive.
     pub fn new(options: EndpointOptions, parts: EndpointParts) -> (Self, mpsc::UnboundedReceiver<LedgerError>) {
         let EndpointParts { rates, tenants, ledger, work, announcements, progress, clock, registrar } = parts;
         let (failed, failure) = mpsc::unbounded_channel();
@@ -245,7 +245,7 @@ impl Endpoint {
         }
     }
 
-    /// What can be told without reading a body.
+    /// The checks that need no body.
     fn check<B>(&self, peer: Peer, source: IpAddr, request: &Request<B>) -> Result<(), Rejection> {
         let options = &self.0.options;
         let posts = request.method() == Method::POST;
@@ -297,7 +297,7 @@ impl Endpoint {
             Err(error) => return Err(Rejection { problem: error.to_string(), ..MALFORMED }),
         };
         match delivery {
-            // Nothing is looked up and nobody asked: a subscription is being started, and waits for this.
+            // Nothing is looked up and no request is sent: a subscription is being started, and waits for this.
             Delivery::Validation { .. } => Ok((WebhookAnswer::Validated, empty(StatusCode::OK))),
             Delivery::Notification(_) if inner.closing.is_cancelled() => Err(SHUTTING_DOWN),
             Delivery::Notification(_) if inner.tenants.is_empty() => Err(NO_TENANT),
@@ -321,7 +321,7 @@ impl Endpoint {
         }
     }
 
-    /// Makes what is ours durable. What is not costs its neighbours nothing, and no retry would change it.
+    /// Makes what is ours durable. What is not is discarded alone: no retry would change it.
     async fn record(&self, source: IpAddr, items: Vec<Item>) -> Result<(), Rejection> {
         let inner = &self.0;
         let now = inner.clock.now();
@@ -343,7 +343,7 @@ impl Endpoint {
         match recorded.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
-                // The receiver is the source itself; without it there is nobody to tell.
+                // The receiver is the source itself; without it nothing can be reported.
                 let _ = inner.failed.send(error);
                 Err(LEDGER)
             }
@@ -375,7 +375,7 @@ impl Endpoint {
         futures::future::try_join_all(recorded).await.map(drop)
     }
 
-    /// What a browser asks: whether anybody is there, or what becomes of a consent.
+    /// What a browser asks: whether the listener works, or to complete a consent.
     async fn visit<B>(&self, source: IpAddr, request: &Request<B>) -> Result<Answered, Rejection> {
         let form = registration::Form::wanted(request.headers());
         let callback = match parse_callback(request.uri().query()) {

@@ -72,7 +72,7 @@ impl ContentIntake for Troubled {
     }
 }
 
-/// Nobody is asked anything.
+/// No request is sent.
 #[derive(Debug)]
 struct Nowhere;
 

@@ -1,4 +1,4 @@
-//! The listener: connections from anybody, few of them for long.
+//! The listener: connections from any sender, with short time limits.
 
 use std::{
     collections::HashMap,
@@ -42,7 +42,7 @@ use crate::{
     watched::{self, Watched},
 };
 
-/// After the operating system could not accept a connection, for want of file descriptors mostly.
+/// After the operating system could not accept a connection, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// hyper needs this much for its buffer, however little headers may have.
@@ -96,7 +96,7 @@ pub struct Listener {
     problems: Problems,
 }
 
-/// Why files that have changed are not in use, as far as it was told.
+/// Why files that have changed are not in use, as it was last reported.
 #[derive(Debug, Default)]
 struct Problems {
     tls: String,
@@ -389,7 +389,7 @@ impl AcceptedConnection {
     async fn answer(&self, peer: Peer, request: Request<Incoming>) -> Response<Full<Bytes>> {
         self.activity.busy();
         if !lock(&self.connections).table.busy(self.id) {
-            // Evicted this very moment: nothing is begun whose answer nobody gets.
+            // Evicted at this very moment: no request is begun whose answer could not be sent.
             return Endpoint::unavailable();
         }
         let response = self.endpoint.answer(peer, request).await;
@@ -414,7 +414,7 @@ impl Drop for AcceptedConnection {
     }
 }
 
-/// Tells a problem, unless it was the last one told.
+/// Reports a problem, unless it was the last one reported.
 fn tell_once(told: &mut String, problem: String) {
     if *told != problem {
         telemetry::reload_failed(&problem);

@@ -1,6 +1,6 @@
 //! Mode `webhook`: Microsoft announces content to a listener that anybody on the Internet can reach.
 //!
-//! Most files here decide and do not act: what a request says, who may send it, which connections are kept. All of them take
+//! Most files here only decide: what a request says, who may send it, which connections are kept. All of them process
 //! hostile input. `listener` keeps the connections, `endpoint` answers their requests.
 
 mod activity;

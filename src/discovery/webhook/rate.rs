@@ -22,14 +22,14 @@ use crate::clock::TokioClock;
 /// For how many senders of notifications their requests are counted.
 const MOST_SENDERS: usize = 10_000;
 
-/// Forgetting looks at all sources, so that it must not be had for each request.
+/// Forgetting looks at all sources, so that it must not happen for each request.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(1);
 
 /// A token bucket for each IPv4 address and IPv6 /64, in bounded memory.
 ///
-/// A source is remembered until its bucket is full again. When so many are remembered that there is no room, all further
-/// sources share one bucket until there is: then an attack from many addresses can keep out who comes new, but not who is
-/// known.
+/// A source is remembered until its bucket is full again. When so many are remembered that there is no room, all
+/// further sources share one bucket until there is: then an attack from many addresses can keep out new sources, but
+/// not known ones.
 #[derive(Debug)]
 pub struct SourceRates {
     limiter: RateLimiter<IpAddr, Buckets, TokioClock, NoOpMiddleware<Nanos>>,
@@ -75,7 +75,7 @@ impl SourceRates {
     }
 }
 
-/// Governor's own hash map has no limit, and does not tell whether a source is in it.
+/// Governor's own hash map has no limit, and does not say whether a source is in it.
 #[derive(Debug)]
 struct Buckets {
     most: usize,

@@ -17,7 +17,7 @@ use crate::{content::Feed, telemetry::count};
 /// How often each reason is worth a line.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// Counts refusals by their reasons, and logs each reason now and then with how many there were in between.
+/// Counts refusals by reason, and logs each reason at intervals with the number in between.
 #[derive(Debug, Default)]
 pub struct Refusals(Mutex<HashMap<&'static str, Told>>);
 
@@ -49,7 +49,7 @@ impl Refusals {
         }
     }
 
-    /// A notification told of content that waits for the listing that names it.
+    /// A notification announced content that waits for the listing that names it.
     pub fn postponed(&self, code: &'static str, feed: Feed, blobs: u64) {
         count("office365_announced_content_postponed_total", feed, blobs);
         if let Some(more) = self.worth_a_line(code) {

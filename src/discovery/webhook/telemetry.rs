@@ -1,4 +1,4 @@
-//! What the webhook tells: one function for each thing that happens.
+//! What the webhook reports: one function for each fact.
 
 use std::{net::SocketAddr, path::Path, time::Duration};
 
@@ -15,11 +15,11 @@ pub(super) enum WebhookAnswer {
     Accepted,
     /// Microsoft has validated the webhook.
     Validated,
-    /// Somebody looked whether anybody is there.
+    /// A probe: a GET without a query.
     Probed,
     /// An administrator came back from Entra.
     Registered,
-    /// Somebody who was not invited came in an administrator's place.
+    /// A visitor without an invitation.
     Refused,
 }
 

@@ -95,7 +95,7 @@ pub fn server_config(config: &WebhookTlsConfig) -> Result<ServerConfig, TlsError
     })?;
     let provider = Arc::new(ring::default_provider());
     let signing = provider.key_provider.load_private_key(key.clone_key()).context(RustlsSnafu)?;
-    // Not every key can tell; of those that cannot, rustls has the last word.
+    // Not every key can be compared; for those that cannot, rustls decides.
     if let Err(rustls::Error::InconsistentKeys(_)) = CertifiedKey::new(chain.clone(), signing).keys_match() {
         return Err(TlsError::Mismatch);
     }

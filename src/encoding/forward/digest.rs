@@ -17,7 +17,7 @@ pub fn password_digest(salt: &[u8], username: &str, password: &str) -> String {
     sha512([salt, username.as_bytes(), password.as_bytes()])
 }
 
-/// Whether a server's digest is the expected one, in a time that does not tell how much of it is right.
+/// Whether a server's digest is the expected one, in a time that does not reveal how much of it is right.
 pub fn is_same_digest(digest: &[u8], expected: &str) -> bool {
     digest.ct_eq(expected.as_bytes()).into()
 }

@@ -185,7 +185,7 @@ impl ClientCertificate {
 }
 
 impl ClientCertificate {
-    /// A signature of a text: the same each time, and made by nobody else. Not for an assertion.
+    /// A signature of a text: the same each time, and only the holder of the key can make it. Not for an assertion.
     ///
     /// # Errors
     ///

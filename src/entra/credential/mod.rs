@@ -22,7 +22,7 @@ pub enum Proof {
     Secret(SecretString),
     /// `client_assertion`: a signed JWT (RFC 7523).
     Assertion(SecretString),
-    /// An access token that was had without asking Entra's token endpoint, as a managed identity has it.
+    /// An access token that did not come from Entra's token endpoint, as with a managed identity.
     AccessToken {
         /// The token.
         token: SecretString,
@@ -50,7 +50,7 @@ pub trait Credential: fmt::Debug + Send + Sync {
     /// When the credential cannot be read or used.
     async fn prove(&self, request: &ProofRequest<'_>) -> Result<Proof, CredentialFailure>;
 
-    /// Changes when the credential does, and says nothing of it. A refusal counts only for the credential that earned it.
+    /// Changes when the credential does, and says nothing of it. A refusal counts only for the credential that was refused.
     /// `None` when the credential cannot be read.
     async fn version(&self) -> Option<u64>;
 

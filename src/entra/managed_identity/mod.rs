@@ -1,9 +1,9 @@
 //! Access tokens of a managed identity, from the machine that Azure gives it to.
 //!
-//! Three services give them, told apart by the environment as Microsoft's own libraries do ("How to use managed identities to
-//! acquire an access token", "How to use managed identities for App Service", "Authenticate against Azure resources with
-//! Azure Arc-enabled servers"): App Service and Container Apps (`IDENTITY_ENDPOINT` and `IDENTITY_HEADER`), Azure Arc
-//! (`IDENTITY_ENDPOINT` and `IMDS_ENDPOINT`), else the instance metadata service of virtual machines.
+//! Three services give them, distinguished by the environment as Microsoft's own libraries do ("How to use managed
+//! identities to acquire an access token", "How to use managed identities for App Service", "Authenticate against Azure
+//! resources with Azure Arc-enabled servers"): App Service and Container Apps (`IDENTITY_ENDPOINT` and `IDENTITY_HEADER`),
+//! Azure Arc (`IDENTITY_ENDPOINT` and `IMDS_ENDPOINT`), else the instance metadata service of virtual machines.
 
 mod arc;
 mod endpoint;
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 const LARGEST_ANSWER: usize = 256 * 1024;
 
-/// How much of what a service says is told. Unit: characters.
+/// How much of a service's answer is reported. Unit: characters.
 const MOST_SAID: usize = 300;
 
 /// Which of a machine's identities.

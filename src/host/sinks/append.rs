@@ -1,7 +1,7 @@
-//! Text to the end of a file, on disk or as good as never written.
+//! Appends text to a file: it is on disk, or taken back as a whole.
 //!
-//! What cannot be written is taken back as a whole. Before each write the path is looked at: when it no longer leads to the
-//! open file, as after logrotate has moved it, it is opened anew.
+//! A failed write is undone as a whole. Before each write the path is checked: when it no longer leads to the open
+//! file, as after logrotate has moved it, it is opened again.
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, TryLockError},
@@ -74,7 +74,7 @@ impl Appender {
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            // Audit logs are nobody else's business. A file that exists keeps its permissions.
+            // Audit logs are confidential. A file that exists keeps its permissions.
             options.mode(0o600);
         }
         let file = options.open(&self.path)?;
@@ -114,7 +114,7 @@ impl Appender {
 }
 
 impl Open {
-    /// Appends `text`; an error comes with what kept the file from being put back as it was, if anything did.
+    /// Appends `text`; an error comes with the error of undoing the write, if that failed, too.
     fn append(&self, text: &[u8]) -> Result<(), (io::Error, Option<io::Error>)> {
         let before = self.file.metadata().map_err(|error| (error, None))?.len();
         let mut written = 0;
@@ -134,7 +134,7 @@ impl Open {
     }
 }
 
-/// As [`Write::write_all`], but tells how far it came.
+/// As [`Write::write_all`], but returns how far it came.
 fn write_all(mut file: &File, mut text: &[u8], written: &mut u64) -> io::Result<()> {
     while !text.is_empty() {
         match file.write(text) {
@@ -156,7 +156,7 @@ fn lock(file: &File) -> io::Result<()> {
         Err(TryLockError::WouldBlock) => {
             Err(io::Error::new(ErrorKind::ResourceBusy, "another process of this program writes to it"))
         }
-        // Some network file systems have no locks; then nobody has one.
+        // Some network file systems have no locks; then no process has one.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
     }
 }
@@ -211,7 +211,7 @@ mod tests {
         (&open.file).write_all(b"{\"n\":0}\n{\"n\"").unwrap();
         open.take_back(8, 12).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n");
-        // Unless somebody else has written, too: their text is not ours to cut.
+        // Unless another program has written, too: its text must not be cut.
         fs::write(&path, "{\"a\":1}\n{\"n\"theirs").unwrap();
         open.take_back(8, 4).unwrap_err();
         assert_eq!(fs::read_to_string(&path).unwrap(), "{\"a\":1}\n{\"n\"theirs");

@@ -1,13 +1,13 @@
 //! How the requests to one peer are compressed, and what follows when the peer cannot read that.
 //!
 //! HTTP has a status for it (415), and so has gRPC (`UNIMPLEMENTED`). Not every peer says so: some answer 400 without a
-//! word, some try to read the compressed bytes as if they were events and complain about those. Taken as they stand, such
-//! answers would make dead letters of all events. So nothing that was sent compressed is refused before it was tried
+//! reason, some try to read the compressed bytes as if they were events and complain about those. Taken literally, such
+//! answers would make dead letters of all events. So a compressed request counts as refused only after it was tried
 //! uncompressed, once for each refusal, where the compression may be the cause ([`Cause`]):
 //!
 //! - 415, with `Accept-Encoding` or without, and `UNIMPLEMENTED`.
 //! - A refusal of the events (see [`Failure::Refused`]) that gives no reason. No reason is an empty body, one of white
-//!   space, a page for people (HTML), an empty JSON value, the mere name of the status; and for a protocol that has a form for
+//!   space, an HTML page, an empty JSON value, the mere name of the status; and for a protocol that has a form for
 //!   errors, everything that does not have it: a `google.rpc.Status` with a message for OTLP, an object with `code` for
 //!   Splunk.
 //! - One whose reason speaks of compression; over HTTP also any server error that does, over gRPC `INTERNAL`,

@@ -1,7 +1,7 @@
 //! Events to the standard output. It is for data only: everything else goes to the standard error.
 //!
-//! An event counts as delivered when the operating system has it. Behind that a pipe holds up to 64 KiB that nobody has read
-//! yet; when its reader ends, the sink tells how much of what counts as delivered was in there.
+//! An event counts as delivered when the operating system has it. Behind that a pipe holds up to 64 KiB that nobody has
+//! read yet; when its reader ends, the sink reports how much of what counts as delivered was in there.
 
 use std::{
     collections::VecDeque,
@@ -27,7 +27,7 @@ use crate::{config::ConsoleSinkConfig, host::delivery::Delivery};
 /// Shared by all console sinks, so that no group is torn apart by another's.
 static STDOUT: LazyLock<Arc<Mutex<Raw>>> = LazyLock::new(|| Arc::new(Mutex::new(Raw::new())));
 
-/// How long to wait for a reader of an output that somebody has made non-blocking.
+/// How long to wait for a reader of an output that was made non-blocking.
 const READER_WAIT: Duration = Duration::from_millis(10);
 
 /// Writes a group as a whole and acknowledges it once the operating system has it.
@@ -126,8 +126,8 @@ impl Tail {
     }
 }
 
-/// As [`Write::write_all`] and [`Write::flush`], but waits for an output that does not block: whoever shares our standard
-/// output may have made it so. Tells how far it came.
+/// As [`Write::write_all`] and [`Write::flush`], but waits for an output that does not block: a program that shares our
+/// standard output may have made it so. Returns how far it came.
 fn write_all(out: &mut impl Write, mut text: &[u8], written: &mut u64) -> io::Result<()> {
     while !text.is_empty() {
         match patiently(|| out.write(text))? {

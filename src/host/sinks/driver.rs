@@ -18,8 +18,8 @@ use crate::host::{
 /// Microsoft, and would repeat the events in every other sink.
 const MAX_ATTEMPTS: u32 = 5;
 
-/// A sink that writes on this machine. All that waits is one group: one write, one synchronisation to disk, then its
-/// acknowledgements.
+/// A sink that writes on this machine. Everything that waits is one group: one write, one synchronisation to disk, then
+/// its acknowledgements.
 pub(super) struct LocalSink<S>(pub(super) S);
 
 #[async_trait]
@@ -64,7 +64,7 @@ async fn drive(labels: SinkLabels, mut sink: impl Sink, mut inbox: mpsc::Receive
     Ok(())
 }
 
-/// 1, 4, 16 and 30 seconds: long enough for a disk to be cleaned up by a rotation, short enough for somebody to be told.
+/// 1, 4, 16 and 30 seconds: long enough for a disk to be cleaned up by a rotation, short enough for an operator to be alerted.
 fn wait_after(attempts: u32) -> Duration {
     Duration::from_secs(4_u64.saturating_pow(attempts - 1).min(30))
 }

@@ -80,7 +80,7 @@ pub enum SinkError {
         /// Why.
         source: SetupError,
     },
-    /// A secret cannot be had.
+    /// A secret cannot be read.
     #[snafu(transparent)]
     Secret {
         /// Why.

@@ -1,7 +1,7 @@
 //! The Forward protocol: a batch is a `PackedForward` message, and the server's `ack` of its chunk acknowledges it.
 //!
-//! The first server that works gets the events. One that has failed is left alone for a while, and the next takes over;
-//! then a single batch tries it again.
+//! The first server that works gets the events. A server that has failed is not used for a while, and the next takes
+//! over; then a single batch tries it again.
 
 mod credentials;
 mod health;
@@ -40,8 +40,8 @@ use crate::{
 /// Time to put aside one server and turn to the next. See [`Peer::timeout`].
 const TURN: Duration = Duration::from_secs(1);
 
-/// How often servers may close the connection on the same message before its size is taken for the reason: a restart
-/// or two are none.
+/// How often servers may close the connection on the same message before its size counts as the reason: a restart or
+/// two may close it as well.
 const SUSPICIOUS_CLOSINGS: u32 = 3;
 
 /// Up to this size, a message is never the reason. Unit: bytes.
@@ -91,7 +91,7 @@ impl FluentPeer {
             longest: Duration::from_secs(config.network.request.retry_max_duration_secs),
         };
         let credentials = Credentials::new(name, config.auth.clone());
-        // A secret that is missing at the start is a mistake; one that is missing later may be on its way.
+        // A secret that is missing at the start is a mistake; one that is missing later may be being replaced.
         match credentials.read().await {
             Err(error) if error.is_temporary() => {}
             result => result.map(drop)?,
@@ -159,7 +159,7 @@ impl Peer for FluentPeer {
             }
         }
         if reasons.is_empty() {
-            // All of them are left alone. The caller has waited, too, and has to go on somewhere.
+            // All of them are resting. The caller has waited, too, and has to try one of them.
             let mut servers: Vec<_> = self.servers.iter().collect();
             servers.sort_by_key(|server| server.health().rests_until());
             for server in servers {
@@ -201,12 +201,12 @@ impl Message {
         Accepted { byte_size: self.bytes.len() as u64, rejected: None }
     }
 
-    /// A server has closed the connection on it, without a word.
+    /// A server has closed the connection on it, without an answer.
     fn closed_on(&self) {
         self.closings.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether its size may be why, although it is a single event, and not so large that there is no doubt.
+    /// Whether its size may be why, although it is a single event, and not so large that this is certain.
     fn is_suspicious(&self) -> bool {
         self.closings.load(Ordering::Relaxed) >= SUSPICIOUS_CLOSINGS
             && self.bytes.len().max(self.entry_bytes) > SURELY_SMALL
@@ -214,7 +214,8 @@ impl Message {
 
     /// Whether its size may be why servers close the connection: they have no other way to say it.
     ///
-    /// Trying with half of the events does no harm if it is not. A single event is given up only when there is no doubt.
+    /// Trying with half of the events does no harm if it is not. A single event is given up only when it is certainly
+    /// too large.
     fn is_too_large(&self) -> bool {
         let size = self.bytes.len().max(self.entry_bytes);
         self.closings.load(Ordering::Relaxed) >= SUSPICIOUS_CLOSINGS

@@ -70,7 +70,7 @@ impl GrpcClient {
     ///
     /// # Errors
     ///
-    /// When a file of certificates or a proxy cannot be used, or a secret cannot be had.
+    /// When a file of certificates or a proxy cannot be used, or a secret cannot be read.
     pub(super) async fn new(
         access: &Access<'_>,
         (address, key): (&Url, &str),
@@ -142,14 +142,14 @@ impl GrpcClient {
         }
     }
 
-    /// What the peer has answered, for people.
+    /// What the peer has answered, for display.
     fn describe_status(&self, status: &Status) -> String {
         let quoted = quote(status.message());
         let colon = if quoted.is_empty() { "" } else { ": " };
         format!("{} has answered {:?}{colon}{quoted}", self.describe(), status.code())
     }
 
-    /// Where the peer is and which proxy is on the way, for people.
+    /// Where the peer is and which proxy is used, for display.
     pub(super) fn describe(&self) -> String {
         self.connector.describe(self.endpoint.uri())
     }

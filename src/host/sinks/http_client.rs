@@ -43,7 +43,7 @@ impl HttpClient {
     ///
     /// # Errors
     ///
-    /// When a file of certificates or a proxy cannot be used, or a secret cannot be had.
+    /// When a file of certificates or a proxy cannot be used, or a secret cannot be read.
     pub(super) async fn new(access: &Access<'_>, headers: Headers) -> Result<Self, SinkError> {
         headers.check().await?;
         let connector = Connector::new(access, Protocol::Http1)?;
@@ -54,7 +54,7 @@ impl HttpClient {
         Ok(Self { client, connector, headers })
     }
 
-    /// Where a peer is and which proxy is on the way, for people.
+    /// Where a peer is and which proxy is used, for display.
     pub(super) fn describe(&self, uri: &Uri) -> String {
         self.connector.describe(uri)
     }
@@ -131,7 +131,7 @@ impl PeerRefusal {
         &self.answer
     }
 
-    /// The failure when the sink's settings are wrong: it passes when somebody does what `advice` says.
+    /// The failure when the sink's settings are wrong: it ends when an administrator does what `advice` says.
     pub(super) fn settings(self, advice: &str) -> Failure {
         Failure::may_pass(format!("{} ({advice})", self.failure.into_reason()))
     }
@@ -188,9 +188,9 @@ pub(super) fn quote(text: &str) -> String {
 
 /// What a status that is no success means.
 ///
-/// A client error refuses the events, unless it is about the sink's settings (a token, a path): somebody can put those right,
-/// and thousands of events in a file of dead letters would not help. 403 can be either: a firewall for web applications
-/// answers so to a body that it finds suspicious.
+/// A client error refuses the events, unless it is about the sink's settings (a token, a path): an administrator can
+/// correct those, and thousands of events in a file of dead letters would not help. 403 can be either: a firewall for
+/// web applications answers so to a body that it finds suspicious.
 fn refusal(peer: &str, status: StatusCode, headers: &HeaderMap, answer: &str) -> Failure {
     let quoted = quote(answer);
     let colon = if quoted.is_empty() { "" } else { ": " };

@@ -56,7 +56,7 @@ impl Dialect {
         let mut json = serde_json::Deserializer::from_str(&exact);
         let whole = Entries { dialect: self, out, depth: OBJECT_DEPTH, skip: &skip };
         if (&mut json).deserialize_map(whole).is_err() {
-            // A number beyond all floats, somewhere. It costs its member the structure, and nobody else.
+            // A number beyond all floats, somewhere. Only its member loses the structure.
             out.truncate(start);
             let visitor = Members {
                 visit: |name: &str, raw: &'a RawValue| {

@@ -1,8 +1,7 @@
 //! Where events end.
 //!
-//! A sink on this machine is a small thing that can write; everything they have in common (taking what waits as one group,
-//! trying again, acknowledging, counting) is in `driver`. What the sinks have in common that send over the network is in
-//! `network`.
+//! A sink on this machine implements only the write. The shared part of these sinks (grouping what waits, trying again,
+//! acknowledging, counting) is in `driver`. The shared part of the sinks that send over the network is in `network`.
 
 mod append;
 mod compression;
@@ -44,8 +43,8 @@ use crate::{
 pub(super) trait Sink: Send {
     /// Writes the events of `group`, all of them in their order, and returns how many bytes that took.
     ///
-    /// `Ok` means that they are there for good: they are acknowledged next. After an error none of them is taken as
-    /// written, and the same group comes again if the error may pass.
+    /// `Ok` means that they are stored: they are acknowledged next. After an error none of them counts as written, and
+    /// the same group comes again if the error may be temporary.
     async fn write(&mut self, group: &[Delivery]) -> Result<u64, WriteError>;
 
     /// The error of a sink that cannot be written to any more, after `attempts` at the same events.

@@ -8,9 +8,9 @@
 //! ```
 //!
 //! A protocol is a [`Peer`]: how a batch becomes a request, and how a request is sent and acknowledged. Everything else
-//! is here, the same for all: what is not acknowledged is not delivered, nothing is given up for a peer that is away, and
-//! no request that a peer will never take is sent indefinitely. While all batches are on their way nothing is received, the
-//! inbox fills, and the sources wait.
+//! is here, the same for all: what is not acknowledged is not delivered, no event is given up because a peer is away,
+//! and no request that a peer will never accept is sent indefinitely. While all batches are on their way nothing is
+//! received, the inbox fills, and the sources wait.
 
 mod address;
 mod batch;
@@ -91,7 +91,7 @@ pub(super) enum Failure {
     MayPass {
         /// What happened, and what to do about it if anything can be done.
         reason: String,
-        /// How long the peer wants to be left alone.
+        /// How long the peer asks to wait.
         after: Option<Duration>,
     },
     /// The peer refuses, and it is not clear whether these events or whatever is sent. Sent again, unless others are
@@ -128,7 +128,7 @@ impl Failure {
         reason
     }
 
-    /// A failure that may pass, by itself or when somebody has seen to it.
+    /// A failure that may end, by itself or after an administrator's change.
     pub(super) fn may_pass(reason: impl Into<String>) -> Self {
         Self::MayPass { reason: reason.into(), after: None }
     }

@@ -50,7 +50,7 @@ impl Headers {
     ///
     /// # Errors
     ///
-    /// When a secret cannot be had now.
+    /// When a secret cannot be read now.
     pub(super) async fn read(&self) -> Result<HeaderMap, SinkError> {
         let mut headers = HeaderMap::new();
         for (name, header) in &self.headers {
@@ -59,12 +59,12 @@ impl Headers {
         Ok(headers)
     }
 
-    /// Reads every value at the start: a secret that is missing then is a mistake, while one that is missing later may be on its
-    /// way. That a store of secrets cannot answer is none either.
+    /// Reads every value at the start: a secret that is missing then is a mistake, while one that is missing later may
+    /// be being replaced. A store of secrets that cannot answer is not an error either.
     ///
     /// # Errors
     ///
-    /// When a secret cannot be had.
+    /// When a secret cannot be read.
     pub(super) async fn check(&self) -> Result<(), SinkError> {
         match self.read().await {
             Err(SinkError::Secret { source }) if source.is_temporary() => Ok(()),

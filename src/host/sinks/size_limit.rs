@@ -1,8 +1,9 @@
 //! What peers say of a request that is larger than they take.
 //!
-//! HTTP has a status for it, 413. gRPC has none, and its libraries say it with one that also stands for quotas: only the
-//! words tell the two apart. An event that is too large becomes a dead letter, one that is over a quota comes again later. So
-//! the words here are those of messages and their sizes; no talk of rates, queues, memory or quotas has them.
+//! HTTP has a status for it, 413. gRPC has none, and its libraries say it with one that also stands for quotas: only
+//! the words tell the two apart. An event that is too large becomes a dead letter, one that is over a quota comes again
+//! later. So the words here are those of messages and their sizes; texts about rates, queues, memory or quotas do not
+//! contain them.
 
 use tonic::{Code, Status};
 

@@ -170,7 +170,7 @@ impl Peer for SplunkHecPeer {
         guard.is_read = true;
         match answer.ack_id {
             Some(id) => acknowledgements.wait(&channel, id).await.map(|()| Accepted { byte_size, rejected: None }),
-            // Taken all the same: sending it again would double it.
+            // It was taken: sending it again would double it.
             None => Ok(Accepted { byte_size, rejected: self.warn_once() }),
         }
     }

@@ -2,13 +2,13 @@
 
 use std::io::{self, ErrorKind, Stdout, Write};
 
-/// Something that events are written to and read from by somebody else.
+/// An output that another program reads events from.
 pub(super) trait Output: Write {
     /// How many bytes may have been taken and not read, now that the reader is gone.
     fn unread(&self) -> u64;
 }
 
-/// How much a pipe holds where it does not tell, in bytes: as on Linux and macOS.
+/// How much a pipe holds where it does not say so, in bytes: as on Linux and macOS.
 #[cfg(unix)]
 const PIPE: u64 = 64 * 1024;
 
@@ -16,12 +16,13 @@ const PIPE: u64 = 64 * 1024;
 /// than a socket does.
 pub(super) const LARGEST_BUFFER: u64 = 1024 * 1024;
 
-/// Makes sure that what is written arrives somewhere.
+/// Makes sure that the standard output leads somewhere.
 ///
-/// A program that is started with its standard output closed (`>&-`) does not get an error when it writes: Rust's runtime
-/// has put `/dev/null` there before `main`. It opens it for reading and writing, a shell's `>/dev/null` for writing only,
-/// and nothing else tells the two apart. Some supervisors open `/dev/null` as the runtime does when they throw an output
-/// away; they are refused, too, since a lost audit log weighs more than a restart with a `file` sink.
+/// A program that is started with its standard output closed (`>&-`) does not get an error when it writes: Rust's
+/// runtime has put `/dev/null` there before `main`. It opens it for reading and writing, a shell's `>/dev/null` for
+/// writing only, and nothing else distinguishes the two. Some supervisors open `/dev/null` as the runtime does when
+/// they throw an output away; they are refused, too, since a lost audit log weighs more than a restart with a `file`
+/// sink.
 ///
 /// # Errors
 ///
@@ -117,7 +118,7 @@ mod unix {
         if !metadata(&out).is_ok_and(|found| found.file_type().is_fifo()) {
             return LARGEST_BUFFER;
         }
-        // Linux keeps what is in a pipe until both ends are closed, and tells it at either.
+        // Linux keeps what is in a pipe until both ends are closed, and shows it at either.
         #[cfg(target_os = "linux")]
         return rustix::io::ioctl_fionread(&out).unwrap_or(PIPE);
         #[cfg(not(target_os = "linux"))]

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{FILE, RedbLedger, open};
 use crate::ledger::LedgerError;
 
-/// A ledger that nobody finds yet. Dropped before it is complete, it leaves nothing behind.
+/// A ledger that is not visible yet. Dropped before it is complete, it leaves nothing behind.
 #[derive(Debug)]
 pub struct DraftLedger {
     ledger: RedbLedger,

@@ -1,7 +1,8 @@
 //! The file that the ledger is in: whether it is still where it was, and whether it has changed.
 //!
-//! A file that is deleted or replaced while it is open goes on taking writes that nobody will ever read: the next start finds
-//! nothing, or another ledger. So the writer asks after each commit, before it tells anybody that something is done.
+//! A file that is deleted or replaced while it is open goes on taking writes that no process will ever read: the next
+//! start finds nothing, or another ledger. So the writer checks the path after each commit, before it confirms any
+//! write.
 
 use std::{
     fs, io,
@@ -72,7 +73,7 @@ impl LedgerFile {
         self.with_changes(LedgerError::from_redb(self.path.clone(), error))
     }
 
-    /// Tells, where the file is damaged, whether it has changed since it was opened.
+    /// Says, where the file is damaged, whether it has changed since it was opened.
     pub fn with_changes(&self, error: LedgerError) -> LedgerError {
         match error {
             LedgerError::Corrupt { path, detail, .. } => {

@@ -1,8 +1,8 @@
 //! Which blobs are held, and where in each queue the search for the next one goes on.
 //!
-//! A held blob stays in its queue until its holder is done with it, so that a crash needs no repair. A search from the front
-//! would pass all of them each time. So each search begins where the last one found something: every entry before that is
-//! held. Whatever puts an entry into a queue rewinds the feed.
+//! A held blob stays in its queue until its holder is done with it, so that a crash needs no repair. A search from the
+//! front would pass all of them each time. So each search begins where the last one found something: every entry before
+//! that is held. Every insertion into a queue rewinds the feed.
 
 use std::{
     collections::{HashMap, hash_map::Entry},

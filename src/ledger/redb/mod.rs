@@ -58,7 +58,7 @@ impl RedbLedger {
             let opened =
                 tokio::task::spawn_blocking(move || span.in_scope(|| expecting(|| open::open_or_create(&path)))).await;
             match opened.unwrap_or_else(|join| Err(writer::from_panic(&file, join))) {
-                // The source that had it in this very process may just be letting go of it, when a pipeline reloads.
+                // When a pipeline reloads, the previous source of this very process may not have released it yet.
                 Err(LedgerError::InUse { .. }) if attempt < REOPEN_ATTEMPTS => {
                     attempt += 1;
                     tokio::time::sleep(REOPEN_PAUSE).await;

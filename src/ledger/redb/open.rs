@@ -96,7 +96,8 @@ fn bring_up_to_date(database: &Database) -> Result<(), redb::Error> {
     Ok(())
 }
 
-/// The AuthID of the webhooks is in it. Where the file belongs to somebody else, or modes mean nothing, it stays as it is.
+/// The AuthID of the webhooks is in it. Where the file belongs to another user, or modes have no effect, it stays as it
+/// is.
 fn keep_private(path: &Path) {
     #[cfg(unix)]
     {

@@ -16,7 +16,7 @@
 //! | `secrets` | name | what this source made up for itself: the AuthID of its webhooks |
 //! | `events_<day>` | event key | nothing: events delivered on that day |
 //!
-//! Event ids lie in one table a day, so that forgetting a day is dropping a table.
+//! Event ids are in one table for each day, so that forgetting a day is dropping a table.
 
 use redb::{TableDefinition, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};

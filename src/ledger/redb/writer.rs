@@ -3,10 +3,11 @@
 //! A durable transaction costs an fsync, some milliseconds on ordinary disks. With sixteen blobs in flight there are
 //! usually several writers; they share one.
 //!
-//! A transaction must not grow without bound, though: ids of delivered events land all over their table, so that each dirties
-//! a page, and a backlog at full speed would make transactions of seconds. Microsoft waits for a notification's answer, which
-//! waits for the transaction before its own. So what somebody outside waits for goes first, and as long as there is such, the
-//! other transactions are kept to about ten milliseconds. Larger ones cost less for each row, and are made when nobody waits.
+//! A transaction must not grow without bound, though: ids of delivered events are spread over their whole table, so
+//! that each dirties a page, and a backlog at full speed would make transactions of seconds. Microsoft waits for a
+//! notification's answer, which waits for the transaction before its own. So writes that a remote peer or user waits
+//! for go first, and while there are such writes, the other transactions are kept to about ten milliseconds. Larger
+//! ones cost less for each row, and are made when nobody waits.
 
 use std::{
     any::Any,
@@ -46,7 +47,7 @@ type Reply = Box<dyn FnOnce() + Send>;
 /// How a write stands to others.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Rank {
-    /// Somebody outside waits for it, and it is small.
+    /// A remote peer or user waits for it, and it is small.
     Urgent,
     /// It takes its turn. Unit: rows, more or less.
     Bulk(usize),
@@ -85,7 +86,7 @@ impl Writer {
     }
 
     /// The ledger's first failure, which `error` may be: after a failed write redb refuses everything else, and only the
-    /// first failure tells why.
+    /// first failure says why.
     pub fn failed(&self, error: LedgerError) -> LedgerError {
         self.first_failure.get_or_init(|| error).clone()
     }
@@ -272,7 +273,7 @@ fn transact(database: &Database, jobs: Vec<Job>) -> Result<Vec<Reply>, redb::Err
     Ok(replies)
 }
 
-/// redb checks its file with assertions, too; a damaged file can end in a panic, which must not pass for anything else.
+/// redb checks its file with assertions, too: a damaged file can cause a panic, which becomes an error of its own.
 pub(super) fn from_panic(file: &LedgerFile, join: JoinError) -> LedgerError {
     let path = file.path().to_owned();
     match join.try_into_panic() {
@@ -283,7 +284,7 @@ pub(super) fn from_panic(file: &LedgerFile, join: JoinError) -> LedgerError {
 
 fn panic_text(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<String>().map(String::as_str).or_else(|| payload.downcast_ref::<&str>().copied());
-    // An assertion tells on several lines what it compared; a log has one for everything.
+    // An assertion prints on several lines what it compared; a log has one for everything.
     text.map_or_else(
         || "the storage engine gave up".to_owned(),
         |text| text.split_whitespace().collect::<Vec<_>>().join(" "),

@@ -191,7 +191,7 @@ fn act_types(deed: Deed) -> &'static [&'static str] {
 
 /// Whether a category has a type, of those that are used here (ECS 9.4: allowed values of `event.category`).
 ///
-/// ECS expects nothing but `info` of mail; what was done to it is told all the same, since nothing else does.
+/// ECS expects only `info` for mail. The type of the action is added nevertheless, since no other field has it.
 fn expects(category: &str, kind: &str) -> bool {
     let types: &[&str] = match category {
         "web" => &["access"],
@@ -210,7 +210,7 @@ impl Row {
         (self.code.is_empty() || self.code == code) && (self.actions.is_empty() || self.actions.contains(&action))
     }
 
-    /// The row for people: when, category, type, action.
+    /// The human-readable row: when, category, type, action.
     pub(super) fn columns(&self) -> [String; 4] {
         let code = if self.code.is_empty() { "any".to_owned() } else { format!("`{}`", self.code) };
         let list = |words: &[&str]| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");

@@ -11,7 +11,7 @@ pub enum FieldType {
     Keywords,
     /// Exact text; a list where there are several.
     OneOrMore,
-    /// Text for people.
+    /// Human-readable text.
     Text,
     /// An IP address.
     Ip,

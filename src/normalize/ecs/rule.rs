@@ -9,7 +9,7 @@ use crate::normalize::{audit::scalar_text, json::Node};
 /// A workload family: the record types that it has, and what is done with them, in this order.
 #[derive(Debug)]
 pub struct Family {
-    /// A name for people.
+    /// A display name.
     pub name: &'static str,
     /// Names of record types.
     pub codes: &'static [&'static str],

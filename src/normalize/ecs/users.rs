@@ -69,7 +69,7 @@ pub(super) fn split(mapping: &mut Mapping<'_>) {
 
 fn actor(mapping: &mut Mapping<'_>) {
     let user = mapping.fields.text(F::USER_ID).and_then(|id| UserId::parse(&id));
-    // Where `UserId` is nobody, a sign-in that failed may still say who it was.
+    // Where `UserId` names no user, a failed sign-in may still name the user elsewhere.
     let user = user.or_else(|| principal(&mut mapping.record, "Actor").and_then(|id| UserId::parse(&id)));
     let Some(user) = user else {
         mapping.fields.remove(F::USER_ID);
@@ -115,7 +115,7 @@ fn targets(mapping: &mut Mapping<'_>) {
     mapping.fields.set_default(F::GROUP_NAME, group.map(Node::Text));
 }
 
-/// What somebody does in a mailbox of their own is done to nobody else.
+/// What users do in their own mailbox is done to no other user.
 fn is_actor(mapping: &Mapping<'_>, user: &UserId<'_>) -> bool {
     [F::USER_ID, F::USER_EMAIL].into_iter().filter_map(|field| mapping.fields.text(field)).any(|known| {
         known.eq_ignore_ascii_case(&user.id)

@@ -27,7 +27,7 @@ pub enum DatabaseError {
     },
 }
 
-/// Opens a database and looks at all of it. `has` tells whether it has `wanted` in it.
+/// Opens a database and looks at all of it. `has` says whether it has `wanted` in it.
 pub(super) fn open(
     bytes: Vec<u8>,
     wanted: &'static str,

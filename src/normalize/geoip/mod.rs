@@ -1,7 +1,7 @@
 //! Where addresses are, and whose networks they are in: MaxMind DB files that are in memory.
 //!
-//! A database is checked as a whole when it is made of a file's bytes. So a look-up finds something or nothing, and never
-//! fails: no event depends on what is in a file.
+//! A database is checked as a whole when it is made of a file's bytes. So a look-up never fails: the content of a file
+//! cannot make an event fail.
 
 mod check;
 mod number;
@@ -88,8 +88,8 @@ fn find<'d, T: Deserialize<'d>>(reader: &'d Reader<Vec<u8>>, address: IpAddr) ->
     reader.lookup(address).ok()?.decode().ok()?
 }
 
-/// Whether an address can be somewhere: those that many networks use for themselves are in no one place, whatever a database
-/// says of them. Others that are in nobody's network have no row.
+/// Whether an address can have a place: private addresses, which many networks use, have none, whatever a database says
+/// of them. Unassigned addresses have no row.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {

@@ -31,7 +31,7 @@ impl Visitor<'_> for Number {
     }
 
     fn visit_f32<E: Error>(self, number: f32) -> Result<f64, E> {
-        // By way of its digits: 51.5142 as a float is 51.51419830322266 as a double.
+        // Through its digits: 51.5142 as a float is 51.51419830322266 as a double.
         number.to_string().parse().map_err(E::custom)
     }
 

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use super::scan::{Scanner, decode};
 use crate::component::repair_text;
 
-/// Containers nested deeper become strings with their text: no reader that builds trees goes deeper, and nobody has looked
-/// whether names repeat there.
+/// Containers nested deeper become strings with their text: no reader that builds trees goes deeper, and repeated names
+/// are not checked there.
 pub(super) const MAX_DEPTH: usize = 128;
 
 /// Objects with more members than this look for repeated names in a map.

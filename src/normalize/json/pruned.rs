@@ -138,7 +138,7 @@ mod tests {
             if serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok() {
                 prop_assert_eq!(copied(&text), built(&text));
             } else {
-                // Nobody should ask, and nothing should break.
+                // No caller should ask this, and it must not fail.
                 copied(&text);
             }
         }

@@ -1,7 +1,7 @@
 //! Walks JSON text that is known to be valid.
 //!
-//! Records are checked once, when they are split from their blob ([`crate::component::JsonObject`]). After that nobody needs
-//! to look for errors again, and finding the members of an object comes down to finding quotes and brackets.
+//! Records are checked once, when they are split from their blob ([`crate::component::JsonObject`]). After that no code
+//! needs to look for errors again, and finding the members of an object comes down to finding quotes and brackets.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// How many bytes lie before this place.
+    /// How many bytes are before this place.
     pub(crate) const fn position(&self) -> usize {
         self.at
     }

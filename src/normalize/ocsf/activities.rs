@@ -2,12 +2,12 @@
 //!
 //! OCSF has no published mapping of the Management Activity API. The choices follow what the field does with the same facts in
 //! Microsoft Graph, and the descriptions of the classes. Four need a reason:
-//! - What nothing here knows is API Activity, not Base Event: every record tells who did what through which service, and only
-//!   API Activity has places for that which people search.
+//! - Unknown operations are API Activity, not Base Event: every record says who did what through which service, and
+//!   only API Activity has fields for that which are commonly searched.
 //! - Items of mailboxes are API Activity, not Datastore Activity: that class knows databases, buckets and tables only.
-//! - Automated investigations are Detection Finding, not Incident Finding: that class requires somebody to whom the incident is
-//!   assigned, and the records name nobody.
-//! - Cmdlets are API Activity whatever they change: the call is what the record tells of, with its parameters.
+//! - Automated investigations are Detection Finding, not Incident Finding: that class requires an assignee of the
+//!   incident, and the records name none.
+//! - Cmdlets are API Activity whatever they change: the call is what the record describes, with its parameters.
 
 use super::classes::{
     ACCOUNT_CHANGE, API_ACTIVITY, AUTHENTICATION, Class, DATA_SECURITY_FINDING, DETECTION_FINDING, EMAIL_ACTIVITY,
@@ -65,7 +65,7 @@ const DIRECTORIES: &[&str] = &["AzureActiveDirectory", "MicrosoftTeams", "Yammer
 
 /// All rows. The first that fits counts.
 pub(super) const ROWS: &[Row] = &[
-    // DlpInfo tells more about an earlier match.
+    // DlpInfo says more about an earlier match.
     row(LOSSES, &["DlpRuleMatch"], &DATA_SECURITY_FINDING, 1),
     row(LOSSES, &["DlpInfo"], &DATA_SECURITY_FINDING, 2),
     row(LOSSES, &["DlpRuleUndo"], &DATA_SECURITY_FINDING, 3),
@@ -255,7 +255,7 @@ impl Row {
             && (self.operations.is_empty() || self.operations.iter().any(|name| name.eq_ignore_ascii_case(operation)))
     }
 
-    /// The operations, for people.
+    /// The operations, for display.
     pub(super) fn describe(&self) -> String {
         let names: Vec<_> = self.operations.iter().map(|name| format!("`{name}`")).collect();
         if names.is_empty() { "any".to_owned() } else { names.join(", ") }
@@ -341,7 +341,7 @@ mod tests {
             "Delete" | "Unenroll" => "deletion",
             "Logon" => "start",
             "Logoff" => "end",
-            // Whether it was brought up or down, ECS tells.
+            // ECS says whether it was brought up or down.
             "Sync" | "Send" | "Scan" | "Other" => return None,
             other => panic!("{other} is not compared"),
         })

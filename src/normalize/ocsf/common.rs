@@ -263,7 +263,7 @@ fn outcome(mapping: &mut Mapping<'_>) {
             Outcome::Success => 1,
             Outcome::Failure => 2,
         }));
-        // What the status says as well is told once.
+        // What the status says as well is written once.
         let says_more = mapping.record.text("ResultStatus").is_some_and(|text| {
             ![SUCCEEDED, FAILED].concat().iter().any(|word| word.eq_ignore_ascii_case(text.trim()))
         });
@@ -297,7 +297,7 @@ pub(super) fn severity_of(name: &str) -> Option<u8> {
     SEVERITIES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, id)| *id)
 }
 
-/// A sentence for people, unless the class has a better one.
+/// A human-readable sentence, unless the class has a better one.
 fn message(mapping: &mut Mapping<'_>) {
     if mapping.event.get("message").is_some() || mapping.operation.is_empty() {
         return;

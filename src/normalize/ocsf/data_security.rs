@@ -100,7 +100,7 @@ pub(super) fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
     Some(())
 }
 
-/// What a device tells beside the policy: how far the rule went, and where the file was going.
+/// What a device reports beside the policy: how far the rule went, and where the file was going.
 fn endpoint<'a>(mapping: &mut Mapping<'a>, found: &mut Match<'a>) {
     if found.severity == 0 {
         found.severity = match endpoint_dlp::severity(&mut mapping.record) {

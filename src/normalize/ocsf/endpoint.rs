@@ -96,7 +96,7 @@ pub(super) fn device<'a>(mapping: &mut Mapping<'a>) -> Option<Node<'a>> {
     if device.is_empty() {
         return None;
     }
-    // Whether it is a desktop or a phone, no record tells.
+    // No record says whether it is a desktop or a phone.
     set_enum(&mut device, "type_id", "type", (0, "Unknown"));
     device.set_some("os", os(mapping));
     Some(Node::Object(device))

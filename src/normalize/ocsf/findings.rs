@@ -184,7 +184,7 @@ fn url<'a>(mapping: &mut Mapping<'a>, from: &str) -> Option<Node<'a>> {
     (!urls.is_empty()).then(|| Node::Text(urls.swap_remove(0)))
 }
 
-/// The malware that was found (`objects/malware.json`). Of what class it is, its name tells only people.
+/// The malware that was found (`objects/malware.json`). Its class is only in its name, which is free text.
 fn malware(mapping: &mut Mapping<'_>) {
     let Some(name) = mapping.take_first(&["VirusInfo", "FileData.MalwareFamily"]) else { return };
     let mut malware = Object::new();

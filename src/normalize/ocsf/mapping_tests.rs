@@ -93,7 +93,7 @@ fn a_renamed_file_has_both_names() {
                 }),
             ),
             ("/file_result/path", json!("docs/b.txt")),
-            // Nobody is known to have done it from nowhere; the class requires both.
+            // User and address are unknown; the class requires both.
             ("/actor/user/name", json!("Unknown")),
             ("/src_endpoint", json!({"name": "Unknown"})),
             ("/unmapped/SourceFileName", Value::Null),

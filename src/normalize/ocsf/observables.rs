@@ -1,4 +1,4 @@
-//! `observables`: what people search by, wherever it stands in the event (`objects/observable.json`).
+//! `observables`: the values that analysts search by, wherever they are in the event (`objects/observable.json`).
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -50,7 +50,7 @@ const PATHS: &[(&str, (u8, &str))] = &[
     ("evidences.file.name", FILE_NAME),
     ("evidences.file.uri", URL),
     ("evidences.file.hashes.value", HASH),
-    // What has no place in the class, but is searched all the same.
+    // What has no place in the class, but is searched nevertheless.
     ("unmapped.SharePointMetaData.From", EMAIL),
     ("unmapped.ExchangeMetaData.From", EMAIL),
     ("unmapped.ExchangeMetaData.To", EMAIL),

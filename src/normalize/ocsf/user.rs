@@ -37,7 +37,7 @@ pub(super) fn actor<'a>(mapping: &mut Mapping<'a>) -> Option<Object<'a>> {
     let named = take(mapping, "UserId", key.clone());
     let mut user = match named {
         Some(user) if user.get("name").is_some() => user,
-        // Where `UserId` is nobody, a sign-in that failed may still say who it was.
+        // Where `UserId` names no user, a failed sign-in may still name the user elsewhere.
         other => principal(&mut mapping.record, "Actor").and_then(|name| self::named(Some(name), key)).or(other)?,
     };
     user.set_some("full_name", mapping.take("LogonUserDisplayName"));

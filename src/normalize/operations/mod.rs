@@ -1,7 +1,8 @@
 //! What was done to what: all operations that Microsoft documents, for every schema.
 //!
-//! Source of the rows: Microsoft's page "Audit log activities" (learn.microsoft.com/purview/audit-log-activities) and the pages that
-//! it refers to; each area names its own. What the rows lack is told by the verb of its name ([`verbs`]).
+//! Source of the rows: Microsoft's page "Audit log activities" (learn.microsoft.com/purview/audit-log-activities) and
+//! the pages that it refers to; each area names its own. An operation without a row is classified by the verb of its
+//! name ([`verbs`]).
 
 mod areas;
 mod names;

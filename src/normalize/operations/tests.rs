@@ -171,7 +171,7 @@ fn what_has_no_row_is_told_by_its_verb() {
         ("ExchangeAdmin", "Disable-ShinyRule", Setting, Disable),
         ("SecurityComplianceCenterEOPCmdlet", "Search-Shiny", Search, Query),
         ("SecurityComplianceCenterEOPCmdlet", "Export-Shiny", Setting, Export),
-        // Of record types that nobody knows.
+        // Of unknown record types.
         ("", "FileShinyDeleted", File, Delete),
         ("", "GroupShinyCreation", Group, Create),
         ("", "Delete shiny user", User, Delete),

@@ -9,7 +9,7 @@ use super::{
     words::{INSTEAD, NOUNS, VERBS},
 };
 
-/// Names are shorter. What is longer is none, and looking through its words would take long.
+/// Names are shorter. A longer text is not a name, and looking through its words would take long.
 const LONGEST: usize = 256;
 
 /// What an operation without a row is, by its words; `None` if they say nothing, or not what was done and no area what it is about.
@@ -41,7 +41,7 @@ pub(super) fn guess(area: Option<&Area>, operation: &str) -> Option<Deed> {
 const SIGN_INS: &[&str] = &["login", "logon", "signin", "loggedin", "loggedon", "signedin"];
 const SIGN_OUTS: &[&str] = &["logout", "logoff", "signout", "loggedout", "loggedoff", "signedout"];
 
-/// A sign-in or sign-out of a service that nobody knows.
+/// A sign-in or sign-out of an unknown service.
 fn sign_in(operation: &str) -> Option<Deed> {
     let plain: String = operation.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
     let is_one = |known: &&str| plain.ends_with(*known);

@@ -8,7 +8,7 @@ pub(crate) enum Subject {
     Folder,
     /// Who may open a file, folder or site: links, invitations, inheritance.
     Sharing,
-    /// Somebody's wish to get access.
+    /// A request for access.
     AccessRequest,
     Page,
     /// A list, its items and comments.
@@ -104,7 +104,7 @@ pub(crate) enum Act {
     End,
     /// Allowed, approved, released.
     Allow,
-    /// Refused, blocked, failed for want of permission.
+    /// Refused, blocked, failed for lack of permission.
     Deny,
     Detect,
     Send,
@@ -138,7 +138,7 @@ pub(super) const fn row(subject: Subject, act: Act, operations: &'static [&'stat
 /// The operations of a part of Microsoft 365.
 #[derive(Debug)]
 pub(crate) struct Area {
-    /// A name for people.
+    /// A display name.
     pub(crate) name: &'static str,
     /// Where Microsoft documents them.
     pub(crate) source: &'static str,

@@ -19,7 +19,7 @@ use crate::{
 /// Codes "expire after about 10 minutes" (MicrosoftDocs/entra-docs, `v2-oauth2-auth-code-flow.md`).
 const LIFETIME: TimeDelta = TimeDelta::minutes(10);
 
-/// How long a code is remembered, so that a late second use is told from an invented code.
+/// How long a code is remembered, so that a late second use is distinguished from an invented code.
 const REMEMBERED: TimeDelta = TimeDelta::days(1);
 
 /// What a code stands for.

@@ -39,7 +39,7 @@ pub enum ConsentOutcome {
     /// [`multi_tenant_app`](SimulatorConfig::multi_tenant_app): AADSTS50194 on a page of Entra's. The application hears
     /// nothing.
     SingleTenantApp,
-    /// Nobody knows the application: AADSTS700016 on a page of Entra's. The application hears nothing.
+    /// The application is unknown: AADSTS700016 on a page of Entra's. The application hears nothing.
     UnknownApplication,
 }
 
@@ -163,7 +163,7 @@ pub(super) fn single_tenant(client: &str) -> Problem {
     Problem::bad("invalid_request", 50_194, text)
 }
 
-/// What the application is told of at its redirect URI: errors in the rest of its request, and the administrator's no.
+/// What the application learns at its redirect URI: errors in the rest of its request, and the administrator's no.
 fn check(service: &Service, query: &Fields, request: Request) -> Result<(), Problem> {
     match request {
         Request::AdminConsentV1 => {}

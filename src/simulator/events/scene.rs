@@ -18,7 +18,7 @@ pub(in crate::simulator) struct Scene<'a> {
     rng: SmallRng,
 }
 
-/// Somebody who works for the tenant. They keep their ids from event to event.
+/// A user of the tenant. Users keep their ids from event to event.
 pub(in crate::simulator) struct Person {
     pub upn: String,
     pub display_name: &'static str,

@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::Instant};
 use super::*;
 use crate::transport::{self, Response, TransportError, TransportFailure};
 
-/// Webhooks of any address, told apart by their path. They accept everything unless told otherwise.
+/// Webhooks of any address, distinguished by their path. They accept everything by default.
 #[derive(Debug)]
 pub(super) struct Hook {
     opened: Instant,

@@ -1,4 +1,4 @@
-//! The simulator is held to its sources through the same door that clients use: its routes.
+//! The simulator is compared with its sources through its routes, as clients use them.
 
 mod blobs;
 mod consent;
@@ -91,7 +91,7 @@ impl Caller {
         self.call(Method::POST, &format!("subscriptions/start?contentType={content_type}")).await
     }
 
-    /// Starts a subscription with a webhook that expires when told, and gives its `authId`.
+    /// Starts a subscription with a webhook that expires at a given time, and returns its `authId`.
     async fn start_with(&self, content_type: &str, address: &str, expiration: Option<&str>) -> Reply {
         let webhook = serde_json::json!({ "address": address, "authId": "me", "expiration": expiration });
         let body = serde_json::json!({ "webhook": webhook }).to_string();

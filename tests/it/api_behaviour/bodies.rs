@@ -88,7 +88,7 @@ async fn json_lines_are_records() {
         lab.place(["a", "b", "c", "d"].map(|id| event(id) + "\n").concat());
         lab.place(["e", "f"].map(|id| serde_json::to_string_pretty(&lab.event(id)).unwrap()).join("\r\n"));
         lab.place(["g", "h"].map(event).concat());
-        // One bad line costs itself.
+        // One bad line is discarded alone.
         lab.place(format!("{}\n{{\"Id\":}}\n{}\n[{}]", event("i"), event("j"), event("k")));
         let (result, run) = lab.once().await;
         assert_eq!(result, Ok(()), "{}", lab.log.text());

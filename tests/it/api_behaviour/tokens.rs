@@ -61,7 +61,7 @@ async fn a_refusal_of_entra_says_what_to_click() {
         (90_012, "tries again by itself"),
         (90_024, "tries again by itself"),
         (90_033, "tries again by itself"),
-        // A code that nobody knows keeps its text.
+        // An unknown code keeps its text.
         (999_999, "AADSTS999999: Something new"),
     ] {
         let lab = Lab::new();
@@ -239,7 +239,7 @@ async fn a_tenant_that_does_not_exist_has_auditing_off() {
         tokio::time::sleep(Duration::from_secs(5)).await;
         let problem = running.problem(lab.feed).unwrap_or_default();
         if status == 401 {
-            // A token just issued is not replaced; but the text says what is wrong all the same.
+            // A token just issued is not replaced; but the text still says what is wrong.
             assert!(!problem.contains("lacks the permission"), "{problem}");
         }
         assert!(problem.contains("unified auditing is off"), "{status}: {problem}");

@@ -72,7 +72,7 @@ pub enum Age {
 /// `struct flb_input_instance`, which only the host looks into.
 struct Input {
     properties: HashMap<String, CString>,
-    /// Fluent Bit frees it then; here it stays, to tell who uses it after that.
+    /// Fluent Bit frees it then; here it stays, to show who uses it after that.
     ended: AtomicBool,
 }
 
@@ -288,7 +288,7 @@ fn collect(age: Age, context: *mut c_void) -> Vec<u8> {
 }
 
 thread_local! {
-    /// `log_print` is not told which instance it is for.
+    /// `log_print` does not know which instance it is for.
     static CURRENT: std::cell::RefCell<Arc<Mutex<Vec<String>>>> = std::cell::RefCell::default();
 }
 

@@ -8,9 +8,9 @@ use super::is_in;
 
 /// The address of the client, given that of its connection's other end and the values of `X-Forwarded-For` in their order.
 ///
-/// The header counts only if a `trusted` proxy sent it, and only as far as each proxy that added to it is trusted: proxies
-/// append, and what is further to the left may be anybody's invention. So it is the right-most address that is no trusted
-/// proxy. An entry that cannot be read ends the search at the entry after it.
+/// The header counts only if a `trusted` proxy sent it, and only as far as each proxy that added to it is trusted:
+/// proxies append, and entries further to the left may be forged. So the client is the right-most address that is not a
+/// trusted proxy. An entry that cannot be read ends the search at the entry after it.
 pub fn client_address<'a>(peer: IpAddr, forwarded_for: impl Iterator<Item = &'a str>, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer.to_canonical();
     let entries: Vec<&str> =

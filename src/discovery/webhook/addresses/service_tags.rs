@@ -21,7 +21,7 @@ const LARGEST_FILE: u64 = 64 * 1024 * 1024;
 const ALIKE: f64 = 0.85;
 const MOST_SUGGESTIONS: usize = 3;
 
-/// Why the networks of service tags cannot be had.
+/// Why the networks of service tags cannot be read.
 #[derive(Debug, Snafu)]
 pub enum ServiceTagsError {
     /// The file cannot be read.

@@ -39,7 +39,7 @@ impl Credentials {
     ///
     /// # Errors
     ///
-    /// When a secret cannot be had now.
+    /// When a secret cannot be read now.
     pub(super) async fn read(&self) -> Result<Option<Secrets<'_>>, SecretError> {
         let Some(auth) = &self.auth else { return Ok(None) };
         let user = match (&auth.username, &auth.password) {

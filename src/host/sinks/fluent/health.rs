@@ -51,12 +51,12 @@ impl Health {
         Some(Trial { health: self, is_probe })
     }
 
-    /// Leave to send to a server all the same.
+    /// Leave to send to a server nevertheless.
     pub(super) const fn insist(&self) -> Trial<'_> {
         Trial { health: self, is_probe: false }
     }
 
-    /// How long the server is left alone; `None` if it works.
+    /// How long the server is not used; `None` if it works.
     pub(super) fn rests_until(&self) -> Option<Instant> {
         self.state().rests_until
     }
@@ -74,7 +74,7 @@ impl Trial<'_> {
         state.rests_until.take().is_some()
     }
 
-    /// The server does not work. Returns for how long it is left alone; `None` if that was settled while this batch was on
+    /// The server does not work. Returns for how long it is not used; `None` if that was settled while this batch was on
     /// its way.
     pub(super) fn failed(self) -> Option<Duration> {
         let mut state = self.health.state();

@@ -26,7 +26,7 @@ use crate::{
 /// The port of the protocol.
 const PORT: u16 = 24_224;
 
-/// How long a connection is kept without use: firewalls forget connections without a word.
+/// How long a connection is kept without use: firewalls silently forget connections.
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// One server.
@@ -60,7 +60,7 @@ pub(super) enum ServerError {
 }
 
 impl ServerError {
-    /// Whether the server has closed the connection without a word.
+    /// Whether the server has closed the connection without an answer.
     pub(super) const fn is_closing(&self) -> bool {
         matches!(self, Self::Session { source: SessionError::Closed { .. } })
     }
@@ -78,7 +78,7 @@ impl Server {
         }
     }
 
-    /// The address, for people.
+    /// The address, for display.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -87,8 +87,8 @@ impl Server {
         &self.health
     }
 
-    /// Sends a message and waits for its acknowledgement. The connection is nobody else's meanwhile, and kept for the next
-    /// message only after a clean end.
+    /// Sends a message and waits for its acknowledgement. The connection is used for this message alone, and kept for
+    /// the next one only after a clean end.
     pub(super) async fn send(
         &self,
         message: &Message,
@@ -101,8 +101,8 @@ impl Server {
                     self.keep(session);
                     return Ok(());
                 }
-                // Servers may end what is not in use, and this one has crossed with our message. That it has the events
-                // all the same is as unlikely as with any other connection that ends before the acknowledgement.
+                // Servers may close idle connections, and this close has crossed with our message. That the server has
+                // the events is as unlikely as with any other connection that ends before the acknowledgement.
                 Err(SessionError::Closed { .. }) => telemetry::kept_connection_closed(&self.name),
                 Err(error) => return Err(error.into()),
             }

@@ -108,7 +108,7 @@ impl Connector {
         Ok(Self { tls: TlsConnector::from(Arc::new(client)), server_name, proxies: None, forwards: false })
     }
 
-    /// Where a peer is and which proxy is on the way, for people: without path and query, which may hold a token.
+    /// Where a peer is and which proxy is used, for display: without path and query, which may hold a token.
     pub(in crate::host::sinks) fn describe(&self, peer: &Uri) -> String {
         let proxy = self.proxies.as_ref().and_then(|proxies| proxies.on_the_way_to(peer));
         match proxy {

@@ -1,4 +1,4 @@
-//! One batch on its way, until the peer or the disk has it.
+//! Delivers one batch: until the peer or the file of dead letters has it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,11 +12,11 @@ use crate::{
     host::telemetry::{self, SinkLabels},
 };
 
-/// So many refusals in a row are believed at once. After more of them, with nothing accepted in between, it is more likely
-/// that something is wrong with the sink's settings than with every event.
+/// So many refusals in a row are accepted at once. After more of them, with nothing accepted in between, it is more
+/// likely that something is wrong with the sink's settings than with every event.
 const BELIEVED_REFUSALS: u32 = 20;
 
-/// So often the same request is sent when refusals are not believed at once, or when it is not clear what is refused.
+/// So often the same request is sent when refusals are not accepted at once, or when it is not clear what is refused.
 const ATTEMPTS_IN_DOUBT: u32 = 5;
 
 /// How a sink delivers.
@@ -133,8 +133,8 @@ impl<P: Peer> Courier<P> {
         }
     }
 
-    /// Puts the events, of which `count` were refused, where an administrator finds them. They are delivered then: sending
-    /// them again would not help, and the disk has them.
+    /// Writes the events, of which `count` were refused, to the file of dead letters. Then they count as delivered:
+    /// sending them again would not help, and the disk has them.
     async fn dead_letter(&self, batch: Batch, count: u64, reason: &str) {
         let mut failures = 0;
         while let Err(error) = self.dead_letters.add(&batch, reason).await {
@@ -150,7 +150,7 @@ impl<P: Peer> Courier<P> {
 
 enum Outcome {
     Accepted(Accepted),
-    /// Nobody waits for it any more.
+    /// No source waits for it any more.
     Abandoned,
     /// Taken, but not all of it kept.
     Lost(String),

@@ -1,4 +1,4 @@
-//! Delivery to a peer that does as it is told, in paused time.
+//! Delivery to a scripted peer, in paused time.
 #![allow(clippy::needless_pass_by_value, reason = "tests write their settings in place")]
 
 use std::{
@@ -192,7 +192,7 @@ async fn a_batch_goes_when_it_is_full_or_old_enough() {
     assert_eq!(status.await, BatchStatus::Delivered);
     let secs = Duration::from_secs;
     assert_eq!(lab.sent(), [(secs(0), 4), (secs(0), 4), (secs(3), 2)]);
-    // Nobody waits for more when nothing more can come.
+    // A batch does not wait when no more events can come.
     let status = lab.send(0..1).await;
     lab.finish().await;
     assert_eq!(status.await, BatchStatus::Delivered);

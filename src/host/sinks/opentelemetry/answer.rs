@@ -1,8 +1,8 @@
 //! What a collector answers, and what follows from it.
 //!
-//! The OTLP specification divides failures into those after which a client may send the same data again, and those after
-//! which it must not. Of the latter, the ones that are about the client's settings (credentials, address) are waited for
-//! here all the same, as by every sink: somebody can put them right. The others become dead letters.
+//! The OTLP specification divides failures into those after which a client may send the same data again, and those
+//! after which it must not. Of the latter, this sink, like every sink, retries those that are about the client's
+//! settings (credentials, address), because an administrator can correct them. The others become dead letters.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::super::{
     size_limit,
 };
 
-/// No peer's wish keeps a sink waiting for longer, as with `Retry-After`.
+/// No peer can make a sink wait longer, as with `Retry-After`.
 const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
@@ -84,7 +84,7 @@ pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
         // Vector's src/sources/opentelemetry/grpc.rs has INTERNAL and DATA_LOSS the other way round.
         (Code::DataLoss, "Delivery failed") => Failure::Lost { reason },
         // The specification would have a client give up after RESOURCE_EXHAUSTED without `RetryInfo`. Quotas end, and
-        // not every server tells when.
+        // not every server says when.
         (Code::Internal, "Delivery error")
         | (
             Code::Cancelled
@@ -107,7 +107,7 @@ pub(super) fn grpc_refusal(status: &Status, reason: String) -> Failure {
     }
 }
 
-/// When the peer wants to hear of the same data again.
+/// When the peer wants the same data again.
 fn retry_delay(status: &Status) -> Option<Duration> {
     let details = RpcStatus::decode(status.details()).ok()?.details;
     let info = details.iter().find(|any| any.type_url == RETRY_INFO)?;

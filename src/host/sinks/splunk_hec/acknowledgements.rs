@@ -1,9 +1,9 @@
 //! Which batches the indexers have.
 //!
-//! The collector numbers the requests of a channel (a GUID that the client makes up), and begins anew with its numbers when it
-//! restarts. A number must never be taken for another request's of the same name, so a channel is left as soon as that
-//! could be: when a number comes again, and when an answer is lost, of which nobody knows what number it had. What waits on
-//! it waits on.
+//! The collector numbers the requests of a channel (a GUID that the client makes up), and begins anew with its numbers
+//! when it restarts. A number must never be taken for the same number of an earlier request. So a channel is left as
+//! soon as that could happen: when a number comes again, and when an answer is lost, so that its number is unknown.
+//! Batches that wait on the old channel go on waiting.
 
 use std::{
     collections::HashMap,
@@ -180,7 +180,7 @@ impl Queries {
                         waiting.settle(&channel, &acked);
                         waiting.trouble = None;
                     }
-                    // The next query may be answered; if none is, the batches' own time runs out.
+                    // The next query may be answered; otherwise the batches' own time runs out.
                     Err(reason) => {
                         let reason = format!("the indexers cannot be asked: {reason}");
                         telemetry::indexers_silent(&self.labels, &reason);

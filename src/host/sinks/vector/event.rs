@@ -32,9 +32,10 @@ const SOURCE_TYPE: u32 = 4;
 
 /// Appends the content of the wrapper of `event`.
 ///
-/// The members are in `fields` (1), as Vector itself sends events that are objects, and not in `value` (2), which it only
-/// uses for others: every Vector reads them there. Of the metadata, there is what a Vector would tell of an event of this
-/// source; the rest is none of ours (secrets, Datadog's origins) or Vector's own (`upstream_id`, `source_event_id`).
+/// The members are in `fields` (1), as Vector itself sends events that are objects, and not in `value` (2), which it
+/// only uses for others: every Vector reads them there. Of the metadata, there is what a Vector would send for an event
+/// of this source; the rest does not apply to this source (secrets, Datadog's origins) or is Vector's own
+/// (`upstream_id`, `source_event_id`).
 pub(super) fn write(out: &mut Vec<u8>, event: &LogEvent) {
     let log = open(out, LOG);
     let shared = event.shared();

@@ -53,7 +53,7 @@ async fn when_all_fail_each_says_why_and_all_are_tried_again() {
     let message = message(&peer, 0..1);
     let reason = failure(&peer, &message).await;
     assert!(reason.contains("another chunk") && reason.contains("; ") && reason.contains("cannot connect"), "{reason}");
-    // Both rest; there is nobody else.
+    // Both rest; there is no other server.
     accepted(&peer, &message).await;
     assert_eq!(numbers(&first), [0, 0]);
 }

@@ -32,7 +32,7 @@ async fn refusal(security: Security, auth: &str) -> String {
 
 #[tokio::test]
 async fn one_handshake_opens_a_connection_for_many_messages() {
-    // A server without users is told of none.
+    // A server without users gets no user.
     for (security, auth) in [(Security::default(), KEY), (Security::default(), USER), (with_user(), USER)] {
         let server = secured(security).await;
         let peer = peer_with(&[&server], auth).await;
