@@ -66,7 +66,7 @@ fn create(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::DirBuilderExt;
-        // Spooled audit logs are nobody else's business.
+        // Spooled audit logs are confidential.
         builder.mode(0o700);
     }
     builder.create(path)

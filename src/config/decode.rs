@@ -38,7 +38,7 @@ pub(super) fn topology(mut document: Value) -> Result<TopologyConfig, ConfigErro
 /// Reads the stores of secrets alone, before what refers to them is in its place.
 pub(super) fn secret_backends(document: &Value) -> Result<BTreeMap<String, SecretBackend>, ConfigErrors> {
     let Some(table) = document.get("secret") else { return Ok(BTreeMap::new()) };
-    // What the rest of the file lacks is told later.
+    // What the rest of the file lacks is reported later.
     structure::check_below(document, "secret")?;
     let node = Node::root(schema::file()).property("secret");
     Block { path: "secret".to_owned(), node, value: table.clone() }.read()

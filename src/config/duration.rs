@@ -1,4 +1,4 @@
-//! Durations as people write them.
+//! Durations as they are written in a file.
 
 use std::{borrow::Cow, fmt, str::FromStr, time::Duration};
 

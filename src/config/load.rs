@@ -1,4 +1,4 @@
-//! The way of a file into a configuration that may be used: syntax, keys, values, rules. Each step tells all that is
+//! From a file to a configuration that can be used: syntax, keys, values, rules. Each step reports all that is
 //! wrong before the next begins.
 
 use std::{

@@ -1,8 +1,8 @@
 //! What a user writes: one schema for both modes, its defaults and its rules, and the standalone host's file.
 //!
 //! This module knows nothing of how anything runs. It promises two things to the writer of a configuration: every
-//! problem is told with the key's full path and what to write instead, as many at once as can be known; and no secret
-//! is in what it tells.
+//! problem is reported with the key's full path and what to write instead, as many at once as can be known; and no secret
+//! is in a report.
 //!
 //! A file goes through `document` (text to tree), `structure` (unknown and missing keys, by the JSON Schema),
 //! `decode` (tree to types) and `validate` (the rules), in this order.

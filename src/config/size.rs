@@ -1,4 +1,4 @@
-//! Sizes as people write them.
+//! Sizes as they are written in a file.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 

@@ -63,7 +63,7 @@ impl Walk {
                     self.value(&Place { path, node: node.clone(), outer: Some(place) }, item);
                 }
             }
-            // A value of another kind than the schema has is told by the step that reads it.
+            // A value of another kind than the schema has is reported by the step that reads it.
             _ => {}
         }
     }
@@ -154,7 +154,7 @@ fn elsewhere(place: &Place<'_, '_>, key: &str, named: &HashSet<&str>) -> Option<
 
 pub(super) fn nearest<'s>(given: &str, known: impl IntoIterator<Item = &'s str>) -> Option<&'s str> {
     let given = given.to_lowercase();
-    // Names that nobody means to type; also a bound on the work for a hostile file.
+    // Names that are never typed on purpose; also a bound on the work for a hostile file.
     if given.len() > 64 {
         return None;
     }

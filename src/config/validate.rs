@@ -1,4 +1,4 @@
-//! The rules of a source that its types cannot express. All of them are looked at, and all that is wrong is told.
+//! The rules of a source that its types cannot express. All of them are checked, and all problems are reported.
 
 use std::collections::HashMap;
 

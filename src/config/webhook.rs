@@ -1,4 +1,4 @@
-//! Mode "webhook": where Microsoft's notifications arrive, who may bring them, and what Microsoft is told.
+//! Mode "webhook": where Microsoft's notifications arrive, who may send them, and what Microsoft gets.
 
 mod auth_id;
 mod expiration;

@@ -1,4 +1,4 @@
-//! A network as people write it.
+//! A network as it is written in a file.
 
 use std::{borrow::Cow, fmt, net::IpAddr, str::FromStr};
 

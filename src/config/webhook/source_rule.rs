@@ -1,4 +1,4 @@
-//! Who may send notifications, as people write it.
+//! Who may send notifications, as it is written in a file.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
