@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    split::{Form, MalformedBody, Splitter},
+    split::{Boundary, Form, MalformedBody, Splitter},
     spool::Spool,
 };
 use crate::transport::{Response, TransportError};
@@ -33,8 +33,56 @@ pub struct Body {
 
 #[derive(Debug)]
 enum Pieces {
-    Memory { body: Bytes, is_read: bool },
+    Memory { body: Bytes, is_read: bool, elements: Option<Vec<Element>> },
     Spooled(File),
+}
+
+/// Where an element of a body in memory is.
+#[derive(Clone, Copy, Debug)]
+struct Element {
+    start: usize,
+    end: usize,
+    is_alone: bool,
+}
+
+/// The elements that were found while a body came in, so that it need not be split again.
+struct Elements {
+    found: Vec<Element>,
+    most: usize,
+    /// Bytes that were looked at.
+    position: usize,
+    start: usize,
+}
+
+impl Elements {
+    /// Of a body of up to so many bytes. Records have hundreds of bytes; where elements are much smaller, their places would
+    /// take more memory than they are worth.
+    const fn new(longest: usize) -> Self {
+        Self { found: Vec::new(), most: longest / 64, position: 0, start: 0 }
+    }
+
+    /// Looks at more of the body.
+    fn scan(&mut self, splitter: &mut Splitter, mut chunk: &[u8]) -> Result<(), MalformedBody> {
+        loop {
+            let (consumed, boundary) = splitter.next(chunk)?;
+            chunk = &chunk[consumed..];
+            self.position += consumed;
+            match boundary {
+                None => return Ok(()),
+                Some(Boundary::Start) => self.start = self.position,
+                // One more than `most` says that there are too many.
+                Some(Boundary::End) if self.found.len() > self.most => {}
+                Some(Boundary::End) => {
+                    self.found.push(Element { start: self.start, end: self.position, is_alone: splitter.is_alone() });
+                }
+            }
+        }
+    }
+
+    /// All of them, unless they are too many.
+    fn finish(self) -> Option<Vec<Element>> {
+        (self.found.len() <= self.most).then_some(self.found)
+    }
 }
 
 /// How a body is received.
@@ -87,6 +135,7 @@ impl Body {
         let too_large = || BodyError::TooLarge { limit: limits.max_blob_bytes };
         let mut stream = response.body;
         let mut splitter = Splitter::default();
+        let mut elements = Elements::new(limits.spool_threshold);
         let mut memory = BytesMut::new();
         let mut spool: Option<Spool> = None;
         let mut len = 0;
@@ -98,7 +147,7 @@ impl Body {
                 return Err(too_large());
             }
             start.extend_from_slice(&chunk[..chunk.len().min(START - start.len())]);
-            scan(&mut splitter, &chunk).map_err(|source| malformed(source, &start))?;
+            elements.scan(&mut splitter, &chunk).map_err(|source| malformed(source, &start))?;
             if let Some(file) = &mut spool {
                 file.write(&chunk).await.context(SpoolSnafu)?;
                 continue;
@@ -116,7 +165,7 @@ impl Body {
             None => {
                 let body = memory.freeze();
                 let held = body.len();
-                (Pieces::Memory { body, is_read: false }, held)
+                (Pieces::Memory { body, is_read: false, elements: elements.finish() }, held)
             }
             Some(file) => (Pieces::Spooled(file.finish().await.context(SpoolSnafu)?), 0),
         };
@@ -152,6 +201,18 @@ impl Body {
         Ok(())
     }
 
+    /// Whether its elements can be had by their number, without splitting it.
+    pub const fn is_split(&self) -> bool {
+        matches!(self.pieces, Pieces::Memory { elements: Some(_), .. })
+    }
+
+    /// An element by its number, and whether it is an object that is in no array. `None` after the last one.
+    pub fn element(&self, number: usize) -> Option<(Bytes, bool)> {
+        let Pieces::Memory { body, elements: Some(elements), .. } = &self.pieces else { return None };
+        let element = elements.get(number)?;
+        Some((body.slice(element.start..element.end), element.is_alone))
+    }
+
     /// The next piece; `None` at the end.
     ///
     /// # Errors
@@ -159,7 +220,7 @@ impl Body {
     /// When the spool file cannot be read.
     pub async fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
         match &mut self.pieces {
-            Pieces::Memory { body, is_read } => Ok((!std::mem::replace(is_read, true)).then(|| body.clone())),
+            Pieces::Memory { body, is_read, .. } => Ok((!std::mem::replace(is_read, true)).then(|| body.clone())),
             Pieces::Spooled(file) => {
                 let mut piece = BytesMut::with_capacity(PIECE);
                 while piece.len() < PIECE && file.read_buf(&mut piece).await? > 0 {}
@@ -174,16 +235,6 @@ const START: usize = 16 * 1024;
 
 fn malformed(source: MalformedBody, start: &BytesMut) -> BodyError {
     BodyError::Malformed { source, start: start.clone().freeze() }
-}
-
-fn scan(splitter: &mut Splitter, mut chunk: &[u8]) -> Result<(), MalformedBody> {
-    loop {
-        let (consumed, boundary) = splitter.next(chunk)?;
-        chunk = &chunk[consumed..];
-        if boundary.is_none() {
-            return Ok(());
-        }
-    }
 }
 
 #[cfg(test)]

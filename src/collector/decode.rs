@@ -65,12 +65,17 @@ pub struct BatchLimits {
 #[derive(Debug)]
 pub struct Decoder {
     body: Body,
+    /// How many elements of a body that is split already have been read.
+    read: usize,
     splitter: Splitter,
     limits: BatchLimits,
     piece: Bytes,
     element: Element,
     batch: Batch,
 }
+
+/// The text of an element, or how many bytes it has if that is too many; and whether it is an object that is in no array.
+type Next = (Result<Bytes, usize>, bool);
 
 /// The element that is being read.
 #[derive(Debug)]
@@ -88,6 +93,7 @@ impl Decoder {
     pub fn new(body: Body, limits: BatchLimits) -> Self {
         Self {
             body,
+            read: 0,
             splitter: Splitter::default(),
             limits,
             piece: Bytes::new(),
@@ -108,25 +114,41 @@ impl Decoder {
     ///
     /// When the spooled body cannot be read any more.
     pub async fn next_batch(&mut self) -> io::Result<Option<Batch>> {
+        while let Some(element) = self.next_element().await? {
+            if let Some(full) = self.add(element) {
+                return Ok(Some(full));
+            }
+        }
+        Ok(Some(mem::take(&mut self.batch)).filter(|batch| !batch.is_empty()))
+    }
+
+    async fn next_element(&mut self) -> io::Result<Option<Next>> {
+        if self.body.is_split() {
+            let element = self.body.element(self.read);
+            self.read += 1;
+            return Ok(element.map(|(text, is_alone)| (self.unless_too_large(text), is_alone)));
+        }
         loop {
             if self.piece.is_empty() {
                 match self.body.next_piece().await? {
                     Some(piece) => self.piece = piece,
-                    None => return Ok(Some(mem::take(&mut self.batch)).filter(|batch| !batch.is_empty())),
+                    None => return Ok(None),
                 }
             }
             while !self.piece.is_empty() {
-                if let Some(element) = self.next_element()?
-                    && let Some(full) = self.add(element)
-                {
-                    return Ok(Some(full));
+                if let Some(element) = self.advance()? {
+                    return Ok(Some((element, self.splitter.is_alone())));
                 }
             }
         }
     }
 
+    fn unless_too_large(&self, text: Bytes) -> Result<Bytes, usize> {
+        if text.len() > self.limits.max_record_bytes { Err(text.len()) } else { Ok(text) }
+    }
+
     /// Consumes a part of the current piece; returns an element when one is complete.
-    fn next_element(&mut self) -> io::Result<Option<Result<Bytes, usize>>> {
+    fn advance(&mut self) -> io::Result<Option<Result<Bytes, usize>>> {
         // The body was checked when it was received; only a spool file that changed under us can fail here.
         let (consumed, boundary) = self.splitter.next(&self.piece).map_err(io::Error::other)?;
         let part = self.piece.split_to(consumed);
@@ -163,11 +185,11 @@ impl Decoder {
     }
 
     /// Adds an element to the batch; returns the batch before it, if that is full.
-    fn add(&mut self, element: Result<Bytes, usize>) -> Option<Batch> {
+    fn add(&mut self, (element, is_alone): Next) -> Option<Batch> {
         let mut is_foreign = false;
         let record = match element {
             Ok(text) => match read_record(text) {
-                Ok(record) if self.splitter.is_alone() && !record.looks_like_one() => {
+                Ok(record) if is_alone && !record.looks_like_one() => {
                     is_foreign = true;
                     Err("an object that is in no array and is no audit record".to_owned())
                 }
@@ -280,7 +302,7 @@ mod tests {
                 sizes.iter().enumerate().map(|(n, size)| format!(r#"{{"Id":"{n}","x":"{}"}}"#, "[".repeat(*size))).collect();
             let body = format!("[{}]", records.join(","));
             let limits = BatchLimits { max_events, max_bytes, max_record_bytes: 1 << 20 };
-            let threshold = if spooled { 0 } else { 1 << 30 };
+            let threshold = if spooled { 0 } else { 1 << 20 };
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let batches = runtime.block_on(decode(body.as_bytes(), limits, threshold));
             let found: Vec<&str> =
