@@ -1,8 +1,8 @@
 //! What a failed download means: for the blob, for its feed, for its tenant.
 
 use super::{
-    lanes::Outcome,
     retry::Reason,
+    scheduler::Outcome,
     task::{BlobTask, Next},
     telemetry,
 };

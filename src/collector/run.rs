@@ -1,4 +1,4 @@
-//! The collector's loop: gives slots to lanes, listens to tasks, and stops cleanly.
+//! The collector's loop: gives slots to feeds, listens to tasks, and stops cleanly.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +18,8 @@ use tracing::Instrument;
 
 use super::{
     error::CollectorError,
-    lanes::Lanes,
     maintenance::maintain,
+    scheduler::Scheduler,
     shared::{CollectorOptions, CollectorParts, Shared},
     slot::{Message, Reporter, Slot},
     task::BlobTask,
@@ -55,7 +55,7 @@ pub struct Collector {
     work: WakeUp,
     tenants: watch::Receiver<BTreeMap<TenantId, Tenant>>,
     content_types: Vec<ContentType>,
-    lanes: Lanes,
+    scheduler: Scheduler,
     tasks: JoinSet<Result<(), CollectorError>>,
     reporter: Reporter,
     messages: mpsc::UnboundedReceiver<Message>,
@@ -81,18 +81,18 @@ impl Unacknowledged {
 impl Collector {
     /// A collector for the feeds of these content types, woken through `work`.
     ///
-    /// Feeds of tenants that come later get their lanes when their first content is announced; those of tenants that leave
+    /// Feeds of tenants that come later get their queues when their first content is announced; those of tenants that leave
     /// lose them.
     pub fn new(parts: CollectorParts, options: CollectorOptions, content_types: &[ContentType], work: WakeUp) -> Self {
         let shared = Arc::new(Shared::new(parts, options));
         // Watched from before the feeds are read, so that no change is missed.
         let tenants = shared.tenants.watch();
-        let mut lanes = Lanes::new(shared.tenants.feeds(content_types), shared.options.concurrency);
+        let mut scheduler = Scheduler::new(shared.tenants.feeds(content_types), shared.options.concurrency);
         if let Some(patience) = shared.options.mode.patience() {
-            lanes = lanes.with_pauses_up_to(patience / PAUSES_IN_PATIENCE);
+            scheduler = scheduler.with_pauses_up_to(patience / PAUSES_IN_PATIENCE);
         }
         for feed in shared.tenants.feeds(content_types) {
-            lanes.has_work(feed);
+            scheduler.has_work(feed);
         }
         let (reports, messages) = mpsc::unbounded_channel();
         Self {
@@ -100,7 +100,7 @@ impl Collector {
             work,
             tenants,
             content_types: content_types.to_vec(),
-            lanes,
+            scheduler,
             tasks: JoinSet::new(),
             reporter: Reporter::new(reports),
             messages,
@@ -155,7 +155,7 @@ impl Collector {
                 }
                 Ok(()) = self.tenants.changed() => {
                     let tenants = self.tenants.borrow_and_update();
-                    self.lanes.retain(|tenant| tenants.contains_key(&tenant));
+                    self.scheduler.retain(|tenant| tenants.contains_key(&tenant));
                     self.shared.announcements.retain(|tenant| tenants.contains_key(&tenant));
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() && !self.draining => {
@@ -169,14 +169,14 @@ impl Collector {
     async fn fill_slots(&mut self) -> Result<(), CollectorError> {
         while self.tasks.len() < self.shared.options.concurrency.saturating_mul(WAITING_PER_SLOT) {
             let client = &self.shared.client;
-            let Some(feed) = self.lanes.next(Instant::now(), |tenant| client.paused_until(tenant).is_some()) else {
+            let Some(feed) = self.scheduler.next(Instant::now(), |tenant| client.paused_until(tenant).is_some()) else {
                 break;
             };
             let Some(claim) = self.claim(feed).await? else {
-                self.lanes.exhausted(feed);
+                self.scheduler.exhausted(feed);
                 continue;
             };
-            self.lanes.started(feed);
+            self.scheduler.started(feed);
             self.announced_in_flight += usize::from(claim.announced);
             let slot = Slot::new(&claim, self.reporter.clone());
             let task = BlobTask::new(Arc::clone(&self.shared), claim, self.reporter.clone());
@@ -201,7 +201,7 @@ impl Collector {
     /// There is room for announced content again.
     fn look_for_announced(&mut self) {
         for feed in std::mem::take(&mut self.with_announced) {
-            self.lanes.has_work(feed);
+            self.scheduler.has_work(feed);
         }
     }
 
@@ -209,23 +209,23 @@ impl Collector {
         for feed in feeds {
             // What is pending of a content type that is not configured any more stays in the ledger.
             if self.content_types.contains(&feed.content_type) && self.shared.tenants.contains(feed.tenant) {
-                self.lanes.add(feed);
+                self.scheduler.add(feed);
             }
-            self.lanes.has_work(feed);
+            self.scheduler.has_work(feed);
         }
     }
 
     fn handle(&mut self, message: Message) {
         match message {
             Message::SlotFree { feed, announced } => {
-                self.lanes.finished(feed);
+                self.scheduler.finished(feed);
                 if announced {
                     self.announced_in_flight -= 1;
                     self.look_for_announced();
                 }
             }
-            Message::Went(feed, outcome) => self.lanes.report(feed, outcome, Instant::now()),
-            Message::Back(feed) => self.lanes.has_work(feed),
+            Message::Went(feed, outcome) => self.scheduler.report(feed, outcome, Instant::now()),
+            Message::Back(feed) => self.scheduler.has_work(feed),
             Message::Deferred(due) => self.next_due = Some(self.next_due.map_or(due, |next| next.min(due))),
         }
     }
@@ -252,9 +252,9 @@ impl Collector {
     fn next_wake(&self) -> Option<Instant> {
         let now = Instant::now();
         let due = self.next_due.map(|due| now + (due - self.shared.now()).to_std().unwrap_or_default());
-        let paused = self.lanes.tenants_with_work().filter_map(|tenant| self.shared.client.paused_until(tenant));
+        let paused = self.scheduler.tenants_with_work().filter_map(|tenant| self.shared.client.paused_until(tenant));
         let announced = self.with_announced.iter().filter_map(|feed| self.shared.announcements.paused_until(*feed));
-        due.into_iter().chain(self.lanes.next_try(now)).chain(paused).chain(announced).min()
+        due.into_iter().chain(self.scheduler.next_try(now)).chain(paused).chain(announced).min()
     }
 
     fn is_finished(&self) -> bool {
@@ -267,7 +267,7 @@ impl Collector {
         self.shared.options.mode.patience().is_some()
             && self.work.is_complete()
             && self.work.is_empty()
-            && self.lanes.hopeless()
+            && self.scheduler.hopeless()
             && self.next_due.is_none_or(|due| due > self.shared.now() + WORTH_WAITING)
     }
 }

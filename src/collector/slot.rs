@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::lanes::Outcome;
+use super::scheduler::Outcome;
 use crate::{content::Feed, ledger::Claim};
 
 /// What a blob's task reports to the scheduler.

@@ -1,7 +1,7 @@
 //! Who is next: fair over tenants, then over a tenant's content types.
 //!
-//! A lane is a feed's queue of pending blobs; the queue itself is in the ledger. Slots are for downloads. Tenants take turns,
-//! and while several have work, none may hold more than its share of the slots: one whose requests hang must not slow the
+//! The pending blobs of a feed are its queue; they are in the ledger, and here is what is known of them. Slots are for downloads.
+//! Tenants take turns, and while several have work, none may hold more than its share of the slots: one whose requests hang must not slow the
 //! others down.
 
 use std::{
@@ -21,7 +21,7 @@ const FAILURES_OF_A_FEED: u32 = 5;
 
 /// The scheduler's state; pure, so that it can be tested without anything running.
 #[derive(Debug)]
-pub struct Lanes {
+pub struct Scheduler {
     slots: usize,
     longest_pause: Duration,
     tenants: BTreeMap<TenantId, Tenant>,
@@ -30,13 +30,13 @@ pub struct Lanes {
 
 #[derive(Debug, Default)]
 struct Tenant {
-    lanes: BTreeMap<ContentType, Lane>,
+    queues: BTreeMap<ContentType, FeedQueue>,
     turns: VecDeque<ContentType>,
     trouble: Trouble,
 }
 
 #[derive(Debug, Default)]
-struct Lane {
+struct FeedQueue {
     has_work: bool,
     in_flight: usize,
     trouble: Trouble,
@@ -107,14 +107,15 @@ pub enum Outcome {
     },
 }
 
-impl Lanes {
-    /// Lanes for these feeds, with so many slots in all.
+impl Scheduler {
+    /// A scheduler of these feeds, with so many slots in all.
     pub fn new(feeds: impl IntoIterator<Item = Feed>, slots: usize) -> Self {
-        let mut lanes = Self { slots, longest_pause: Duration::MAX, tenants: BTreeMap::new(), turns: VecDeque::new() };
+        let mut scheduler =
+            Self { slots, longest_pause: Duration::MAX, tenants: BTreeMap::new(), turns: VecDeque::new() };
         for feed in feeds {
-            lanes.add(feed);
+            scheduler.add(feed);
         }
-        lanes
+        scheduler
     }
 
     /// The same with pauses of no more than `longest`: a run that should end has little time to see that a failure is over.
@@ -123,19 +124,19 @@ impl Lanes {
         self
     }
 
-    /// Makes a lane for a feed, if it has none.
+    /// Makes a queue for a feed, if it has none.
     pub fn add(&mut self, feed: Feed) {
         let tenant = self.tenants.entry(feed.tenant).or_insert_with(|| {
             self.turns.push_back(feed.tenant);
             Tenant::default()
         });
-        if let Entry::Vacant(lane) = tenant.lanes.entry(feed.content_type) {
-            lane.insert(Lane::default());
+        if let Entry::Vacant(queue) = tenant.queues.entry(feed.content_type) {
+            queue.insert(FeedQueue::default());
             tenant.turns.push_back(feed.content_type);
         }
     }
 
-    /// Takes the lanes of tenants away that are not collected any more. Their downloads in flight hold no slot from now on.
+    /// Removes tenants that are not collected any more. Their downloads in flight hold no slot from now on.
     pub fn retain(&mut self, keep: impl Fn(TenantId) -> bool) {
         self.tenants.retain(|id, _| keep(*id));
         self.turns.retain(|id| keep(*id));
@@ -144,15 +145,15 @@ impl Lanes {
     /// A feed has something to claim. Feeds that are not configured any more are ignored; what is pending of them stays in the
     /// ledger.
     pub fn has_work(&mut self, feed: Feed) {
-        if let Some(lane) = self.lane(feed) {
-            lane.has_work = true;
+        if let Some(queue) = self.queue(feed) {
+            queue.has_work = true;
         }
     }
 
     /// A claim found nothing.
     pub fn exhausted(&mut self, feed: Feed) {
-        if let Some(lane) = self.lane(feed) {
-            lane.has_work = false;
+        if let Some(queue) = self.queue(feed) {
+            queue.has_work = false;
         }
     }
 
@@ -183,15 +184,15 @@ impl Lanes {
 
     /// A download has begun.
     pub fn started(&mut self, feed: Feed) {
-        if let Some(lane) = self.lane(feed) {
-            lane.in_flight += 1;
+        if let Some(queue) = self.queue(feed) {
+            queue.in_flight += 1;
         }
     }
 
     /// A download no longer needs its slot.
     pub fn finished(&mut self, feed: Feed) {
-        if let Some(lane) = self.lane(feed) {
-            lane.in_flight = lane.in_flight.saturating_sub(1);
+        if let Some(queue) = self.queue(feed) {
+            queue.in_flight = queue.in_flight.saturating_sub(1);
         }
     }
 
@@ -199,15 +200,15 @@ impl Lanes {
     pub fn report(&mut self, feed: Feed, outcome: Outcome, now: Instant) {
         let longest = self.longest_pause;
         let Some(tenant) = self.tenants.get_mut(&feed.tenant) else { return };
-        let Some(lane) = tenant.lanes.get_mut(&feed.content_type) else { return };
+        let Some(queue) = tenant.queues.get_mut(&feed.content_type) else { return };
         match outcome {
             Outcome::Served => {
-                lane.trouble = Trouble::default();
+                queue.trouble = Trouble::default();
                 tenant.trouble = Trouble::default();
             }
-            Outcome::Failed => lane.trouble.add(now, FAILING, longest),
+            Outcome::Failed => queue.trouble.add(now, FAILING, longest),
             // Downloads in flight together fail together; that is one failure.
-            Outcome::FeedInTrouble if lane.trouble.over(now) => lane.trouble.add(now, IN_TROUBLE, longest),
+            Outcome::FeedInTrouble if queue.trouble.over(now) => queue.trouble.add(now, IN_TROUBLE, longest),
             Outcome::TenantInTrouble { may_pass } if tenant.trouble.over(now) => {
                 tenant.trouble.add(now, if may_pass { UNREACHABLE } else { IN_TROUBLE }, longest);
             }
@@ -215,13 +216,13 @@ impl Lanes {
         }
     }
 
-    /// When the first lane with work that waits for the end of its trouble may go on.
+    /// When the first queue with work that waits for the end of its trouble may go on.
     pub fn next_try(&self, now: Instant) -> Option<Instant> {
-        let waiting = self.tenants.values().filter(|tenant| tenant.lanes.values().any(|lane| lane.has_work));
+        let waiting = self.tenants.values().filter(|tenant| tenant.queues.values().any(|queue| queue.has_work));
         waiting
             .flat_map(|tenant| {
-                let lanes = tenant.lanes.values().filter(|lane| lane.has_work).map(|lane| lane.trouble.until);
-                lanes.map(|lane| lane.max(tenant.trouble.until))
+                let ends = tenant.queues.values().filter(|queue| queue.has_work).map(|queue| queue.trouble.until);
+                ends.map(|end| end.max(tenant.trouble.until))
             })
             .flatten()
             .filter(|until| *until > now)
@@ -230,14 +231,14 @@ impl Lanes {
 
     /// Tenants that have something to claim.
     pub fn tenants_with_work(&self) -> impl Iterator<Item = TenantId> {
-        let with_work = self.tenants.iter().filter(|(_, tenant)| tenant.lanes.values().any(|lane| lane.has_work));
+        let with_work = self.tenants.iter().filter(|(_, tenant)| tenant.queues.values().any(|queue| queue.has_work));
         with_work.map(|(id, _)| *id)
     }
 
     /// Whether every feed that has work has failed so often in a row that a run which should end need not wait for it.
     pub fn hopeless(&self) -> bool {
         self.tenants.values().all(|tenant| {
-            tenant.lanes.values().all(|lane| !lane.has_work || tenant.trouble.hopeless || lane.trouble.hopeless)
+            tenant.queues.values().all(|queue| !queue.has_work || tenant.trouble.hopeless || queue.trouble.hopeless)
         })
     }
 
@@ -254,7 +255,7 @@ impl Lanes {
             .iter()
             .filter(|(id, tenant)| {
                 let can_work = tenant.trouble.over(now) && !paused(**id);
-                tenant.in_flight() > 0 || (can_work && tenant.lanes.values().any(|lane| lane.has_work))
+                tenant.in_flight() > 0 || (can_work && tenant.queues.values().any(|queue| queue.has_work))
             })
             .count();
         match (self.tenants.len(), competing) {
@@ -265,23 +266,23 @@ impl Lanes {
         }
     }
 
-    fn lane(&mut self, feed: Feed) -> Option<&mut Lane> {
-        self.tenants.get_mut(&feed.tenant)?.lanes.get_mut(&feed.content_type)
+    fn queue(&mut self, feed: Feed) -> Option<&mut FeedQueue> {
+        self.tenants.get_mut(&feed.tenant)?.queues.get_mut(&feed.content_type)
     }
 }
 
 impl Tenant {
     fn in_flight(&self) -> usize {
-        self.lanes.values().map(|lane| lane.in_flight).sum()
+        self.queues.values().map(|queue| queue.in_flight).sum()
     }
 
     fn next(&mut self, now: Instant) -> Option<ContentType> {
         for _ in 0..self.turns.len() {
             let content_type = self.turns.pop_front()?;
             self.turns.push_back(content_type);
-            let Some(lane) = self.lanes.get(&content_type) else { continue };
-            let probing = lane.trouble.failures >= FAILURES_OF_A_FEED && lane.in_flight > 0;
-            if lane.has_work && lane.trouble.over(now) && !probing {
+            let Some(queue) = self.queues.get(&content_type) else { continue };
+            let probing = queue.trouble.failures >= FAILURES_OF_A_FEED && queue.in_flight > 0;
+            if queue.has_work && queue.trouble.over(now) && !probing {
                 return Some(content_type);
             }
         }
@@ -301,47 +302,47 @@ mod tests {
         Feed { tenant: TenantId(Uuid::from_u128(tenant)), content_type }
     }
 
-    fn lanes(tenants: u128, slots: usize) -> Lanes {
+    fn scheduler(tenants: u128, slots: usize) -> Scheduler {
         let feeds = (1..=tenants).flat_map(|tenant| ContentType::ALL.map(|content_type| feed(tenant, content_type)));
-        Lanes::new(feeds, slots)
+        Scheduler::new(feeds, slots)
     }
 
-    fn start(lanes: &mut Lanes) -> Option<Feed> {
-        let next = lanes.next(Instant::now(), |_| false)?;
-        lanes.started(next);
+    fn start(scheduler: &mut Scheduler) -> Option<Feed> {
+        let next = scheduler.next(Instant::now(), |_| false)?;
+        scheduler.started(next);
         Some(next)
     }
 
     #[tokio::test(start_paused = true)]
     async fn tenants_take_turns_and_so_do_their_content_types() {
-        let mut lanes = lanes(2, 100);
+        let mut scheduler = scheduler(2, 100);
         let (a, b, c) =
             (feed(1, ContentType::Exchange), feed(1, ContentType::General), feed(2, ContentType::SharePoint));
         for feed in [a, b, c] {
-            lanes.has_work(feed);
+            scheduler.has_work(feed);
         }
-        let order: Vec<_> = (0..6).map(|_| start(&mut lanes).unwrap()).collect();
+        let order: Vec<_> = (0..6).map(|_| start(&mut scheduler).unwrap()).collect();
         assert_eq!(order, [a, c, b, c, a, c]);
-        lanes.exhausted(c);
-        assert_eq!(start(&mut lanes), Some(b));
-        lanes.exhausted(a);
-        lanes.exhausted(b);
-        assert_eq!(start(&mut lanes), None);
+        scheduler.exhausted(c);
+        assert_eq!(start(&mut scheduler), Some(b));
+        scheduler.exhausted(a);
+        scheduler.exhausted(b);
+        assert_eq!(start(&mut scheduler), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_tenant_whose_downloads_hang_leaves_slots_to_the_others() {
-        let mut lanes = lanes(2, 16);
+        let mut scheduler = scheduler(2, 16);
         let (sick, healthy) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
-        lanes.has_work(sick);
-        while start(&mut lanes).is_some() {}
-        assert_eq!(lanes.in_flight(), 12, "a quarter stays free for the next tenant");
-        lanes.has_work(healthy);
+        scheduler.has_work(sick);
+        while start(&mut scheduler).is_some() {}
+        assert_eq!(scheduler.in_flight(), 12, "a quarter stays free for the next tenant");
+        scheduler.has_work(healthy);
         for _ in 0..100 {
-            assert_eq!(start(&mut lanes), Some(healthy));
-            lanes.finished(healthy);
+            assert_eq!(start(&mut scheduler), Some(healthy));
+            scheduler.finished(healthy);
         }
-        let mut alone = super::tests::lanes(1, 16);
+        let mut alone = super::tests::scheduler(1, 16);
         alone.has_work(sick);
         while start(&mut alone).is_some() {}
         assert_eq!(alone.in_flight(), 16, "a single tenant has all");
@@ -349,47 +350,47 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn trouble_pauses_its_lane_or_tenant_and_one_download_probes() {
-        let mut lanes = lanes(2, 16);
+        let mut scheduler = scheduler(2, 16);
         let (dlp, exchange, other) =
             (feed(1, ContentType::Dlp), feed(1, ContentType::Exchange), feed(2, ContentType::Dlp));
         for feed in [dlp, exchange, other] {
-            lanes.has_work(feed);
+            scheduler.has_work(feed);
         }
-        lanes.report(dlp, Outcome::FeedInTrouble, Instant::now());
-        lanes.report(dlp, Outcome::FeedInTrouble, Instant::now());
-        let picks: Vec<_> = (0..8).map(|_| start(&mut lanes).unwrap()).collect();
+        scheduler.report(dlp, Outcome::FeedInTrouble, Instant::now());
+        scheduler.report(dlp, Outcome::FeedInTrouble, Instant::now());
+        let picks: Vec<_> = (0..8).map(|_| start(&mut scheduler).unwrap()).collect();
         assert!(!picks.contains(&dlp) && picks.contains(&exchange) && picks.contains(&other));
         for feed in picks {
-            lanes.finished(feed);
+            scheduler.finished(feed);
         }
-        let until = lanes.next_try(Instant::now()).unwrap();
+        let until = scheduler.next_try(Instant::now()).unwrap();
         assert!(until - Instant::now() <= Duration::from_secs(30), "failures in flight together are one");
 
-        lanes.report(exchange, Outcome::TenantInTrouble { may_pass: false }, Instant::now());
-        assert_eq!((start(&mut lanes), start(&mut lanes)), (Some(other), Some(other)));
+        scheduler.report(exchange, Outcome::TenantInTrouble { may_pass: false }, Instant::now());
+        assert_eq!((start(&mut scheduler), start(&mut scheduler)), (Some(other), Some(other)));
         tokio::time::sleep(Duration::from_secs(31)).await;
-        let picks: Vec<_> = (0..6).map(|_| start(&mut lanes).unwrap()).collect();
+        let picks: Vec<_> = (0..6).map(|_| start(&mut scheduler).unwrap()).collect();
         assert_eq!(picks.iter().filter(|feed| feed.tenant == dlp.tenant).count(), 1, "{picks:?}");
-        lanes.report(exchange, Outcome::Served, Instant::now());
-        assert!((0..6).filter_map(|_| start(&mut lanes)).any(|feed| feed.tenant == dlp.tenant));
+        scheduler.report(exchange, Outcome::Served, Instant::now());
+        assert!((0..6).filter_map(|_| start(&mut scheduler)).any(|feed| feed.tenant == dlp.tenant));
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_of_a_feed_is_noticed_after_a_few_blobs() {
-        let mut lanes = lanes(1, 16);
+        let mut scheduler = scheduler(1, 16);
         let exchange = feed(1, ContentType::Exchange);
-        lanes.has_work(exchange);
+        scheduler.has_work(exchange);
         let mut tried = 0;
-        while let Some(feed) = start(&mut lanes) {
-            lanes.report(feed, Outcome::Failed, Instant::now());
-            lanes.finished(feed);
+        while let Some(feed) = start(&mut scheduler) {
+            scheduler.report(feed, Outcome::Failed, Instant::now());
+            scheduler.finished(feed);
             tried += 1;
         }
         assert_eq!(tried, FAILURES_OF_A_FEED);
         for _ in 0..30 {
-            lanes.report(exchange, Outcome::Failed, Instant::now());
+            scheduler.report(exchange, Outcome::Failed, Instant::now());
         }
-        assert!(!lanes.hopeless(), "what may pass is waited for");
+        assert!(!scheduler.hopeless(), "what may pass is waited for");
     }
 
     #[tokio::test(start_paused = true)]
@@ -401,44 +402,47 @@ mod tests {
             (Outcome::TenantInTrouble { may_pass: true }, false),
         ] {
             let longest = Duration::from_secs(5);
-            let mut lanes = lanes(1, 16).with_pauses_up_to(longest);
-            lanes.has_work(exchange);
+            let mut scheduler = scheduler(1, 16).with_pauses_up_to(longest);
+            scheduler.has_work(exchange);
             for _ in 0..2 {
-                assert!(!lanes.hopeless());
-                lanes.report(exchange, outcome, Instant::now());
-                assert_eq!(start(&mut lanes), None);
+                assert!(!scheduler.hopeless());
+                scheduler.report(exchange, outcome, Instant::now());
+                assert_eq!(start(&mut scheduler), None);
                 tokio::time::sleep(longest).await;
-                assert_eq!(start(&mut lanes), Some(exchange));
-                lanes.finished(exchange);
+                assert_eq!(start(&mut scheduler), Some(exchange));
+                scheduler.finished(exchange);
             }
-            assert_eq!(lanes.hopeless(), hopeless, "{outcome:?}");
-            lanes.report(exchange, Outcome::Served, Instant::now());
-            assert!(!lanes.hopeless());
+            assert_eq!(scheduler.hopeless(), hopeless, "{outcome:?}");
+            scheduler.report(exchange, Outcome::Served, Instant::now());
+            assert!(!scheduler.hopeless());
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn tenants_come_and_go() {
-        let mut lanes = lanes(1, 4);
+        let mut scheduler = scheduler(1, 4);
         let (old, new) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
-        lanes.add(new);
-        lanes.add(new);
+        scheduler.add(new);
+        scheduler.add(new);
         for feed in [old, new] {
-            lanes.has_work(feed);
+            scheduler.has_work(feed);
         }
-        assert_eq!([start(&mut lanes), start(&mut lanes), start(&mut lanes)], [Some(old), Some(new), Some(old)]);
-        lanes.retain(|tenant| tenant == new.tenant);
-        lanes.finished(old);
-        assert_eq!((start(&mut lanes), lanes.in_flight()), (Some(new), 2));
+        assert_eq!(
+            [start(&mut scheduler), start(&mut scheduler), start(&mut scheduler)],
+            [Some(old), Some(new), Some(old)]
+        );
+        scheduler.retain(|tenant| tenant == new.tenant);
+        scheduler.finished(old);
+        assert_eq!((start(&mut scheduler), scheduler.in_flight()), (Some(new), 2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn throttled_tenants_wait_and_unknown_feeds_are_ignored() {
-        let mut lanes = lanes(1, 4);
-        lanes.has_work(feed(9, ContentType::Exchange));
-        assert_eq!(start(&mut lanes), None);
-        lanes.has_work(feed(1, ContentType::Exchange));
-        assert_eq!(lanes.next(Instant::now(), |_| true), None);
-        assert!(lanes.next(Instant::now(), |_| false).is_some());
+        let mut scheduler = scheduler(1, 4);
+        scheduler.has_work(feed(9, ContentType::Exchange));
+        assert_eq!(start(&mut scheduler), None);
+        scheduler.has_work(feed(1, ContentType::Exchange));
+        assert_eq!(scheduler.next(Instant::now(), |_| true), None);
+        assert!(scheduler.next(Instant::now(), |_| false).is_some());
     }
 }
