@@ -53,8 +53,8 @@ pub struct Announced {
 /// Content that discovery has found, and the cursors of its listings.
 #[async_trait]
 pub trait ContentIntake: fmt::Debug + Send + Sync {
-    /// Records content that a listing names and moves the cursor of `feed`, in one transaction. Returns how many references
-    /// were new or are pending again.
+    /// Records content that a listing names, and then moves the cursor of `feed`. Returns how many references were new or are
+    /// pending again.
     ///
     /// What is known stays as it is, with these exceptions: pending content gets the newest URI and expiration; content that
     /// was dead-lettered, or delivered under the URI of other content, is pending again; announced content is confirmed.

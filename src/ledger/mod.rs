@@ -5,7 +5,7 @@
 //! - A blob is *pending* from the moment [`ContentIntake::record`] returns until every event in it was acknowledged
 //!   ([`ContentQueue::complete`]) or it can never be fetched ([`ContentQueue::dead_letter`]). A crash changes nothing about
 //!   that.
-//! - A cursor moves in the same transaction that records the last page of its window, never before.
+//! - A cursor moves when every page of its window is durable, never before.
 //! - The ids of delivered events are durable before their blob is done, or in the same transaction.
 //! - Rows of done blobs stay until the content has expired, so that a blob which is listed again is recognised.
 //!
@@ -46,7 +46,8 @@ pub use self::{
 /// Everything that is durable of one source. A module asks for the part that it needs.
 ///
 /// For every method of every part: what changes something returns after the change is durable, and a caller that stops
-/// waiting undoes nothing.
+/// waiting undoes nothing. The one exception is a cursor that moves on by an hour or less: that may take a minute to become durable,
+/// since a crash costs no more than listings.
 ///
 /// # Errors
 ///

@@ -1,13 +1,15 @@
 //! What discovery brings.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use redb::{ReadableTable, WriteTransaction};
 
 use super::{
-    RedbLedger,
+    RedbLedger, cursors,
     rows::{change, insert, row_of},
-    tables::{ANNOUNCED_PENDING, BLOBS, CURSORS, decode, encode, parsed},
+    tables::{ANNOUNCED_PENDING, BLOBS},
     writer::Rank,
 };
 use crate::{
@@ -24,19 +26,23 @@ impl ContentIntake for RedbLedger {
         cursor: Option<CursorMove>,
         now: DateTime<Utc>,
     ) -> Result<usize, LedgerError> {
+        if refs.is_empty() {
+            self.move_cursor(feed, cursor).await?;
+            return Ok(0);
+        }
         let held = self.held();
         let record = move |tx: &WriteTransaction| {
             let mut added = 0;
             for content in &refs {
                 added += usize::from(insert_or_confirm(tx, content, now)?);
             }
-            if let Some(step) = cursor {
-                move_cursor(tx, feed, step)?;
-            }
             Ok(added)
         };
         // Content that is not new may have moved to another queue.
-        self.writer.write_then(Rank::Urgent, record, move |_| held.rewind(feed)).await
+        let added = self.writer.write_then(Rank::Urgent, record, move |_| held.rewind(feed)).await?;
+        // A crash in between lists this page again.
+        self.move_cursor(feed, cursor).await?;
+        Ok(added)
     }
 
     async fn announce(
@@ -70,6 +76,9 @@ impl ContentIntake for RedbLedger {
     }
 
     async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError> {
+        if refs.is_empty() {
+            return Ok(refs);
+        }
         self.read(move |tx| {
             let blobs = tx.open_table(BLOBS)?;
             let mut unknown = Vec::new();
@@ -85,23 +94,27 @@ impl ContentIntake for RedbLedger {
     }
 
     async fn cursor(&self, feed: Feed) -> Result<Cursor, LedgerError> {
-        self.read(move |tx| {
-            let cursors = tx.open_table(CURSORS)?;
-            cursors.get(keys::feed(feed).as_slice())?.map_or(Ok(Cursor::default()), |value| decode(value.value()))
-        })
-        .await
+        Ok(self.cursors.get(feed))
     }
 
     async fn cursors(&self) -> Result<Vec<(Feed, Cursor)>, LedgerError> {
-        self.read(|tx| {
-            let mut cursors = Vec::new();
-            for entry in tx.open_table(CURSORS)?.iter()? {
-                let (key, value) = entry?;
-                cursors.push((parsed(keys::parse_feed(key.value()))?, decode(value.value())?));
-            }
-            Ok(cursors)
-        })
-        .await
+        Ok(self.cursors.all())
+    }
+}
+
+impl RedbLedger {
+    async fn move_cursor(&self, feed: Feed, step: Option<CursorMove>) -> Result<(), LedgerError> {
+        // A move that stays in memory must not hide that there is nothing to write to any more.
+        if let Some(failure) = self.writer.failure() {
+            return Err(failure);
+        }
+        self.file.check().map_err(|error| self.writer.failed(error))?;
+        if step.is_some_and(|step| self.cursors.step(feed, step)) {
+            let (cursors, moved) = (Arc::clone(&self.cursors), [(feed, self.cursors.get(feed))]);
+            let write = move |tx: &WriteTransaction| cursors::write(tx, &moved);
+            self.writer.write_then(Rank::Urgent, write, move |()| cursors.written(&moved)).await?;
+        }
+        Ok(())
     }
 }
 
@@ -119,15 +132,4 @@ fn insert_or_confirm(tx: &WriteTransaction, content: &ContentRef, now: DateTime<
         }
         Some(_) => Ok(false),
     }
-}
-
-fn move_cursor(tx: &WriteTransaction, feed: Feed, step: CursorMove) -> Result<(), redb::Error> {
-    let mut cursors = tx.open_table(CURSORS)?;
-    let key = keys::feed(feed);
-    let cursor: Cursor = match cursors.get(key.as_slice())? {
-        Some(value) => decode(value.value())?,
-        None => Cursor::default(),
-    };
-    cursors.insert(key.as_slice(), encode(&cursor.moved(step))?.as_slice())?;
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The embedded ledger: one redb file.
 
+mod cursors;
 mod draft;
 mod events;
 mod file;
@@ -7,6 +8,7 @@ mod held;
 mod intake;
 mod open;
 mod queue;
+mod recent;
 mod rows;
 mod subscriptions;
 mod tables;
@@ -22,7 +24,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase};
 use tracing::Span;
 
 pub use self::draft::DraftLedger;
-use self::{file::LedgerFile, held::Held, writer::Writer};
+use self::{cursors::Cursors, file::LedgerFile, held::Held, recent::RecentEvents, writer::Writer};
 use super::LedgerError;
 use crate::expected_panic::expecting;
 
@@ -39,6 +41,10 @@ pub struct RedbLedger {
     writer: Writer,
     file: Arc<LedgerFile>,
     held: Arc<Held>,
+    cursors: Arc<Cursors>,
+    recent: Arc<RecentEvents>,
+    /// Held while events are moved to their tables.
+    moving: tokio::sync::Mutex<()>,
     dedupe_window: TimeDelta,
 }
 
@@ -52,7 +58,7 @@ impl RedbLedger {
     pub async fn open(directory: &Path, dedupe_window: TimeDelta) -> Result<Self, LedgerError> {
         let path = directory.join(FILE);
         let mut attempt = 0;
-        let (database, file) = loop {
+        let (opened, file) = loop {
             let file = LedgerFile::look(&path);
             let (path, span) = (path.clone(), Span::current());
             let opened =
@@ -66,9 +72,34 @@ impl RedbLedger {
                 opened => break (opened.map_err(|error| file.with_changes(error))?, file.opened()?),
             }
         };
-        let (database, file) = (Arc::new(database), Arc::new(file));
-        let writer = Writer::start(Arc::clone(&database), Arc::clone(&file));
-        Ok(Self { database, writer, file, held: Arc::default(), dedupe_window })
+        let open::Opened { database, cursors, recent } = opened;
+        let (database, cursors, file) = (Arc::new(database), Arc::new(cursors), Arc::new(file));
+        let writer = Writer::start(Arc::clone(&database), Arc::clone(&file), Arc::clone(&cursors));
+        let ledger = Self {
+            database,
+            writer,
+            file,
+            held: Arc::default(),
+            cursors,
+            recent: Arc::new(recent),
+            moving: tokio::sync::Mutex::default(),
+            dedupe_window,
+        };
+        ledger.make_filters();
+        Ok(ledger)
+    }
+
+    /// Makes the filters in the background. What fails there fails again, and is reported, when the tables are asked.
+    fn make_filters(&self) {
+        if !self.recent.lacks_filters() {
+            return;
+        }
+        let (database, recent) = (Arc::clone(&self.database), Arc::downgrade(&self.recent));
+        drop(tokio::task::spawn_blocking(move || expecting(|| events::make_filters(&database, &recent))));
+    }
+
+    fn recent(&self) -> Arc<RecentEvents> {
+        Arc::clone(&self.recent)
     }
 
     /// Whether there is a ledger in `directory`, for a caller that must not start one.

@@ -5,17 +5,30 @@ use std::{fs, io, path::Path};
 use redb::{Database, ReadableDatabase, TableError};
 use tracing::info;
 
-use super::tables::{self, META};
+use super::{
+    cursors::Cursors,
+    events::recent_of,
+    recent::RecentEvents,
+    tables::{self, META},
+};
 use crate::ledger::LedgerError;
 
-/// Since 2, what only notifications announced is listed apart; an older version would never fetch it.
-pub(super) const FORMAT: u64 = 2;
+/// Since 3, ids of delivered events are in batches at first; an older version would deliver those events again. Since 2, what
+/// only notifications announced is listed apart; an older version would never fetch it.
+pub(super) const FORMAT: u64 = 3;
 pub(super) const OLDEST_FORMAT: u64 = 1;
 
 /// How much of the file redb may keep in memory.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
-pub(super) fn open_or_create(path: &Path) -> Result<Database, LedgerError> {
+/// A ledger's file, and what memory has of it.
+pub(super) struct Opened {
+    pub database: Database,
+    pub cursors: Cursors,
+    pub recent: RecentEvents,
+}
+
+pub(super) fn open_or_create(path: &Path) -> Result<Opened, LedgerError> {
     if !path.try_exists().map_err(|error| LedgerError::from_io(path.into(), error))? {
         info!(message = "Starting a new ledger.", path = %path.display());
         create(path)?;
@@ -27,7 +40,7 @@ pub(super) fn open_or_create(path: &Path) -> Result<Database, LedgerError> {
         Some(OLDEST_FORMAT..=FORMAT) => {
             bring_up_to_date(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
             keep_private(path);
-            Ok(database)
+            opened(database).map_err(|error| LedgerError::from_redb(path.into(), error))
         }
         Some(found) if found > FORMAT => Err(LedgerError::TooNew { path: path.into(), found, known: FORMAT }),
         _ => Err(LedgerError::Corrupt {
@@ -36,6 +49,13 @@ pub(super) fn open_or_create(path: &Path) -> Result<Database, LedgerError> {
             changed: false,
         }),
     }
+}
+
+fn opened(database: Database) -> Result<Opened, redb::Error> {
+    let tx = database.begin_read()?;
+    let (cursors, recent) = (Cursors::of_file(&tx)?, recent_of(&tx)?);
+    drop(tx);
+    Ok(Opened { database, cursors, recent })
 }
 
 /// Makes the file under another name first: a crash in between must not leave something that looks like a ledger.

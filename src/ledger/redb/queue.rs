@@ -12,7 +12,7 @@ use redb::{AccessGuard, ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::{
     RedbLedger,
-    events::{MOST_EVENTS, chunks, remember},
+    events::{MOST_EVENTS, chunks, day, remember, rows_of},
     held::{Held, Queue, Start},
     rows::{ROWS_OF_A_BLOB, SWEEP, change, first_until, remove, row_of},
     tables::{BLOBS, Bytes, DEAD, DEFERRED, existing, parsed},
@@ -61,18 +61,25 @@ impl ContentQueue for RedbLedger {
         let mut chunks = chunks(events, MOST_EVENTS);
         let events = chunks.pop().unwrap_or_default();
         for some in chunks {
-            self.writer.write(Rank::Bulk(some.len()), move |tx| remember(tx, &some, now)).await?;
+            self.note(some, day(now)).await?;
         }
-        let rank = Rank::Bulk(events.len() + ROWS_OF_A_BLOB);
+        let events: Arc<[EventKey]> = events.into();
+        let rank = Rank::Bulk(rows_of(&events) + ROWS_OF_A_BLOB);
         let (announced, held, blob) = (self.held.announced_uri(&key), self.held(), key.clone());
+        let (recent, noted, those) = (self.recent(), self.recent(), Arc::clone(&events));
         let complete = move |tx: &WriteTransaction| {
-            remember(tx, &events, now)?;
+            let batch = remember(tx, &recent, &those, day(now))?;
             let mut done = true;
             change(tx, &blob, |row| done = row.complete(now, announced.as_deref()))?;
-            Ok(done)
+            Ok((batch, done))
         };
-        let then = move |done: &bool| if *done { held.let_go(&key) } else { held.put_back(&key) };
-        self.writer.write_then(rank, complete, then).await
+        let then = move |(batch, done): &(u64, bool)| {
+            noted.add(day(now), *batch, &events);
+            if *done { held.let_go(&key) } else { held.put_back(&key) }
+        };
+        let (_, done) = self.writer.write_then(rank, complete, then).await?;
+        self.move_if_many().await?;
+        Ok(done)
     }
 
     async fn defer(&self, key: BlobKey, not_before: DateTime<Utc>, counts: Counts) -> Result<(), LedgerError> {

@@ -14,12 +14,15 @@
 //! | `webhooks` | feed | addresses of webhooks that were set or tried, one a line |
 //! | `tenants` | tenant | [`TenantRecord`](crate::ledger::TenantRecord) as JSON |
 //! | `secrets` | name | what this source made up for itself: the AuthID of its webhooks |
+//! | `event_batches` | day, number | keys of events that were delivered on that day, one after the other |
 //! | `events_<day>` | event key | nothing: events delivered on that day |
 //!
 //! Event ids are in one table for each day, so that forgetting a day is dropping a table.
 
 use redb::{TableDefinition, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
+
+use super::events::BATCHES;
 
 pub(super) type Bytes = &'static [u8];
 /// A table that lists blobs by its keys alone.
@@ -52,6 +55,7 @@ pub(super) fn create(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(WEBHOOKS)?;
     tx.open_table(TENANTS)?;
     tx.open_table(SECRETS)?;
+    tx.open_table(BATCHES)?;
     Ok(())
 }
 
@@ -73,6 +77,6 @@ pub(super) fn existing<T>(row: Option<T>) -> Result<T, redb::Error> {
     row.ok_or_else(|| corrupt("an index names a row that does not exist".to_owned()))
 }
 
-fn corrupt(detail: String) -> redb::Error {
+pub(super) fn corrupt(detail: String) -> redb::Error {
     redb::Error::Corrupted(detail)
 }

@@ -1,5 +1,7 @@
 //! What is kept of tenants.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 
@@ -38,7 +40,12 @@ impl TenantStore for RedbLedger {
 
     async fn forget_tenant(&self, tenant: TenantId) -> Result<u64, LedgerError> {
         // The record goes first: after a crash in between, what is left of the content is forgotten when it expires.
-        self.writer.write(Rank::Urgent, move |tx| forget_record(tx, tenant)).await?;
+        let cursors = Arc::clone(&self.cursors);
+        let forget = move |tx: &WriteTransaction| {
+            cursors.forget(tenant);
+            forget_record(tx, tenant)
+        };
+        self.writer.write(Rank::Urgent, forget).await?;
         let mut pending = 0;
         loop {
             let (removed, of_them_pending) =

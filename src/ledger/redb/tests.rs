@@ -1,18 +1,22 @@
 use std::{fs, path::Path};
 
+use chrono::{DateTime, Utc};
 use redb::TableDefinition;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use super::{
+    events::BATCHES,
     open::{FORMAT, OLDEST_FORMAT, format_of},
     tables::{ANNOUNCED, ANNOUNCED_PENDING, Bytes, META},
     *,
 };
 use crate::{
-    content::ContentType,
+    content::{ContentType, Feed},
     ledger::{
-        BlobKey, ContentIntake, ContentQueue, CursorMove, SubscriptionStore, TenantStore, Wanted,
+        BlobKey, ContentIntake, ContentQueue, Cursor, CursorMove, DeliveredEvents, EventKey, SubscriptionStore,
+        TenantStore, Wanted,
         contract::{DEDUPE_WINDOW, Storage, content, feed, time},
     },
 };
@@ -162,10 +166,15 @@ async fn a_ledger_of_the_format_before_goes_on() {
         tx.open_table(META).unwrap().insert("format", OLDEST_FORMAT).unwrap();
         tx.delete_table(ANNOUNCED).unwrap();
         tx.delete_table(ANNOUNCED_PENDING).unwrap();
+        tx.delete_table(BATCHES).unwrap();
+        let table = TableDefinition::<[u8; 16], ()>::new("events_20000");
+        tx.open_table(table).unwrap().insert(EventKey::new(a.tenant, "delivered").0, ()).unwrap();
         tx.commit().unwrap();
     }
     tokio::task::yield_now().await;
     let ledger = open(&directory).await;
+    let asked = vec![EventKey::new(a.tenant, "delivered"), EventKey::new(a.tenant, "another")];
+    assert_eq!(ledger.delivered(asked).await.unwrap(), [true, false]);
     let claim = ledger.claim(a, Wanted::Listed).await.unwrap().unwrap();
     assert_eq!(claim.content.content_id, "pending");
     assert_eq!(ledger.announce(a, vec![content(a, "told", time(0))], 9, time(1)).await.unwrap().added, 1);
@@ -199,4 +208,48 @@ async fn a_claim_does_not_pass_what_is_held() {
             ledger.complete(BlobKey::from(&claim.content), vec![], time(100)).await.unwrap();
         }
     }
+}
+
+/// What the file says of a cursor, whatever memory says.
+fn stored(ledger: &RedbLedger, feed: Feed) -> Option<DateTime<Utc>> {
+    Cursors::of_file(&ledger.database.begin_read().unwrap()).unwrap().get(feed).listed_through
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_moves_of_cursors_become_durable_together_and_soon() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let (a, b) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
+    let step = async |feed, secs| {
+        let step = CursorMove::ListedThrough(time(secs));
+        ledger.record(feed, Vec::new(), Some(step), time(secs)).await.unwrap();
+        assert_eq!(ledger.cursor(feed).await.unwrap().listed_through, Some(time(secs)));
+    };
+    step(a, 0).await;
+    step(b, 0).await;
+    assert_eq!([stored(&ledger, a), stored(&ledger, b)], [Some(time(0)); 2], "the first one counts at once");
+    step(a, 60).await;
+    step(b, 61).await;
+    assert_eq!([stored(&ledger, a), stored(&ledger, b)], [Some(time(0)); 2]);
+    let began = Instant::now();
+    while stored(&ledger, a) != Some(time(60)) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(began.elapsed() <= cursors::LATEST + Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(stored(&ledger, b), Some(time(61)));
+    step(a, 60 + 3_601).await;
+    assert_eq!(stored(&ledger, a), Some(time(60 + 3_601)), "what skips much counts at once");
+    let correction = CursorMove::Anchored(time(50));
+    ledger.record(a, Vec::new(), Some(correction), time(4_000)).await.unwrap();
+    assert_eq!(stored(&ledger, a), Some(time(50)));
+    // A stop writes what is left, and a tenant that is forgotten leaves nothing to write.
+    step(a, 100).await;
+    step(b, 100).await;
+    ledger.forget_tenant(b.tenant).await.unwrap();
+    assert_eq!(ledger.cursor(b).await.unwrap(), Cursor::default());
+    step(a, 150).await;
+    step(a, 200).await;
+    drop(ledger);
+    let ledger = open(&directory).await;
+    assert_eq!([stored(&ledger, a), stored(&ledger, b)], [Some(time(200)), None]);
 }

@@ -1,15 +1,18 @@
 //! Pieces of the whole file, out and in.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::{
-    RedbLedger, events,
+    RedbLedger,
+    cursors::{self, Cursors},
+    events,
+    recent::Day,
     rows::{ROWS_OF_A_BLOB, insert, remove, row_of},
-    tables::{BLOBS, CURSORS, SUBSCRIPTIONS, TENANTS, WEBHOOKS, decode, encode, parsed},
+    tables::{BLOBS, SUBSCRIPTIONS, TENANTS, WEBHOOKS, decode, encode, parsed},
     writer::Rank,
 };
 use crate::{
@@ -27,8 +30,9 @@ const LARGEST_PAGE: usize = 1024 * 1024;
 #[async_trait]
 impl Transfer for RedbLedger {
     async fn export(&self, from: ExportPosition) -> Result<ExportPage, LedgerError> {
+        let cursors = self.cursors.all();
         self.read(move |tx| match from {
-            ExportPosition::Beginning => beginning(tx),
+            ExportPosition::Beginning => beginning(tx, cursors),
             ExportPosition::Content { after } => content(tx, after),
             ExportPosition::Delivered { day, after } => delivered(tx, day, after),
         })
@@ -37,38 +41,53 @@ impl Transfer for RedbLedger {
 
     async fn import(&self, pieces: Vec<Piece>) -> Result<(), LedgerError> {
         let rows = pieces.iter().map(|piece| match piece {
-            Piece::Delivered(DeliveredRecord { events, .. }) => events.len(),
+            Piece::Delivered(DeliveredRecord { events, .. }) => events::rows_of(events),
             _ => ROWS_OF_A_BLOB,
         });
         let rank = Rank::Bulk(rows.sum());
-        let held = self.held();
+        let (held, recent, noted) = (self.held(), self.recent(), self.recent());
+        let cursors = Arc::clone(&self.cursors);
         let import = move |tx: &WriteTransaction| {
-            let mut feeds = Vec::new();
+            let mut imported = Imported::default();
             for piece in pieces {
                 match piece {
                     Piece::Tenant(record) => {
                         tx.open_table(TENANTS)?
                             .insert(record.id.0.as_bytes().as_slice(), encode(&record)?.as_slice())?;
                     }
-                    Piece::Feed(record) => import_feed(tx, &record)?,
+                    Piece::Feed(record) => import_feed(tx, &cursors, &record)?,
                     Piece::Content(record) => {
-                        feeds.push(record.feed);
+                        imported.feeds.push(record.feed);
                         import_content(tx, record)?;
                     }
-                    Piece::Delivered(DeliveredRecord { day, events: keys }) => events::remember(tx, &keys, noon(day))?,
+                    Piece::Delivered(DeliveredRecord { day, events: keys }) => {
+                        let day = events::day_of(day);
+                        let batch = events::remember(tx, &recent, &keys, day)?;
+                        imported.batches.push((day, batch, keys));
+                    }
                 }
             }
-            Ok(feeds)
+            Ok(imported)
         };
-        self.writer
-            .write_then(rank, import, move |feeds: &Vec<Feed>| feeds.iter().for_each(|feed| held.rewind(*feed)))
-            .await
-            .map(drop)
+        let then = move |imported: &Imported| {
+            imported.feeds.iter().for_each(|feed| held.rewind(*feed));
+            imported.batches.iter().for_each(|(day, batch, keys)| noted.add(*day, *batch, keys));
+        };
+        self.writer.write_then(rank, import, then).await?;
+        self.move_if_many().await
     }
 }
 
+/// What memory has to learn of what was imported.
+#[derive(Default)]
+struct Imported {
+    feeds: Vec<Feed>,
+    /// Batches of events: their day, and the number of the last one.
+    batches: Vec<(Day, u64, Vec<EventKey>)>,
+}
+
 /// Tenants and feeds.
-fn beginning(tx: &ReadTransaction) -> Result<ExportPage, redb::Error> {
+fn beginning(tx: &ReadTransaction, cursors: Vec<(Feed, Cursor)>) -> Result<ExportPage, redb::Error> {
     let mut pieces = Vec::new();
     for entry in tx.open_table(TENANTS)?.iter()? {
         pieces.push(Piece::Tenant(decode(entry?.1.value())?));
@@ -82,10 +101,8 @@ fn beginning(tx: &ReadTransaction) -> Result<ExportPage, redb::Error> {
             webhooks: Vec::new(),
         }));
     };
-    for entry in tx.open_table(CURSORS)?.iter()? {
-        let (key, value) = entry?;
-        let cursor = decode(value.value())?;
-        record(parsed(keys::parse_feed(key.value()))?, &|record| record.cursor = cursor);
+    for (feed, cursor) in cursors {
+        record(feed, &|record| record.cursor = cursor);
     }
     for entry in tx.open_table(SUBSCRIPTIONS)?.iter()? {
         let (key, value) = entry?;
@@ -118,9 +135,12 @@ fn content(tx: &ReadTransaction, after: Option<BlobKey>) -> Result<ExportPage, r
 }
 
 fn delivered(tx: &ReadTransaction, from: NaiveDate, after: Option<EventKey>) -> Result<ExportPage, redb::Error> {
-    let Some(day) = events::days(tx)?.into_iter().find(|day| *day >= from) else { return Ok(ExportPage::default()) };
+    let next = events::next_day(tx, events::day_of(from))?;
+    let Some((number, day)) = next.and_then(|next| Some((next, events::date(next)?))) else {
+        return Ok(ExportPage::default());
+    };
     let after = after.filter(|_| day == from);
-    let events = events::of_day(tx, day, after, MOST_IDS)?;
+    let events = events::of_day(tx, number, after, MOST_IDS)?;
     let next = match events.last() {
         Some(last) if events.len() == MOST_IDS => Some(ExportPosition::Delivered { day, after: Some(*last) }),
         _ => day.succ_opt().map(|day| ExportPosition::Delivered { day, after: None }),
@@ -129,10 +149,11 @@ fn delivered(tx: &ReadTransaction, from: NaiveDate, after: Option<EventKey>) -> 
     Ok(ExportPage { pieces: piece.into_iter().collect(), next })
 }
 
-fn import_feed(tx: &WriteTransaction, record: &FeedRecord) -> Result<(), redb::Error> {
+fn import_feed(tx: &WriteTransaction, cursors: &Cursors, record: &FeedRecord) -> Result<(), redb::Error> {
     let key = keys::feed(record.feed);
     if record.cursor != Cursor::default() {
-        tx.open_table(CURSORS)?.insert(key.as_slice(), encode(&record.cursor)?.as_slice())?;
+        cursors.set(record.feed, record.cursor);
+        cursors::write(tx, &[(record.feed, record.cursor)])?;
     }
     if let Some(at) = record.last_start {
         tx.open_table(SUBSCRIPTIONS)?.insert(key.as_slice(), at.timestamp_millis())?;
@@ -150,8 +171,4 @@ fn import_content(tx: &WriteTransaction, record: ContentRecord) -> Result<(), re
         remove(tx, &key, &known)?;
     }
     insert(tx, &key, &row)
-}
-
-fn noon(day: NaiveDate) -> DateTime<chrono::Utc> {
-    day.and_time(chrono::NaiveTime::MIN).and_utc() + chrono::TimeDelta::hours(12)
 }

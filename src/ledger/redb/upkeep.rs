@@ -25,8 +25,10 @@ use crate::{
 #[async_trait]
 impl Upkeep for RedbLedger {
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError> {
-        let oldest_kept = now - self.dedupe_window;
-        self.writer.write(Rank::Bulk(SWEEP), move |tx| events::forget_before(tx, oldest_kept)).await?;
+        let oldest_kept = events::day(now - self.dedupe_window);
+        let recent = self.recent();
+        let forget = move |tx: &WriteTransaction| events::forget_before(tx, oldest_kept);
+        self.writer.write_then(Rank::Bulk(SWEEP), forget, move |()| recent.forget_before(oldest_kept)).await?;
         let mut pruned = Pruned::default();
         loop {
             let held = self.held();

@@ -22,7 +22,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::file::LedgerFile;
+use super::{
+    cursors::{self, Cursors},
+    file::LedgerFile,
+};
 use crate::{expected_panic::expecting, ledger::LedgerError};
 
 /// How many urgent writes share a transaction at most.
@@ -69,7 +72,7 @@ struct Request {
 
 impl Writer {
     /// Starts the writer. It ends when the last handle is dropped.
-    pub fn start(database: Arc<Database>, file: Arc<LedgerFile>) -> Self {
+    pub fn start(database: Arc<Database>, file: Arc<LedgerFile>, cursors: Arc<Cursors>) -> Self {
         let (urgent, urgent_queue) = mpsc::unbounded_channel();
         let (bulk, bulk_queue) = mpsc::unbounded_channel();
         let first_failure = Arc::default();
@@ -78,6 +81,7 @@ impl Writer {
             bulk: bulk_queue,
             next: None,
             last_urgent: None,
+            cursors,
             short: Size::new(SHORT),
             long: Size::new(LONG),
         };
@@ -89,6 +93,11 @@ impl Writer {
     /// first failure says why.
     pub fn failed(&self, error: LedgerError) -> LedgerError {
         self.first_failure.get_or_init(|| error).clone()
+    }
+
+    /// The ledger's first failure, if it has failed.
+    pub fn failure(&self) -> Option<LedgerError> {
+        self.first_failure.get().cloned()
     }
 
     /// Runs `work` in a transaction and returns its result after the commit.
@@ -137,6 +146,8 @@ struct Queue {
     /// A bulk write that did not fit into the last transaction.
     next: Option<Request>,
     last_urgent: Option<Instant>,
+    /// Those that were moved in memory only.
+    cursors: Arc<Cursors>,
     /// Of bulk transactions: while urgent writes are expected, and otherwise.
     short: Size,
     long: Size,
@@ -164,8 +175,8 @@ impl Size {
 }
 
 impl Queue {
-    /// The writes of the next transaction: urgent ones by themselves, else as many others as fit. `None` when nobody can
-    /// write any more.
+    /// The writes of the next transaction: urgent ones by themselves, else as many others as fit. `None` when no caller can
+    /// write any more. An empty group is for cursors alone.
     async fn group(&mut self, bulk_has_its_turn: bool) -> Option<(Vec<Request>, bool)> {
         if let Some(request) = self.next.take_if(|_| bulk_has_its_turn) {
             return Some((self.bulk_group(request), true));
@@ -181,9 +192,13 @@ impl Queue {
         }
         tokio::select! {
             biased;
-            Some(request) = self.urgent.recv() => Some((self.urgent_group(request), false)),
+            request = self.urgent.recv() => match request {
+                Some(request) => Some((self.urgent_group(request), false)),
+                // Both channels have the same senders.
+                None => Some((vec![self.bulk.recv().await?], true)),
+            },
             Some(request) = self.bulk.recv() => Some((self.bulk_group(request), true)),
-            else => None,
+            () = self.cursors.due() => Some((Vec::new(), false)),
         }
     }
 
@@ -234,7 +249,11 @@ async fn write(
     while let Some((group, is_bulk)) = queue.group(bulk_has_its_turn).await {
         bulk_has_its_turn = !is_bulk;
         let rows = group.iter().map(|request| request.rows).sum();
-        let (jobs, failed): (Vec<_>, Vec<_>) = group.into_iter().map(|request| (request.job, request.failed)).unzip();
+        let (mut jobs, failed): (Vec<_>, Vec<_>) =
+            group.into_iter().map(|request| (request.job, request.failed)).unzip();
+        if jobs.is_empty() {
+            jobs.push(unwritten(&queue.cursors));
+        }
         let (database, at) = (Arc::clone(&database), Arc::clone(&file));
         let began = Instant::now();
         // A blocking task, not a thread of our own: it also keeps a paused test clock from running ahead of the disk.
@@ -256,7 +275,23 @@ async fn write(
         for waiting in failed {
             let _ = waiting.send(error.clone());
         }
+        // The next one that is moved reports the failure.
+        queue.cursors.postpone();
     }
+    if !queue.cursors.unwritten().is_empty() && first_failure.get().is_none() {
+        // Without them, the next start lists a little more.
+        let last = vec![unwritten(&queue.cursors)];
+        let _ = tokio::task::spawn_blocking(move || expecting(|| commit(&database, &file, last))).await;
+    }
+}
+
+/// Writes the cursors that are in memory only.
+fn unwritten(cursors: &Arc<Cursors>) -> Job {
+    let (cursors, moved) = (Arc::clone(cursors), cursors.unwritten());
+    Box::new(move |tx| {
+        cursors::write(tx, &moved)?;
+        Ok(Box::new(move || cursors.written(&moved)))
+    })
 }
 
 fn commit(database: &Database, file: &LedgerFile, jobs: Vec<Job>) -> Result<Vec<Reply>, LedgerError> {
