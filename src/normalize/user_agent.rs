@@ -19,7 +19,7 @@ pub(crate) struct UserAgent {
 mod parser {
     use std::{
         num::NonZeroUsize,
-        sync::{Mutex, PoisonError},
+        sync::{Mutex, OnceLock, PoisonError},
     };
 
     use lru::LruCache;
@@ -36,13 +36,14 @@ mod parser {
 
     /// Reads user agents, and remembers what it has read.
     pub(crate) struct UserAgents {
-        parser: UserAgentParser,
+        /// Made for the first user agent: it compiles a thousand patterns, which takes a third of a second.
+        parser: OnceLock<UserAgentParser>,
         known: Mutex<LruCache<Box<str>, Arc<UserAgent>>>,
     }
 
     impl UserAgents {
         pub(crate) fn new() -> Self {
-            Self { parser: UserAgentParser::new(), known: Mutex::new(LruCache::new(REMEMBERED)) }
+            Self { parser: OnceLock::new(), known: Mutex::new(LruCache::new(REMEMBERED)) }
         }
 
         /// What `text` says; `None` if it is too long.
@@ -61,7 +62,7 @@ mod parser {
         }
 
         fn read(&self, text: &str) -> UserAgent {
-            let parsed = self.parser.parse(text);
+            let parsed = self.parser.get_or_init(UserAgentParser::new).parse(text);
             // The word of uap-core for what it does not know.
             let known = |family: String| (family != "Other").then_some(family);
             UserAgent {
