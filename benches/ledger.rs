@@ -2,7 +2,12 @@
 //! not differ much: a claim passes nothing that is held, and ids of delivered events move to their tables many at a time.
 //!
 //! `cargo bench --bench ledger -- --ignored twenty_million` fills a window and prints what an id takes (Linux; some minutes).
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may fail loudly and prints its result")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench may fail loudly and prints its result, of some million ids"
+)]
 
 use std::{
     fs,
@@ -107,8 +112,8 @@ fn twenty_million() {
     let directory = TempDir::new().unwrap();
     let open = async || RedbLedger::open(directory.path(), TimeDelta::days(7)).await.unwrap();
     let size = || fs::metadata(directory.path().join("ledger.redb")).unwrap().len();
-    let begin = Utc::now();
-    let on = |day: u64| begin + TimeDelta::days(day.cast_signed());
+    let first_day = Utc::now();
+    let on = |day: u64| first_day + TimeDelta::days(day.cast_signed());
     runtime.block_on(async {
         let ledger = open().await;
         for day in 0..DAYS {
@@ -116,7 +121,7 @@ fn twenty_million() {
             for first in (day * A_DAY..(day + 1) * A_DAY).step_by(2_000) {
                 look_up_and_deliver(&ledger, keys(first, 2_000), on(day)).await;
             }
-            let seconds = (cpu() - before).as_secs_f64();
+            let seconds = cpu().saturating_sub(before).as_secs_f64();
             println!(
                 "day {day}: {:.0} ids a CPU second, {:.1} bytes each",
                 A_DAY as f64 / seconds,

@@ -6,7 +6,13 @@
 //!
 //! CPU seconds and memory are those of the collecting process, as the Linux kernel counts them (`/proc`); seconds come in
 //! steps of 10 ms. Every run compares the ids in the file with those that exist.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench may fail loudly and prints its result")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench may fail loudly and prints its result, of some hundred thousand events"
+)]
 
 mod measure;
 mod serve;

@@ -73,6 +73,7 @@ impl Served {
     /// The configuration of a source that drains it into a file.
     pub fn configuration(&self, schema: &str, data_dir: &Path, output: &Path) -> String {
         let (base, tenant) = (&self.base, SimulatedTenant::contoso());
+        let [data_dir, output] = [data_dir, output].map(|path| path.display().to_string());
         format!(
             r#"data_dir = {data_dir:?}
 

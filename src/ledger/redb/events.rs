@@ -18,7 +18,7 @@ use redb::{
 
 use super::{
     RedbLedger,
-    recent::{Day, Filter, Known, RecentEvents},
+    recent::{Day, Filter, Looked, RecentEvents},
     tables::{Bytes, corrupt},
     writer::Rank,
 };
@@ -39,7 +39,7 @@ const MOST_IN_BATCH: usize = 2_000;
 pub(super) const MOST_EVENTS: usize = 20_000;
 
 /// How many ids one transaction moves to their table.
-const MOST_MOVED: usize = if cfg!(test) { 70 } else { 2_000 };
+const MOST_MOVED: usize = if cfg!(test) { 70 } else { 4_000 };
 
 /// How many entries are read between two looks at whether the ledger is still wanted.
 const STEP: usize = 10_000;
@@ -47,17 +47,23 @@ const STEP: usize = 10_000;
 #[async_trait]
 impl DeliveredEvents for RedbLedger {
     async fn delivered(&self, events: Vec<EventKey>) -> Result<Vec<bool>, LedgerError> {
-        let known = self.recent.look(&events);
-        if !known.contains(&Known::Perhaps) {
-            return Ok(known.into_iter().map(|known| known == Known::Delivered).collect());
+        let Looked { mut delivered, perhaps } = self.recent.look(&events);
+        if perhaps.is_empty() {
+            return Ok(delivered);
         }
         self.read(move |tx| {
-            let mut delivered: Vec<bool> = known.iter().map(|known| *known == Known::Delivered).collect();
-            for name in tables(tx.list_tables()?) {
-                let table = tx.open_table(EventTable::new(&name))?;
-                for ((event, known), delivered) in events.iter().zip(&known).zip(&mut delivered) {
-                    if *known == Known::Perhaps && !*delivered {
-                        *delivered = table.get(event.0)?.is_some();
+            for asked in perhaps.chunk_by(|one, next| one.1 == next.1) {
+                let Some((_, day)) = asked.first() else { continue };
+                let name = table_of(*day);
+                let table = match tx.open_table(EventTable::new(&name)) {
+                    Ok(table) => table,
+                    // Its filter has events that are about to be written there, or the day was forgotten a moment ago.
+                    Err(TableError::TableDoesNotExist(_)) => continue,
+                    Err(error) => return Err(error.into()),
+                };
+                for (at, _) in asked {
+                    if let (Some(event), Some(delivered)) = (events.get(*at), delivered.get_mut(*at)) {
+                        *delivered |= table.get(event.0)?.is_some();
                     }
                 }
             }

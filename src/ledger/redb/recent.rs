@@ -15,11 +15,11 @@ use fastbloom::BloomFilter;
 use crate::ledger::EventKey;
 
 /// How many events of all days wait at most before they are moved to the tables. Larger moves cost less for each event; this
-/// many take some 2 MiB of memory.
-const MOST_WAITING: usize = if cfg!(test) { 300 } else { 100_000 };
+/// many take some 4 MiB of memory.
+const MOST_WAITING: usize = if cfg!(test) { 300 } else { 200_000 };
 
-/// How many of a thousand events that a table does not have are looked up there all the same. Costs 14.4 bits an event.
-const FALSE_POSITIVES: f64 = 0.001;
+/// Which share of the events that a table does not have is looked up there all the same. This one takes 19.2 bits an event.
+const FALSE_POSITIVES: f64 = 0.0001;
 
 /// How many events the first filter of a day has room for; each further one has room for twice as many.
 const FIRST_FILTER: usize = 1 << 18;
@@ -55,13 +55,13 @@ pub(super) struct Filter {
     capacity: usize,
 }
 
-/// What memory knows of an event; the greater says more.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Known {
-    New,
-    /// The tables have to be asked.
-    Perhaps,
-    Delivered,
+/// What memory knows of some events.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Looked {
+    /// Which of them were delivered, as far as memory knows.
+    pub delivered: Vec<bool>,
+    /// Of which others a table has to be asked: their place, and the day of the table.
+    pub perhaps: Vec<(usize, Day)>,
 }
 
 impl RecentEvents {
@@ -104,9 +104,16 @@ impl RecentEvents {
     }
 
     /// What memory knows of these events.
-    pub fn look(&self, events: &[EventKey]) -> Vec<Known> {
+    pub fn look(&self, events: &[EventKey]) -> Looked {
         let days = self.days();
-        events.iter().map(|event| days.values().map(|day| day.look(event)).max().unwrap_or(Known::New)).collect()
+        let delivered: Vec<bool> =
+            events.iter().map(|event| days.values().any(|day| day.waiting.contains(&number(event)))).collect();
+        let mut perhaps = Vec::new();
+        for (day, of_day) in &*days {
+            let unknown = events.iter().enumerate().filter(|(at, _)| !delivered.get(*at).is_some_and(|known| *known));
+            perhaps.extend(unknown.filter(|(_, event)| of_day.table_may_have(event)).map(|(at, _)| (at, *day)));
+        }
+        Looked { delivered, perhaps }
     }
 
     /// The events of a day that wait, in their order, and the number of the newest batch that they are of.
@@ -128,10 +135,12 @@ impl RecentEvents {
     /// To be called before these events are written to their table.
     pub fn moving(&self, day: Day, events: &[EventKey]) {
         let mut days = self.days();
+        // A day has about as many events as the one before. Each filter of a day costs a look-up more.
+        let usual = days.range(..day).next_back().map_or(0, |(_, before)| before.in_table());
         let filters = &mut days.entry(day).or_default().filters;
         if filters.last().is_none_or(|filter| filter.room < events.len()) {
-            let twice = filters.last().map_or(FIRST_FILTER, |filter| filter.capacity * 2);
-            filters.push(Filter::new(twice.max(events.len())));
+            let room = filters.last().map_or(FIRST_FILTER.max(usual), |filter| filter.capacity * 2);
+            filters.push(Filter::new(room.max(events.len())));
         }
         if let Some(filter) = filters.last_mut() {
             for event in events {
@@ -146,6 +155,8 @@ impl RecentEvents {
             for event in events {
                 day.waiting.remove(&number(event));
             }
+            // A day that is over would keep the room for as long as it is remembered.
+            day.waiting.shrink_to_fit();
         }
     }
 
@@ -162,15 +173,17 @@ impl RecentEvents {
 }
 
 impl DayEvents {
-    fn look(&self, event: &EventKey) -> Known {
-        if self.waiting.contains(&number(event)) {
-            return Known::Delivered;
-        }
+    fn table_may_have(&self, event: &EventKey) -> bool {
         let in_earlier = match &self.earlier {
             Some(filter) => filter.may_have(event),
             None => self.has_earlier,
         };
-        if in_earlier || self.filters.iter().any(|filter| filter.may_have(event)) { Known::Perhaps } else { Known::New }
+        in_earlier || self.filters.iter().any(|filter| filter.may_have(event))
+    }
+
+    /// How many events its table has, as far as filters tell.
+    fn in_table(&self) -> usize {
+        self.earlier.iter().chain(&self.filters).map(|filter| filter.capacity - filter.room).sum()
     }
 }
 
@@ -236,23 +249,36 @@ mod tests {
         numbers.map(|n| key(&(n.wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)))).collect()
     }
 
+    fn are_delivered(recent: &RecentEvents, events: &[EventKey]) -> bool {
+        let looked = recent.look(events);
+        looked.perhaps.is_empty() && looked.delivered.iter().all(|known| *known)
+    }
+
+    /// Which share of them a table has to be asked for.
+    #[expect(clippy::cast_precision_loss, reason = "thousands")]
+    fn perhaps(recent: &RecentEvents, events: &[EventKey]) -> f64 {
+        let looked = recent.look(events);
+        assert!(!looked.delivered.contains(&true));
+        looked.perhaps.len() as f64 / events.len() as f64
+    }
+
     #[test]
     fn events_are_known_while_they_wait_and_perhaps_known_when_they_have_moved() {
         let recent = RecentEvents::default();
-        let (some, others) = (keys(1..201), keys(5_000..15_000));
+        let (some, others) = (keys(1..201), keys(5_000..55_000));
         recent.add(7, 0, &some);
         assert!(!recent.are_many());
-        assert!(recent.look(&some).iter().all(|known| *known == Known::Delivered));
+        assert!(are_delivered(&recent, &some));
         assert_eq!(recent.waiting_days(), [7]);
         recent.moving(7, &some);
-        assert!(recent.look(&some).iter().all(|known| *known == Known::Delivered));
+        assert!(are_delivered(&recent, &some));
         recent.moved(7, &some);
-        assert!(recent.look(&some).iter().all(|known| *known == Known::Perhaps));
+        let expected: Vec<_> = (0..some.len()).map(|at| (at, 7)).collect();
+        assert_eq!(recent.look(&some).perhaps, expected);
         assert!(recent.waiting_days().is_empty() && recent.waiting(7).0.is_empty());
-        let asked_in_vain = recent.look(&others).iter().filter(|known| **known != Known::New).count();
-        assert!(asked_in_vain < 100, "{asked_in_vain} of {}", others.len());
+        assert!(perhaps(&recent, &others) < 0.001);
         recent.forget_before(8);
-        assert!(recent.look(&some).iter().all(|known| *known == Known::New));
+        assert!(perhaps(&recent, &some) < f64::EPSILON);
     }
 
     #[test]
@@ -260,22 +286,22 @@ mod tests {
         let recent = RecentEvents::default();
         let (some, others) = (keys(1..10), keys(10..20));
         recent.add_table(3);
-        assert!(recent.look(&others).iter().all(|known| *known == Known::Perhaps));
+        assert!(perhaps(&recent, &others) >= 1.0);
         let mut filter = Filter::new(some.len());
         for event in &some {
             filter.insert(event);
         }
         recent.add_filter(3, filter);
-        assert!(recent.look(&some).iter().all(|known| *known == Known::Perhaps));
-        assert!(recent.look(&others).iter().all(|known| *known == Known::New));
+        assert!(perhaps(&recent, &some) >= 1.0);
+        assert!(perhaps(&recent, &others) < f64::EPSILON);
         // A day that was forgotten while its filter was made stays forgotten.
         recent.forget_before(4);
         recent.add_filter(3, Filter::new(1));
-        assert!(recent.look(&some).iter().all(|known| *known == Known::New));
+        assert!(perhaps(&recent, &some) < f64::EPSILON);
     }
 
     #[test]
-    fn filters_grow_with_their_table() {
+    fn filters_grow_with_their_table_and_begin_as_large_as_that_of_the_day_before() {
         let recent = RecentEvents::default();
         let mut all = Vec::new();
         for part in 0..5 {
@@ -283,9 +309,10 @@ mod tests {
             recent.moving(1, &some);
             all.extend(some);
         }
-        assert!(recent.look(&all).iter().all(|known| *known == Known::Perhaps));
-        let others = keys(10_000_000..10_100_000);
-        let asked_in_vain = recent.look(&others).iter().filter(|known| **known != Known::New).count();
-        assert!(asked_in_vain < 1_000, "{asked_in_vain} of {}", others.len());
+        assert!(perhaps(&recent, &all) >= 1.0);
+        assert!(perhaps(&recent, &keys(10_000_000..10_100_000)) < 0.001);
+        assert!(recent.days()[&1].filters.len() > 1);
+        recent.moving(2, &all);
+        assert_eq!(recent.days()[&2].filters.len(), 1);
     }
 }
