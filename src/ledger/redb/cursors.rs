@@ -39,8 +39,9 @@ pub(super) struct Cursors {
 #[derive(Debug, Default)]
 struct State {
     current: BTreeMap<Feed, Cursor>,
-    /// What the file does not have, and since when.
+    /// What the file does not have.
     unwritten: HashMap<Feed, Cursor>,
+    /// Since when, as far as nothing is about to write it.
     since: Option<Instant>,
 }
 
@@ -93,9 +94,16 @@ impl Cursors {
         state.unwritten.retain(|feed, _| feed.tenant != tenant);
     }
 
-    /// What the file does not have.
+    /// What the file does not have, to be written now: what changes from here on is due by itself.
     pub fn unwritten(&self) -> Vec<(Feed, Cursor)> {
-        self.state().unwritten.iter().map(|(feed, cursor)| (*feed, *cursor)).collect()
+        let mut state = self.state();
+        state.since = None;
+        state.unwritten.iter().map(|(feed, cursor)| (*feed, *cursor)).collect()
+    }
+
+    /// Whether there are any.
+    pub fn are_unwritten(&self) -> bool {
+        !self.state().unwritten.is_empty()
     }
 
     /// To be called when these are durable.
@@ -106,13 +114,16 @@ impl Cursors {
                 state.unwritten.remove(feed);
             }
         }
-        state.since = (!state.unwritten.is_empty()).then(Instant::now);
+        // The others are due when they were: a write of one cursor must not put off those of the rest.
+        if state.unwritten.is_empty() {
+            state.since = None;
+        }
     }
 
-    /// Says that those could not be written now.
+    /// Says that a write failed.
     pub fn postpone(&self) {
         let mut state = self.state();
-        state.since = state.since.map(|_| Instant::now());
+        state.since = (!state.unwritten.is_empty()).then(Instant::now);
     }
 
     /// Waits until there are cursors that must not be in memory only any longer.

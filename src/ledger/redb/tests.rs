@@ -253,3 +253,22 @@ async fn small_moves_of_cursors_become_durable_together_and_soon() {
     let ledger = open(&directory).await;
     assert_eq!([stored(&ledger, a), stored(&ledger, b)], [Some(time(200)), None]);
 }
+
+/// With thousands of feeds, one of them is reconciled every few seconds.
+#[tokio::test(start_paused = true)]
+async fn cursors_that_are_written_at_once_put_off_no_others() {
+    let directory = TempDir::new().unwrap();
+    let ledger = open(&directory).await;
+    let (a, b) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
+    for secs in [0, 60] {
+        let step = CursorMove::ListedThrough(time(secs));
+        ledger.record(a, Vec::new(), Some(step), time(secs)).await.unwrap();
+    }
+    let began = Instant::now();
+    while stored(&ledger, a) != Some(time(60)) {
+        assert!(began.elapsed() < 2 * cursors::LATEST, "it is put off");
+        let now = time(i64::try_from(began.elapsed().as_secs()).unwrap());
+        ledger.record(b, Vec::new(), Some(CursorMove::Reconciled(now)), now).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+}

@@ -278,7 +278,7 @@ async fn write(
         // The next one that is moved reports the failure.
         queue.cursors.postpone();
     }
-    if !queue.cursors.unwritten().is_empty() && first_failure.get().is_none() {
+    if first_failure.get().is_none() && queue.cursors.are_unwritten() {
         // Without them, the next start lists a little more.
         let last = vec![unwritten(&queue.cursors)];
         let _ = tokio::task::spawn_blocking(move || expecting(|| commit(&database, &file, last))).await;
