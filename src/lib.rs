@@ -32,6 +32,7 @@ pub mod normalize;
 mod once;
 mod pem;
 mod printable;
+mod record_types;
 pub mod registration;
 mod run_mode;
 pub mod secrets;

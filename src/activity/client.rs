@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 use uuid::Uuid;
 
-use super::{ActivityError, ErrorResponse, Failure, Operation, Origin, Throttle, with_publisher};
+use super::{ActivityError, ErrorResponse, Failure, Operation, Origin, Throttle, telemetry, with_publisher};
 use crate::{
     content::{ContentType, Feed, TenantId},
     entra::{AccessToken, Suspicion, Tokens},
@@ -132,7 +132,10 @@ impl ActivityClient {
                 subject.error(Failure::Malformed { problem: format!("the access token cannot be sent: {problem}") })
             })?;
             self.throttle(subject.tenant).acquire().await;
-            let response = self.exchange(request).await.map_err(|error| subject.error(Failure::Transport(error)))?;
+            let response = self.exchange(request).await;
+            let status = response.as_ref().ok().map(|response| response.status);
+            telemetry::requested(subject.tenant, subject.operation, status);
+            let response = response.map_err(|error| subject.error(Failure::Transport(error)))?;
             if response.status.is_success() {
                 self.clock.observe(&response.headers);
                 return Ok(response);

@@ -181,6 +181,11 @@ impl Failure {
         matches!(self, Self::ContentGone(_))
     }
 
+    /// Whether the API says that it no longer holds the content (AF20051).
+    pub fn says_expired(&self) -> bool {
+        matches!(self, Self::ContentGone(refusal) if refusal.is(&["AF20051"]))
+    }
+
     /// Whether trying again is pointless until an administrator changes something. The content stays pending: once the
     /// setting is right, or there is room, it is fetched as long as Microsoft holds it.
     pub const fn needs_an_administrator(&self) -> bool {

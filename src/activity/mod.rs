@@ -11,6 +11,7 @@ mod notifications;
 mod resources;
 mod scrub;
 mod subscriptions;
+mod telemetry;
 mod throttle;
 mod uri;
 

@@ -3,12 +3,19 @@
 use std::{env, io};
 
 use tracing::{Level, Metadata, level_filters::LevelFilter};
-use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterExt, filter_fn},
+    fmt,
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use super::{
     args::{LogArgs, LogFormat, LogLevel},
     output::has_colours,
 };
+use crate::host::span_labels;
 
 const VARIABLE: &str = "OFFICE365_LOG";
 const OURS: &str = env!("CARGO_CRATE_NAME");
@@ -28,7 +35,8 @@ pub(super) fn start(args: &LogArgs, default: LogLevel) -> Result<(), String> {
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
     // A program that embeds the command line may log already; then its log is used.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter_fn(holds_no_secret))).with(filter).try_init();
+    let layer = layer.with_filter(filter_fn(holds_no_secret).and(filter));
+    let _ = tracing_subscriber::registry().with(layer).with(span_labels()).try_init();
     Ok(())
 }
 

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     split::{Boundary, Form, MalformedBody, Splitter},
-    spool::Spool,
+    spool::{Occupied, Spool},
 };
 use crate::transport::{Response, TransportError};
 
@@ -29,12 +29,13 @@ pub struct Body {
     len: u64,
     held: usize,
     form: Form,
+    count: u64,
 }
 
 #[derive(Debug)]
 enum Pieces {
     Memory { body: Bytes, is_read: bool, elements: Option<Vec<Element>> },
-    Spooled(File),
+    Spooled(File, #[expect(dead_code, reason = "held for its drop")] Occupied),
 }
 
 /// Where an element of a body in memory is.
@@ -49,6 +50,8 @@ struct Element {
 struct Elements {
     found: Vec<Element>,
     most: usize,
+    /// All elements, also those whose places are not kept.
+    count: u64,
     /// Bytes that were looked at.
     position: usize,
     start: usize,
@@ -58,7 +61,7 @@ impl Elements {
     /// Of a body of up to so many bytes. Records have hundreds of bytes; where elements are much smaller, their places would
     /// take more memory than they are worth.
     const fn new(longest: usize) -> Self {
-        Self { found: Vec::new(), most: longest / 64, position: 0, start: 0 }
+        Self { found: Vec::new(), most: longest / 64, count: 0, position: 0, start: 0 }
     }
 
     /// Looks at more of the body.
@@ -70,10 +73,13 @@ impl Elements {
             match boundary {
                 None => return Ok(()),
                 Some(Boundary::Start) => self.start = self.position,
-                // One more than `most` says that there are too many.
-                Some(Boundary::End) if self.found.len() > self.most => {}
                 Some(Boundary::End) => {
-                    self.found.push(Element { start: self.start, end: self.position, is_alone: splitter.is_alone() });
+                    self.count += 1;
+                    // One more than `most` says that there are too many.
+                    if self.found.len() <= self.most {
+                        let is_alone = splitter.is_alone();
+                        self.found.push(Element { start: self.start, end: self.position, is_alone });
+                    }
                 }
             }
         }
@@ -161,20 +167,29 @@ impl Body {
             }
         }
         let form = splitter.finish().map_err(|source| malformed(source, &start))?;
+        let count = elements.count;
         let (pieces, held) = match spool {
             None => {
                 let body = memory.freeze();
                 let held = body.len();
                 (Pieces::Memory { body, is_read: false, elements: elements.finish() }, held)
             }
-            Some(file) => (Pieces::Spooled(file.finish().await.context(SpoolSnafu)?), 0),
+            Some(spool) => {
+                let (file, occupied) = spool.finish().await.context(SpoolSnafu)?;
+                (Pieces::Spooled(file, occupied), 0)
+            }
         };
-        Ok(Self { pieces, len, held, form })
+        Ok(Self { pieces, len, held, form, count })
     }
 
     /// Its length, in bytes.
     pub const fn len(&self) -> u64 {
         self.len
+    }
+
+    /// How many elements it has.
+    pub const fn count(&self) -> u64 {
+        self.count
     }
 
     /// What it is beside an array.
@@ -196,7 +211,7 @@ impl Body {
     pub async fn rewind(&mut self) -> io::Result<()> {
         match &mut self.pieces {
             Pieces::Memory { is_read, .. } => *is_read = false,
-            Pieces::Spooled(file) => _ = file.rewind().await?,
+            Pieces::Spooled(file, _) => _ = file.rewind().await?,
         }
         Ok(())
     }
@@ -221,7 +236,7 @@ impl Body {
     pub async fn next_piece(&mut self) -> io::Result<Option<Bytes>> {
         match &mut self.pieces {
             Pieces::Memory { body, is_read, .. } => Ok((!std::mem::replace(is_read, true)).then(|| body.clone())),
-            Pieces::Spooled(file) => {
+            Pieces::Spooled(file, _) => {
                 let mut piece = BytesMut::with_capacity(PIECE);
                 while piece.len() < PIECE && file.read_buf(&mut piece).await? > 0 {}
                 Ok((!piece.is_empty()).then(|| piece.freeze()))

@@ -9,11 +9,14 @@ use tracing::Instrument;
 use super::{
     body::{Body, PIECE},
     budget::Held,
-    decode::{Batch, Decoder},
+    decode::{Batch, Decoder, Record},
     dedupe::{Dependencies, Reservation},
     error::{BlobError, CollectorError, SpoolSnafu},
     form::judge,
     settlement::{Emitted, Sent, Verdict, confirm},
+    shared::Shared,
+    split::Form,
+    tally::{Fate, Tally},
     task::BlobTask,
     telemetry,
 };
@@ -21,7 +24,7 @@ use crate::{
     activity::Failure,
     component::{BatchNotifier, LogEvent},
     ledger::EventKey,
-    normalize::{Made, Origin},
+    normalize::{Made, Origin, auditing_reduced},
 };
 
 /// What an event takes beside its text, in bytes: the event itself and the allocator's share.
@@ -41,43 +44,63 @@ const ODD_ATTEMPTS: u32 = 3;
 
 /// Sends everything new in a body, batch by batch.
 pub async fn emit(task: &Arc<BlobTask>, body: Body) -> Result<Emitted, BlobError> {
-    Emission::new(task).run(body).await
+    // What no listing has named is forgotten instead, and found anew when one does.
+    let accepts_odd = task.claim.attempts >= ODD_ATTEMPTS && !task.claim.announced;
+    let judged = judge(body, task.shared.options.batch, accepts_odd).await;
+    match readable(&task.shared, judged)? {
+        Ok(body) => Emission::new(task, accepts_odd, body).run().await,
+        Err(problem) => Err(malformed(task, problem)),
+    }
+}
+
+/// Found out only now that the body is no content.
+fn malformed(task: &BlobTask, problem: String) -> BlobError {
+    let failure = Failure::Malformed { problem };
+    task.shared.client.retrieval_error(task.key.feed, failure).into()
+}
+
+fn readable<T>(shared: &Shared, read: io::Result<T>) -> Result<T, CollectorError> {
+    read.with_context(|_| SpoolSnafu { directory: &shared.options.spool_directory })
 }
 
 struct Emission<'a> {
     task: &'a Arc<BlobTask>,
     origin: Origin,
-    /// Whether a blob counts as complete without a single element, or as something else than an array.
-    accepts_odd: bool,
+    form: Form,
+    /// How many bytes stay in memory as long as a record of the body does.
+    held: usize,
+    decoder: Decoder,
+    /// Whether a blob counts as complete without a single element.
+    accepts_empty: bool,
+    tally: Tally,
     events: u64,
     dependencies: Dependencies,
     confirmations: JoinSet<Result<Verdict, CollectorError>>,
 }
 
 impl<'a> Emission<'a> {
-    fn new(task: &'a Arc<BlobTask>) -> Self {
-        let (shared, claim) = (&task.shared, &task.claim);
+    fn new(task: &'a Arc<BlobTask>, accepts_empty: bool, body: Body) -> Self {
+        let (shared, form) = (&task.shared, body.form());
         let domain = shared.tenants.domain(task.key.feed.tenant);
+        // A record that is cut off is no element, and is discarded all the same.
+        let records = body.count() + u64::from(form.is_cut);
         Self {
             task,
-            origin: Origin::new(&shared.component, domain.as_deref(), &claim.content),
-            // What no listing has named is forgotten instead, and found anew when one does.
-            accepts_odd: claim.attempts >= ODD_ATTEMPTS && !claim.announced,
+            origin: Origin::new(&shared.component, domain.as_deref(), &task.claim.content),
+            form,
+            held: body.held(),
+            decoder: Decoder::new(body, shared.options.batch),
+            accepts_empty,
+            tally: Tally::new(&shared.progress, task.key.feed, records),
             events: 0,
             dependencies: Dependencies::default(),
             confirmations: JoinSet::new(),
         }
     }
 
-    async fn run(mut self, body: Body) -> Result<Emitted, BlobError> {
+    async fn run(mut self) -> Result<Emitted, BlobError> {
         let (shared, key) = (&self.task.shared, &self.task.key);
-        let limits = shared.options.batch;
-        let body = match self.readable(judge(body, limits, self.accepts_odd).await)? {
-            Ok(body) => body,
-            Err(problem) => return Err(self.malformed(problem)),
-        };
-        let form = body.form();
-        if form.goes_on {
+        if self.form.goes_on {
             telemetry::records_behind_array(key);
         }
         if let Some(types) = shared.sensitive_types(key.feed).await {
@@ -88,15 +111,12 @@ impl<'a> Emission<'a> {
         }
         // Events that share a body in memory keep it there until the last of them is acknowledged. It waits for room while it
         // holds none.
-        let held = if shared.normalizer.copies() { 0 } else { body.held() };
+        let held = if shared.normalizer.copies() { 0 } else { self.held };
         let whole = if held > 0 { shared.budget.hold(held).await } else { None };
-        let mut decoder = Decoder::new(body, limits);
         // Sent only when the next one is known: the last batch is confirmed together with the blob.
         let mut pending: Option<Ready> = None;
         let mut is_empty = true;
-        loop {
-            let batch = self.readable(decoder.next_batch().await)?;
-            let Some(batch) = batch else { break };
+        while let Some(batch) = readable(shared, self.decoder.next_batch().await)? {
             is_empty = false;
             if let Some(ready) = self.prepare(batch).await?
                 && let Some(previous) = pending.replace(ready)
@@ -106,12 +126,14 @@ impl<'a> Emission<'a> {
                 self.confirmations.spawn(confirm(Arc::clone(self.task), sent).in_current_span());
             }
         }
-        if form.is_cut {
-            telemetry::events_discarded(&shared.progress, key, 1, "the body ends in the middle of it");
+        if self.form.is_cut {
+            self.discard(1, "the body ends in the middle of it");
         }
-        if is_empty && !self.accepts_odd {
-            return Err(self.malformed("an empty array; content has at least one event".to_owned()));
+        if is_empty && !self.accepts_empty {
+            return Err(malformed(self.task, "an empty array; content has at least one event".to_owned()));
         }
+        let unsent = pending.as_ref().map_or(0, |ready| ready.events.len() as u64);
+        self.tally.check(unsent).map_err(|problem| malformed(self.task, problem))?;
         let last = match pending {
             Some(ready) => Some(self.send(ready, &whole).await?),
             None => None,
@@ -120,22 +142,28 @@ impl<'a> Emission<'a> {
         Ok(Emitted { last, events, dependencies, confirmations })
     }
 
-    /// Found out only now that the body is no content.
-    fn malformed(&self, problem: String) -> BlobError {
-        let failure = Failure::Malformed { problem };
-        self.task.shared.client.retrieval_error(self.task.key.feed, failure).into()
+    fn discard(&mut self, records: u64, reason: &str) {
+        telemetry::records_discarded(&self.task.key, records, reason);
+        self.tally.add(Fate::Discarded, records);
     }
 
-    fn readable<T>(&self, read: io::Result<T>) -> Result<T, CollectorError> {
-        read.with_context(|_| SpoolSnafu { directory: &self.task.shared.options.spool_directory })
+    /// Leaves out what is not wanted.
+    fn filter(&mut self, records: &mut Vec<Record>) {
+        let Some(filter) = &self.task.shared.filter else { return };
+        let all = records.len();
+        records.retain(|record| filter.admits(&record.object, self.task.key.feed.content_type));
+        let filtered = (all - records.len()) as u64;
+        telemetry::events_filtered(self.task.key.feed, filtered);
+        self.tally.add(Fate::Filtered, filtered);
     }
 
     /// Makes events of what is new in a batch: neither delivered before nor in flight elsewhere.
-    async fn prepare(&mut self, batch: Batch) -> Result<Option<Ready>, CollectorError> {
-        let (shared, key) = (&self.task.shared, &self.task.key);
+    async fn prepare(&mut self, mut batch: Batch) -> Result<Option<Ready>, CollectorError> {
         if let Some(reason) = batch.discarded.first() {
-            telemetry::events_discarded(&shared.progress, key, batch.discarded.len() as u64, reason);
+            self.discard(batch.discarded.len() as u64, reason);
         }
+        self.filter(&mut batch.records);
+        let (shared, key) = (&self.task.shared, &self.task.key);
         for record in batch.records.iter().filter(|record| record.repair.is_needed()) {
             telemetry::record_repaired(key, record.repair);
         }
@@ -152,6 +180,7 @@ impl<'a> Emission<'a> {
 
         let total = batch.records.len();
         let now = shared.now();
+        let mut lags = Vec::with_capacity(total);
         let mut rewritten = 0;
         let mut reserved = reserved.into_iter();
         let mut events = Vec::with_capacity(total);
@@ -162,6 +191,12 @@ impl<'a> Emission<'a> {
                 Some(event) => reserved.next() == Some(true) && !delivered.contains(&event),
             };
             if is_new {
+                lags.extend(record.members.creation_time.map(|created| now - created));
+                if record.members.may_reduce_auditing
+                    && let Some(change) = auditing_reduced(&record.object)
+                {
+                    telemetry::auditing_reduced(key, &change);
+                }
                 let Made { event, damages, redacted } =
                     shared.normalizer.event(record.object, &record.members, &self.origin, now);
                 if redacted {
@@ -174,9 +209,8 @@ impl<'a> Emission<'a> {
                 events.push(event);
             }
         }
-        if total > events.len() {
-            telemetry::events_duplicate(&shared.progress, key.feed, (total - events.len()) as u64);
-        }
+        telemetry::events_aged(key.feed, lags.into_iter());
+        self.tally.add(Fate::Repeated, (total - events.len()) as u64);
         if events.is_empty() {
             // Blobs that wait for this batch wait for events that are delivered.
             reservation.commit();
@@ -204,6 +238,7 @@ impl<'a> Emission<'a> {
         let status = BatchNotifier::maybe_apply_to(self.task.shared.options.acknowledgements, &mut events);
         let sent = self.task.shared.out.clone().send_batch(events).await;
         sent.map_err(|_| CollectorError::PipelineClosed)?;
+        self.tally.add(Fate::Emitted, count);
         Ok(Sent { events: count, reservation, status, held })
     }
 }

@@ -27,7 +27,7 @@ pub fn judge(task: &BlobTask, error: ActivityError) -> Next {
             came_to_nothing(task);
             return Next::Forget { error };
         }
-        return Next::DeadLetter { problem: error.to_string() };
+        return Next::DeadLetter { problem: error.to_string(), has_expired: failure.says_expired() };
     }
     let reason = match failure {
         Failure::Throttled { wait } => {

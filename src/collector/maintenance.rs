@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use metrics::gauge;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{error::CollectorError, shared::Shared, telemetry};
@@ -29,8 +28,11 @@ pub async fn maintain(shared: Arc<Shared>) -> Result<Infallible, CollectorError>
         if shared.client.clock().is_synchronised() {
             let pruned = shared.ledger.prune(shared.now()).await?;
             for dead in &pruned.expired {
-                telemetry::content_dead(&shared.progress, dead);
+                telemetry::content_dead(&shared.progress, dead, true);
             }
+        }
+        if let Some(bytes) = shared.ledger.size() {
+            telemetry::ledger_size(bytes);
         }
         let summaries: HashMap<_, _> = shared.ledger.summary().await?.into_iter().collect();
         // Feeds with nothing pending are reported, too: a gauge keeps its last value.
@@ -38,17 +40,7 @@ pub async fn maintain(shared: Arc<Shared>) -> Result<Infallible, CollectorError>
         for feed in feeds {
             let summary = summaries.get(&feed).copied().unwrap_or_default();
             shared.progress.set_backlog(feed, summary);
-            let labels = [("tenant", feed.tenant.to_string()), ("content_type", feed.content_type.to_string())];
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "counts of blobs are far below where a float loses precision"
-            )]
-            gauge!("office365_content_pending", &labels).set(summary.pending as f64);
-            #[expect(clippy::cast_precision_loss, reason = "as above")]
-            gauge!("office365_content_dead", &labels).set(summary.dead as f64);
-            let lag = summary.oldest_pending.map_or(0, |oldest| (shared.now() - oldest).num_seconds().max(0));
-            #[expect(clippy::cast_precision_loss, reason = "seconds of at most some weeks")]
-            gauge!("office365_oldest_pending_seconds", &labels).set(lag as f64);
+            telemetry::backlog(feed, summary, shared.now());
         }
     }
 }

@@ -21,6 +21,7 @@ mod shared;
 mod slot;
 mod split;
 mod spool;
+mod tally;
 mod task;
 mod telemetry;
 

@@ -120,7 +120,8 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
         return Ok(Next::Retry { reason: Reason::CopyFailed, problem });
     }
     if verdict == Verdict::Rejected {
-        return Ok(Next::DeadLetter { problem: format!("the pipeline rejected its events {REJECTIONS} times") });
+        let problem = format!("the pipeline rejected its events {REJECTIONS} times");
+        return Ok(Next::DeadLetter { problem, has_expired: false });
     }
     complete(task, Vec::new(), events).await
 }

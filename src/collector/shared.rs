@@ -17,7 +17,7 @@ use crate::{
     content::{ContentType, Feed},
     geoip::Geoip,
     ledger::Ledger,
-    normalize::{Normalizer, SensitiveTypes},
+    normalize::{Filter, Normalizer, RecordFilter, SensitiveTypes},
     telemetry::Progress,
     tenants::Tenants,
 };
@@ -41,6 +41,8 @@ pub struct CollectorOptions {
     pub spool_directory: PathBuf,
     /// Whether the names of sensitive information types are asked for.
     pub resolve_sensitive_types: bool,
+    /// Which records become events.
+    pub filter: RecordFilter,
 }
 
 /// What a collector works with.
@@ -76,6 +78,8 @@ pub struct Shared {
     pub(super) announcements: Announcements,
     pub(super) tenants: Tenants,
     pub(super) normalizer: Normalizer,
+    /// `None` if all records become events.
+    pub(super) filter: Option<Filter>,
     pub(super) sensitive_types: Option<SensitiveTypesReader>,
     pub(super) geoip: Option<Geoip>,
     pub(super) progress: Progress,
@@ -95,6 +99,7 @@ impl Shared {
         let wants_names = options.resolve_sensitive_types && normalizer.names_sensitive_types();
         Self {
             sensitive_types: wants_names.then(|| SensitiveTypesReader::new(client.clone(), tenants.clone())),
+            filter: Filter::new(&options.filter),
             reservations: Reservations::default(),
             budget: Budget::new(options.max_buffered_bytes),
             retries: Retries::new(options.mode),

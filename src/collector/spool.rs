@@ -10,6 +10,8 @@ use tokio::{
     io::{AsyncSeekExt, AsyncWriteExt, BufWriter},
 };
 
+use super::telemetry;
+
 /// How much is written between two looks at the free space, in bytes.
 const STEP: usize = 256 * 1024;
 
@@ -21,6 +23,24 @@ const KEPT: u64 = 16 * 1024 * 1024;
 pub struct Spool {
     file: BufWriter<File>,
     unchecked: usize,
+    occupied: Occupied,
+}
+
+/// Bytes on disk, counted for as long as this is there.
+#[derive(Debug, Default)]
+pub struct Occupied(u64);
+
+impl Occupied {
+    fn add(&mut self, bytes: usize) {
+        self.0 += bytes as u64;
+        telemetry::spooled(bytes as u64);
+    }
+}
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        telemetry::unspooled(self.0);
+    }
 }
 
 impl Spool {
@@ -36,7 +56,7 @@ impl Spool {
             check_space(&file).map(|()| file)
         });
         let file = File::from_std(made.await.map_err(io::Error::other)??);
-        Ok(Self { file: BufWriter::with_capacity(STEP, file), unchecked: 0 })
+        Ok(Self { file: BufWriter::with_capacity(STEP, file), unchecked: 0, occupied: Occupied::default() })
     }
 
     /// Appends `bytes`. An error may be returned only by the next call.
@@ -50,19 +70,20 @@ impl Spool {
             self.unchecked = 0;
             check_space(self.file.get_ref())?;
         }
+        self.occupied.add(bytes.len());
         self.file.write_all(bytes).await
     }
 
-    /// The file, whole and to be read from its beginning.
+    /// The file, whole and to be read from its beginning, and what it occupies.
     ///
     /// # Errors
     ///
     /// As [`Spool::create`].
-    pub async fn finish(mut self) -> io::Result<File> {
+    pub async fn finish(mut self) -> io::Result<(File, Occupied)> {
         self.file.flush().await?;
         let mut file = self.file.into_inner();
         file.rewind().await?;
-        Ok(file)
+        Ok((file, self.occupied))
     }
 }
 

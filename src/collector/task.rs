@@ -39,7 +39,11 @@ pub enum Next {
     /// It is tried again later; `problem` says why, free of secrets.
     Retry { reason: Reason, problem: String },
     /// It is given up.
-    DeadLetter { problem: String },
+    DeadLetter {
+        problem: String,
+        /// Whether Microsoft no longer holds it.
+        has_expired: bool,
+    },
     /// Only a notification announced it, and it cannot be fetched. If such content exists, a listing names it, and then
     /// it is given up with a log line.
     Forget { error: ActivityError },
@@ -95,7 +99,8 @@ impl BlobTask {
     async fn conclude(&self, next: Next) -> Result<(), CollectorError> {
         match next {
             Next::Done { events } => {
-                telemetry::content_delivered(&self.shared.progress, &self.key, events);
+                let lag = self.shared.now() - self.claim.content.created;
+                telemetry::content_delivered(&self.shared.progress, &self.key, events, lag);
                 Ok(())
             }
             Next::Requeue => {
@@ -103,7 +108,7 @@ impl BlobTask {
                 Ok(())
             }
             Next::Retry { reason, problem } => self.retry(reason, &problem).await,
-            Next::DeadLetter { problem } => self.dead_letter(problem).await,
+            Next::DeadLetter { problem, has_expired } => self.dead_letter(problem, has_expired).await,
             Next::Forget { error } => self.forget(&error).await,
         }
     }
@@ -126,11 +131,11 @@ impl BlobTask {
         Ok(())
     }
 
-    async fn dead_letter(&self, reason: String) -> Result<(), CollectorError> {
+    async fn dead_letter(&self, reason: String, has_expired: bool) -> Result<(), CollectorError> {
         let now = self.shared.now();
         self.shared.ledger.dead_letter(self.key.clone(), reason.clone(), now).await?;
         let dead = DeadBlob { key: self.key.clone(), created: self.claim.content.created, since: now, reason };
-        telemetry::content_dead(&self.shared.progress, &dead);
+        telemetry::content_dead(&self.shared.progress, &dead, has_expired);
         Ok(())
     }
 

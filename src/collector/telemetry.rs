@@ -2,19 +2,26 @@
 
 use std::time::Duration;
 
-use metrics::counter;
+use chrono::{DateTime, TimeDelta, Utc};
+use metrics::{counter, gauge, histogram};
 use tracing::{debug, error, info, trace, warn};
 
-use super::CollectorError;
+use super::{CollectorError, tally::Fate};
 pub(super) use crate::telemetry::{feed_failed, feed_recovered, fetch_failed, throttled};
 use crate::{
     activity::ActivityError,
     component::{ComponentKey, Repair},
     content::{Feed, TenantId},
-    ledger::{BlobKey, DeadBlob},
-    normalize::Damages,
-    telemetry::{Progress, count, count_error},
+    ledger::{BlobKey, DeadBlob, FeedSummary},
+    normalize::{AuditingReduced, Damages},
+    telemetry::{Progress, count, count_error, labels},
 };
+
+/// For how long Microsoft holds content ("content is available for 7 days", Management Activity API reference).
+const HELD_FOR: TimeDelta = TimeDelta::days(7);
+
+/// The most characters of a record's text in a line of a log.
+const LONGEST_TEXT: usize = 256;
 
 /// Collecting cannot go on.
 pub fn source_failed(component: &ComponentKey, error: &CollectorError) {
@@ -41,13 +48,24 @@ pub(super) fn events_received(events: u64, bytes: u64) {
 }
 
 /// Every event of a blob was delivered.
-pub(super) fn content_delivered(progress: &Progress, key: &BlobKey, events: u64) {
+pub(super) fn content_delivered(progress: &Progress, key: &BlobKey, events: u64, lag: TimeDelta) {
     count("office365_content_delivered_total", key.feed, 1);
+    histogram!("office365_content_lag_seconds", &labels(key.feed)).record(seconds(lag));
     progress.add_delivered();
     debug!(
         message = "Content delivered.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, count = events
     );
+}
+
+/// How old events were when they were made. Those with a time to come count as new.
+pub(super) fn events_aged(feed: Feed, lags: impl Iterator<Item = TimeDelta>) {
+    let histogram = histogram!("office365_event_lag_seconds", &labels(feed));
+    lags.for_each(|lag| histogram.record(seconds(lag)));
+}
+
+fn seconds(lag: TimeDelta) -> f64 {
+    lag.max(TimeDelta::zero()).as_seconds_f64()
 }
 
 /// A blob could not be fetched or delivered, and will be tried again.
@@ -88,9 +106,10 @@ pub(super) fn announcements_paused(feed: Feed, pause: Duration) {
     );
 }
 
-/// A blob was given up.
-pub(super) fn content_dead(progress: &Progress, dead: &DeadBlob) {
+/// A blob was given up. `has_expired`: because Microsoft no longer holds it.
+pub(super) fn content_dead(progress: &Progress, dead: &DeadBlob, has_expired: bool) {
     count("office365_content_dead_total", dead.key.feed, 1);
+    count("office365_content_expired_total", dead.key.feed, u64::from(has_expired));
     count_error("request_failed", "receiving", "content_dead");
     progress.add_dead();
     error!(
@@ -101,18 +120,54 @@ pub(super) fn content_dead(progress: &Progress, dead: &DeadBlob) {
     );
 }
 
-/// Events had been delivered before.
-pub(super) fn events_duplicate(progress: &Progress, feed: Feed, events: u64) {
-    count("office365_duplicate_events_total", feed, events);
-    progress.add_duplicates(events);
-    trace!(message = "Duplicates dropped.", tenant = %feed.tenant, content_type = %feed.content_type, count = events);
+/// The records of a body that has come in whole.
+pub(super) fn records_received(progress: &Progress, feed: Feed, records: u64) {
+    count("office365_records_received_total", feed, records);
+    progress.add_records(records);
+}
+
+/// What became of records.
+pub(super) fn records_accounted(progress: &Progress, feed: Feed, fate: Fate, records: u64) {
+    let [tenant, content_type] = labels(feed);
+    let outcome = fate.as_str();
+    counter!("office365_records_total", &[tenant, content_type, ("outcome", outcome.to_owned())]).increment(records);
+    match fate {
+        Fate::Emitted => progress.add_emitted(records),
+        Fate::Repeated => progress.add_duplicates(records),
+        Fate::Discarded => progress.add_discarded(records),
+        Fate::Filtered => progress.add_filtered(records),
+        Fate::Abandoned => progress.add_abandoned(records),
+    }
+    trace!(
+        message = "Records processed.",
+        tenant = %feed.tenant, content_type = %feed.content_type, outcome, count = records
+    );
+}
+
+/// Records were lost, or made, between the arrival of a body and its events.
+pub(super) fn records_unaccounted(feed: Feed, records: u64) {
+    count("office365_unaccounted_records_total", feed, records);
+    count_error("processing_failed", "processing", "records_unaccounted");
+    error!(
+        message = "The records of a content blob do not add up; it is fetched again. Please report this.",
+        tenant = %feed.tenant, content_type = %feed.content_type, count = records,
+        error_code = "records_unaccounted", error_type = "processing_failed", stage = "processing"
+    );
+}
+
+/// Records that the configured filters leave out.
+pub(super) fn events_filtered(feed: Feed, events: u64) {
+    counter!("component_discarded_events_total", "intentional" => "true").increment(events);
+    trace!(
+        message = "Events discarded by filters.",
+        tenant = %feed.tenant, content_type = %feed.content_type, count = events, intentional = true
+    );
 }
 
 /// Elements of a blob are no events; `reason` is the first one's.
-pub(super) fn events_discarded(progress: &Progress, key: &BlobKey, events: u64, reason: &str) {
+pub(super) fn records_discarded(key: &BlobKey, events: u64, reason: &str) {
     counter!("component_discarded_events_total", "intentional" => "false").increment(events);
     count_error("parser_failed", "processing", "invalid_record");
-    progress.add_discarded(events);
     error!(
         message = "Elements of a content blob are no events and were discarded.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id, count = events,
@@ -152,6 +207,55 @@ pub(super) fn record_damaged(key: &BlobKey, damages: &Damages) {
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id,
         fields = %damages
     );
+}
+
+/// Somebody has turned auditing off. Only what is audited can be collected.
+pub(super) fn auditing_reduced(key: &BlobKey, change: &AuditingReduced) {
+    let [tenant, content_type] = labels(key.feed);
+    let labels = [tenant, content_type, ("operation", change.cmdlet.to_owned())];
+    counter!("office365_auditing_reduced_total", &labels).increment(1);
+    warn!(
+        message = "An administrator has turned auditing off, or tried to; what is not audited cannot be collected. Make sure that \
+                   this was intended.",
+        tenant = %key.feed.tenant, content_type = %key.feed.content_type, cmdlet = change.cmdlet,
+        parameter = change.parameter, user = printable(change.user.as_deref()), object = printable(change.object.as_deref())
+    );
+}
+
+/// A text of a record, fit for a line of a log.
+fn printable(text: Option<&str>) -> String {
+    text.map(|text| crate::printable::printable(text, LONGEST_TEXT)).unwrap_or_default()
+}
+
+/// How much of each feed is pending.
+pub(super) fn backlog(feed: Feed, summary: FeedSummary, now: DateTime<Utc>) {
+    let labels = labels(feed);
+    gauge!("office365_content_pending", &labels).set(number(summary.pending));
+    gauge!("office365_content_dead", &labels).set(number(summary.dead));
+    let age = summary.oldest_pending.map_or(TimeDelta::zero(), |oldest| now - oldest);
+    gauge!("office365_oldest_pending_seconds", &labels).set(seconds(age));
+    // Without anything pending, as far away as for content that was created just now.
+    gauge!("office365_content_expiry_seconds", &labels).set((HELD_FOR - age.max(TimeDelta::zero())).as_seconds_f64());
+}
+
+/// How much room the ledger takes.
+pub(super) fn ledger_size(bytes: u64) {
+    gauge!("office365_ledger_bytes").set(number(bytes));
+}
+
+/// So many bytes more of bodies are on disk.
+pub(super) fn spooled(bytes: u64) {
+    gauge!("office365_spool_bytes").increment(number(bytes));
+}
+
+/// So many bytes less of bodies are on disk.
+pub(super) fn unspooled(bytes: u64) {
+    gauge!("office365_spool_bytes").decrement(number(bytes));
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and bytes are far below where a float loses precision")]
+const fn number(number: u64) -> f64 {
+    number as f64
 }
 
 /// A record held values that data loss prevention had detected; its event does not.

@@ -11,6 +11,7 @@ use super::{
     auth::AuthConfig,
     cloud::{Cloud, TokenVersion},
     duration::HumanDuration,
+    filters::FiltersConfig,
     limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig},
     network::{ProxyConfig, TlsConfig},
     normalize::NormalizeConfig,
@@ -83,6 +84,10 @@ pub struct Office365Config {
     #[serde(default)]
     #[schemars(example = [TenantConfig::example()])]
     pub tenants: Vec<TenantConfig>,
+
+    /// Which records become events.
+    #[serde(default)]
+    pub filters: FiltersConfig,
 
     /// What becomes of a record on its way to an event, apart from its schema.
     #[serde(default)]
@@ -244,6 +249,7 @@ impl Office365Config {
             token_path: None,
             auth,
             tenants,
+            filters: FiltersConfig::default(),
             normalize: NormalizeConfig::default(),
             poll: PollConfig::default(),
             webhook: WebhookConfig::default(),

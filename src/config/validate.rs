@@ -27,6 +27,7 @@ impl Office365Config {
                 "Write a duration from \"1s\" to \"7d\", such as start_from = \"24h\": the API holds seven days.",
             );
         }
+        self.filters.check(&mut problems, &self.content_types);
         self.normalize.check(&mut problems);
         self.poll.check(&mut problems);
         self.webhook.check_form(&mut problems);

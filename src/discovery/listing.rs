@@ -65,6 +65,7 @@ impl Lister {
         self.ledger.record(feed, Vec::new(), Some(cursor), self.client.clock().now()).await?;
         if let CursorMove::ListedThrough(time) = cursor {
             self.progress.listed_through(feed, time);
+            telemetry::listed(feed, self.client.clock().now());
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! What discovery reports: one function for each fact.
 
+use chrono::{DateTime, Utc};
+use metrics::gauge;
 use tracing::{debug, error, info, warn};
 use url::Url;
 
@@ -8,8 +10,14 @@ pub(super) use crate::telemetry::{content_found, feed_failed, feed_recovered, fe
 use crate::{
     activity::TimeWindow,
     content::Feed,
-    telemetry::{Progress, count, count_error, webhook_is_healthy},
+    telemetry::{Progress, count, count_error, labels, webhook_is_healthy},
 };
+
+/// A window of a feed was listed to its end, and the cursor moved.
+pub(super) fn listed(feed: Feed, at: DateTime<Utc>) {
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 are exact in a float")]
+    gauge!("office365_last_listing_timestamp_seconds", &labels(feed)).set(at.timestamp() as f64);
+}
 
 /// An element of a listing cannot be used.
 pub(super) fn unusable_entry(feed: Feed, problem: &str, element: &str) {

@@ -8,6 +8,7 @@ mod claims;
 pub mod credential;
 mod error;
 pub mod managed_identity;
+mod telemetry;
 mod tokens;
 
 pub use self::{

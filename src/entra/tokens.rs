@@ -14,7 +14,7 @@ use url::{Url, form_urlencoded};
 use super::{
     EntraError, TokenAnswer, claims,
     credential::{Credential, CredentialFailure, Proof, ProofRequest},
-    parse_token_answer,
+    parse_token_answer, telemetry,
 };
 use crate::{
     content::TenantId,
@@ -372,6 +372,12 @@ impl Tokens {
 
     /// Asks Entra for a token. `pause` is how long to wait if it is busy and does not say for how long.
     async fn fetch(&self, tenant: TenantId, pause: Duration) -> Result<AccessToken, EntraError> {
+        let answer = self.ask(tenant, pause).await;
+        telemetry::token_requested(tenant, &answer);
+        answer
+    }
+
+    async fn ask(&self, tenant: TenantId, pause: Duration) -> Result<AccessToken, EntraError> {
         let application = self.applications.of(tenant);
         let proof = self.prove(application, &tenant.to_string()).await?;
         if let Proof::AccessToken { token, expires_in } = proof {

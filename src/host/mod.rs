@@ -31,6 +31,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use self::metrics::span_labels;
 pub use self::{
     components::{Component, components},
     error::HostError,

@@ -113,7 +113,7 @@ async fn build(component: Component, topology: &TopologyConfig, options: &Option
 
 fn spawn_source(pipeline: &mut Pipeline, built: BuiltSource, inboxes: Vec<mpsc::Sender<Delivery>>) {
     let BuiltSource { component: Component { key, component_type, progress, .. }, source, trigger, output } = built;
-    let span = info_span!("source", component_id = %key, component_type);
+    let span = info_span!("source", component_id = %key, component_kind = "source", component_type);
     let index = pipeline.add_source(key.clone(), progress, trigger);
     pipeline.pumps.spawn(pump(output, inboxes));
     spawn_guarded(&mut pipeline.running, source.instrument(span), move |result| (index, result.unwrap_or(Err(()))));

@@ -395,6 +395,10 @@ impl Upkeep for MemoryLedger {
         Ok(pruned)
     }
 
+    fn size(&self) -> Option<u64> {
+        None
+    }
+
     async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError> {
         let mut feeds = BTreeMap::<Feed, FeedSummary>::new();
         for (key, row) in &self.stored().blobs {

@@ -53,4 +53,7 @@ pub trait Upkeep: fmt::Debug + Send + Sync {
 
     /// What is pending and dead, by feed; feeds with neither are left out.
     async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError>;
+
+    /// How many bytes it takes on a disk of this machine; `None` if it is elsewhere, or that is not known.
+    fn size(&self) -> Option<u64>;
 }

@@ -1,12 +1,14 @@
 //! From a record to an event: pure functions, no I/O.
 
 mod audit;
+mod auditing;
 mod client;
 mod conversation;
 mod damage;
 mod described;
 pub mod ecs;
 mod endpoint_dlp;
+mod filter;
 mod flattened;
 mod forwarding;
 mod geoip;
@@ -22,7 +24,6 @@ mod origin;
 mod outcome;
 mod placeholder;
 mod raw;
-mod record_types;
 mod redact;
 mod sensitive_types;
 mod shape;
@@ -32,16 +33,20 @@ mod time;
 mod user_agent;
 mod user_id;
 
-pub(crate) use self::normalizer::{Context, Normalized};
+pub(crate) use self::{
+    auditing::{AuditingReduced, auditing_reduced},
+    filter::Filter,
+    normalizer::{Context, Normalized},
+};
 pub use self::{
     damage::{Damage, Damages},
     described::{AreaTable, OperationRow, VerbRow, operations, verbs},
+    filter::{Criteria, RecordFilter, RecordType},
     geoip::{CityDatabase, DatabaseError, GeoipDatabases, NetworkDatabase},
     normalizer::{DATA_STREAM_NAMESPACE, Made, NormalizeOptions, Normalizer, Schema},
     origin::{Origin, SOURCE_TYPE},
     outcome::{outcome_words, outcomes},
     raw::RecordMembers,
-    record_types::{RECORD_TYPES, record_type_name},
     sensitive_types::SensitiveTypes,
     time::parse_creation_time,
 };
@@ -50,3 +55,4 @@ pub(crate) use self::{
     flattened::{has_flattened, is_flattened},
     json::{decode, write_string},
 };
+pub use crate::record_types::{RECORD_TYPES, record_type_name};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Origin, audit::TIME_MEMBERS, parse_creation_time};
+use super::{Origin, audit::TIME_MEMBERS, auditing::may_reduce, parse_creation_time};
 use crate::component::{JsonObject, LogEvent};
 
 /// The name of the member that names an event.
@@ -13,6 +13,9 @@ const ID: &str = "Id";
 /// The name of the member that has an event's time.
 const CREATION_TIME: &str = "CreationTime";
 
+/// The name of the member that says what was done.
+const OPERATION: &str = "Operation";
+
 /// The members of a record that the collector itself needs, found while the record was checked.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RecordMembers {
@@ -20,6 +23,8 @@ pub struct RecordMembers {
     pub id: Option<String>,
     /// `CreationTime`, if it can be read.
     pub creation_time: Option<DateTime<Utc>>,
+    /// Whether `Operation` is a cmdlet that can turn auditing off.
+    pub may_reduce_auditing: bool,
 }
 
 impl RecordMembers {
@@ -29,6 +34,8 @@ impl RecordMembers {
             self.id = id(raw);
         } else if name == CREATION_TIME {
             self.creation_time = time(raw);
+        } else if name == OPERATION {
+            self.may_reduce_auditing = may_reduce(raw);
         } else if self.id.is_none() && name.eq_ignore_ascii_case(ID) {
             self.id = id(raw);
         } else if self.creation_time.is_none() && name.eq_ignore_ascii_case(CREATION_TIME) {

@@ -11,7 +11,7 @@ use crate::{
     activity::Origin,
     collector::{BatchLimits, BodyLimits, CollectorOptions},
     component::SourceContext,
-    config::{EventSchema, Mode, NormalizeConfig, Office365Config, TenantConfig},
+    config::{EventSchema, FilterConfig, Mode, NormalizeConfig, Office365Config, RecordTypeConfig, TenantConfig},
     content::TenantId,
     credentials::{ConfiguredCredential, CredentialError},
     discovery::{
@@ -21,7 +21,7 @@ use crate::{
     },
     entra::Tokens,
     geoip::GeoipFiles,
-    normalize::{NormalizeOptions, Schema},
+    normalize::{Criteria, NormalizeOptions, RecordFilter, RecordType, Schema},
     registration::{Registrar, StateKey},
     tenancy::Tenancy,
 };
@@ -125,6 +125,11 @@ impl Office365Config {
         }
     }
 
+    fn record_filter(&self) -> RecordFilter {
+        let criteria = |filters: &[FilterConfig]| filters.iter().map(criteria).collect();
+        RecordFilter { include: criteria(&self.filters.include), exclude: criteria(&self.filters.exclude) }
+    }
+
     pub(super) fn collector_options(
         &self,
         cx: &SourceContext,
@@ -147,6 +152,7 @@ impl Office365Config {
             mode,
             spool_directory,
             resolve_sensitive_types: self.normalize.resolve_sensitive_types,
+            filter: self.record_filter(),
         }
     }
 
@@ -161,6 +167,20 @@ impl Office365Config {
             },
             range,
         }
+    }
+}
+
+fn criteria(filter: &FilterConfig) -> Criteria {
+    let record_type = |record_type: &RecordTypeConfig| match record_type {
+        RecordTypeConfig::Number(number) => RecordType::Number(i64::from(*number)),
+        RecordTypeConfig::Name(name) => RecordType::Name(name.clone()),
+    };
+    Criteria {
+        content_types: filter.content_type.clone().unwrap_or_default(),
+        record_types: filter.record_type.iter().flatten().map(record_type).collect(),
+        workloads: filter.workload.clone().unwrap_or_default(),
+        operations: filter.operation.clone().unwrap_or_default(),
+        users: filter.user.clone().unwrap_or_default(),
     }
 }
 

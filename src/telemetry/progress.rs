@@ -25,9 +25,13 @@ struct Inner {
     found: AtomicU64,
     delivered: AtomicU64,
     dead: AtomicU64,
+    records: AtomicU64,
+    emitted: AtomicU64,
     events: AtomicU64,
     duplicates: AtomicU64,
     discarded: AtomicU64,
+    filtered: AtomicU64,
+    abandoned: AtomicU64,
     bytes: AtomicU64,
     gap_seconds: AtomicU64,
     /// All successes, in no unit: it only shows whether there are any.
@@ -79,16 +83,34 @@ pub struct Totals {
     pub blobs_delivered: u64,
     /// Blobs given up.
     pub blobs_dead: u64,
+    /// Records of blobs that came in whole, each time that they did.
+    pub records_received: u64,
+    /// Events that the pipeline got, each time that it did.
+    pub events_emitted: u64,
     /// Events delivered.
     pub events_delivered: u64,
     /// Events dropped because they had been delivered before.
     pub duplicates_dropped: u64,
     /// Elements of blobs that were no events.
     pub events_discarded: u64,
+    /// Records that the configured filters left out.
+    pub events_filtered: u64,
+    /// Records of blobs whose attempt ended early; they are received again.
+    pub records_abandoned: u64,
     /// Bytes of blobs received, decompressed.
     pub bytes_received: u64,
     /// Seconds of content, over all feeds, that was too old to be listed when the source came to it.
     pub gap_seconds: u64,
+}
+
+impl Totals {
+    /// Whether each record that was received is accounted for. So it is whenever no blob is in progress.
+    pub const fn is_conserved(&self) -> bool {
+        let Self { records_received, events_emitted, duplicates_dropped, events_discarded, events_filtered, .. } =
+            *self;
+        records_received
+            == events_emitted + duplicates_dropped + events_discarded + events_filtered + self.records_abandoned
+    }
 }
 
 /// One feed's state.
@@ -125,9 +147,13 @@ impl Progress {
             blobs_found: get(&self.0.found),
             blobs_delivered: get(&self.0.delivered),
             blobs_dead: get(&self.0.dead),
+            records_received: get(&self.0.records),
+            events_emitted: get(&self.0.emitted),
             events_delivered: get(&self.0.events),
             duplicates_dropped: get(&self.0.duplicates),
             events_discarded: get(&self.0.discarded),
+            events_filtered: get(&self.0.filtered),
+            records_abandoned: get(&self.0.abandoned),
             bytes_received: get(&self.0.bytes),
             gap_seconds: get(&self.0.gap_seconds),
         }
@@ -246,6 +272,22 @@ impl Progress {
 
     pub(crate) fn add_discarded(&self, events: u64) {
         self.0.discarded.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_records(&self, records: u64) {
+        self.0.records.fetch_add(records, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_emitted(&self, events: u64) {
+        self.0.emitted.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_filtered(&self, events: u64) {
+        self.0.filtered.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_abandoned(&self, records: u64) {
+        self.0.abandoned.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(crate) fn add_bytes(&self, bytes: u64) {

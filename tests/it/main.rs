@@ -12,6 +12,8 @@ mod support;
 mod api_behaviour;
 mod api_memory;
 mod api_sockets;
+#[cfg(feature = "simulator")]
+mod auditing;
 mod config_examples;
 mod configuration_doc;
 #[cfg(feature = "simulator")]
@@ -19,6 +21,8 @@ mod credentials;
 mod detections;
 mod docs;
 mod fields_doc;
+#[cfg(feature = "simulator")]
+mod filters;
 mod fixtures;
 mod geoip;
 #[cfg(feature = "simulator")]

@@ -115,6 +115,7 @@ async fn faults_of_every_kind_cost_neither_an_event_nor_a_duplicate() {
     assert!(simulator.stats().faults > 50, "{:?}", simulator.stats());
     assert!(progress.totals().duplicates_dropped > 0);
     assert_eq!(progress.totals().blobs_dead, 0);
+    assert!(progress.totals().is_conserved(), "{:?}", progress.totals());
 }
 
 #[tokio::test(start_paused = true)]

@@ -22,6 +22,7 @@ mod cli_subscriptions;
 mod cli_webhook;
 mod disks;
 mod kill;
+mod metrics;
 mod reload;
 mod webhook_kill;
 mod world;

@@ -52,6 +52,11 @@ impl LedgerFile {
         &self.path
     }
 
+    /// How many bytes it has.
+    pub fn length(&self) -> Option<u64> {
+        look(&self.path).ok().map(|look| look.length)
+    }
+
     /// Checks that the path still leads to this file. One `stat`, which costs a thousandth of a commit or less.
     ///
     /// # Errors

@@ -42,6 +42,10 @@ impl Upkeep for RedbLedger {
         }
     }
 
+    fn size(&self) -> Option<u64> {
+        self.file.length()
+    }
+
     async fn summary(&self) -> Result<Vec<(Feed, FeedSummary)>, LedgerError> {
         self.read(|tx| {
             let mut feeds = BTreeMap::<Feed, FeedSummary>::new();

@@ -37,11 +37,8 @@ pub use self::{
     own::OWN,
     rule::{Family, Line},
 };
-use super::{
-    Context, Normalized, audit::Audit, conversation, json::Node, record_types::record_type_name,
-    sensitive_types::name_types, shape::shape,
-};
-use crate::component::JsonObject;
+use super::{Context, Normalized, audit::Audit, conversation, json::Node, sensitive_types::name_types, shape::shape};
+use crate::{component::JsonObject, record_types::record_type_name};
 
 /// The version of ECS that the fields are from.
 pub const ECS_VERSION: &str = "9.4.0";

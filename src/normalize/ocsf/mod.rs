@@ -42,11 +42,10 @@ use super::{
     endpoint_dlp,
     json::{Node, Object},
     operations::{Deed, by_parameters},
-    record_types::record_type_name,
     sensitive_types::name_types,
     shape::shape,
 };
-use crate::component::JsonObject;
+use crate::{component::JsonObject, record_types::record_type_name};
 
 /// What records of a type and an operation become, for the documentation. The first row that fits counts.
 #[derive(Clone, Debug)]

@@ -370,7 +370,7 @@ async fn late_content_with_old_events_arrives_and_repeated_events_do_not() {
     let (_, progress) = running.stop().await;
     lab.assert_arrived_once(&["late", "late-too", "new", "twice"]);
     assert_eq!(progress.totals().duplicates_dropped, 3);
-    assert_eq!(lab.counters.sum("office365_duplicate_events_total", ""), 3);
+    assert_eq!(lab.counters.sum("office365_records_total", "repeated"), 3);
 }
 
 #[tokio::test(start_paused = true)]
