@@ -209,6 +209,7 @@ fn links_lead_to_files_and_headings() {
         "docs/fields.md",
         "docs/getting-started.md",
         "docs/guarantees.md",
+        "docs/install.md",
         "docs/integrations.md",
         "docs/monitoring.md",
         "docs/operations.md",

@@ -30,6 +30,7 @@ mod microsoft_libraries;
 mod modules;
 mod once;
 mod operations;
+mod packaging;
 mod poll;
 mod records;
 mod registration;
