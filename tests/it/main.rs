@@ -12,8 +12,6 @@ mod support;
 mod api_behaviour;
 mod api_memory;
 mod api_sockets;
-#[cfg(feature = "simulator")]
-mod auditing;
 mod config_examples;
 mod configuration_doc;
 #[cfg(feature = "simulator")]
@@ -46,6 +44,8 @@ mod sink_proxy;
 mod sink_splunk_hec;
 mod sink_vector;
 mod spool_full;
+#[cfg(feature = "simulator")]
+mod telemetry;
 mod webhook;
 mod webhook_announcements;
 mod webhook_flood;

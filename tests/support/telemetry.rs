@@ -37,16 +37,32 @@ impl Listening {
     }
 }
 
-/// Sums of counters, by `name{label=value,…}`.
+/// Sums of counters and values of gauges, by `name{label=value,…}`.
 #[derive(Debug, Default)]
-pub struct Counters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+pub struct Counters {
+    counters: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+    gauges: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+}
+
+fn full_name(key: &Key) -> String {
+    let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+    format!("{}{{{}}}", key.name(), labels.join(","))
+}
 
 impl Counters {
     /// The sum of every counter of this name whose labels contain `label`.
     pub fn sum(&self, name: &str, label: &str) -> u64 {
-        let counters = self.0.lock().unwrap();
+        let counters = self.counters.lock().unwrap();
         let wanted = counters.iter().filter(|(key, _)| key.split('{').next() == Some(name) && key.contains(label));
         wanted.map(|(_, counter)| counter.load(Ordering::Relaxed)).sum()
+    }
+
+    /// The value of the only gauge of this name.
+    pub fn gauge(&self, name: &str) -> f64 {
+        let gauges = self.gauges.lock().unwrap();
+        let found: Vec<_> = gauges.iter().filter(|(key, _)| key.split('{').next() == Some(name)).collect();
+        let [(_, value)] = found.as_slice() else { panic!("{name}: {gauges:?}") };
+        f64::from_bits(value.load(Ordering::Relaxed))
     }
 }
 
@@ -56,13 +72,11 @@ impl Recorder for Counters {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        let name = format!("{}{{{}}}", key.name(), labels.join(","));
-        Counter::from_arc(Arc::clone(self.0.lock().unwrap().entry(name).or_default()))
+        Counter::from_arc(Arc::clone(self.counters.lock().unwrap().entry(full_name(key)).or_default()))
     }
 
-    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
-        Gauge::noop()
+    fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::from_arc(Arc::clone(self.gauges.lock().unwrap().entry(full_name(key)).or_default()))
     }
 
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
