@@ -5,14 +5,14 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     collector::{Boundary, MalformedBody, Splitter, read_record},
-    normalize::{Normalizer, Origin},
+    normalize::{AuditingReduced, Normalizer, Origin, auditing_reduced},
 };
 
 /// Of a larger blob the beginning is read. Unit: bytes.
 pub(super) const MOST_BYTES: usize = 16 * 1024 * 1024;
 
 /// What became of a blob.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Read {
     /// Records that became events.
     pub(super) events: usize,
@@ -20,6 +20,8 @@ pub(super) struct Read {
     pub(super) discarded: usize,
     /// Fields that could not be read; their events have them as they came.
     pub(super) damaged_fields: usize,
+    /// Who has turned auditing off, or tried to: the first that a record tells of.
+    pub(super) auditing_reduced: Option<AuditingReduced>,
 }
 
 /// Makes events of a blob's bytes, and counts them.
@@ -56,11 +58,30 @@ impl Read {
     fn add(&mut self, text: Bytes, normalizer: &Normalizer, origin: &Origin, now: DateTime<Utc>) {
         match read_record(text) {
             Ok(record) => {
+                if record.members.may_reduce_auditing && self.auditing_reduced.is_none() {
+                    self.auditing_reduced = auditing_reduced(&record.object);
+                }
                 let made = normalizer.event(record.object, &record.members, origin, now);
                 self.events += 1;
                 self.damaged_fields += made.damages.len();
             }
             Err(_) => self.discarded += 1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::normalize::{NormalizeOptions, Schema};
+
+    #[test]
+    fn what_a_blob_is_made_of_and_who_turned_auditing_off_is_told() {
+        let normalizer = Normalizer::new(NormalizeOptions::new(Schema::Raw));
+        let body = br#"[{"Id":"a"},7,{"Id":"b","RecordType":1,"Operation":"Set-Mailbox","UserId":"eve","Parameters":[{"Name":"AuditEnabled","Value":"False"}]}]"#;
+        let read = read(body, &normalizer, &Origin::outside(None), DateTime::UNIX_EPOCH).unwrap();
+        assert_eq!((read.events, read.discarded), (2, 1));
+        let change = read.auditing_reduced.unwrap();
+        assert_eq!((change.cmdlet, change.user.as_deref(), change.object), ("Set-Mailbox", Some("eve"), None));
     }
 }

@@ -125,10 +125,18 @@ impl TenantCheck<'_> {
                 let component = Arc::new(self.key.trim_start_matches("sources.").into());
                 let origin = Origin::new(&component, tenant.domain.as_deref(), content);
                 match blob::read(&body, self.normalizer, &origin, client.clock().now()) {
-                    Ok(Read { discarded: 0, events, damaged_fields: 0 }) => {
+                    Ok(Read { auditing_reduced: Some(change), .. }) => Outcome::note(format!(
+                        "{} has turned auditing off, or tried to ({} with {} of {}): make sure that this was intended, because what \
+                         is not audited cannot be collected",
+                        said(change.user.as_deref(), "somebody"),
+                        change.cmdlet,
+                        change.parameter,
+                        said(change.object.as_deref(), "an unnamed object")
+                    )),
+                    Ok(Read { discarded: 0, events, damaged_fields: 0, .. }) => {
                         Outcome::ok(format!("{events} events of {} bytes", body.len()))
                     }
-                    Ok(Read { discarded, events, damaged_fields }) => Outcome::note(format!(
+                    Ok(Read { discarded, events, damaged_fields, .. }) => Outcome::note(format!(
                         "{events} events of {} bytes; {discarded} elements are no records, and {damaged_fields} fields could not be \
                          read and stay as they came",
                         body.len()
@@ -360,6 +368,11 @@ impl fmt::Display for Count {
             }
         }
     }
+}
+
+/// A text of a record, fit for a line of the report.
+fn said(text: Option<&str>, otherwise: &str) -> String {
+    text.map(|text| printable(text, 128)).filter(|text| !text.is_empty()).unwrap_or_else(|| otherwise.to_owned())
 }
 
 #[cfg(test)]

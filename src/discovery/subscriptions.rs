@@ -126,6 +126,8 @@ struct TenantView {
     /// it names types without status that were never started, and ones as enabled that are not (issue 479 of
     /// Microsoft's documentation).
     refused: HashSet<ContentType>,
+    /// Whose content could be listed since the start of the process or of the subscription, if that was later.
+    worked: HashSet<ContentType>,
     /// Where a start with the webhook came to nothing, and what Microsoft said.
     unreachable: HashMap<ContentType, ActivityError>,
     checked: Option<Instant>,
@@ -159,16 +161,19 @@ impl Subscriptions {
     pub async fn ensure(&self, content_type: ContentType) -> Result<Standing, DiscoveryError> {
         let feed = Feed { tenant: self.tenant, content_type };
         let _turn = self.turns[content_type as usize].lock().await;
-        let (listed, is_refused, is_unreachable) = {
+        let (listed, enabled, is_unreachable) = {
             // Held while asking: the content types of a tenant share one listing.
             let mut state = self.state.lock().await;
             if state.checked.is_none_or(|checked| checked.elapsed() >= self.recheck) {
                 self.list(&mut state).await?;
             }
             let listed = state.listed.get(&content_type).cloned().unwrap_or_default();
-            (listed, state.refused.contains(&content_type), state.unreachable.contains_key(&content_type))
+            let enabled = listed.enabled && !state.refused.contains(&content_type);
+            if !enabled && state.worked.remove(&content_type) {
+                telemetry::subscription_lost(feed);
+            }
+            (listed, enabled, state.unreachable.contains_key(&content_type))
         };
-        let enabled = listed.enabled && !is_refused;
         let flaw = self.flaw(feed, listed.webhook.as_ref()).await?;
         if enabled && flaw.is_none() {
             return Ok(Standing::AsWanted { started: false });
@@ -267,6 +272,11 @@ impl Subscriptions {
         state.checked = None;
     }
 
+    /// Content was listed, as it is only with a subscription.
+    pub async fn confirm(&self, content_type: ContentType) {
+        self.state.lock().await.worked.insert(content_type);
+    }
+
     /// Stops a subscription; returns whether there was one to stop.
     ///
     /// # Errors
@@ -274,7 +284,11 @@ impl Subscriptions {
     /// See [`Failure`].
     pub async fn stop(&self, content_type: ContentType) -> Result<bool, ActivityError> {
         let _turn = self.turns[content_type as usize].lock().await;
-        self.state.lock().await.checked = None;
+        {
+            let mut state = self.state.lock().await;
+            state.checked = None;
+            state.worked.remove(&content_type);
+        }
         match self.client.stop_subscription(Feed { tenant: self.tenant, content_type }).await {
             Err(error) if error.failure.concerns_the_subscription() => Ok(false),
             stopped => stopped.map(|()| true),

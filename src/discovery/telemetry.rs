@@ -53,6 +53,16 @@ pub(super) fn subscription_started(feed: Feed, webhook: Option<&Url>) {
     }
 }
 
+/// A subscription that worked is disabled or gone, and this program has not stopped it.
+pub(super) fn subscription_lost(feed: Feed) {
+    count("office365_subscriptions_lost_total", feed, 1);
+    warn!(
+        message = "The subscription was stopped by somebody else: another program or administrator with this application's \
+                   credential, or Microsoft. It is started again; content from the time between may be missing.",
+        tenant = %feed.tenant, content_type = %feed.content_type
+    );
+}
+
 /// Content became unlistable before it was listed.
 pub(super) fn gap(progress: &Progress, feed: Feed, gap: TimeWindow) {
     let seconds = u64::try_from((gap.end - gap.start).num_seconds()).unwrap_or_default();

@@ -195,6 +195,7 @@ impl FeedPoller {
             let step = CursorMove::ListedThrough(cursor_after(window, now));
             self.lister.list(self.feed, window, step).await?;
         }
+        self.subscriptions.confirm(self.feed.content_type).await;
         if plan.reconciles {
             ledger.record(self.feed, Vec::new(), Some(CursorMove::Reconciled(now)), now).await?;
         }

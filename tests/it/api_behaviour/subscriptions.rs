@@ -63,6 +63,8 @@ async fn no_second_start_within_fifteen_minutes_not_even_across_crashes() {
     let starts: Vec<_> = lab.wire.sent_to(START).iter().map(|sent| sent.at).collect();
     assert!((4..=8).contains(&starts.len()), "{}", starts.len());
     assert!(starts.windows(2).all(|pair| pair[1] - pair[0] >= Duration::from_mins(15)), "{starts:?}");
+    assert_eq!(lab.counters.sum("office365_subscriptions_lost_total", ""), 1, "told once, however long it stays so");
+    assert!(lab.log.text().contains("The subscription was stopped by somebody else"));
     assert_eq!(lab.simulator.stats().starts_throttled, 0);
 }
 
@@ -108,6 +110,7 @@ async fn a_type_that_was_never_started_but_is_listed_without_status_is_started()
     running.stop().await;
     lab.assert_arrived_once(&["a"]);
     assert_eq!(lab.simulator.stats().start_calls(), 2);
+    assert_eq!(lab.counters.sum("office365_subscriptions_lost_total", ""), 0, "what never worked was not lost");
 }
 
 /// Does what another administrator might, with the token of the source.
