@@ -48,11 +48,15 @@ impl Lister {
     /// Blobs created in the first second of the window are not taken from this listing unless they are known: the API may
     /// have named a part of them only. They are taken from a short listing that begins earlier.
     pub async fn list(&self, feed: Feed, window: TimeWindow, cursor: CursorMove) -> Result<(), DiscoveryError> {
-        let boundary = self.list_pages(feed, window, &|content| is_in_first_second(content, window)).await?;
+        let found_by = match cursor {
+            CursorMove::Relisted(_) => FoundBy::Relisting,
+            _ => FoundBy::Listing,
+        };
+        let boundary = self.list_pages(feed, window, found_by, &|content| is_in_first_second(content, window)).await?;
         let boundary = self.ledger.unknown(boundary).await?;
         if !boundary.is_empty() {
             let earlier = TimeWindow { start: window.start - STEP_BACK, end: window.start + TimeDelta::seconds(1) };
-            match self.list_pages(feed, earlier, &|content| is_in_first_second(content, earlier)).await {
+            match self.list_pages(feed, earlier, found_by, &|content| is_in_first_second(content, earlier)).await {
                 Ok(_) => {}
                 // Too close to the seven days' limit to begin earlier: then what was named has to do.
                 Err(DiscoveryError::Activity { source }) if matches!(*source.failure, Failure::WindowRefused(_)) => {}
@@ -60,7 +64,7 @@ impl Lister {
             }
             // Blobs that the earlier listing does not name are taken as they were named here: a part is better than
             // nothing, and if the whole blob is listed later, its repeated events are recognised.
-            self.record(feed, boundary).await?;
+            self.record(feed, boundary, found_by).await?;
         }
         self.ledger.record(feed, Vec::new(), Some(cursor), self.client.clock().now()).await?;
         if let CursorMove::ListedThrough(time) = cursor {
@@ -75,6 +79,7 @@ impl Lister {
         &self,
         feed: Feed,
         window: TimeWindow,
+        found_by: FoundBy,
         withhold: &(dyn Fn(&ContentRef) -> bool + Sync),
     ) -> Result<Vec<ContentRef>, DiscoveryError> {
         let mut postponed = Vec::new();
@@ -96,7 +101,7 @@ impl Lister {
             let (boundary, refs): (Vec<_>, Vec<_>) =
                 page.entries.into_iter().filter_map(|entry| content_ref(feed, entry)).partition(withhold);
             postponed.extend(boundary);
-            self.record(feed, refs).await?;
+            self.record(feed, refs, found_by).await?;
             match page.next? {
                 None => return Ok(postponed),
                 Some(page) if seen.len() >= MOST_PAGES || !seen.insert(page.clone()) => {
@@ -150,15 +155,21 @@ impl Lister {
         }
     }
 
-    async fn record(&self, feed: Feed, refs: Vec<ContentRef>) -> Result<(), LedgerError> {
+    async fn record(&self, feed: Feed, refs: Vec<ContentRef>, found_by: FoundBy) -> Result<(), LedgerError> {
         // Most of what is listed is known: a look is cheaper than a durable transaction.
         let new = self.ledger.unknown(refs).await?;
         if new.is_empty() {
             return Ok(());
         }
-        let added = self.ledger.record(feed, new, None, self.client.clock().now()).await?;
+        let now = self.client.clock().now();
+        if found_by == FoundBy::Relisting {
+            for content in &new {
+                telemetry::late_content(feed, content, now);
+            }
+        }
+        let added = self.ledger.record(feed, new, None, now).await?;
         if added > 0 {
-            telemetry::content_found(&self.progress, feed, added as u64, FoundBy::Listing);
+            telemetry::content_found(&self.progress, feed, added as u64, found_by);
         }
         // What a notification announced and the listing confirms is no longer kept waiting.
         self.work.announce(feed);

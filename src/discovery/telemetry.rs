@@ -1,7 +1,7 @@
 //! What discovery reports: one function for each fact.
 
 use chrono::{DateTime, Utc};
-use metrics::gauge;
+use metrics::{counter, gauge};
 use tracing::{debug, error, info, warn};
 use url::Url;
 
@@ -9,7 +9,7 @@ use super::WebhookFlaw;
 pub(super) use crate::telemetry::{content_found, feed_failed, feed_recovered, fetch_failed, throttled};
 use crate::{
     activity::TimeWindow,
-    content::Feed,
+    content::{ContentRef, Feed},
     telemetry::{Progress, count, count_error, labels, webhook_is_healthy},
 };
 
@@ -60,6 +60,18 @@ pub(super) fn subscription_lost(feed: Feed) {
         message = "The subscription was stopped by somebody else: another program or administrator with this application's \
                    credential, or Microsoft. It is started again; content from the time between may be missing.",
         tenant = %feed.tenant, content_type = %feed.content_type
+    );
+}
+
+/// Content shows up that no listing named within a day of its creation.
+pub(super) fn late_content(feed: Feed, content: &ContentRef, now: DateTime<Utc>) {
+    let days = (now - content.created).num_days();
+    let [tenant, content_type] = labels(feed);
+    counter!("office365_late_content_total", &[tenant, content_type, ("days", days.to_string())]).increment(1);
+    info!(
+        message = "Content has shown up days after its creation; it is collected.",
+        tenant = %feed.tenant, content_type = %feed.content_type, content_id = %content.content_id,
+        created = %content.created, days
     );
 }
 

@@ -592,7 +592,7 @@ pub async fn every_cursor_is_told(storage: &impl Storage) {
     for (feed, secs) in [(b, 7), (a, 5)] {
         ledger.record(feed, vec![], Some(CursorMove::ListedThrough(time(secs))), time(9)).await.unwrap();
     }
-    let cursor = |secs| Cursor { listed_through: Some(time(secs)), reconciled_at: None };
+    let cursor = |secs| Cursor { listed_through: Some(time(secs)), ..Cursor::default() };
     assert_eq!(ledger.cursors().await.unwrap(), [(a, cursor(5)), (b, cursor(7))]);
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::LedgerError;
@@ -16,7 +16,26 @@ pub struct Cursor {
     pub listed_through: Option<DateTime<Utc>>,
     /// When the last reconciliation (a listing that goes back to a day before the one before it) ended.
     pub reconciled_at: Option<DateTime<Utc>>,
+    /// Content created before this time was never asked for. `None` in ledgers of versions that did not note it, until the next
+    /// reconciliation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<DateTime<Utc>>,
+    /// How far the current round of relisting has come; `None` before the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relisted: Option<Relisted>,
 }
+
+/// How far a round of relisting has come. A round lists all that Microsoft holds once more, a day at a time.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Relisted {
+    /// All content created before this time has been listed again in this round.
+    pub through: DateTime<Utc>,
+    /// When that was done.
+    pub at: DateTime<Utc>,
+}
+
+/// How far back a reconciliation goes before the one before it.
+pub const RECONCILED: TimeDelta = TimeDelta::hours(24);
 
 /// How a listing moves its feed's cursor. A cursor never moves back, unless it is anchored on purpose.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,6 +44,8 @@ pub enum CursorMove {
     ListedThrough(DateTime<Utc>),
     /// A reconciliation ended at this time.
     Reconciled(DateTime<Utc>),
+    /// A window was listed again.
+    Relisted(Relisted),
     /// Nothing has been listed after this time, whatever the cursor said before.
     Anchored(DateTime<Utc>),
 }
@@ -35,8 +56,18 @@ impl Cursor {
     pub(super) fn moved(self, step: CursorMove) -> Self {
         match step {
             CursorMove::ListedThrough(time) => Self { listed_through: self.listed_through.max(Some(time)), ..self },
-            CursorMove::Reconciled(time) => Self { reconciled_at: self.reconciled_at.max(Some(time)), ..self },
-            CursorMove::Anchored(time) => Self { listed_through: Some(time), reconciled_at: None },
+            CursorMove::Reconciled(time) => Self {
+                reconciled_at: self.reconciled_at.max(Some(time)),
+                began: self.began.or(Some(time - RECONCILED)),
+                ..self
+            },
+            CursorMove::Relisted(relisted) => Self { relisted: Some(relisted), ..self },
+            CursorMove::Anchored(time) => Self {
+                listed_through: Some(time),
+                reconciled_at: None,
+                began: Some(self.began.map_or(time, |began| began.min(time))),
+                relisted: None,
+            },
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) use self::memory::MemoryLedger;
 pub use self::{
     error::LedgerError,
     events::DeliveredEvents,
-    intake::{Announced, ContentIntake, Cursor, CursorMove},
+    intake::{Announced, ContentIntake, Cursor, CursorMove, RECONCILED, Relisted},
     keys::{BlobKey, EventKey},
     queue::{Claim, ContentQueue, Counts, Promoted, Revived, Wanted},
     redb::{DraftLedger, RedbLedger},

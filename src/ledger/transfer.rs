@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlobKey, Cursor, EventKey, LedgerError, TenantRecord,
+    BlobKey, Cursor, EventKey, LedgerError, Relisted, TenantRecord,
     row::{BlobState, Row},
 };
 use crate::content::Feed;
@@ -191,7 +191,9 @@ impl Piece {
                     return Some("an address of a webhook has control characters");
                 }
                 let started = last_start.filter(|at| *at != DateTime::UNIX_EPOCH);
-                times([cursor.listed_through, cursor.reconciled_at, started].into_iter().flatten())
+                let relisted = cursor.relisted.into_iter().flat_map(|Relisted { through, at }| [through, at]);
+                let own = [cursor.listed_through, cursor.reconciled_at, cursor.began, started];
+                times(own.into_iter().flatten().chain(relisted))
             }
             Self::Content(content) => content.problem(),
             Self::Delivered(DeliveredRecord { day, events }) => {
@@ -252,7 +254,7 @@ mod tests {
         };
         let record = FeedRecord {
             feed,
-            cursor: Cursor { listed_through: Some(time), reconciled_at: None },
+            cursor: Cursor { listed_through: Some(time), ..Cursor::default() },
             last_start: Some(time),
             webhooks: vec!["https://x/".to_owned()],
         };
@@ -304,7 +306,7 @@ mod tests {
             assert!(problem(ContentRecord { recorded: far, ..content.clone() }).is_some());
             let state = ContentState::Done { at: far };
             assert!(problem(ContentRecord { state, ..content.clone() }).is_some());
-            let cursor = Cursor { listed_through: Some(far), reconciled_at: None };
+            let cursor = Cursor { listed_through: Some(far), ..Cursor::default() };
             let record = FeedRecord { feed, cursor, last_start: None, webhooks: Vec::new() };
             assert!(Piece::Feed(record).problem().is_some());
         }

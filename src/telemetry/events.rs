@@ -36,6 +36,8 @@ pub fn content_found(progress: &Progress, feed: Feed, blobs: u64, by: FoundBy) {
 pub enum FoundBy {
     /// By listing it.
     Listing,
+    /// By listing it once more, days after its creation.
+    Relisting,
     /// Microsoft notified the webhook.
     Notification,
 }
@@ -44,6 +46,7 @@ impl FoundBy {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Listing => "listing",
+            Self::Relisting => "relisting",
             Self::Notification => "notification",
         }
     }

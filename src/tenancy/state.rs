@@ -108,7 +108,7 @@ mod tests {
         let at = |secs: i64| DateTime::from_timestamp(1_760_000_000 + secs, 0).unwrap();
         let feed = Feed { tenant: TenantId(Uuid::from_u128(1)), content_type: ContentType::Exchange };
         let lag = |listed: Option<i64>, oldest: Option<i64>| {
-            let cursor = Cursor { listed_through: listed.map(at), reconciled_at: None };
+            let cursor = Cursor { listed_through: listed.map(at), ..Cursor::default() };
             let summary = FeedSummary { pending: 1, dead: 0, oldest_pending: oldest.map(at) };
             FeedState::new(feed, cursor, summary, at(100)).lag_seconds
         };

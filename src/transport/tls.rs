@@ -35,8 +35,17 @@ pub enum ClientTlsError {
         /// What rustls said.
         source: rustls::Error,
     },
+    /// It is not known whom to trust: a minimal container, for example, has no certificate authorities.
+    #[snafu(display(
+        "tls: the certificate authorities that this system trusts cannot be read ({source}); install them (on Debian the package \
+         ca-certificates), or write tls.ca_file"
+    ))]
+    Roots {
+        /// What the platform's verifier said.
+        source: rustls::Error,
+    },
     /// Anything else.
-    #[snafu(display("cannot set up TLS: {source}"))]
+    #[snafu(display("tls: {source}"))]
     Rustls {
         /// What rustls said.
         source: rustls::Error,
@@ -64,7 +73,7 @@ pub(super) fn client_config_with(
 ) -> Result<ClientConfig, ClientTlsError> {
     let provider = Arc::new(ring::default_provider());
     let extra = files.ca_file.map_or_else(|| Ok(Vec::new()), |path| certificates("ca_file", path))?;
-    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).context(RustlsSnafu)?;
+    let verifier = Verifier::new_with_extra_roots(extra, Arc::clone(&provider)).context(RootsSnafu)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .context(RustlsSnafu)?

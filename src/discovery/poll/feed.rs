@@ -25,7 +25,7 @@ use crate::{
     component::ShutdownSignal,
     content::{ContentType, Feed, TenantId},
     discovery::{DiscoveryError, Standing, SubscriptionBook, Subscriptions, listing::Lister, telemetry},
-    ledger::{ContentIntake, CursorMove, LedgerError},
+    ledger::{ContentIntake, CursorMove, LedgerError, Relisted},
     telemetry::{Progress, Stage},
     tenants::Tenants,
     wake_up::WakeUp,
@@ -198,6 +198,10 @@ impl FeedPoller {
         self.subscriptions.confirm(self.feed.content_type).await;
         if plan.reconciles {
             ledger.record(self.feed, Vec::new(), Some(CursorMove::Reconciled(now)), now).await?;
+        }
+        if let Some(window) = plan.relists {
+            let step = CursorMove::Relisted(Relisted { through: window.end, at: now });
+            self.lister.list(self.feed, window, step).await?;
         }
         Ok(match (policy.target(), standing) {
             (None, Standing::AsWanted { .. }) => Told::No,

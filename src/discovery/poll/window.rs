@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::{activity::TimeWindow, ledger::Cursor};
+use crate::{
+    activity::TimeWindow,
+    ledger::{Cursor, RECONCILED, Relisted},
+};
 
 /// How far back the API lists: seven days (AF20030 beyond), less a margin for clocks that differ and for the time a request
 /// waits before it is sent.
@@ -22,8 +25,11 @@ const WRONG_CLOCK: TimeDelta = TimeDelta::minutes(10);
 /// after this time: the first window asks for all that there is.
 const FIRST_PASS: TimeDelta = TimeDelta::hours(1);
 
-/// For how long after its creation content may show up and still be found, whatever happens in between.
-const LATE: TimeDelta = TimeDelta::hours(24);
+/// For how long after its creation content may show up and still be found by reconciliation, whatever happens in between.
+const LATE: TimeDelta = RECONCILED;
+
+/// Between two windows of relisting. Each has up to a day, so that a round over the seven days that Microsoft holds takes about one.
+const RELISTING: TimeDelta = TimeDelta::minutes(24 * 60 / 7);
 
 /// How listings of a feed follow each other.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -45,6 +51,8 @@ pub struct Plan {
     pub reconciles: bool,
     /// What is too old to be listed, and never was.
     pub gap: Option<TimeWindow>,
+    /// What is listed once more, after all else.
+    pub relists: Option<TimeWindow>,
 }
 
 /// Where the cursor has to be put before a pass, if not where it is.
@@ -69,7 +77,7 @@ pub fn plan(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Plan {
     let oldest = now - LOOKBACK;
     let Some(listed) = cursor.listed_through else {
         let windows = split((now - rhythm.start_from).max(oldest), now);
-        return Plan { windows, reconciles: true, gap: None };
+        return Plan { windows, reconciles: true, gap: None, relists: None };
     };
     let listed = listed.min(now);
     let overlapping = listed - rhythm.overlap;
@@ -83,7 +91,23 @@ pub fn plan(cursor: Cursor, now: DateTime<Utc>, rhythm: Rhythm) -> Plan {
     };
     let is_first_pass = cursor.reconciled_at.is_none() && oldest - listed <= FIRST_PASS;
     let gap = (listed < oldest && !is_first_pass).then(|| TimeWindow::new(listed, oldest));
-    Plan { windows: split(from.max(oldest), now), reconciles, gap }
+    Plan { windows: split(from.max(oldest), now), reconciles, gap, relists: relisting(cursor, now) }
+}
+
+/// The next window that is listed once more, if it is time: content that shows up later than reconciliation finds is found by
+/// that, as long as Microsoft lists it. A round goes from the oldest that is held to what reconciliation covers, and not before
+/// the feed's own beginning.
+fn relisting(cursor: Cursor, now: DateTime<Utc>) -> Option<TimeWindow> {
+    let oldest = cursor.began?.max(now - LOOKBACK);
+    let newest = cursor.reconciled_at?.min(now) - LATE;
+    let start = match cursor.relisted {
+        // One in the time to come is of a wrong clock.
+        Some(Relisted { at, .. }) if at <= now && now - at < RELISTING => return None,
+        Some(Relisted { through, .. }) if oldest < through && through < newest => through - SEAM,
+        _ => oldest,
+    };
+    let window = TimeWindow::new(start, newest.min(start + TimeWindow::LONGEST));
+    (window.start < window.end).then_some(window)
 }
 
 /// A time from which content is listed.
@@ -144,7 +168,7 @@ mod tests {
     }
 
     fn cursor(listed: i64, reconciled: i64) -> Cursor {
-        Cursor { listed_through: Some(at(listed)), reconciled_at: Some(at(reconciled)) }
+        Cursor { listed_through: Some(at(listed)), reconciled_at: Some(at(reconciled)), ..Cursor::default() }
     }
 
     fn window(start: i64, end: i64) -> TimeWindow {
@@ -155,7 +179,7 @@ mod tests {
     fn a_first_window_of_all_that_there_is_has_no_gap_while_it_is_tried() {
         let rhythm = rhythm(7 * DAY, 3_600);
         let anchor = anchor(Cursor::default(), at(0), rhythm).unwrap();
-        let tried = Cursor { listed_through: Some(anchor), reconciled_at: None };
+        let tried = Cursor { listed_through: Some(anchor), ..Cursor::default() };
         let oldest = |now: i64| at(now) - LOOKBACK;
         for now in [2, 900, 3_600] {
             let plan = plan(tried, at(now), rhythm);
@@ -170,9 +194,9 @@ mod tests {
     #[test]
     fn the_first_pass_reaches_back_and_the_next_overlaps() {
         let first = plan(Cursor::default(), at(0), rhythm(DAY, 3_600));
-        assert_eq!(first, Plan { windows: vec![window(-DAY, 0)], reconciles: true, gap: None });
+        assert_eq!(first, Plan { windows: vec![window(-DAY, 0)], reconciles: true, gap: None, relists: None });
         let next = plan(cursor(-5, 0), at(60), rhythm(DAY, 3_600));
-        assert_eq!(next, Plan { windows: vec![window(-3_605, 60)], reconciles: false, gap: None });
+        assert_eq!(next, Plan { windows: vec![window(-3_605, 60)], reconciles: false, gap: None, relists: None });
     }
 
     #[test]
@@ -197,7 +221,7 @@ mod tests {
     fn a_first_pass_that_fails_for_days_skips_nothing_and_a_cursor_from_the_future_is_not_believed() {
         let rhythm = rhythm(DAY, 3_600);
         assert_eq!(anchor(Cursor::default(), at(0), rhythm), Some(at(-DAY)));
-        let failed = Cursor { listed_through: Some(at(-DAY)), reconciled_at: None };
+        let failed = Cursor { listed_through: Some(at(-DAY)), ..Cursor::default() };
         assert_eq!(anchor(failed, at(3 * DAY), rhythm), None);
         assert_eq!(plan(failed, at(3 * DAY), rhythm).windows[0].start, at(-DAY - 3_600));
         assert_eq!(anchor(cursor(60, 0), at(0), rhythm), None);
@@ -226,7 +250,50 @@ mod tests {
         assert_eq!(range(-60, -120), []);
     }
 
+    #[test]
+    fn a_round_of_relisting_has_what_reconciliation_leaves_and_begins_where_the_feed_did() {
+        let steady = |began: i64| Cursor { began: Some(at(began)), ..cursor(-5, 0) };
+        assert_eq!(relisting(steady(-DAY), at(0)), None, "reconciliation covers the first day");
+        assert_eq!(relisting(cursor(-5, 0), at(0)), None, "where it began is not known yet");
+        assert_eq!(relisting(steady(-3 * DAY), at(0)), Some(window(-3 * DAY, -2 * DAY)));
+        let oldest = -7 * DAY + 300;
+        let first = relisting(steady(-9 * DAY), at(0)).unwrap();
+        assert_eq!(first, window(oldest, oldest + DAY));
+        let relisted = |through: i64, at_secs: i64| Cursor {
+            relisted: Some(Relisted { through: at(through), at: at(at_secs) }),
+            ..steady(-9 * DAY)
+        };
+        assert_eq!(relisting(relisted(oldest + DAY, -RELISTING.num_seconds() + 1), at(0)), None, "not yet");
+        let next = relisting(relisted(oldest + DAY, -RELISTING.num_seconds()), at(0)).unwrap();
+        assert_eq!(next, window(oldest + DAY - 1, oldest + 2 * DAY - 1));
+        assert_eq!(relisting(relisted(-DAY, -DAY), at(0)), Some(first), "another round");
+        let wrong = relisting(relisted(-3 * DAY, DAY), at(0)).unwrap();
+        assert_eq!(wrong.end, at(-2 * DAY - 1), "a time to come is of a clock that was wrong");
+    }
+
     proptest! {
+        /// Whatever the passes' distance, what Microsoft still holds is listed again within little more than a day.
+        #[test]
+        fn a_round_takes_a_day_and_seven_listings(every in 1..60i64, began in 7..30i64) {
+            let minutes = |n: i64| TimeDelta::minutes(n);
+            let (mut cursor, mut listed) = (Cursor { began: Some(at(-began * DAY)), ..cursor(-5, 0) }, Vec::new());
+            for pass in 0..(3 * 24 * 60 / every) {
+                let now = at(0) + minutes(pass * every);
+                (cursor.listed_through, cursor.reconciled_at) = (Some(now), Some(now));
+                if let Some(window) = relisting(cursor, now) {
+                    prop_assert!(window.end - window.start <= TimeWindow::LONGEST && window.start >= now - LOOKBACK);
+                    cursor.relisted = Some(Relisted { through: window.end, at: now });
+                    listed.push((now, window));
+                }
+            }
+            prop_assert!(listed.len() <= 3 * 7 + 1, "{} listings in three days", listed.len());
+            // Content of three to six days ago, as it is seen a day and a half later.
+            for created in [-6 * DAY + 40 * 3_600, -4 * DAY, -3 * DAY].map(at) {
+                let again = listed.iter().filter(|(_, window)| window.start <= created && created < window.end).count();
+                prop_assert!(again >= 1, "{created} is not listed again: {listed:?}");
+            }
+        }
+
         #[test]
         fn every_second_since_the_cursor_is_covered_by_windows_the_api_accepts(
             (listed, start_from, overlap) in any_times(), reconciled in -10 * DAY..DAY, probe in 0..7 * DAY

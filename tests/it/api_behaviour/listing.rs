@@ -393,3 +393,41 @@ async fn a_run_of_once_fails_when_a_listing_broke_off_even_if_downloads_succeed_
     assert_eq!(result, Ok(()));
     lab.assert_arrived_once(&["a", "b", "c"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn content_that_shows_up_days_after_its_creation_is_found_by_relisting() {
+    let mut lab = Lab::new();
+    lab.source.poll.interval_secs = 900;
+    let running = lab.start().await;
+    minutes(4 * 24 * 60).await;
+    // Created three days ago, when the source was running, and listed only from now on.
+    let late =
+        BlobSpec::new(json!([lab.event("three-days")]).to_string(), lab.ago(3 * 24 * 60)).available_from(lab.now());
+    lab.simulator.add_blob(lab.feed, late);
+    // Created before the source began, which was told to begin a day ago: it is not asked for.
+    let before =
+        BlobSpec::new(json!([lab.event("before")]).to_string(), lab.ago(6 * 24 * 60)).available_from(lab.now());
+    lab.simulator.add_blob(lab.feed, before);
+    minutes(26 * 60).await;
+    lab.assert_arrived_once(&["three-days"]);
+    assert_eq!(lab.counters.sum("office365_content_found_total", "relisting"), 1);
+    assert_eq!(
+        lab.counters.sum("office365_late_content_total", "days=3")
+            + lab.counters.sum("office365_late_content_total", "days=4"),
+        1
+    );
+    assert!(lab.log.text().contains("Content has shown up days after its creation"));
+    // Seven listings a day of up to a day each, beside the regular ones.
+    running.stop().await;
+
+    // A source that runs now and then has its rounds as well.
+    let content =
+        BlobSpec::new(json!([lab.event("for-cron")]).to_string(), lab.ago(3 * 24 * 60)).available_from(lab.now());
+    lab.simulator.add_blob(lab.feed, content);
+    for _ in 0..30 {
+        minutes(60).await;
+        let (result, _) = lab.once().await;
+        assert_eq!(result, Ok(()));
+    }
+    lab.assert_arrived_once(&["for-cron", "three-days"]);
+}
