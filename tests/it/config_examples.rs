@@ -43,7 +43,9 @@ fn load(name: &str) -> TopologyConfig {
 
 #[test]
 fn every_example_loads() {
-    let names = files(&examples());
+    let mut names = files(&examples());
+    // Prometheus reads these.
+    names.retain(|name| !name.starts_with("alerts."));
     assert!(names.len() >= 4, "{names:?}");
     for name in names {
         load(&name);

@@ -16,6 +16,7 @@ mod config_examples;
 mod configuration_doc;
 #[cfg(feature = "simulator")]
 mod credentials;
+mod dashboards;
 mod detections;
 mod docs;
 mod fields_doc;

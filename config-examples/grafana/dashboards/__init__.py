@@ -1,0 +1,1 @@
+"""The dashboards of office365-source, for Grafana."""
