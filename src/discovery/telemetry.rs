@@ -8,7 +8,7 @@ use url::Url;
 use super::WebhookFlaw;
 pub(super) use crate::telemetry::{content_found, feed_failed, feed_recovered, fetch_failed, throttled};
 use crate::{
-    activity::TimeWindow,
+    activity::{ActivityError, TimeWindow},
     content::{ContentRef, Feed},
     telemetry::{Progress, count, count_error, labels, webhook_is_healthy},
 };
@@ -73,6 +73,20 @@ pub(super) fn late_content(feed: Feed, content: &ContentRef, now: DateTime<Utc>)
         tenant = %feed.tenant, content_type = %feed.content_type, content_id = %content.content_id,
         created = %content.created, days
     );
+}
+
+/// A window could not be listed once more; `first` for the first time in a row.
+pub(super) fn relisting_failed(feed: Feed, error: &ActivityError, first: bool) {
+    let (tenant, content_type, error_code) = (feed.tenant, feed.content_type, error.failure.code());
+    count_error("request_failed", "receiving", error_code);
+    if first {
+        warn!(
+            message = "Cannot list older content once more; trying again. New content is listed all the same.",
+            %tenant, %content_type, %error, error_code, error_type = "request_failed", stage = "receiving"
+        );
+    } else {
+        debug!(message = "Still cannot list older content once more.", %tenant, %content_type, error_code);
+    }
 }
 
 /// Content became unlistable before it was listed.

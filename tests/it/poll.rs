@@ -243,10 +243,10 @@ async fn a_machine_whose_clock_is_wrong_by_an_hour_misses_nothing() {
         tokio::time::sleep(Duration::from_hours(5)).await;
         let expected = simulator.oracle().expected_ids();
         tokio::time::sleep(Duration::from_mins(3)).await;
-        let (arrived, _) = running.stop().await;
+        let (arrived, progress) = running.stop().await;
         let arrived = arrived.lock().unwrap();
         let missing = expected.iter().filter(|id| !arrived.contains_key(*id)).count();
-        assert_eq!(missing, 0, "{ahead}");
+        assert_eq!(missing, 0, "{ahead}: {:?}", progress.feeds());
         no_violations(&simulator);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    panic,
+    mem, panic,
     sync::Arc,
     time::Duration,
 };
@@ -90,6 +90,7 @@ pub struct FeedPoller {
     lister: Lister,
     notices: Notices,
     failures: u32,
+    relisting_fails: bool,
 }
 
 impl FeedPoller {
@@ -102,7 +103,7 @@ impl FeedPoller {
             progress: context.progress.clone(),
             pages,
         };
-        Self { feed, context, subscriptions, lister, notices: Notices::default(), failures: 0 }
+        Self { feed, context, subscriptions, lister, notices: Notices::default(), failures: 0, relisting_fails: false }
     }
 
     /// One pass; reports its success or failure.
@@ -201,7 +202,14 @@ impl FeedPoller {
         }
         if let Some(window) = plan.relists {
             let step = CursorMove::Relisted(Relisted { through: window.end, at: now });
-            self.lister.list(self.feed, window, step).await?;
+            match self.lister.list(self.feed, window, step).await {
+                Ok(()) => self.relisting_fails = false,
+                Err(DiscoveryError::Activity { source }) if !source.failure.concerns_the_subscription() => {
+                    // What is new has been listed: it must not wait for this, which the next pass tries again.
+                    telemetry::relisting_failed(self.feed, &source, !mem::replace(&mut self.relisting_fails, true));
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(match (policy.target(), standing) {
             (None, Standing::AsWanted { .. }) => Told::No,

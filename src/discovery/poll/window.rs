@@ -106,8 +106,7 @@ fn relisting(cursor: Cursor, now: DateTime<Utc>) -> Option<TimeWindow> {
         Some(Relisted { through, .. }) if oldest < through && through < newest => through - SEAM,
         _ => oldest,
     };
-    let window = TimeWindow::new(start, newest.min(start + TimeWindow::LONGEST));
-    (window.start < window.end).then_some(window)
+    split(start, newest).first().copied()
 }
 
 /// A time from which content is listed.
@@ -278,7 +277,7 @@ mod tests {
             let minutes = |n: i64| TimeDelta::minutes(n);
             let (mut cursor, mut listed) = (Cursor { began: Some(at(-began * DAY)), ..cursor(-5, 0) }, Vec::new());
             for pass in 0..(3 * 24 * 60 / every) {
-                let now = at(0) + minutes(pass * every);
+                let now = at(0) + minutes(pass * every) + TimeDelta::milliseconds(pass * 887 % 1_000);
                 (cursor.listed_through, cursor.reconciled_at) = (Some(now), Some(now));
                 if let Some(window) = relisting(cursor, now) {
                     prop_assert!(window.end - window.start <= TimeWindow::LONGEST && window.start >= now - LOOKBACK);
