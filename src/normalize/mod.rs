@@ -7,6 +7,7 @@ mod damage;
 mod described;
 pub mod ecs;
 mod endpoint_dlp;
+mod facts;
 mod flattened;
 mod forwarding;
 mod geoip;
@@ -32,7 +33,6 @@ mod time;
 mod user_agent;
 mod user_id;
 
-pub(crate) use self::normalizer::{Context, Normalized};
 pub use self::{
     damage::{Damage, Damages},
     described::{AreaTable, OperationRow, VerbRow, operations, verbs},
@@ -44,6 +44,10 @@ pub use self::{
     record_types::{RECORD_TYPES, record_type_name},
     sensitive_types::SensitiveTypes,
     time::parse_creation_time,
+};
+pub(crate) use self::{
+    facts::{Fact, LabelAction, LabelFact, LinkAct, LinkFact, LinkKind, LogonFact, LogonPlace, Outcome, What},
+    normalizer::{Context, Normalized},
 };
 #[cfg(feature = "cli")]
 pub(crate) use self::{
