@@ -21,7 +21,7 @@ use crate::{
     activity::Failure,
     component::{BatchNotifier, LogEvent},
     ledger::EventKey,
-    normalize::{Made, Origin},
+    normalize::{Fact, Made, Origin},
 };
 
 /// What an event takes beside its text, in bytes: the event itself and the allocator's share.
@@ -30,6 +30,7 @@ const EVENT: usize = 512;
 /// New events that are ready to be sent together.
 struct Ready {
     events: Vec<LogEvent>,
+    facts: Vec<Fact>,
     /// How many bytes they take until they are acknowledged.
     bytes: usize,
     reservation: Reservation,
@@ -155,6 +156,7 @@ impl<'a> Emission<'a> {
         let mut rewritten = 0;
         let mut reserved = reserved.into_iter();
         let mut events = Vec::with_capacity(total);
+        let (counts, mut facts) = (shared.insights.is_kept(), Vec::new());
         for (record, event) in batch.records.into_iter().zip(keys) {
             let is_new = match event {
                 // An event without id is never taken for a copy of another.
@@ -162,6 +164,9 @@ impl<'a> Emission<'a> {
                 Some(event) => reserved.next() == Some(true) && !delivered.contains(&event),
             };
             if is_new {
+                if counts {
+                    facts.extend(shared.normalizer.fact(&record.object, &record.members, &self.origin));
+                }
                 let Made { event, damages, redacted } =
                     shared.normalizer.event(record.object, &record.members, &self.origin, now);
                 if redacted {
@@ -190,11 +195,12 @@ impl<'a> Emission<'a> {
             // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
             batch.bytes + 2 * PIECE + rewritten
         };
-        Ok(Some(Ready { events, bytes, reservation }))
+        let bytes = bytes + facts.iter().map(Fact::size).sum::<usize>();
+        Ok(Some(Ready { events, facts, bytes, reservation }))
     }
 
     async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
-        let Ready { mut events, bytes, reservation } = ready;
+        let Ready { mut events, facts, bytes, reservation } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
             None => self.task.shared.budget.hold(bytes).await,
@@ -204,6 +210,6 @@ impl<'a> Emission<'a> {
         let status = BatchNotifier::maybe_apply_to(self.task.shared.options.acknowledgements, &mut events);
         let sent = self.task.shared.out.clone().send_batch(events).await;
         sent.map_err(|_| CollectorError::PipelineClosed)?;
-        Ok(Sent { events: count, reservation, status, held })
+        Ok(Sent { events: count, facts, reservation, status, held })
     }
 }
