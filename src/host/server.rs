@@ -42,7 +42,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 const CONNECTIONS: usize = 256;
 
 /// How long a client may take for its TLS handshake, and then for its headers.
-const HEAD: Duration = Duration::from_secs(10);
+const HEAD: Duration = Duration::from_secs(5);
 
 /// How long a connection lasts at most. Metrics of a thousand tenants are some megabytes.
 const WHOLE: Duration = Duration::from_secs(30);

@@ -139,14 +139,28 @@ async fn over_tls_with_a_certificate_from_files() {
     assert!(response.starts_with("HTTP/1.1 200") && response.ends_with("</html>"), "{response}");
 }
 
-/// Nothing moves but the clock: a client that sends nothing and one that reads nothing are let go.
+/// Nothing moves but the clock: a client that sends nothing is let go.
 #[tokio::test(start_paused = true)]
-async fn a_slow_client_is_let_go() {
+async fn a_silent_client_is_let_go() {
     let (address, _serving) = plain().await;
     let mut silent = TcpStream::connect(address).await.unwrap();
     let begin = tokio::time::Instant::now();
     assert_eq!(silent.read(&mut [0; 64]).await.unwrap_or_default(), 0);
     assert!(begin.elapsed() <= WHOLE, "{:?}", begin.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_is_let_go() {
+    let access = Access::new(&TelemetryConfig::plain("127.0.0.1:0".parse().unwrap()));
+    let status = Arc::new(Status::of(&[], RunMode::Continuous));
+    let site = Arc::new(Site { metrics: metrics::record().unwrap(), status, page: page(), access });
+    // The page has some thousand bytes, and 64 fit on the way.
+    let (mut client, server) = tokio::io::duplex(64);
+    let begin = tokio::time::Instant::now();
+    let serving = tokio::spawn(serve_http(server, site));
+    client.write_all(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    serving.await.unwrap();
+    assert_eq!(begin.elapsed(), WHOLE);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

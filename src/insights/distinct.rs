@@ -1,6 +1,6 @@
-//! How many different texts there were: HyperLogLog with 4096 registers, of 4 KiB, and a standard error of 1.6 %.
+//! How many different texts there were: `HyperLogLog` with 4096 registers, of 4 KiB, and a standard error of 1.6 %.
 //!
-//! The estimate is that of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog sketches" (arXiv:1702.01284), section 4:
+//! The estimate is that of Otmar Ertl, "New cardinality estimation algorithms for `HyperLogLog` sketches" (arXiv:1702.01284), section 4:
 //! without tables, and without the bias of the first formula for small numbers. Crates were looked at: `cardinality-estimator` is for
 //! 64-bit machines only, `hyperloglogplus` is no longer developed, and either is more code than this.
 

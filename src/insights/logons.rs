@@ -75,8 +75,12 @@ impl Hour {
             LogonPlace::Entra => &mut self.entra,
             LogonPlace::Mailbox => &mut self.mailbox,
         };
-        source.iter().for_each(|source| self.sources.add(source));
-        user.iter().for_each(|user| self.users.add(user));
+        if let Some(source) = &source {
+            self.sources.add(source);
+        }
+        if let Some(user) = &user {
+            self.users.add(user);
+        }
         let dimensions = match outcome {
             Outcome::Success => {
                 counts.succeeded += 1;
@@ -91,9 +95,13 @@ impl Hour {
                 return;
             }
         };
-        source.iter().for_each(|source| dimensions.sources.add(source, 0));
-        user.iter().for_each(|user| dimensions.users.add(user, 0));
-        country.iter().for_each(|country| dimensions.countries.add(country, 0));
+        for (top, text) in
+            [(&mut dimensions.sources, source), (&mut dimensions.users, user), (&mut dimensions.countries, country)]
+        {
+            if let Some(text) = text {
+                top.add(&text, 0);
+            }
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -102,7 +110,7 @@ impl Hour {
     }
 }
 
-pub(super) fn summary<'a>(hours: impl Iterator<Item = &'a Hour> + Clone) -> LogonInsights {
+pub(super) fn summary<'a>(hours: &(impl Iterator<Item = &'a Hour> + Clone)) -> LogonInsights {
     let sum = |of: fn(&Hour) -> LogonCounts| {
         hours.clone().map(of).fold(LogonCounts::default(), |sum, more| LogonCounts {
             succeeded: sum.succeeded + more.succeeded,

@@ -101,7 +101,7 @@ impl Insights {
     /// The logons of the last 24 hours.
     pub fn logons(&self, now: DateTime<Utc>) -> (Span, LogonInsights) {
         let kept = self.lock();
-        let of = |hours: &Hours<_>| (hours.span(now), logons::summary(hours.at(now)));
+        let of = |hours: &Hours<_>| (hours.span(now), logons::summary(&hours.at(now)));
         kept.as_ref().map_or_else(|| of(&Hours::default()), |kept| of(&kept.logons))
     }
 

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 /// How many minutes are kept.
 pub const MINUTES: usize = 60;
 
-const KEPT: i64 = MINUTES as i64;
+/// The same, for arithmetic with minutes since 1970.
+const KEPT: i64 = 60;
 
 /// The events of one feed. A minute has the place that is its number modulo [`MINUTES`].
 #[derive(Clone, Debug)]

@@ -99,17 +99,14 @@ impl<const N: usize> Top<N> {
         let missed = self.floor();
         let new = Count { text, columns: [0; N], missed };
         let least = if missed == 0 { None } else { self.most.iter().position(|most| *most == missed) };
-        let place = match least.and_then(|place| Some((place, self.counts.get_mut(place)?))) {
-            Some((place, count)) => {
-                self.index.remove(&HASHES.hash_one(&count.text));
-                *count = new;
-                place
-            }
-            None => {
-                self.counts.push(new);
-                self.most.push(0);
-                self.counts.len() - 1
-            }
+        let place = if let Some((place, count)) = least.and_then(|place| Some((place, self.counts.get_mut(place)?))) {
+            self.index.remove(&HASHES.hash_one(&count.text));
+            *count = new;
+            place
+        } else {
+            self.counts.push(new);
+            self.most.push(0);
+            self.counts.len() - 1
         };
         self.index.insert(hash, place);
         place

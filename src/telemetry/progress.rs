@@ -219,9 +219,9 @@ impl Progress {
     pub(crate) fn clear_problem(&self, feed: Feed, stage: Stage) -> bool {
         // Not of a tenant that was removed while its last blobs were in flight.
         let mut feeds = self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(state) = feeds.get_mut(&feed) else { return false };
-        let Some(Problem { text, .. }) = state.problems[stage as usize].take() else { return false };
-        state.past_problem = Some(PastProblem { text, over_since: Instant::now() });
+        let Some(found) = feeds.get_mut(&feed) else { return false };
+        let Some(Problem { text, .. }) = found.problems[stage as usize].take() else { return false };
+        found.past_problem = Some(PastProblem { text, over_since: Instant::now() });
         true
     }
 

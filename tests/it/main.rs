@@ -26,6 +26,7 @@ mod microsoft_libraries;
 mod modules;
 mod once;
 mod operations;
+mod page_chromium;
 mod poll;
 mod records;
 mod registration;
