@@ -97,3 +97,51 @@ impl TelemetryConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Format, parse};
+
+    fn problems(telemetry: &str) -> String {
+        let text = format!(
+            r#"
+            [sources.m365]
+            type = "office365"
+            auth = {{ client_id = "11111111-2222-4333-8444-555555555555", client_secret = {{ env = "S" }} }}
+            tenants = [{{ id = "6a98b5da-7b3c-4486-bb0b-66a048c6da62" }}]
+            [sinks.out]
+            type = "console"
+            inputs = ["m365"]
+            [telemetry]
+            {telemetry}
+            "#
+        );
+        parse(&text, Format::Toml).err().map(|error| error.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_secret_does_not_cross_the_network_in_clear() {
+        let tls = r#"tls = { crt_file = "/a.crt", key_file = "/a.key" }"#;
+        for (good, listen) in [
+            (r#"token = { env = "T" }"#, "127.0.0.1"),
+            (&format!("token = {{ env = \"T\" }}\n{tls}"), "0.0.0.0"),
+            ("", "0.0.0.0"),
+            (tls, "[::]"),
+        ] {
+            assert_eq!(problems(&format!("listen = \"{listen}:9598\"\n{good}")), "", "{good}");
+        }
+        for (bad, expected) in [
+            (r#"token = { env = "T" }"#, "telemetry.token"),
+            (r#"basic_auth = { user = "a", password = { env = "T" } }"#, "telemetry.basic_auth"),
+            (r#"tls = { crt_file = "", key_file = "/a.key" }"#, "telemetry.tls.crt_file"),
+            (
+                &format!("basic_auth = {{ user = \"a:b\", password = {{ env = \"T\" }} }}\n{tls}"),
+                "telemetry.basic_auth.user",
+            ),
+            (r#"token = "hunter2-hunter2""#, "telemetry.tls.key_file"),
+        ] {
+            let problems = problems(&format!("listen = \"0.0.0.0:9598\"\n{bad}"));
+            assert!(problems.contains(expected) && !problems.contains("hunter2"), "{bad}: {problems}");
+        }
+    }
+}
