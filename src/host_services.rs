@@ -5,6 +5,7 @@ use crate::{
     api_clients::Environment,
     component::ExtraContext,
     discovery::{poll::TimeRange, webhook::WebhookHandle},
+    insights::Insights,
     telemetry::Progress,
 };
 
@@ -30,6 +31,9 @@ pub struct HostServices {
     pub range: Option<TimeRange>,
     /// Where the source counts what it has done. Give each source its own, and keep a clone to read it.
     pub progress: Progress,
+    /// What the source's events have in common, for a page to look at. Nothing is kept unless [`Insights::keep`] is called. Sources may
+    /// share one.
+    pub insights: Insights,
     /// Another clock, another transport than HTTP.
     pub environment: Environment,
     /// Filled with the source's webhook. Give each source its own, and keep a clone to read it.

@@ -24,6 +24,7 @@ pub mod geoip;
 #[cfg(feature = "cli")]
 pub mod host;
 mod host_services;
+pub mod insights;
 pub mod ledger;
 #[cfg(test)]
 #[path = "../tests/support/mmdb.rs"]

@@ -2,10 +2,12 @@
 
 use std::{fs, io, path::Path};
 
+use chrono::{DateTime, Utc};
 use rustls_pki_types::{
     CertificateDer, PrivateKeyDer,
     pem::{self, PemObject},
 };
+use x509_cert::{Certificate, der::Decode};
 
 /// Why a PEM file cannot be used.
 #[derive(Debug)]
@@ -36,6 +38,13 @@ pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PemErro
 pub fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, PemError> {
     let bytes = fs::read(path).map_err(PemError::Unreadable)?;
     PrivateKeyDer::from_pem_slice(&bytes).map_err(content)
+}
+
+/// When the first certificate of a file expires, if that can be read.
+pub fn expiry(path: &Path) -> Option<DateTime<Utc>> {
+    let chain = certificates(path).ok()?;
+    let certificate = Certificate::from_der(chain.first()?).ok()?;
+    Some(certificate.tbs_certificate().validity().not_after.to_system_time().into())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

@@ -113,6 +113,9 @@ pub(super) struct DemoArgs {
     /// Print all events as NDJSON, and the table to the standard error.
     #[arg(long)]
     pub(super) json: bool,
+    /// Serve a page about the demo on this port of 127.0.0.1, by default on one that is free, and go on until Ctrl-C.
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub(super) page: Option<u16>,
 }
 
 #[cfg(feature = "simulator")]

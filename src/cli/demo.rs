@@ -1,6 +1,7 @@
 //! `office365-source demo`: the main job on a simulated Microsoft 365, in one process, with nothing left behind.
 
 mod fields;
+mod page;
 mod report;
 mod show;
 mod webhook;
@@ -8,6 +9,7 @@ mod webhook;
 use std::{
     collections::BTreeMap,
     io::{self, IsTerminal, Write},
+    pin::pin,
     process::ExitCode,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -52,19 +54,21 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
         .map_err(crate::Error::from)
         .and_then(|runtime| runtime.block_on(run(args)));
     match report {
-        Ok(report) => {
-            // Readers of the events as data do not see it.
-            if args.json {
-                complain(&report);
-            } else {
-                let _ = writeln!(io::stdout(), "\n{report}");
-            }
-            if report.is_flawless() { exit::OK } else { exit::FAILURE }
-        }
+        Ok(report) if report.is_flawless() => exit::OK,
+        Ok(_) => exit::FAILURE,
         Err(error) => {
             complain(&format_args!("The demo failed: {error}"));
             exit::FAILURE
         }
+    }
+}
+
+/// Shows what the demo came to. Readers of the events as data do not see it.
+fn tell(args: &DemoArgs, report: &Report) {
+    if args.json {
+        complain(report);
+    } else {
+        let _ = writeln!(io::stdout(), "\n{report}");
     }
 }
 
@@ -114,11 +118,15 @@ async fn run(args: &DemoArgs) -> Result<Report> {
     let mut builder = SourceSender::builder();
     let mut output = builder.add_source_output(SourceOutput::new_logs(LogNamespace::Legacy), name.as_str().into());
     let globals = GlobalOptions { data_dir: Some(data_dir.path().to_owned()), ..GlobalOptions::default() };
-    let progress = Progress::default();
+    let services = HostServices::default();
+    let progress = services.progress.clone();
+    let page = match args.page {
+        Some(port) => Some(page::serve(port, &name, &simulated, &services).await?),
+        None => None,
+    };
     let mut context = SourceContext::new(name, globals, builder.build());
     context.shutdown = shutdown;
-    context.extra_context =
-        ExtraContext::default().with(HostServices { progress: progress.clone(), ..HostServices::default() });
+    context.extra_context = ExtraContext::default().with(services);
     let source = tokio::spawn(config.build(context).await?);
 
     let arrived = Arrived::default();
@@ -138,16 +146,16 @@ async fn run(args: &DemoArgs) -> Result<Report> {
         })
     };
 
-    let stop = host::stop_signal()?;
+    let mut stop = pin!(host::stop_signal()?);
     if let Some(hook) = &hook {
         for newcomer in simulated.tenants.iter().filter(|tenant| !tenant.consented) {
             hook.consent("sources.m365", &config, newcomer.id, &newcomer.domain).await?;
         }
     }
-    tokio::select! {
-        () = stop => {}
-        () = watch(Duration::from_secs(args.seconds), &progress) => {}
-    }
+    let is_stopped = tokio::select! {
+        () = &mut stop => true,
+        () = watch(Duration::from_secs(args.seconds), &progress) => false,
+    };
     // The service goes on; what exists now has to arrive.
     let expected = simulator.oracle().expected_ids();
     let deadline = Instant::now() + PATIENCE;
@@ -158,18 +166,32 @@ async fn run(args: &DemoArgs) -> Result<Report> {
         }
         sleep(Duration::from_millis(100)).await;
     };
+    let twice = lock(&arrived).values().filter(|times| **times > 1).count();
+    let lost = hook.as_ref().map(Hook::lost);
+    let report = Report::new(&simulated, &simulator, progress.totals(), &simulator.stats(), lost, missing, twice);
+    let goes_on = !is_stopped && !pipeline.is_finished();
+    if let Some(page) = &page
+        && goes_on
+    {
+        tell(args, &report);
+        page.tell();
+        stop.await;
+    }
     trigger.cancel();
     let ended = source.await?;
     pipeline.await??;
-    let stats = simulator.stats();
     service.stop().await;
     data_dir.close()?;
     if ended.is_err() {
         return Err("the source stopped by itself; see the log above".into());
     }
-    let twice = lock(&arrived).values().filter(|times| **times > 1).count();
-    let lost = hook.as_ref().map(Hook::lost);
-    Ok(Report::new(&simulated, &simulator, progress.totals(), &stats, lost, missing, twice))
+    if page.is_none() || !goes_on {
+        tell(args, &report);
+    }
+    if let Some(page) = page {
+        page.stop().await;
+    }
+    Ok(report)
 }
 
 fn count(arrived: &mut BTreeMap<(TenantId, String), u32>, event: &Fields) {

@@ -53,7 +53,9 @@ fn summary(topology: &TopologyConfig) -> Vec<String> {
         lines.push(format!("sinks.{name}: {}, from {inputs}", sink.destination()));
     }
     if let Some(telemetry) = &topology.telemetry {
-        lines.push(format!("telemetry: http://{} with /metrics, /health and /status", telemetry.listen));
+        let scheme = if telemetry.tls.is_some() { "https" } else { "http" };
+        let page = if telemetry.shows_page() { ", and a page at /" } else { "" };
+        lines.push(format!("telemetry: {scheme}://{} with /metrics, /health and /status{page}", telemetry.listen));
     }
     lines
 }

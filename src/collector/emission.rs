@@ -24,7 +24,7 @@ use crate::{
     activity::Failure,
     component::{BatchNotifier, LogEvent},
     ledger::EventKey,
-    normalize::{Made, Origin, auditing_reduced},
+    normalize::{Fact, Made, Origin, auditing_reduced},
 };
 
 /// What an event takes beside its text, in bytes: the event itself and the allocator's share.
@@ -33,6 +33,7 @@ const EVENT: usize = 512;
 /// New events that are ready to be sent together.
 struct Ready {
     events: Vec<LogEvent>,
+    facts: Vec<Fact>,
     /// How many bytes they take until they are acknowledged.
     bytes: usize,
     reservation: Reservation,
@@ -184,6 +185,7 @@ impl<'a> Emission<'a> {
         let mut rewritten = 0;
         let mut reserved = reserved.into_iter();
         let mut events = Vec::with_capacity(total);
+        let (counts, mut facts) = (shared.insights.is_kept(), Vec::new());
         for (record, event) in batch.records.into_iter().zip(keys) {
             let is_new = match event {
                 // An event without id is never taken for a copy of another.
@@ -196,6 +198,9 @@ impl<'a> Emission<'a> {
                     && let Some(change) = auditing_reduced(&record.object)
                 {
                     telemetry::auditing_reduced(key, &change);
+                }
+                if counts {
+                    facts.extend(shared.normalizer.fact(&record.object, &record.members, &self.origin));
                 }
                 let Made { event, damages, redacted } =
                     shared.normalizer.event(record.object, &record.members, &self.origin, now);
@@ -224,11 +229,12 @@ impl<'a> Emission<'a> {
             // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
             batch.bytes + 2 * PIECE + rewritten
         };
-        Ok(Some(Ready { events, bytes, reservation }))
+        let bytes = bytes + facts.iter().map(Fact::size).sum::<usize>();
+        Ok(Some(Ready { events, facts, bytes, reservation }))
     }
 
     async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
-        let Ready { mut events, bytes, reservation } = ready;
+        let Ready { mut events, facts, bytes, reservation } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
             None => self.task.shared.budget.hold(bytes).await,
@@ -239,6 +245,6 @@ impl<'a> Emission<'a> {
         let sent = self.task.shared.out.clone().send_batch(events).await;
         sent.map_err(|_| CollectorError::PipelineClosed)?;
         self.tally.add(Fate::Emitted, count);
-        Ok(Sent { events: count, reservation, status, held })
+        Ok(Sent { events: count, facts, reservation, status, held })
     }
 }

@@ -16,11 +16,14 @@ use super::{
 use crate::{
     component::{BatchStatus, BatchStatusReceiver},
     ledger::{BlobKey, EventKey},
+    normalize::Fact,
 };
 
 /// Events that the pipeline has.
 pub struct Sent {
     pub events: u64,
+    /// What they say, for a page to count.
+    pub facts: Vec<Fact>,
     pub reservation: Reservation,
     pub status: Option<BatchStatusReceiver>,
     /// Given back only when the ledger has the events, so that the number of events that a crash could send twice is
@@ -65,8 +68,9 @@ impl Sent {
     }
 
     /// The ledger has the batch's events.
-    fn commit(self, shared: &Shared) {
+    fn commit(self, shared: &Shared, key: &BlobKey) {
         shared.progress.add_events(self.events);
+        shared.insights.delivered(key.feed, self.events, self.facts, shared.now());
         self.reservation.commit();
     }
 }
@@ -76,7 +80,7 @@ pub async fn confirm(task: Arc<BlobTask>, mut sent: Sent) -> Result<Verdict, Col
     let verdict = sent.verdict(&task.key).await;
     if verdict == Verdict::Delivered {
         task.shared.ledger.deliver(sent.reservation.keys().to_vec(), task.shared.now()).await?;
-        sent.commit(&task.shared);
+        sent.commit(&task.shared, &task.key);
     }
     Ok(verdict)
 }
@@ -98,14 +102,14 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
     if verdict == Verdict::Delivered && dependencies.is_empty() {
         let next = complete(task, keys, events).await?;
         if let Some(last) = last {
-            last.commit(shared);
+            last.commit(shared, key);
         }
         return Ok(next);
     }
     // The last batch must not wait for other blobs: they may be waiting for it.
     if let Some(last) = last.filter(|_| last_delivered) {
         shared.ledger.deliver(keys, shared.now()).await?;
-        last.commit(shared);
+        last.commit(shared, key);
     }
     if verdict == Verdict::Errored {
         let problem = "the pipeline could not deliver its events".to_owned();

@@ -16,6 +16,7 @@ use crate::{
     component::{ComponentKey, SourceSender},
     content::{ContentType, Feed},
     geoip::Geoip,
+    insights::Insights,
     ledger::Ledger,
     normalize::{Filter, Normalizer, RecordFilter, SensitiveTypes},
     telemetry::Progress,
@@ -66,6 +67,8 @@ pub struct CollectorParts {
     pub geoip: Option<Geoip>,
     /// What has been done.
     pub progress: Progress,
+    /// What the events have in common.
+    pub insights: Insights,
 }
 
 /// What the tasks of a collector share.
@@ -83,6 +86,7 @@ pub struct Shared {
     pub(super) sensitive_types: Option<SensitiveTypesReader>,
     pub(super) geoip: Option<Geoip>,
     pub(super) progress: Progress,
+    pub(super) insights: Insights,
     pub(super) options: CollectorOptions,
     pub(super) reservations: Reservations,
     pub(super) budget: Budget,
@@ -94,8 +98,18 @@ pub struct Shared {
 impl Shared {
     /// What the tasks of a collector share that has not begun.
     pub(super) fn new(parts: CollectorParts, options: CollectorOptions) -> Self {
-        let CollectorParts { ledger, client, out, component, announcements, tenants, normalizer, geoip, progress } =
-            parts;
+        let CollectorParts {
+            ledger,
+            client,
+            out,
+            component,
+            announcements,
+            tenants,
+            normalizer,
+            geoip,
+            progress,
+            insights,
+        } = parts;
         let wants_names = options.resolve_sensitive_types && normalizer.names_sensitive_types();
         Self {
             sensitive_types: wants_names.then(|| SensitiveTypesReader::new(client.clone(), tenants.clone())),
@@ -113,6 +127,7 @@ impl Shared {
             normalizer,
             geoip,
             progress,
+            insights,
             options,
         }
     }

@@ -30,6 +30,7 @@ mod sinks;
 mod size;
 mod source;
 mod structure;
+mod telemetry;
 mod topology;
 mod validate;
 mod webhook;
@@ -67,7 +68,8 @@ pub use sinks::{
 };
 pub use size::{ByteSize, InvalidSize};
 pub use source::{AcknowledgementsConfig, EventSchema, Mode, Office365Config, TenantConfig};
-pub use topology::{SourceEntry, TelemetryConfig, TopologyConfig};
+pub use telemetry::{TelemetryBasicAuthConfig, TelemetryConfig, TelemetryTlsConfig};
+pub use topology::{SourceEntry, TopologyConfig};
 pub use validate::is_domain;
 pub use webhook::{
     InvalidExpiration, InvalidNetwork, InvalidSourceRule, Network, SourceRule, WebhookConfig, WebhookExpiration,

@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::SocketAddr,
     path::PathBuf,
     time::Duration,
 };
@@ -19,6 +18,7 @@ use super::{
     sinks::SinkConfig,
     source::{AcknowledgementsConfig, Office365Config},
     structure,
+    telemetry::TelemetryConfig,
 };
 
 const SHUTDOWN_TIMEOUT: Bounds = Bounds { min: 0, max: 3_600 };
@@ -53,7 +53,7 @@ pub struct TopologyConfig {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub secret: BTreeMap<String, SecretBackend>,
 
-    /// Where metrics and health are served. Default: nowhere.
+    /// Where metrics, health, state and a page are served. Default: nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<TelemetryConfig>,
 
@@ -73,15 +73,6 @@ pub struct TopologyConfig {
 pub enum SourceEntry {
     /// The audit logs of Microsoft 365 tenants.
     Office365(Office365Config),
-}
-
-/// Where metrics and health are served.
-#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct TelemetryConfig {
-    /// Address and port of `/metrics`, `/health` and `/status`.
-    #[schemars(example = &"127.0.0.1:9598")]
-    pub listen: SocketAddr,
 }
 
 fn default_data_dir() -> PathBuf {
@@ -111,6 +102,9 @@ impl TopologyConfig {
             check_name(&mut problems, &path, name);
         }
         problems.extend(secret_backend::check(&self.secret));
+        if let Some(telemetry) = &self.telemetry {
+            telemetry.check(&mut problems);
+        }
         self.check_sources(&mut problems);
         self.check_sinks(&mut problems);
         problems.finish()

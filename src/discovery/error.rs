@@ -88,6 +88,17 @@ fn to_the_second(time: &DateTime<Utc>) -> String {
 }
 
 impl DiscoveryError {
+    /// Whether it says that there is no enabled subscription.
+    pub fn is_about_the_subscription(&self) -> bool {
+        match self {
+            Self::Activity { source } => source.failure.concerns_the_subscription(),
+            Self::TooSoon { .. } | Self::StaysRefused { .. } | Self::NoSubscription { .. } | Self::LeftAlone { .. } => {
+                true
+            }
+            Self::Ledger { .. } | Self::Unchanged { .. } => false,
+        }
+    }
+
     /// How the API failed, if it was the API.
     pub fn failure(&self) -> Option<&Failure> {
         match self {

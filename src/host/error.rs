@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use snafu::Snafu;
 
 use super::SinkError;
-use crate::{component::ComponentKey, config::DataDirError};
+use crate::{component::ComponentKey, config::DataDirError, secrets::SecretError, transport::ServerTlsError};
 
 /// Why the host could not start or had to stop. Every message begins with the key it is about and ends with what to do.
 #[derive(Debug, Snafu)]
@@ -36,6 +36,18 @@ pub enum HostError {
         address: SocketAddr,
         /// What the operating system said.
         source: io::Error,
+    },
+    /// The certificate of the telemetry server cannot be used.
+    #[snafu(display("{source}"))]
+    Tls {
+        /// Why.
+        source: ServerTlsError,
+    },
+    /// A secret of the page cannot be read.
+    #[snafu(display("{source}"))]
+    PageSecret {
+        /// Why.
+        source: SecretError,
     },
     /// Other code in this process collects the metrics.
     #[snafu(display(

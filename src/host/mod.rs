@@ -11,19 +11,23 @@
 //!
 //! The host knows sources by [`SourceConfig`](crate::component::SourceConfig) only.
 
+mod access;
 mod components;
 mod delivery;
 mod error;
 mod fan_out;
 mod metrics;
+mod page;
 mod pipeline;
 mod reload;
 mod report;
 mod resources;
 mod run;
+mod serve_page;
 mod server;
 mod signals;
 mod sinks;
+mod site;
 mod start;
 mod status;
 mod telemetry;
@@ -39,6 +43,7 @@ pub use self::{
     report::{Ended, Report, SourceReport},
     resources::check_resources,
     run::{Options, run, run_components},
+    serve_page::PageServer,
     signals::stop_signal,
     sinks::{SinkError, check_sink},
 };

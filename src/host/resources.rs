@@ -68,7 +68,7 @@ mod tests {
             let result = check_resources(&[needing("a", &[one, one]), needing("b", &[two])], None);
             assert_eq!(result.is_ok(), expected, "{one} {two}");
         }
-        let telemetry = TelemetryConfig { listen: "127.0.0.1:443".parse().unwrap() };
+        let telemetry = TelemetryConfig::plain("127.0.0.1:443".parse().unwrap());
         let error = check_resources(&[needing("a", &["[::]:443"])], Some(&telemetry)).unwrap_err().to_string();
         assert!(error.starts_with("telemetry.listen and sources.a both need the TCP address [::]:443"), "{error}");
     }

@@ -12,6 +12,7 @@ use super::{
     delivery::Delivery,
     error::BuildSnafu,
     fan_out::{INBOX, pump},
+    page::Page,
     pipeline::Pipeline,
     server::Server,
     sinks::{self, OpenSink},
@@ -23,7 +24,7 @@ use crate::{
         ExtraContext, GlobalOptions, LogNamespace, ShutdownSignal, ShutdownTrigger, Source, SourceContext,
         SourceOutput, SourceReceiver, SourceSender,
     },
-    config::{TopologyConfig, check_data_dir},
+    config::{SourceEntry, TelemetryConfig, TopologyConfig, check_data_dir},
     host_services::HostServices,
 };
 
@@ -44,10 +45,13 @@ pub(super) async fn start(
         open_sinks.push((config.inputs(), sinks::open(name, config, topology, options.services.run_mode).await?));
     }
     let server = match &topology.telemetry {
-        Some(telemetry) => Some(Server::bind(telemetry.listen).await?),
+        Some(telemetry) => Some(Server::bind(telemetry).await?),
         None => None,
     };
-    let status = Status::of(&components, options.services.run_mode);
+    let (status, page) = (Status::of(&components, options.services.run_mode), page(&components, topology, options));
+    if topology.telemetry.as_ref().is_some_and(TelemetryConfig::shows_page) {
+        options.services.insights.keep();
+    }
     let mut built = Vec::new();
     for component in components {
         built.push(build(component, topology, options).await?);
@@ -55,7 +59,7 @@ pub(super) async fn start(
 
     let mut pipeline = Pipeline::new(options.services.run_mode, topology.shutdown_timeout());
     if let Some(server) = server {
-        pipeline.background.spawn(server.serve(status));
+        pipeline.background.spawn(server.serve(status, page));
     }
     let mut inboxes: BTreeMap<&str, Vec<mpsc::Sender<Delivery>>> = BTreeMap::new();
     for (inputs, sink) in open_sinks {
@@ -70,6 +74,15 @@ pub(super) async fn start(
         spawn_source(&mut pipeline, source, inboxes);
     }
     Ok(pipeline)
+}
+
+/// The page of all sources, with the names that the file gives to tenants.
+fn page(components: &[Component], topology: &TopologyConfig, options: &Options) -> Page {
+    let sources = components.iter().map(|component| (component.key.clone(), component.progress.clone())).collect();
+    let tenants = topology.sources.values().flat_map(|SourceEntry::Office365(source)| &source.tenants);
+    let names = tenants.filter_map(|tenant| Some((tenant.id, tenant.domain.clone()?))).collect();
+    let HostServices { insights, environment, .. } = &options.services;
+    Page::new(sources, names, insights.clone(), environment.clock.clone())
 }
 
 /// A source that is built and does not run yet.

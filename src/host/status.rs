@@ -21,6 +21,10 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn of(components: &[Component], mode: RunMode) -> Self {
         let sources = components.iter().map(|component| (component.key.clone(), component.progress.clone())).collect();
+        Self::of_sources(sources, mode)
+    }
+
+    pub(super) fn of_sources(sources: Vec<(ComponentKey, Progress)>, mode: RunMode) -> Self {
         Self { mode, since: Instant::now(), sources }
     }
 
@@ -41,7 +45,7 @@ impl Status {
 
 fn source(progress: &Progress) -> Value {
     let feeds = progress.feeds().into_iter().map(|(feed, state)| {
-        let FeedProgress { listed_through, blobs_pending, blobs_dead, problem, webhook } = state;
+        let FeedProgress { listed_through, blobs_pending, blobs_dead, problem, webhook, .. } = state;
         let mut feed = json!({
             "tenant": feed.tenant,
             "content_type": feed.content_type,

@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr, path::Path, time::Duration};
 use metrics::counter;
 use tracing::{debug, error, info, trace, warn};
 
-use crate::{component::ComponentKey, config::Compression};
+use crate::{component::ComponentKey, config::Compression, secrets::SecretError, transport::ServerTlsError};
 
 /// What distinguishes one sink's metrics from another's.
 #[derive(Clone, Debug)]
@@ -209,6 +209,37 @@ pub(super) fn file_reopened(path: &Path) {
 /// The telemetry server listens.
 pub(super) fn listening(address: SocketAddr) {
     info!(message = "Serving /metrics, /health and /status.", %address);
+}
+
+/// The page is not shown, for everybody could see it.
+pub(super) fn page_not_shown(address: SocketAddr) {
+    info!(
+        message = "The page / is not shown, since other machines can reach this address. To show it, write telemetry.token or \
+                   telemetry.basic_auth, and telemetry.tls.",
+        %address
+    );
+}
+
+/// A request for the page or the state was refused.
+pub(super) fn page_refused(reason: &'static str) {
+    counter!("office365_page_refused_total", "reason" => reason).increment(1);
+    debug!(message = "A request for the page was refused.", reason);
+}
+
+/// A secret of the page cannot be read.
+pub(super) fn page_secret_unreadable(error: &SecretError) {
+    warn!(message = "The page cannot be shown: its secret cannot be read.", %error);
+}
+
+/// All connections of the telemetry server are taken.
+pub(super) fn connections_wait(most: usize) {
+    counter!("office365_page_connections_full_total").increment(1);
+    debug!(message = "The telemetry server has all the connections that it serves at a time; others wait.", most);
+}
+
+/// The certificate of the telemetry server has changed and cannot be used.
+pub(super) fn certificate_not_reloaded(error: &ServerTlsError) {
+    warn!(message = "The certificate of the telemetry server has changed and cannot be used; the old one stays in use.", %error);
 }
 
 /// The telemetry server is gone.

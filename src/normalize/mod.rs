@@ -8,6 +8,7 @@ mod damage;
 mod described;
 pub mod ecs;
 mod endpoint_dlp;
+mod facts;
 mod filter;
 mod flattened;
 mod forwarding;
@@ -35,6 +36,7 @@ mod user_id;
 
 pub(crate) use self::{
     auditing::{AuditingReduced, auditing_reduced},
+    facts::{Fact, LabelAction, LabelFact, LinkAct, LinkFact, LinkKind, LogonFact, LogonPlace, Outcome, What},
     filter::Filter,
     normalizer::{Context, Normalized},
 };

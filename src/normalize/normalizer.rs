@@ -129,6 +129,11 @@ impl Normalizer {
         self.options.schema != Schema::Raw
     }
 
+    /// Whether the values that data loss prevention has detected are replaced.
+    pub(super) const fn redacts(&self) -> bool {
+        self.options.redact
+    }
+
     /// The event of a record, made at `now`. Every record makes an event.
     pub fn event(&self, record: JsonObject, members: &RecordMembers, origin: &Origin, now: DateTime<Utc>) -> Made {
         let without_values = if self.options.redact { redact(&record) } else { None };

@@ -43,7 +43,7 @@ impl SourceConfig for Office365Config {
     async fn build(&self, cx: SourceContext) -> crate::Result<Source> {
         let path = format!("sources.{}", cx.key);
         self.validate(&path)?;
-        let HostServices { run_mode, range, progress, environment, webhook: handle } =
+        let HostServices { run_mode, range, progress, insights, environment, webhook: handle } =
             HostServices::of(&cx.extra_context);
         let ApiClients { client, tokens, credentials } = ApiClients::new(self, &path, &cx.proxy, environment)?;
         check_credentials(&credentials, client.clock().now()).await?;
@@ -117,6 +117,7 @@ impl SourceConfig for Office365Config {
             normalizer: Normalizer::new(self.normalize_options()),
             geoip: geoip.as_ref().map(GeoipFiles::databases),
             progress: progress.clone(),
+            insights,
         };
         let collector = Collector::new(parts, options, &self.content_types, work.clone());
         info!(

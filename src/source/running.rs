@@ -107,6 +107,7 @@ impl Running {
             tokio::try_join!(discovery, collector.run(shutdown.clone())).map(drop)
         };
         let waiting = || unacknowledged.bytes();
+        let expiries = |tenant, expires| progress.set_credential_expiry(tenant, expires);
         let mut gave_up = false;
         let outcome = tokio::select! {
             outcome = webhook => outcome,
@@ -114,7 +115,7 @@ impl Running {
             Err(error) = maintenance => Err(error),
             () = control => Ok(()),
             () = databases => Ok(()),
-            never = watch_expiry(credentials, move || clock.now()) => match never {},
+            never = watch_expiry(credentials, move || clock.now(), expiries) => match never {},
             () = once::out_of_patience(run_mode, &progress, &component, waiting) => {
                 gave_up = true;
                 Ok(())

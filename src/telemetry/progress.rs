@@ -9,6 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use tokio::time::Instant;
 
 use crate::{
     content::{Feed, TenantId},
@@ -37,6 +38,10 @@ struct Inner {
     /// All successes, in no unit: it only shows whether there are any.
     steps: AtomicU64,
     feeds: Mutex<BTreeMap<Feed, FeedState>>,
+    /// When credentials expire: of the source itself (`None`) and of single tenants.
+    credentials: Mutex<BTreeMap<Option<TenantId>, DateTime<Utc>>>,
+    /// When the certificate of the webhook's listener expires.
+    listener_certificate: Mutex<Option<DateTime<Utc>>>,
     missing: Mutex<Option<&'static str>>,
 }
 
@@ -57,6 +62,8 @@ struct FeedState {
     backlog: FeedSummary,
     /// By stage, the most serious first: blobs can be served while listing fails, and vice versa.
     problems: [Option<Problem>; 3],
+    past_problem: Option<PastProblem>,
+    subscribed: Option<bool>,
     webhook: Option<WebhookState>,
 }
 
@@ -122,10 +129,25 @@ pub struct FeedProgress {
     pub blobs_pending: u64,
     /// Blobs that were given up and are still remembered, as of some minutes ago.
     pub blobs_dead: u64,
+    /// When the oldest of the pending blobs was created, as of some minutes ago.
+    pub oldest_pending: Option<DateTime<Utc>>,
+    /// Whether there is an enabled subscription; `None` while that is not known.
+    pub subscribed: Option<bool>,
     /// Why the last attempt to list or to fetch failed; `None` once one of the same kind succeeded after that.
     pub problem: Option<String>,
+    /// The last problem that is over.
+    pub past_problem: Option<PastProblem>,
     /// The webhook, where one is wanted.
     pub webhook: Option<WebhookProgress>,
+}
+
+/// A problem that is over.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PastProblem {
+    /// What was wrong, and what to do about it.
+    pub text: String,
+    /// Since when it is over.
+    pub over_since: Instant,
 }
 
 /// The state of a feed's webhook.
@@ -184,6 +206,9 @@ impl Progress {
             listed_through: state.listed_through,
             blobs_pending: state.backlog.pending,
             blobs_dead: state.backlog.dead,
+            oldest_pending: state.backlog.oldest_pending,
+            subscribed: state.subscribed,
+            past_problem: state.past_problem.clone(),
             problem: state.problems.iter().flatten().next().map(|problem| problem.text.clone()),
             webhook: state.webhook.as_ref().map(|webhook| WebhookProgress {
                 healthy: webhook.working == Some(true),
@@ -220,7 +245,34 @@ impl Progress {
     pub(crate) fn clear_problem(&self, feed: Feed, stage: Stage) -> bool {
         // Not of a tenant that was removed while its last blobs were in flight.
         let mut feeds = self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner);
-        feeds.get_mut(&feed).is_some_and(|state| state.problems[stage as usize].take().is_some())
+        let Some(found) = feeds.get_mut(&feed) else { return false };
+        let Some(Problem { text, .. }) = found.problems[stage as usize].take() else { return false };
+        found.past_problem = Some(PastProblem { text, over_since: Instant::now() });
+        true
+    }
+
+    /// Notes whether a feed has an enabled subscription.
+    pub(crate) fn set_subscribed(&self, feed: Feed, subscribed: bool) {
+        self.with(feed, |state| state.subscribed = Some(subscribed));
+    }
+
+    /// Notes when a credential expires: the source's own, or a tenant's.
+    pub(crate) fn set_credential_expiry(&self, tenant: Option<TenantId>, expires: DateTime<Utc>) {
+        self.0.credentials.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant, expires);
+    }
+
+    /// When credentials expire, of the source itself (`None`) and of tenants that have their own, as far as that is known.
+    pub fn credential_expiries(&self) -> BTreeMap<Option<TenantId>, DateTime<Utc>> {
+        self.0.credentials.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_listener_certificate_expiry(&self, expires: Option<DateTime<Utc>>) {
+        *self.0.listener_certificate.lock().unwrap_or_else(PoisonError::into_inner) = expires;
+    }
+
+    /// When the certificate of the webhook's listener expires, if there is one.
+    pub fn listener_certificate_expiry(&self) -> Option<DateTime<Utc>> {
+        *self.0.listener_certificate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes the state of a feed's webhook; returns whether it is news: it begins to fail, fails in another way, or
@@ -245,6 +297,7 @@ impl Progress {
     /// Forgets the feeds of a tenant that is not collected any more.
     pub(crate) fn forget(&self, tenant: TenantId) {
         self.0.feeds.lock().unwrap_or_else(PoisonError::into_inner).retain(|feed, _| feed.tenant != tenant);
+        self.0.credentials.lock().unwrap_or_else(PoisonError::into_inner).remove(&Some(tenant));
     }
 
     pub(crate) fn add_found(&self, blobs: u64) {

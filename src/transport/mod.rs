@@ -9,6 +9,7 @@ mod probe;
 mod proxy;
 mod retry_after;
 mod server_clock;
+mod server_tls;
 mod tls;
 
 use std::fmt;
@@ -19,11 +20,13 @@ use futures::{StreamExt, stream::BoxStream};
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
+pub(crate) use self::server_tls::{ServerFiles, server_config};
 pub use self::{
     client::{HttpTransport, SetupError, TransportOptions},
     error::{TransportError, TransportFailure},
     retry_after::retry_after,
     server_clock::ServerClock,
+    server_tls::ServerTlsError,
     tls::ClientTlsError,
 };
 #[cfg(feature = "cli")]

@@ -30,6 +30,7 @@ mod modules;
 mod once;
 mod operations;
 mod packaging;
+mod page_chromium;
 mod poll;
 mod records;
 mod registration;

@@ -155,6 +155,7 @@ impl<'a> Setup<'a> {
             progress: progress.clone(),
             environment: Environment { clock, transport: Some(transport) },
             webhook,
+            ..HostServices::default()
         });
         let source = tokio::spawn(config.build(cx).await.unwrap());
         let into = Arc::clone(&arrived);

@@ -140,6 +140,9 @@ impl FeedPoller {
             return Err(source);
         }
         self.failures = self.failures.saturating_add(1);
+        if error.is_about_the_subscription() {
+            self.context.progress.set_subscribed(self.feed, false);
+        }
         let code = error.failure().map_or("subscription", Failure::code);
         telemetry::feed_failed(&self.context.progress, self.feed, Stage::Listing, code, &error.to_string());
         if let Some(wait) = error.failure().and_then(Failure::entra_asks_to_wait) {
@@ -176,6 +179,7 @@ impl FeedPoller {
             }
             standing => standing?,
         };
+        progress.set_subscribed(self.feed, true);
         progress.step();
 
         self.context.announcements.listing(self.feed);

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -196,6 +197,11 @@ impl Endpoint {
     /// Replaces the list of those who may send notifications.
     pub fn allow(&self, list: AddressList) {
         *self.0.allowed.write().unwrap_or_else(PoisonError::into_inner) = list;
+    }
+
+    /// Notes when the certificate of the listener expires.
+    pub(super) fn certificate_expires(&self, time: Option<DateTime<Utc>>) {
+        self.0.progress.set_listener_certificate_expiry(time);
     }
 
     /// From now on notifications are turned away with 503, so that Microsoft sends them again later.

@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -38,6 +39,7 @@ use super::{
 };
 use crate::{
     config::{SourceRule, WebhookConfig, WebhookTlsConfig},
+    pem,
     printable::printable,
     watched::{self, Watched},
 };
@@ -178,6 +180,7 @@ impl Listener {
     /// Serves until it is dropped, and reads files again that change.
     pub async fn serve(mut self, endpoint: Endpoint) {
         endpoint.allow(self.allowed.clone());
+        endpoint.certificate_expires(self.tls.as_ref().and_then(Tls::expiry));
         let mut looks = interval(watched::EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tasks = JoinSet::new();
@@ -202,7 +205,10 @@ impl Listener {
             && tls.files.changed()
         {
             match tls.read() {
-                Ok(()) => self.problems.tls.clear(),
+                Ok(()) => {
+                    self.problems.tls.clear();
+                    endpoint.certificate_expires(tls.expiry());
+                }
                 // Certificate and key are replaced one after the other: the next look may find them right.
                 Err(error) => {
                     tls.files.retry();
@@ -285,6 +291,11 @@ impl Tls {
             telemetry::certificate_loaded(crt_file);
         }
         Ok(())
+    }
+
+    /// When the certificate that is in use expires.
+    fn expiry(&self) -> Option<DateTime<Utc>> {
+        pem::expiry(self.config.crt_file.as_deref()?)
     }
 
     fn acceptor(&self) -> TlsAcceptor {

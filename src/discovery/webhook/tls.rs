@@ -1,55 +1,25 @@
 //! TLS of the listener: what it shows, and whom it believes.
 
-use std::{io, path::Path, sync::Arc};
-
 use rustls::{
-    RootCertStore, ServerConfig,
-    crypto::ring,
+    ServerConfig,
     pki_types::{CertificateDer, ServerName},
-    server::WebPkiClientVerifier,
-    sign::CertifiedKey,
 };
-use snafu::{ResultExt, Snafu};
+use snafu::Snafu;
 
 use crate::{
     config::WebhookTlsConfig,
-    pem::{self, PemError},
+    transport::{ServerFiles, ServerTlsError, server_config as config_of},
 };
-
-/// HTTP/1.1 is what Microsoft speaks, and a small thing to offer to everybody.
-const ALPN: &[u8] = b"http/1.1";
 
 /// Why the listener's TLS cannot be set up.
 #[derive(Debug, Snafu)]
 pub enum TlsError {
-    /// A file cannot be read.
-    #[snafu(display(
-        "webhook.tls.{key}: cannot read {path}: {source}; write the path of a PEM file that this process may read"
-    ))]
-    Read {
-        /// Which key.
-        key: &'static str,
-        /// Its value.
-        path: String,
-        /// Why.
-        source: io::Error,
+    /// The files.
+    #[snafu(transparent)]
+    Files {
+        /// What is wrong with them.
+        source: ServerTlsError,
     },
-    /// A file does not hold what it should.
-    #[snafu(display("webhook.tls.{key}: {path} {problem}"))]
-    Content {
-        /// Which key.
-        key: &'static str,
-        /// Its value.
-        path: String,
-        /// What is wrong with it, and what to write there.
-        problem: String,
-    },
-    /// The key is not the certificate's.
-    #[snafu(display(
-        "webhook.tls: the key in key_file does not belong to the first certificate in crt_file; write the two files of one \
-         certificate, the server's own certificate first"
-    ))]
-    Mismatch,
     /// A key is missing in the configuration.
     #[snafu(display("webhook.tls.{key}: is missing; write the path of a PEM file"))]
     Missing {
@@ -61,18 +31,6 @@ pub enum TlsError {
     Name {
         /// Which.
         name: String,
-    },
-    /// rustls.
-    #[snafu(display("webhook.tls: {source}"))]
-    Rustls {
-        /// What it said.
-        source: rustls::Error,
-    },
-    /// The client authorities.
-    #[snafu(display("webhook.tls.client_ca_file: {source}"))]
-    Verifier {
-        /// What rustls said.
-        source: rustls::server::VerifierBuilderError,
     },
 }
 
@@ -87,38 +45,8 @@ pub enum TlsError {
 pub fn server_config(config: &WebhookTlsConfig) -> Result<ServerConfig, TlsError> {
     let crt_file = config.crt_file.as_deref().ok_or(TlsError::Missing { key: "crt_file" })?;
     let key_file = config.key_file.as_deref().ok_or(TlsError::Missing { key: "key_file" })?;
-    let chain = certificates("crt_file", crt_file)?;
-    let key = pem::private_key(key_file).map_err(|error| {
-        wrong("key_file", key_file, error, |problem| {
-            format!("holds no private key: it {problem}; write one in PEM, without a passphrase")
-        })
-    })?;
-    let provider = Arc::new(ring::default_provider());
-    let signing = provider.key_provider.load_private_key(key.clone_key()).context(RustlsSnafu)?;
-    // Not every key can be compared; for those that cannot, rustls decides.
-    if let Err(rustls::Error::InconsistentKeys(_)) = CertifiedKey::new(chain.clone(), signing).keys_match() {
-        return Err(TlsError::Mismatch);
-    }
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .context(RustlsSnafu)?;
-    let builder = match &config.client_ca_file {
-        None => builder.with_no_client_auth(),
-        Some(file) => {
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates("client_ca_file", file)? {
-                roots.add(certificate).context(RustlsSnafu)?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .allow_unauthenticated()
-                .build()
-                .context(VerifierSnafu)?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let mut server = builder.with_single_cert(chain, key).context(RustlsSnafu)?;
-    server.alpn_protocols = vec![ALPN.to_vec()];
-    Ok(server)
+    let client_ca_file = config.client_ca_file.as_ref();
+    Ok(config_of(ServerFiles { table: "webhook.tls", crt_file, key_file, client_ca_file })?)
 }
 
 /// The names one of which a client certificate must have.
@@ -136,20 +64,6 @@ pub fn names_client(shown: Option<&[CertificateDer<'_>]>, names: &[ServerName<'_
     let Some(certificate) = shown.and_then(<[_]>::first) else { return false };
     webpki::EndEntityCert::try_from(certificate)
         .is_ok_and(|certificate| names.iter().any(|name| certificate.verify_is_valid_for_subject_name(name).is_ok()))
-}
-
-fn certificates(key: &'static str, path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    pem::certificates(path).map_err(|error| {
-        wrong(key, path, error, |problem| format!("holds no certificate: it {problem}; write certificates in PEM"))
-    })
-}
-
-fn wrong(key: &'static str, path: &Path, error: PemError, problem: impl Fn(&str) -> String) -> TlsError {
-    let path = path.display().to_string();
-    match error {
-        PemError::Unreadable(source) => TlsError::Read { key, path, source },
-        PemError::Content(what) => TlsError::Content { key, path, problem: problem(what) },
-    }
 }
 
 #[cfg(test)]
@@ -185,6 +99,7 @@ mod tests {
         std::fs::write(config.crt_file.as_ref().unwrap(), good.cert.pem()).unwrap();
         let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
         std::fs::write(config.key_file.as_ref().unwrap(), other.signing_key.serialize_pem()).unwrap();
-        assert!(matches!(server_config(&config), Err(TlsError::Mismatch)));
+        let error = server_config(&config).unwrap_err();
+        assert!(matches!(error, TlsError::Files { source: ServerTlsError::Mismatch { .. } }), "{error}");
     }
 }

@@ -7,7 +7,25 @@ use super::{
     mapping::Mapping,
     rule::{Family, copied, fills, function},
 };
-use crate::normalize::audit::parse_integer;
+use crate::normalize::audit::{Audit, parse_integer};
+
+/// Where records have the id of a label, best first.
+pub(in crate::normalize) const LABEL_IDS: &[&str] = &[
+    "SensitivityLabelEventData.SensitivityLabelId",
+    "SensitivityLabelId",
+    "LabelId",
+    "MipLabelId",
+    "ActionSourceDetail.SensitivityLabelId",
+    "DestinationLabel",
+];
+
+/// Where records have the id of the label before it.
+pub(in crate::normalize) const OLD_LABEL_IDS: &[&str] =
+    &["SensitivityLabelEventData.OldSensitivityLabelId", "OldSensitivityLabelId", "OldLabelId", "SourceLabel"];
+
+/// Where records have the name of a label.
+pub(in crate::normalize) const LABEL_NAMES: &[&str] =
+    &["LabelName", "MIPLabelDisplayName", "SensitivityLabelDisplayName"];
 
 pub(super) const FAMILY: Family = Family {
     name: "Sensitivity labels (MIP, AIP)",
@@ -28,24 +46,9 @@ pub(super) const FAMILY: Family = Family {
         "MicrosoftTeamsSensitivityLabelAction",
     ],
     steps: &[
-        copied(
-            F::O365_LABEL_ID,
-            &[
-                "SensitivityLabelEventData.SensitivityLabelId",
-                "SensitivityLabelId",
-                "LabelId",
-                "MipLabelId",
-                "ActionSourceDetail.SensitivityLabelId",
-                "DestinationLabel",
-            ],
-        )
-        .step(),
-        copied(
-            F::O365_LABEL_OLD_ID,
-            &["SensitivityLabelEventData.OldSensitivityLabelId", "OldSensitivityLabelId", "OldLabelId", "SourceLabel"],
-        )
-        .step(),
-        copied(F::O365_LABEL_NAME, &["LabelName", "MIPLabelDisplayName", "SensitivityLabelDisplayName"]).step(),
+        copied(F::O365_LABEL_ID, LABEL_IDS).step(),
+        copied(F::O365_LABEL_OLD_ID, OLD_LABEL_IDS).step(),
+        copied(F::O365_LABEL_NAME, LABEL_NAMES).step(),
         copied(
             F::O365_LABEL_JUSTIFICATION,
             &["SensitivityLabelEventData.JustificationText", "SensitivityLabelJustificationText", "JustificationText"],
@@ -77,18 +80,21 @@ pub(super) const FAMILY: Family = Family {
 const ACTIONS: &[&str] = &["none", "upgraded", "downgraded", "removed", "changed_same_order"];
 
 fn action(mapping: &mut Mapping<'_>) {
-    for from in ["SensitivityLabelEventData.LabelEventType", "LabelEventType", "LabelAction"] {
-        let Some(text) = mapping.record.text(from) else { continue };
-        let named = match parse_integer(&text).map(usize::try_from) {
+    if let Some(action) = label_action(&mut mapping.record) {
+        mapping.fields.set_text(F::O365_LABEL_ACTION, action);
+    }
+}
+
+/// Whether a label became a higher or a lower one.
+pub(in crate::normalize) fn label_action(record: &mut Audit<'_>) -> Option<String> {
+    ["SensitivityLabelEventData.LabelEventType", "LabelEventType", "LabelAction"].into_iter().find_map(|from| {
+        let text = record.text(from)?;
+        match parse_integer(&text).map(usize::try_from) {
             Some(Ok(number)) => ACTIONS.get(number).map(|name| (*name).to_owned()),
             Some(Err(_)) => None,
             None => Some(text.trim_start_matches("Label").to_lowercase()),
-        };
-        if let Some(name) = named {
-            mapping.fields.set_text(F::O365_LABEL_ACTION, name);
-            return;
         }
-    }
+    })
 }
 
 fn object(mapping: &mut Mapping<'_>) {

@@ -19,7 +19,7 @@ pub(super) mod entra;
 mod exchange;
 mod fields;
 mod geo;
-mod labels;
+pub(super) mod labels;
 mod mapping;
 mod own;
 mod power_bi;

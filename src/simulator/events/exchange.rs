@@ -8,7 +8,8 @@ pub(super) fn write(mut scene: Scene<'_>) -> Value {
     match scene.below(10) {
         0 => set_mailbox(scene),
         1 => new_inbox_rule(scene),
-        2..5 => mail_items_accessed(scene),
+        2 | 3 => mail_items_accessed(scene),
+        4 => mailbox_login(scene),
         5 | 6 => item(scene, "Create", "\\Drafts"),
         7 | 8 => item(scene, "Send", "\\Sent Items"),
         _ => move_to_deleted_items(scene),
@@ -85,6 +86,16 @@ fn mail_items_accessed(mut scene: Scene<'_>) -> Value {
     details["OperationProperties"] = named([("MailAccessType", "Bind"), ("IsThrottled", "False")]);
     details["Folders"] = json!([{ "Id": store_id(&mut scene), "Path": "\\Inbox", "FolderItems": items }]);
     record(&scene, &person, 50, "MailItemsAccessed", 0, details)
+}
+
+fn mailbox_login(mut scene: Scene<'_>) -> Value {
+    let person = scene.person();
+    let mut details = mailbox(&mut scene, &person);
+    if scene.chance(0.2) {
+        details["ResultStatus"] = "Failed".into();
+        details["LogonError"] = "AccessDenied".into();
+    }
+    record(&scene, &person, 2, "MailboxLogin", 0, details)
 }
 
 fn item(mut scene: Scene<'_>, operation: &str, folder: &str) -> Value {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{Common, Scene};
+use super::scene::{Common, LABELS, Scene};
 
 pub(super) fn write(mut scene: Scene<'_>) -> Value {
     match scene.below(16) {
@@ -282,14 +282,15 @@ fn investigation(mut scene: Scene<'_>) -> Value {
 
 fn sensitivity_label(mut scene: Scene<'_>) -> Value {
     let person = scene.person();
+    let (label, name) = scene.pick(LABELS);
     let details = json!({
         "ClientIP": "",
         "ObjectId": format!("<{}@{}>", scene.guid(), scene.tenant.domain),
         "Sender": person.upn,
         "Receivers": [scene.stranger(), scene.stranger()],
         "ItemName": "Offer",
-        "LabelId": scene.guid(),
-        "LabelName": scene.pick(["Confidential", "Highly Confidential\\All Employees"]),
+        "LabelId": label,
+        "LabelName": name,
         "LabelAction": "None",
         "LabelAppliedDateTime": scene.earlier(300),
         "ApplicationMode": scene.pick(["Standard", "Privileged"]),

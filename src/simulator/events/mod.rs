@@ -83,6 +83,6 @@ mod tests {
             }
         }
         let counts: Vec<_> = operations.values().map(BTreeSet::len).collect();
-        assert_eq!(counts, [7, 6, 7, 9, 3], "{operations:#?}");
+        assert_eq!(counts, [7, 7, 13, 9, 3], "{operations:#?}");
     }
 }

@@ -37,6 +37,13 @@ pub(in crate::simulator) struct Common<'a> {
     pub user_key: &'a str,
 }
 
+/// The sensitivity labels of every tenant, with their names.
+pub(super) const LABELS: [(&str, &str); 3] = [
+    ("73c34fb7-868e-5944-8dad-6d3b68379734", "Confidential"),
+    ("adf60b4e-8a8f-5346-bf45-c7f41c8d75d3", r"Highly Confidential\All Employees"),
+    ("e6ba4baa-1a7a-5a64-a814-44884dfd6dc9", "Public"),
+];
+
 const PEOPLE: [&str; 12] = [
     "Adele Vance",
     "Alex Wilber",

@@ -2,18 +2,36 @@
 
 use serde_json::{Value, json};
 
-use super::scene::{Common, Scene};
+use super::scene::{Common, LABELS, Scene};
 
 pub(super) fn write(mut scene: Scene<'_>) -> Value {
     match scene.below(14) {
         0..4 => file(scene, 6, "FileDownloaded"),
         4..7 => file(scene, 6, "FileUploaded"),
-        7..9 => file(scene, 6, "FileAccessed"),
+        7 => file(scene, 6, "FileAccessed"),
+        8 => label(scene),
         9 => file(scene, 14, "AnonymousLinkCreated"),
         10 => file(scene, 14, "CompanyLinkCreated"),
         11 => file(scene, 14, "SecureLinkCreated"),
+        12 => {
+            let operation = scene.pick(["AnonymousLinkUsed", "AnonymousLinkUsed", "CompanyLinkUsed", "SecureLinkUsed"]);
+            file(scene, 14, operation)
+        }
         _ => file(scene, 14, "SharingSet"),
     }
+}
+
+fn label(mut scene: Scene<'_>) -> Value {
+    let operation = scene.pick(["Applied", "Applied", "Changed", "Removed"]);
+    let (new, old) = (scene.pick(LABELS).0, scene.pick(LABELS).0);
+    let mut record = file(scene, 6, &format!("FileSensitivityLabel{operation}"));
+    if operation != "Removed" {
+        record["SensitivityLabelId"] = new.into();
+    }
+    if operation != "Applied" {
+        record["OldSensitivityLabelId"] = old.into();
+    }
+    record
 }
 
 fn file(mut scene: Scene<'_>, record_type: u32, operation: &str) -> Value {
