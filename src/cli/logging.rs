@@ -2,14 +2,8 @@
 
 use std::{env, io};
 
-use tracing::{Level, Metadata, level_filters::LevelFilter};
-use tracing_subscriber::{
-    EnvFilter, Layer,
-    filter::{FilterExt, filter_fn},
-    fmt,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
+use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 use super::{
     args::{LogArgs, LogFormat, LogLevel},
@@ -28,16 +22,22 @@ const OURS: &str = env!("CARGO_CRATE_NAME");
 pub(super) fn start(args: &LogArgs, default: LogLevel) -> Result<(), String> {
     let filter =
         filter(args, default, env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned()).as_deref())?;
+    // A program that embeds the command line may log already; then its log is used.
+    let _ = subscriber(args.log_format, filter).try_init();
+    Ok(())
+}
+
+fn subscriber(format: LogFormat, filter: EnvFilter) -> impl Subscriber + Send + Sync {
     // A standard error without a reader must not end the process: the default is to complain, on the standard error.
     let layer = fmt::layer().with_writer(io::stderr).log_internal_errors(false);
-    let layer = match args.log_format {
+    let layer = match format {
         LogFormat::Text => layer.with_ansi(has_colours(&io::stderr())).with_target(false).boxed(),
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
     };
-    // A program that embeds the command line may log already; then its log is used.
-    let layer = layer.with_filter(filter_fn(holds_no_secret).and(filter));
-    let _ = tracing_subscriber::registry().with(layer).with(span_labels()).try_init();
-    Ok(())
+    // The filter with the level is the outer one: it says up to which level there is anything to do, so that all lines below that
+    // cost nothing.
+    let layer = layer.with_filter(filter_fn(holds_no_secret)).with_filter(filter);
+    tracing_subscriber::registry().with(layer).with(span_labels())
 }
 
 fn filter(args: &LogArgs, default: LogLevel, variable: Option<&str>) -> Result<EnvFilter, String> {
@@ -98,6 +98,15 @@ mod tests {
         assert_eq!(of(Some(LogLevel::Off), 0, Some("debug")).unwrap(), "office365_source=off,off");
         let error = of(None, 0, Some("office365_source=loud")).unwrap_err();
         assert!(error.starts_with("OFFICE365_LOG: "), "{error}");
+    }
+
+    #[test]
+    fn lines_below_the_level_cost_nothing_and_labels_of_metrics_need_no_line() {
+        let of = |directives| subscriber(LogFormat::Text, EnvFilter::new(directives)).max_level_hint();
+        assert_eq!(of("office365_source=info,warn"), Some(LevelFilter::INFO));
+        assert_eq!(of("office365_source=trace,warn"), Some(LevelFilter::TRACE));
+        // Spans are of this level.
+        assert_eq!(of("off"), Some(LevelFilter::INFO));
     }
 
     #[test]
