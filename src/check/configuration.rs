@@ -77,6 +77,10 @@ impl ConfigurationFindings {
         for (name, sink) in &topology.sinks {
             findings.check(host::check_sink(name, sink));
         }
+        if let Some(telemetry) = &topology.telemetry {
+            let asks = stores != AskStores::No;
+            findings.check(host::check_telemetry(telemetry, asks).await);
+        }
         findings.check(host::check_resources(&host::components(topology), topology.telemetry.as_ref()));
         findings
     }

@@ -144,10 +144,11 @@ fn source_summary(SourceReport { key, progress, ended }: &SourceReport) -> Vec<S
 
 fn totals(key: &ComponentKey, totals: Totals) -> String {
     let Totals { blobs_found, blobs_delivered, blobs_dead, events_delivered, .. } = totals;
-    let Totals { duplicates_dropped, events_discarded, .. } = totals;
+    let Totals { duplicates_dropped, events_discarded, events_filtered, .. } = totals;
+    let filtered = if events_filtered > 0 { format!(", {events_filtered} left out by filters") } else { String::new() };
     format!(
         "sources.{key}: {events_delivered} events delivered from {blobs_delivered} content blobs ({blobs_found} new), \
-         {duplicates_dropped} duplicates dropped, {blobs_dead} blobs given up, {events_discarded} elements discarded."
+         {duplicates_dropped} duplicates dropped, {blobs_dead} blobs given up, {events_discarded} elements discarded{filtered}."
     )
 }
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     check::{AskStores, ConfigurationFindings},
-    config::{AuthConfig, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig},
+    config::{AuthConfig, FiltersConfig, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig},
     credentials::ConfiguredCredential,
     secrets,
 };
@@ -80,6 +80,14 @@ fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
         format!("  content types: {}", content_types.join(", ")),
         events_summary(source),
     ];
+    let FiltersConfig { include, exclude } = &source.filters;
+    if !include.is_empty() || !exclude.is_empty() {
+        lines.push(format!(
+            "  filters: {} of include (0: all records), {} of exclude; what they leave out reaches no sink",
+            include.len(),
+            exclude.len()
+        ));
+    }
     lines.extend(source.tenants.iter().map(|TenantConfig { id, domain, auth }| {
         let domain = domain.as_ref().map_or_else(String::new, |domain| format!(" ({domain})"));
         let app = auth.as_ref().map_or_else(String::new, |auth| format!(", app: {}", application(auth)));

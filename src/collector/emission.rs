@@ -23,7 +23,7 @@ use super::{
 use crate::{
     activity::Failure,
     component::{BatchNotifier, LogEvent},
-    ledger::EventKey,
+    ledger::{BlobKey, EventKey},
     normalize::{Fact, Made, Origin, auditing_reduced},
 };
 
@@ -62,6 +62,15 @@ fn malformed(task: &BlobTask, problem: String) -> BlobError {
 
 fn readable<T>(shared: &Shared, read: io::Result<T>) -> Result<T, CollectorError> {
     read.with_context(|_| SpoolSnafu { directory: &shared.options.spool_directory })
+}
+
+/// Tells when a record is of auditing that was turned off.
+fn tell_of_auditing(key: &BlobKey, record: &Record) {
+    if record.members.may_reduce_auditing
+        && let Some(change) = auditing_reduced(&record.object)
+    {
+        telemetry::auditing_reduced(key, &change);
+    }
 }
 
 struct Emission<'a> {
@@ -151,8 +160,15 @@ impl<'a> Emission<'a> {
     /// Leaves out what is not wanted.
     fn filter(&mut self, records: &mut Vec<Record>) {
         let Some(filter) = &self.task.shared.filter else { return };
-        let all = records.len();
-        records.retain(|record| filter.admits(&record.object, self.task.key.feed.content_type));
+        let (key, all) = (&self.task.key, records.len());
+        records.retain(|record| {
+            let is_wanted = filter.admits(&record.object, key.feed.content_type);
+            if !is_wanted {
+                // Whoever leaves out the noise of administrators still wants to know this.
+                tell_of_auditing(key, record);
+            }
+            is_wanted
+        });
         let filtered = (all - records.len()) as u64;
         telemetry::events_filtered(self.task.key.feed, filtered);
         self.tally.add(Fate::Filtered, filtered);
@@ -194,11 +210,7 @@ impl<'a> Emission<'a> {
             };
             if is_new {
                 lags.extend(record.members.creation_time.map(|created| now - created));
-                if record.members.may_reduce_auditing
-                    && let Some(change) = auditing_reduced(&record.object)
-                {
-                    telemetry::auditing_reduced(key, &change);
-                }
+                tell_of_auditing(key, &record);
                 if counts {
                     facts.extend(shared.normalizer.fact(&record.object, &record.members, &self.origin));
                 }

@@ -27,25 +27,30 @@ pub struct FiltersConfig {
 #[serde(default, deny_unknown_fields)]
 pub struct FilterConfig {
     /// The content type that the record came with. Default: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), example = ["Audit.SharePoint"])]
     pub content_type: Option<Vec<ContentType>>,
     /// `RecordType`, by its name or its number in Microsoft's schema. Default: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), example = ["SharePointFileOperation", "Copilot*"])]
     pub record_type: Option<Vec<RecordTypeConfig>>,
     /// `Workload`. Default: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), example = ["OneDrive"])]
     pub workload: Option<Vec<String>>,
     /// `Operation`. Default: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), example = ["FileAccessed*", "PageViewed"])]
     pub operation: Option<Vec<String>>,
     /// `UserId` as it is written, or the address in it. Default: any.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "written", skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), example = ["app@sharepoint", "*@contoso.com"])]
     pub user: Option<Vec<String>>,
+}
+
+/// What is written, also if that is nothing: in YAML, a key whose values were all taken out must not widen the filter.
+fn written<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// A record type, by its name or its number.
@@ -245,9 +250,11 @@ fn check_name(problems: &mut Problems, path: &str, name: &str) {
     );
 }
 
+/// Whether a pattern fits each text that is not empty.
 fn is_anything(pattern: &str) -> bool {
     let pattern = pattern.trim();
-    !pattern.is_empty() && pattern.bytes().all(|byte| byte == b'*')
+    let (any, one) = (pattern.matches('*').count(), pattern.matches('?').count());
+    any > 0 && one <= 1 && any + one == pattern.len()
 }
 
 #[cfg(test)]
@@ -290,6 +297,7 @@ mod tests {
             ),
             ("exclude = [{ content_type = [\"DLP.All\"] }]", "\"DLP.All\" is not collected. Add it to content_types,"),
             ("exclude = [{ operation = [\"*\"] }]", "exclude[0]: leaves no event at all."),
+            ("exclude = [{ operation = [\"?*\"] }]", "exclude[0]: leaves no event at all."),
             ("exclude = [{ record_type = [\"*\", 3] }]", "exclude[0]: leaves no event at all."),
             (
                 "exclude = [{ content_type = [\"Audit.SharePoint\"], workload = [\"**\"] }]",
@@ -314,6 +322,9 @@ mod tests {
                 toml::from_str::<FiltersConfig>(&format!("exclude = [{{ record_type = [{text}] }}]")).unwrap_err();
             assert!(error.to_string().contains(expected), "{error}");
         }
+        let error =
+            serde_json::from_str::<FiltersConfig>(r#"{"exclude":[{"user":["a"],"operation":null}]}"#).unwrap_err();
+        assert!(error.to_string().contains("null"), "{error}");
         let text = r#"{"include":[{"record_type":[2,"ExchangeItem*"]}],"exclude":[]}"#;
         let filters: FiltersConfig = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&filters).unwrap(), text);

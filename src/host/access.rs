@@ -5,14 +5,18 @@
 //! request names that server in `Host`, so the page is shown only under a name of this machine. `/metrics`, `/health` and `/status`
 //! answer under any name, as before: scrapers use many.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use http::{HeaderMap, StatusCode, Uri, header};
+use http::{HeaderMap, StatusCode, Uri, header, uri::Authority};
 use ring::digest::{SHA256, digest};
 use secrecy::ExposeSecret;
 use subtle::ConstantTimeEq;
 
+use super::telemetry;
 use crate::{
     config::{SecretRef, TelemetryConfig},
     secrets::{SecretError, SecretReader},
@@ -63,13 +67,33 @@ pub(super) struct Access {
     token: Option<SecretRef>,
     basic_auth: Option<(String, SecretRef)>,
     secrets: SecretReader,
+    /// Whether a secret could not be read when it was last asked for.
+    unreadable: AtomicBool,
 }
 
 impl Access {
     pub(super) fn new(config: &TelemetryConfig) -> Self {
         let basic_auth = config.basic_auth.as_ref().map(|basic| (basic.user.clone(), basic.password.clone()));
         let secrets = SecretReader::default();
-        Self { is_loopback: config.is_loopback(), token: config.token.clone(), basic_auth, secrets }
+        Self {
+            is_loopback: config.is_loopback(),
+            token: config.token.clone(),
+            basic_auth,
+            secrets,
+            unreadable: AtomicBool::new(false),
+        }
+    }
+
+    /// Reads the secrets; those of commands and stores only if `asks_stores`.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read.
+    pub(super) async fn check(&self, asks_stores: bool) -> Result<(), SecretError> {
+        for (secret, key) in self.secrets().filter(|(secret, _)| asks_stores || secret.is_at_hand()) {
+            self.secrets.read(secret, key).await?;
+        }
+        Ok(())
     }
 
     /// Reads the secrets once, so that what cannot be read is an error of the start.
@@ -101,8 +125,14 @@ impl Access {
         if !self.is_loopback {
             return Err(UNPROTECTED);
         }
-        let host = uri.host().or_else(|| host(headers.get(header::HOST)?.to_str().ok()?));
-        if host.is_some_and(is_this_machine) { Ok(()) } else { Err(FOREIGN_HOST) }
+        let mut named = headers.get_all(header::HOST).iter();
+        let host = match (uri.authority(), named.next(), named.next()) {
+            (Some(authority), _, None) => host(authority.as_str()),
+            (None, Some(value), None) => value.to_str().ok().and_then(host),
+            // Without a name, or with two.
+            _ => None,
+        };
+        if host.is_some_and(|host| is_this_machine(host.host())) { Ok(()) } else { Err(FOREIGN_HOST) }
     }
 
     /// Whether the state may be shown to the sender of a request.
@@ -123,7 +153,7 @@ impl Access {
                 Ok(token) if same(&sent.secret, token.value.expose_secret()) => return Ok(()),
                 Ok(_) => {}
                 Err(error) => {
-                    super::telemetry::page_secret_unreadable(&error);
+                    self.tell(&error);
                     unreadable = true;
                 }
             }
@@ -136,12 +166,22 @@ impl Access {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    super::telemetry::page_secret_unreadable(&error);
+                    self.tell(&error);
                     unreadable = true;
                 }
             }
         }
+        if !unreadable {
+            self.unreadable.store(false, Ordering::Relaxed);
+        }
         Err(if unreadable { UNREADABLE } else { NO_SECRET })
+    }
+}
+
+impl Access {
+    /// Anybody can ask, so that the same problem is a line of the log once.
+    fn tell(&self, error: &SecretError) {
+        telemetry::page_secret_unreadable(error, !self.unreadable.swap(true, Ordering::Relaxed));
     }
 }
 
@@ -172,20 +212,20 @@ fn same(one: &str, other: &str) -> bool {
     digest(&SHA256, one.trim().as_bytes()).as_ref().ct_eq(digest(&SHA256, other.trim().as_bytes()).as_ref()).into()
 }
 
-/// The host in a `Host` header, without its port and the brackets of an IPv6 address.
-fn host(value: &str) -> Option<&str> {
-    if let Some(rest) = value.strip_prefix('[') {
-        return rest.split_once(']').map(|(host, _)| host);
-    }
-    value.split(':').next()
+/// The host in a `Host` header, if that is nothing but a host and perhaps a port.
+fn host(value: &str) -> Option<Authority> {
+    let authority: Authority = value.parse().ok()?;
+    let port = authority.as_str().strip_prefix(authority.host())?;
+    let is_port = port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    (port.is_empty() || is_port).then_some(authority)
 }
 
 fn is_this_machine(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     name == "localhost"
         // Never resolved elsewhere (RFC 6761, section 6.3).
-        || name.ends_with(".localhost")
+        || name.strip_suffix(".localhost").is_some_and(|label| !label.is_empty())
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
@@ -227,6 +267,14 @@ mod tests {
             "10.0.0.1:80",
             "127.0.0.1.evil.example",
             "[::2]",
+            ".localhost",
+            "evil.example#.localhost",
+            "[::1]evil.example",
+            "[localhost]",
+            "localhost..",
+            "localhost:abc",
+            "me@localhost",
+            "127.0.0.1:80:evil.example",
             "x:127.0.0.1",
         ] {
             assert_eq!(ask(bad).await, Err("foreign_host"), "{bad}");

@@ -43,7 +43,7 @@ pub use self::{
     report::{Ended, Report, SourceReport},
     resources::check_resources,
     run::{Options, run, run_components},
-    serve_page::PageServer,
+    serve_page::{PageServer, check_telemetry},
     signals::stop_signal,
     sinks::{SinkError, check_sink},
 };

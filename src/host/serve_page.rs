@@ -8,6 +8,15 @@ use crate::{
     telemetry::Progress,
 };
 
+/// Whether what `telemetry` refers to can be used: secrets (those of commands and stores only if `asks_stores`), certificate and key.
+///
+/// # Errors
+///
+/// When it cannot.
+pub async fn check_telemetry(config: &TelemetryConfig, asks_stores: bool) -> Result<(), HostError> {
+    Server::check(config, asks_stores).await
+}
+
 /// Serves the page, `/status`, `/metrics` and `/health` of one source.
 pub struct PageServer {
     server: Server,

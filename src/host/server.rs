@@ -41,8 +41,9 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// Connections at a time. More wait in the operating system's queue until one ends.
 const CONNECTIONS: usize = 256;
 
-/// How long a client may take for its TLS handshake, and then for its headers.
-const HEAD: Duration = Duration::from_secs(5);
+/// How long a client may take for its TLS handshake, and then for its headers. Short, since clients that say nothing keep others
+/// waiting when there are more of them than places, and an orchestrator's probe gives up after some seconds.
+const HEAD: Duration = Duration::from_secs(2);
 
 /// How long a connection lasts at most. Metrics of a thousand tenants are some megabytes.
 const WHOLE: Duration = Duration::from_secs(30);
@@ -86,6 +87,16 @@ impl Server {
             telemetry::page_not_shown(address);
         }
         Ok(Self { listener, metrics, access, tls })
+    }
+
+    /// Whether secrets and files can be read, and certificate and key are of each other.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be used.
+    pub(super) async fn check(config: &TelemetryConfig, asks_stores: bool) -> Result<(), HostError> {
+        config.tls.as_ref().map(Tls::load).transpose().context(TlsSnafu)?;
+        Access::new(config).check(asks_stores).await.context(PageSecretSnafu)
     }
 
     /// Where it listens: with the port that it got when 0 was configured.

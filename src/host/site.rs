@@ -42,7 +42,7 @@ impl Site {
 
     async fn respond<B>(&self, request: &Request<B>) -> Result<Response<Full<Bytes>>, Refusal> {
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = with(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET is answered here.\n");
+            let mut response = with(StatusCode::METHOD_NOT_ALLOWED, TEXT, "Only GET and HEAD are answered here.\n");
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return Ok(response);
         }
@@ -59,7 +59,11 @@ impl Site {
                     self.access.to_page(request.uri(), request.headers()).await?;
                     page(self.page.get(tab))
                 }
-                None => with(StatusCode::NOT_FOUND, TEXT, "There is /, /metrics, /health and /status.\n"),
+                None => with(
+                    StatusCode::NOT_FOUND,
+                    TEXT,
+                    "There is /, /logons, /sharepoint, /labels, /metrics, /health and /status.\n",
+                ),
             },
         })
     }

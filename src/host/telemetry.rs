@@ -226,9 +226,13 @@ pub(super) fn page_refused(reason: &'static str) {
     debug!(message = "A request for the page was refused.", reason);
 }
 
-/// A secret of the page cannot be read.
-pub(super) fn page_secret_unreadable(error: &SecretError) {
-    warn!(message = "The page cannot be shown: its secret cannot be read.", %error);
+/// A secret of the page cannot be read; `first` for the first time in a row.
+pub(super) fn page_secret_unreadable(error: &SecretError, first: bool) {
+    if first {
+        warn!(message = "The page cannot be shown: its secret cannot be read.", %error);
+    } else {
+        debug!(message = "The page still cannot be shown.", %error);
+    }
 }
 
 /// All connections of the telemetry server are taken.

@@ -4,7 +4,7 @@ use crate::support;
 use office365_source::{
     RunMode,
     component::EventStatus,
-    config::{ByteSize, HumanDuration},
+    config::{ByteSize, FilterConfig, HumanDuration},
 };
 use serde_json::json;
 use support::{
@@ -39,6 +39,15 @@ async fn turning_auditing_off_is_a_warning_that_names_the_user_and_still_an_even
     let line = log.lines().find(|line| line.contains("has turned auditing off")).unwrap();
     assert!(line.contains(" WARN ") && line.contains("mallory@contoso.com forged line"), "{line}");
     assert!(line.contains("AuditBypassEnabled") && line.contains("object=\"ana\""), "{line}");
+
+    // Whoever leaves out what administrators do is told all the same.
+    let mut lab = Lab::new();
+    let exclude = FilterConfig { operation: Some(vec!["Set-*".to_owned()]), ..FilterConfig::default() };
+    lab.source.filters.exclude.push(exclude);
+    lab.place(records.to_string());
+    let (result, _) = lab.once().await;
+    assert_eq!((result, lab.ids()), (Ok(()), Vec::new()));
+    assert_eq!(lab.counters.sum("office365_auditing_reduced_total", ""), 1);
 }
 
 #[tokio::test(start_paused = true)]

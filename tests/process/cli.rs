@@ -289,6 +289,29 @@ fn the_listener_and_the_metrics_cannot_share_a_port() {
 }
 
 #[test]
+fn what_the_page_needs_is_looked_at_before_it_is_served() {
+    let files = Files::new();
+    fs::write(files.path("empty"), "\n").unwrap();
+    for (token, expected) in [("nowhere", "nowhere"), ("empty", "is empty")] {
+        let path = files.path(token);
+        let telemetry =
+            format!("[telemetry]\nlisten = \"127.0.0.1:0\"\ntoken = {{ file = {:?} }}\n", path.display().to_string());
+        let config = files.config(|text| format!("{text}\n{telemetry}"));
+        assert_fails(&with_config("validate", &config), 1, &["telemetry.token", expected]);
+    }
+}
+
+#[test]
+fn filters_are_shown() {
+    let files = Files::new();
+    let filter = "[[sources.m365.filters.exclude]]\noperation = [\"FileAccessed*\"]\n";
+    let config = files.config(|text| format!("{text}\n{filter}"));
+    let output = with_config("validate", &config);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success() && text.contains("0 of include (0: all records), 1 of exclude"), "{text}");
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let missing = Files::new().path("none.toml");
     assert_fails(&with_config("validate", &missing), 1, &[missing.to_str().unwrap(), "cannot be read"]);
