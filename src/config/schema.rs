@@ -189,6 +189,20 @@ impl<'s> Node<'s> {
         self.below(self.parts.iter().filter_map(|part| part.get("items")))
     }
 
+    /// Whether only a list of tables can be right.
+    pub(super) fn is_list_of_tables(&self) -> bool {
+        !self.may_be_table() && self.item().is_some_and(|item| item.is_table())
+    }
+
+    /// Whether only a table can be right, or another value that is no list.
+    pub(super) fn is_table(&self) -> bool {
+        self.keyword("items").is_none() && self.may_be_table()
+    }
+
+    fn may_be_table(&self) -> bool {
+        self.keyword("properties").is_some() || self.keyword("additionalProperties").is_some_and(Value::is_object)
+    }
+
     /// The names of the keys, whatever the shape.
     pub(super) fn keys(&self) -> BTreeSet<&'s str> {
         self.parts.iter().flat_map(|part| keys(part)).collect()

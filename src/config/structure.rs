@@ -55,7 +55,16 @@ struct Walk {
 impl Walk {
     fn value(&mut self, place: &Place<'_, '_>, value: &Value) {
         match value {
+            Value::Object(_) if place.node.is_list_of_tables() => {
+                let help = format!("Write [[{}]] above each table of the list.", place.path);
+                self.errors.push(ConfigError::new(&place.path, "is a table where a list is expected", help));
+            }
             Value::Object(table) => self.table(place, table),
+            // serde would take the items for the values of the keys, in the order of the program's source.
+            Value::Array(_) if place.node.is_table() => {
+                let help = format!("Write [{}] above its keys.", place.path);
+                self.errors.push(ConfigError::new(&place.path, "is a list where a table is expected", help));
+            }
             Value::Array(items) => {
                 let Some(node) = place.node.item() else { return };
                 for (index, item) in items.iter().enumerate() {

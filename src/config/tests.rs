@@ -405,6 +405,24 @@ fn a_bad_value_is_told_with_its_path_and_what_to_write() {
             &["from 60"],
         ),
         (at("poll"), json!(60), "sources.m365.poll", &["is a whole number where a table is expected"]),
+        (
+            at("poll"),
+            json!([60, 3_600, 21_600]),
+            "sources.m365.poll",
+            &["is a list where a table is expected", "[sources.m365.poll]"],
+        ),
+        (
+            at("filters"),
+            json!({ "exclude": { "operation": ["A"] } }),
+            "sources.m365.filters.exclude",
+            &["is a table where a list is expected", "[[sources.m365.filters.exclude]]"],
+        ),
+        (
+            at("filters"),
+            json!([{ "operation": ["A"] }]),
+            "sources.m365.filters",
+            &["is a list where a table is expected", "[sources.m365.filters]"],
+        ),
         (at("request"), json!({ "concurrency": 1_025 }), "sources.m365.request.concurrency", &["from 1 to 1024"]),
         (
             at("request"),
