@@ -194,7 +194,7 @@ impl<'s> Node<'s> {
         !self.may_be_table() && self.item().is_some_and(|item| item.is_table())
     }
 
-    /// Whether only a table can be right, or another value that is no list.
+    /// Whether a table can be right, and no list.
     pub(super) fn is_table(&self) -> bool {
         self.keyword("items").is_none() && self.may_be_table()
     }

@@ -61,7 +61,7 @@ impl Walk {
             }
             Value::Object(table) => self.table(place, table),
             // serde would take the items for the values of the keys, in the order of the program's source.
-            Value::Array(_) if place.node.is_table() => {
+            Value::Array(_) if place.node.is_table() && !place.node.is_secret() => {
                 let help = format!("Write [{}] above its keys.", place.path);
                 self.errors.push(ConfigError::new(&place.path, "is a list where a table is expected", help));
             }
