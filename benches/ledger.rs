@@ -59,7 +59,7 @@ fn claim_and_complete(bencher: Bencher<'_, '_>, held: usize) {
     bencher.bench_local(|| {
         runtime.block_on(async {
             let claim = ledger.claim(feed, Wanted::Any).await.unwrap().unwrap();
-            ledger.complete(BlobKey::from(&claim.content), Vec::new(), now).await.unwrap()
+            ledger.complete(BlobKey::from(&claim.content), Vec::new().into(), now).await.unwrap()
         })
     });
 }
@@ -72,7 +72,7 @@ fn keys(first: u64, count: u64) -> Vec<EventKey> {
 async fn look_up_and_deliver(ledger: &RedbLedger, events: Vec<EventKey>, now: DateTime<Utc>) {
     let known = ledger.delivered(events.clone()).await.unwrap();
     assert!(!known.contains(&true));
-    ledger.deliver(events, now).await.unwrap();
+    ledger.deliver(events.into(), now).await.unwrap();
 }
 
 /// Delivers 2,000 new events while so many others are in the window of de-duplication.
@@ -85,7 +85,7 @@ fn deliver_new_events(bencher: Bencher<'_, '_>, delivered: u64) {
     let ledger = runtime.block_on(async {
         let ledger = RedbLedger::open(directory.path(), TimeDelta::days(7)).await.unwrap();
         for first in (0..delivered).step_by(20_000) {
-            ledger.deliver(keys(first, 20_000), now).await.unwrap();
+            ledger.deliver(keys(first, 20_000).into(), now).await.unwrap();
         }
         ledger
     });

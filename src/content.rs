@@ -60,7 +60,7 @@ impl JsonSchema for TenantId {
     }
 }
 
-/// The content types of the Management Activity API.
+/// The content types of the Management Activity API, and the searches of the audit log that stand beside them.
 ///
 /// Source: "Working with the Office 365 Management Activity API" in Microsoft's Management Activity API reference.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -75,6 +75,9 @@ pub enum ContentType {
     General,
     /// `DLP.All`: data loss prevention events of all workloads; needs the permission `ActivityFeed.ReadDlp`.
     Dlp,
+    /// `auditLogQuery`: what searches of the audit log through Microsoft Graph have found, with records of all the others. It has a
+    /// queue as they have, but no subscription and no listing, and no configuration names it.
+    AuditLogQuery,
 }
 
 /// A name that is no content type.
@@ -88,7 +91,7 @@ pub struct UnknownContentType {
 }
 
 impl ContentType {
-    /// Every content type, in the order of Microsoft's reference.
+    /// Every content type of the Management Activity API, in the order of Microsoft's reference.
     pub const ALL: [Self; 5] = [Self::AzureActiveDirectory, Self::Exchange, Self::SharePoint, Self::General, Self::Dlp];
 
     /// The name the API uses.
@@ -99,6 +102,7 @@ impl ContentType {
             Self::SharePoint => "Audit.SharePoint",
             Self::General => "Audit.General",
             Self::Dlp => "DLP.All",
+            Self::AuditLogQuery => "auditLogQuery",
         }
     }
 
@@ -106,6 +110,7 @@ impl ContentType {
     pub const fn permission(self) -> &'static str {
         match self {
             Self::Dlp => "ActivityFeed.ReadDlp",
+            Self::AuditLogQuery => "AuditLogsQuery.Read.All",
             _ => "ActivityFeed.Read",
         }
     }
@@ -157,7 +162,17 @@ pub struct Feed {
     /// The tenant whose audit log this is.
     pub tenant: TenantId,
     /// Which part of the audit log.
+    #[serde(deserialize_with = "with_searches")]
     pub content_type: ContentType,
+}
+
+/// Reads a content type, or that of searches, which a ledger has and a configuration has not.
+fn with_searches<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ContentType, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == ContentType::AuditLogQuery.as_str() {
+        return Ok(ContentType::AuditLogQuery);
+    }
+    text.parse().map_err(de::Error::custom)
 }
 
 impl fmt::Display for Feed {
@@ -273,6 +288,14 @@ mod tests {
         assert_eq!("audit.sharepoint".parse(), Ok(ContentType::SharePoint));
         assert_eq!("DLP.ALL".parse(), Ok(ContentType::Dlp));
         assert!("Audit.Teams".parse::<ContentType>().unwrap_err().to_string().contains("Audit.General"));
+    }
+
+    #[test]
+    fn a_feed_may_be_one_of_searches_and_a_configured_content_type_may_not() {
+        let feed = Feed { tenant: TenantId(Uuid::from_u128(1)), content_type: ContentType::AuditLogQuery };
+        let json = serde_json::to_string(&feed).unwrap();
+        assert_eq!(serde_json::from_str::<Feed>(&json).unwrap(), feed);
+        assert!(serde_json::from_str::<ContentType>("\"auditLogQuery\"").is_err());
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub mod source;
 pub mod telemetry;
 pub mod tenancy;
 pub mod tenants;
+mod throttle;
 pub mod transport;
 mod wake_up;
 mod watched;

@@ -9,17 +9,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{StreamExt, stream};
 use http::{HeaderValue, Method, StatusCode, header};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use url::Url;
 use uuid::Uuid;
 
-use super::{ActivityError, ErrorResponse, Failure, Operation, Origin, Throttle, telemetry, with_publisher};
+use super::{ActivityError, ErrorResponse, Failure, Operation, Origin, telemetry, with_publisher};
 use crate::{
     content::{ContentType, Feed, TenantId},
     entra::{AccessToken, Suspicion, Tokens},
-    transport::{Request, Response, ServerClock, Transport, TransportError, TransportFailure, retry_after},
+    throttle::Throttle,
+    transport::{Request, Response, ServerClock, Transport, retry_after, send_within},
 };
 
 /// Error bodies are small; of a page that is not, the beginning will do.
@@ -132,7 +132,7 @@ impl ActivityClient {
                 subject.error(Failure::Malformed { problem: format!("the access token cannot be sent: {problem}") })
             })?;
             self.throttle(subject.tenant).acquire().await;
-            let response = self.exchange(request).await;
+            let response = send_within(&*self.transport, request, self.options.timeout).await;
             let status = response.as_ref().ok().map(|response| response.status);
             telemetry::requested(subject.tenant, subject.operation, status);
             let response = response.map_err(|error| subject.error(Failure::Transport(error)))?;
@@ -178,24 +178,6 @@ impl ActivityClient {
             return Err(subject.error(Failure::Malformed { problem }));
         }
         Ok((headers, answer))
-    }
-
-    /// Sends a request as it is; silence for longer than the time limit is an error, in the headers and in the body.
-    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
-        let limit = self.options.timeout;
-        let silence =
-            move || TransportError::new(TransportFailure::Timeout, format!("nothing came for {} s", limit.as_secs()));
-        let response = timeout(limit, self.transport.send(request)).await.map_err(|_| silence())??;
-        let body = stream::unfold(Some(response.body), move |body| async move {
-            let mut body = body?;
-            match timeout(limit, body.next()).await {
-                Ok(Some(Ok(chunk))) => Some((Ok(chunk), Some(body))),
-                Ok(Some(Err(error))) => Some((Err(error), None)),
-                Ok(None) => None,
-                Err(_) => Some((Err(silence()), None)),
-            }
-        });
-        Ok(Response { body: body.boxed(), ..response })
     }
 
     fn classify(

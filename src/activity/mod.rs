@@ -12,7 +12,6 @@ mod resources;
 mod scrub;
 mod subscriptions;
 mod telemetry;
-mod throttle;
 mod uri;
 
 pub(crate) use self::answer::parse_entry;
@@ -26,6 +25,5 @@ pub use self::{
     error::{ActivityError, Failure, Operation},
     error_response::ErrorResponse,
     subscriptions::{Start, WebhookRequest},
-    throttle::Throttle,
     uri::{ForeignUri, Origin, with_publisher},
 };

@@ -79,7 +79,7 @@ impl Sent {
 pub async fn confirm(task: Arc<BlobTask>, mut sent: Sent) -> Result<Verdict, CollectorError> {
     let verdict = sent.verdict(&task.key).await;
     if verdict == Verdict::Delivered {
-        task.shared.ledger.deliver(sent.reservation.keys().to_vec(), task.shared.now()).await?;
+        task.shared.ledger.deliver(sent.reservation.keys().to_vec().into(), task.shared.now()).await?;
         sent.commit(&task.shared, &task.key);
     }
     Ok(verdict)
@@ -108,7 +108,7 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
     }
     // The last batch must not wait for other blobs: they may be waiting for it.
     if let Some(last) = last.filter(|_| last_delivered) {
-        shared.ledger.deliver(keys, shared.now()).await?;
+        shared.ledger.deliver(keys.into(), shared.now()).await?;
         last.commit(shared, key);
     }
     if verdict == Verdict::Errored {
@@ -132,7 +132,7 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
 
 /// Marks a blob done, together with the last of its events.
 async fn complete(task: &BlobTask, keys: Vec<EventKey>, events: u64) -> Result<Next, CollectorError> {
-    let done = task.shared.ledger.complete(task.key.clone(), keys, task.shared.now()).await?;
+    let done = task.shared.ledger.complete(task.key.clone(), keys.into(), task.shared.now()).await?;
     // Otherwise the delivered content came from a URI that only a notification announced, and a listing has named
     // another since.
     Ok(if done { Next::Done { events } } else { Next::Requeue })

@@ -7,6 +7,7 @@
 //! A file goes through `document` (text to tree), `structure` (unknown and missing keys, by the JSON Schema),
 //! `decode` (tree to types) and `validate` (the rules), in this order.
 
+mod audit_search;
 mod auth;
 mod cloud;
 mod data_dir;
@@ -38,6 +39,7 @@ mod webhook;
 #[cfg(test)]
 mod tests;
 
+pub use audit_search::{AuditSearchConfig, VerifyRhythm};
 pub use auth::{
     AuthConfig, CertificateConfig, CredentialConfig, ManagedIdentityConfig, SigningAlgorithm, WorkloadIdentityConfig,
 };

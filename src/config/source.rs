@@ -8,6 +8,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{
+    audit_search::AuditSearchConfig,
     auth::AuthConfig,
     cloud::{Cloud, TokenVersion},
     duration::HumanDuration,
@@ -84,6 +85,10 @@ pub struct Office365Config {
     #[serde(default)]
     #[schemars(example = [TenantConfig::example()])]
     pub tenants: Vec<TenantConfig>,
+
+    /// The audit search of Microsoft Graph, which finds what the Management Activity API did not deliver. Default: it is not used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_search: Option<AuditSearchConfig>,
 
     /// Which records become events.
     #[serde(default)]
@@ -249,6 +254,7 @@ impl Office365Config {
             token_path: None,
             auth,
             tenants,
+            audit_search: None,
             filters: FiltersConfig::default(),
             normalize: NormalizeConfig::default(),
             poll: PollConfig::default(),

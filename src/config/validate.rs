@@ -27,6 +27,9 @@ impl Office365Config {
                 "Write a duration from \"1s\" to \"7d\", such as start_from = \"24h\": the API holds seven days.",
             );
         }
+        if let Some(search) = &self.audit_search {
+            search.check(&mut problems);
+        }
         self.filters.check(&mut problems, &self.content_types);
         self.normalize.check(&mut problems);
         self.poll.check(&mut problems);

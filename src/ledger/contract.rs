@@ -140,7 +140,7 @@ pub async fn what_is_pending_gets_the_newest_uri_and_what_is_done_is_left_alone(
     let ledger = storage.open().await;
     let a = feed(1, ContentType::Exchange);
     ledger.record(a, vec![content(a, "pending", time(0)), content(a, "done", time(0))], None, time(0)).await.unwrap();
-    ledger.complete(BlobKey { feed: a, content_id: "done".into() }, vec![], time(1)).await.unwrap();
+    ledger.complete(BlobKey { feed: a, content_id: "done".into() }, vec![].into(), time(1)).await.unwrap();
     let moved = |id: &str| ContentRef { content_uri: format!("https://elsewhere/{id}"), ..content(a, id, time(0)) };
     let unknown = ledger.unknown(vec![moved("pending"), moved("done"), content(a, "pending", time(0))]).await.unwrap();
     assert_eq!(unknown, [moved("pending")]);
@@ -168,7 +168,7 @@ pub async fn a_crash_keeps_what_is_pending_and_forgets_claims(storage: &impl Sto
         ledger.record(a, refs, Some(CursorMove::ListedThrough(time(9))), time(9)).await.unwrap();
         assert_eq!(claim_all(&ledger, a, 3, Wanted::Any).await.len(), 3);
         let done = BlobKey { feed: a, content_id: "2".into() };
-        ledger.complete(done, vec![EventKey::new(a.tenant, "e")], time(10)).await.unwrap();
+        ledger.complete(done, vec![EventKey::new(a.tenant, "e")].into(), time(10)).await.unwrap();
     }
     // The writer task holds the file until it sees that its last handle is gone.
     tokio::task::yield_now().await;
@@ -243,7 +243,7 @@ pub async fn rows_stay_until_their_content_expires_and_pending_ones_die_visibly(
         .await
         .unwrap();
     for id in ["done", "forever"] {
-        ledger.complete(BlobKey { feed: a, content_id: id.into() }, vec![], time(1)).await.unwrap();
+        ledger.complete(BlobKey { feed: a, content_id: id.into() }, vec![].into(), time(1)).await.unwrap();
     }
 
     let in_days = |days: i64| time(0) + TimeDelta::days(days);
@@ -262,8 +262,8 @@ pub async fn event_ids_are_forgotten_by_the_day_they_arrived(storage: &impl Stor
     let ledger = storage.open().await;
     let tenant = TenantId(Uuid::from_u128(1));
     let (early, late) = (EventKey::new(tenant, "early"), EventKey::new(tenant, "late"));
-    ledger.deliver(vec![early], time(0)).await.unwrap();
-    ledger.deliver(vec![late], time(0) + TimeDelta::days(3)).await.unwrap();
+    ledger.deliver(vec![early].into(), time(0)).await.unwrap();
+    ledger.deliver(vec![late].into(), time(0) + TimeDelta::days(3)).await.unwrap();
     ledger.prune(time(0) + TimeDelta::days(7)).await.unwrap();
     assert_eq!(ledger.delivered(vec![early, late]).await.unwrap(), [true, true], "at least the window");
     ledger.prune(time(0) + TimeDelta::days(9)).await.unwrap();
@@ -278,7 +278,7 @@ pub async fn a_tenant_that_is_forgotten_takes_its_content_along_and_nobody_elses
         let cursor = Some(CursorMove::ListedThrough(time(9)));
         ledger.record(feed, refs, cursor, time(9)).await.unwrap();
         claim_all(&ledger, feed, 2, Wanted::Any).await;
-        ledger.complete(BlobKey { feed, content_id: "0".into() }, Vec::new(), time(9)).await.unwrap();
+        ledger.complete(BlobKey { feed, content_id: "0".into() }, Vec::new().into(), time(9)).await.unwrap();
         ledger.defer(BlobKey { feed, content_id: "1".into() }, time(50), Counts::Attempt).await.unwrap();
         for address in ["https://x/", "https://y/", "https://x/"] {
             ledger.note_webhook(feed, address.into()).await.unwrap();
@@ -371,7 +371,7 @@ pub async fn a_notification_changes_nothing_of_what_is_known(storage: &impl Stor
     let a = feed(1, ContentType::Exchange);
     let names = ["pending", "done", "dead"];
     ledger.record(a, names.map(|id| content(a, id, time(0))).to_vec(), None, time(0)).await.unwrap();
-    ledger.complete(BlobKey { feed: a, content_id: "done".into() }, vec![], time(1)).await.unwrap();
+    ledger.complete(BlobKey { feed: a, content_id: "done".into() }, vec![].into(), time(1)).await.unwrap();
     ledger.dead_letter(BlobKey { feed: a, content_id: "dead".into() }, "404".into(), time(1)).await.unwrap();
     let moved = |id: &str| ContentRef { content_uri: format!("https://elsewhere/{id}"), ..content(a, id, time(0)) };
     assert_eq!(ledger.announce(a, names.map(moved).to_vec(), 9, time(2)).await.unwrap(), Announced::default());
@@ -392,7 +392,7 @@ pub async fn what_was_delivered_under_the_uri_of_other_content_is_pending_when_a
     let lied = ContentRef { content_uri: content(a, "other", time(0)).content_uri, ..victim.clone() };
     ledger.announce(a, vec![lied, from_notification(&honest)], 9, time(0)).await.unwrap();
     for content in [&victim, &honest] {
-        ledger.complete(BlobKey::from(content), vec![], time(1)).await.unwrap();
+        ledger.complete(BlobKey::from(content), vec![].into(), time(1)).await.unwrap();
     }
     assert_eq!(
         ledger.unknown(vec![victim.clone(), honest.clone()]).await.unwrap().len(),
@@ -402,7 +402,7 @@ pub async fn what_was_delivered_under_the_uri_of_other_content_is_pending_when_a
     assert_eq!(ledger.record(a, vec![victim.clone(), honest.clone()], None, time(2)).await.unwrap(), 1);
     let claims = claim_all(&ledger, a, 9, Wanted::Listed).await;
     assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&victim]);
-    ledger.complete(BlobKey::from(&victim), vec![], time(3)).await.unwrap();
+    ledger.complete(BlobKey::from(&victim), vec![].into(), time(3)).await.unwrap();
     assert!(ledger.unknown(vec![victim, honest]).await.unwrap().is_empty());
 }
 
@@ -414,11 +414,11 @@ pub async fn what_a_listing_names_otherwise_while_it_is_fetched_is_pending_again
     ledger.announce(a, vec![announced, same.clone()], 9, time(0)).await.unwrap();
     assert_eq!(claim_all(&ledger, a, 9, Wanted::Any).await.len(), 2);
     ledger.record(a, vec![listed.clone(), same.clone()], None, time(1)).await.unwrap();
-    assert!(!ledger.complete(BlobKey::from(&listed), vec![], time(2)).await.unwrap());
-    assert!(ledger.complete(BlobKey::from(&same), vec![], time(2)).await.unwrap());
+    assert!(!ledger.complete(BlobKey::from(&listed), vec![].into(), time(2)).await.unwrap());
+    assert!(ledger.complete(BlobKey::from(&same), vec![].into(), time(2)).await.unwrap());
     let claims = claim_all(&ledger, a, 9, Wanted::Listed).await;
     assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&listed]);
-    assert!(ledger.complete(BlobKey::from(&listed), vec![], time(3)).await.unwrap());
+    assert!(ledger.complete(BlobKey::from(&listed), vec![].into(), time(3)).await.unwrap());
 }
 
 pub async fn what_a_listing_confirms_is_due_whatever_pause_it_had(storage: &impl Storage) {
@@ -449,7 +449,7 @@ pub async fn a_search_finds_what_came_before_its_position(storage: &impl Storage
     ledger.promote(time(210)).await.unwrap();
     assert_eq!(ids(&claim_all(&ledger, a, 1, Wanted::Any).await), ["101"]);
     // What is done or given up is passed.
-    ledger.complete(key(106), vec![], time(211)).await.unwrap();
+    ledger.complete(key(106), vec![].into(), time(211)).await.unwrap();
     ledger.dead_letter(key(107), "404".into(), time(211)).await.unwrap();
     assert_eq!(ids(&claim_all(&ledger, a, 9, Wanted::Any).await), ["108", "109"]);
     // An announcement older than all that was announced before.
@@ -466,7 +466,7 @@ pub async fn what_is_held_is_not_pruned(storage: &impl Storage) {
     assert_eq!(ids(&claim_all(&ledger, a, 1, Wanted::Any).await), ["held"]);
     let pruned = ledger.prune(time(0) + TimeDelta::days(20)).await.unwrap();
     assert_eq!(pruned.expired.iter().map(|dead| dead.key.content_id.as_str()).collect::<Vec<_>>(), ["free"]);
-    assert!(ledger.complete(BlobKey { feed: a, content_id: "held".into() }, vec![], time(2)).await.unwrap());
+    assert!(ledger.complete(BlobKey { feed: a, content_id: "held".into() }, vec![].into(), time(2)).await.unwrap());
 }
 
 pub async fn two_callers_never_hold_the_same_blob(storage: &impl Storage) {
@@ -528,8 +528,8 @@ pub async fn an_export_holds_all_that_another_ledger_needs<S: Storage>(storage: 
     ledger.announce(b, vec![content(b, "told", time(5))], 9, time(6)).await.unwrap();
     let key = |n: i64| BlobKey { feed: a, content_id: format!("{n:04}") };
     let events = |from: i64| (from..from + 2_500).map(|n| EventKey::new(a.tenant, &n.to_string())).collect::<Vec<_>>();
-    ledger.complete(key(0), events(0), time(2_100)).await.unwrap();
-    ledger.deliver(events(2_500), time(2_100) + TimeDelta::days(1)).await.unwrap();
+    ledger.complete(key(0), events(0).into(), time(2_100)).await.unwrap();
+    ledger.deliver(events(2_500).into(), time(2_100) + TimeDelta::days(1)).await.unwrap();
     ledger.dead_letter(key(1), "404".into(), time(2_200)).await.unwrap();
     ledger.defer(key(2), time(2_300), Counts::Rejection).await.unwrap();
     ledger.note_subscription_attempt(b, time(1)).await.unwrap();
@@ -576,12 +576,12 @@ pub async fn an_import_goes_before_what_is_known(storage: &impl Storage) {
     let a = feed(1, ContentType::Exchange);
     ledger.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
     let known = exported(&ledger).await;
-    ledger.complete(BlobKey { feed: a, content_id: "x".into() }, vec![], time(1)).await.unwrap();
+    ledger.complete(BlobKey { feed: a, content_id: "x".into() }, vec![].into(), time(1)).await.unwrap();
     assert_eq!(ledger.summary().await.unwrap(), []);
     ledger.import(known).await.unwrap();
     assert_eq!(ledger.summary().await.unwrap()[0].1.pending, 1);
     assert_eq!(ids(&claim_all(&ledger, a, 9, Wanted::Any).await), ["x"]);
-    ledger.complete(BlobKey { feed: a, content_id: "x".into() }, vec![], time(2)).await.unwrap();
+    ledger.complete(BlobKey { feed: a, content_id: "x".into() }, vec![].into(), time(2)).await.unwrap();
     assert_eq!(ledger.prune(time(0) + TimeDelta::days(60)).await.unwrap().forgotten, 1, "it is there once");
 }
 
@@ -708,7 +708,7 @@ async fn follow(storage: &impl Storage, steps: Vec<Step>) {
                 model[n].held = false;
             }
             Step::Complete(n) => {
-                assert!(ledger.complete(key(n), vec![], time(0)).await.unwrap());
+                assert!(ledger.complete(key(n), vec![].into(), time(0)).await.unwrap());
                 model[n].held = false;
                 if let Some(state) = &mut model[n].state {
                     *state = ModelState::Done;

@@ -157,11 +157,13 @@ const fn content_type_code(content_type: ContentType) -> u8 {
         ContentType::SharePoint => 3,
         ContentType::General => 4,
         ContentType::Dlp => 5,
+        ContentType::AuditLogQuery => 6,
     }
 }
 
 fn content_type_of(code: u8) -> Option<ContentType> {
-    ContentType::ALL.into_iter().find(|content_type| content_type_code(*content_type) == code)
+    let mut known = ContentType::ALL.into_iter().chain([ContentType::AuditLogQuery]);
+    known.find(|content_type| content_type_code(*content_type) == code)
 }
 
 #[cfg(test)]

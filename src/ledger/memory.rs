@@ -12,8 +12,9 @@ use secrecy::SecretString;
 
 use super::{
     Announced, BlobKey, Claim, ContentIntake, ContentQueue, ContentRecord, Counts, Cursor, CursorMove, DeadBlob,
-    DeliveredEvents, DeliveredRecord, EventKey, ExportPage, ExportPosition, FeedRecord, FeedSummary, LedgerError,
-    Piece, Promoted, Pruned, Revived, SubscriptionStore, TenantRecord, TenantStore, Transfer, Upkeep, Wanted,
+    DeliveredBatch, DeliveredEvents, DeliveredRecord, EventKey, ExportPage, ExportPosition, FeedRecord, FeedSummary,
+    LedgerError, Piece, Promoted, Pruned, Revived, SubscriptionStore, TenantRecord, TenantStore, Transfer, Upkeep,
+    Wanted,
     row::{BlobState, Row},
     subscriptions::MOST_ADDRESSES,
     transfer::{MOST_CONTENT, MOST_IDS},
@@ -162,11 +163,11 @@ impl ContentQueue for MemoryLedger {
         self.held().remove(key);
     }
 
-    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<bool, LedgerError> {
+    async fn complete(&self, key: BlobKey, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<bool, LedgerError> {
         let announced = self.held().remove(&key).flatten();
         let mut done = true;
         self.change(&key, |row| done = row.complete(now, announced.as_deref()));
-        self.deliver(events, now).await?;
+        self.deliver(delivery, now).await?;
         Ok(done)
     }
 
@@ -234,8 +235,8 @@ impl DeliveredEvents for MemoryLedger {
         Ok(events.iter().map(|event| stored.events.contains_key(event)).collect())
     }
 
-    async fn deliver(&self, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.stored().events.extend(events.into_iter().map(|event| (event, now)));
+    async fn deliver(&self, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.stored().events.extend(delivery.events.into_iter().map(|event| (event, now)));
         Ok(())
     }
 }

@@ -14,6 +14,7 @@
 #[cfg(test)]
 #[macro_use]
 mod contract;
+mod coverage;
 mod error;
 mod events;
 mod intake;
@@ -31,8 +32,12 @@ mod upkeep;
 #[cfg(test)]
 pub(crate) use self::memory::MemoryLedger;
 pub use self::{
+    coverage::{
+        AuditDay, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredCounts, Found, FoundByType, Search,
+        SearchScope, SearchState, SearchStep,
+    },
     error::LedgerError,
-    events::DeliveredEvents,
+    events::{DeliveredBatch, DeliveredEvents, EventCount},
     intake::{Announced, ContentIntake, Cursor, CursorMove, RECONCILED, Relisted},
     keys::{BlobKey, EventKey},
     queue::{Claim, ContentQueue, Counts, Promoted, Revived, Wanted},

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{BlobKey, EventKey, LedgerError};
+use super::{BlobKey, DeliveredBatch, LedgerError};
 use crate::content::{ContentRef, Feed};
 
 /// A pending blob that its caller holds.
@@ -74,10 +74,10 @@ pub trait ContentQueue: fmt::Debug + Send + Sync {
     /// Gives a held blob back unchanged.
     fn release(&self, key: &BlobKey);
 
-    /// Marks a blob done and the last of its events as delivered, in one transaction. Returns whether it is done. It is not
+    /// Marks a blob done, notes the last of its events as delivered and counts them, in one transaction. Returns whether it is done. It is not
     /// when it was only announced at the time of the claim and a listing has named it with another URI since: then it is
     /// pending as before.
-    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<bool, LedgerError>;
+    async fn complete(&self, key: BlobKey, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<bool, LedgerError>;
 
     /// Puts a held blob back; it cannot be claimed before `not_before`.
     async fn defer(&self, key: BlobKey, not_before: DateTime<Utc>, counts: Counts) -> Result<(), LedgerError>;

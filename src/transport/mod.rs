@@ -10,6 +10,7 @@ mod proxy;
 mod retry_after;
 mod server_clock;
 mod server_tls;
+mod silence;
 mod tls;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use self::{
     retry_after::retry_after,
     server_clock::ServerClock,
     server_tls::ServerTlsError,
+    silence::send_within,
     tls::ClientTlsError,
 };
 #[cfg(feature = "cli")]

@@ -22,7 +22,7 @@ use super::{
     tables::{Bytes, corrupt},
     writer::Rank,
 };
-use crate::ledger::{DeliveredEvents, EventKey, LedgerError};
+use crate::ledger::{DeliveredBatch, DeliveredEvents, EventKey, LedgerError};
 
 type EventTable<'a> = TableDefinition<'a, [u8; 16], ()>;
 
@@ -72,8 +72,8 @@ impl DeliveredEvents for RedbLedger {
         .await
     }
 
-    async fn deliver(&self, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        for some in chunks(events, MOST_EVENTS).into_iter().filter(|some| !some.is_empty()) {
+    async fn deliver(&self, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
+        for some in chunks(delivery.events, MOST_EVENTS).into_iter().filter(|some| !some.is_empty()) {
             self.note(some, day(now)).await?;
         }
         Ok(())

@@ -20,7 +20,10 @@ use super::{
 };
 use crate::{
     content::Feed,
-    ledger::{BlobKey, Claim, ContentQueue, Counts, EventKey, LedgerError, Promoted, Revived, Wanted, keys, row},
+    ledger::{
+        BlobKey, Claim, ContentQueue, Counts, DeliveredBatch, EventKey, LedgerError, Promoted, Revived, Wanted, keys,
+        row,
+    },
 };
 
 /// Blobs are deferred for a quarter of an hour at most.
@@ -57,8 +60,8 @@ impl ContentQueue for RedbLedger {
         self.held.put_back(key);
     }
 
-    async fn complete(&self, key: BlobKey, events: Vec<EventKey>, now: DateTime<Utc>) -> Result<bool, LedgerError> {
-        let mut chunks = chunks(events, MOST_EVENTS);
+    async fn complete(&self, key: BlobKey, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<bool, LedgerError> {
+        let mut chunks = chunks(delivery.events, MOST_EVENTS);
         let events = chunks.pop().unwrap_or_default();
         for some in chunks {
             self.note(some, day(now)).await?;

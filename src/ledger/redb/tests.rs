@@ -101,7 +101,7 @@ async fn assert_stops(how: impl FnOnce(&Path)) {
     let error = ledger.record(a, vec![content(a, "after", time(1))], None, time(1)).await.unwrap_err();
     assert!(matches!(error, LedgerError::Replaced { .. }), "{error}");
     let key = BlobKey { feed: a, content_id: "before".into() };
-    assert!(ledger.complete(key, vec![], time(2)).await.is_err(), "it stays so");
+    assert!(ledger.complete(key, vec![].into(), time(2)).await.is_err(), "it stays so");
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_claim_does_not_pass_what_is_held() {
         assert_eq!(claim.content.content_id, format!("{number:02}"));
         // Done blobs rewind nothing.
         if number % 2 == 0 {
-            ledger.complete(BlobKey::from(&claim.content), vec![], time(100)).await.unwrap();
+            ledger.complete(BlobKey::from(&claim.content), vec![].into(), time(100)).await.unwrap();
         }
     }
 }

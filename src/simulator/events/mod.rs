@@ -23,6 +23,8 @@ pub(super) fn write(content_type: ContentType, scene: Scene<'_>) -> Value {
         ContentType::SharePoint => sharepoint::write(scene),
         ContentType::General => general::write(scene),
         ContentType::Dlp => dlp::write(scene),
+        // It has no events of its own.
+        ContentType::AuditLogQuery => Value::Null,
     }
 }
 

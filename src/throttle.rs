@@ -90,6 +90,7 @@ impl Throttle {
     }
 
     /// The current rate, in requests a minute.
+    #[cfg(test)]
     pub fn rate(&self) -> u32 {
         let mut state = self.state();
         self.recover(&mut state);

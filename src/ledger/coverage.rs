@@ -1,0 +1,357 @@
+//! Which days have been compared with the audit search, what came of it, and the searches that are under way.
+
+use std::{collections::BTreeMap, fmt};
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{BlobKey, DeliveredBatch, LedgerError};
+use crate::content::{ContentRef, ContentType, TenantId};
+
+/// A day (UTC) of a tenant's audit log, by the time of its events.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+pub struct AuditDay {
+    /// Whose.
+    pub tenant: TenantId,
+    /// Which day.
+    pub day: NaiveDate,
+}
+
+impl fmt::Display for AuditDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of tenant {}", self.day, self.tenant)
+    }
+}
+
+/// What a search looks for: events of a range of time, of all record types or of some.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SearchScope {
+    /// Events from this time on.
+    pub start: DateTime<Utc>,
+    /// Events before this time.
+    pub end: DateTime<Utc>,
+    /// Record types by Microsoft Graph's names; empty for all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub record_types: Vec<String>,
+}
+
+/// A search that is not finished.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Search {
+    /// Its number among those of its day.
+    pub number: u32,
+    /// What it looks for.
+    #[serde(flatten)]
+    pub scope: SearchScope,
+    /// How often it has failed.
+    #[serde(default)]
+    pub failures: u32,
+    /// How far it is.
+    pub state: SearchState,
+}
+
+/// How far a search is.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchState {
+    /// Nothing has been asked yet.
+    Planned {
+        /// Not before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_before: Option<DateTime<Utc>>,
+    },
+    /// Microsoft is asked for a query of this name. After a crash, or without an answer, there may be one.
+    Creating {
+        /// `displayName`, which no other query has.
+        name: String,
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+    /// Microsoft works on it.
+    Running {
+        /// The query's id.
+        query: String,
+        /// Since when.
+        since: DateTime<Utc>,
+    },
+    /// Its records are pending content.
+    Reading {
+        /// The query's id.
+        query: String,
+    },
+}
+
+/// What becomes of a search.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SearchStep {
+    /// A query of this name is about to be asked for.
+    Creating {
+        /// `displayName`.
+        name: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// Microsoft has a query for it.
+    Created {
+        /// Its id.
+        query: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+    /// It begins anew, not before a time. `problem` says why, if it failed.
+    Replanned {
+        /// When it may.
+        not_before: DateTime<Utc>,
+        /// Why, free of secrets. Counts as a failure.
+        problem: Option<String>,
+    },
+    /// These take its place.
+    Split {
+        /// What they look for.
+        into: Vec<SearchScope>,
+    },
+    /// It is given up: what it looks for cannot be told.
+    GivenUp {
+        /// Why, free of secrets.
+        problem: String,
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// How many records of one content type the searches of a day have found, of those that the source collects.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Found {
+    /// Different records.
+    pub records: u64,
+    /// Those among them that have not been delivered, by whatever way.
+    #[serde(default)]
+    pub missing: u64,
+}
+
+impl Found {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self { records: self.records + other.records, missing: self.missing + other.missing }
+    }
+}
+
+/// What searches have found, by content type.
+pub type FoundByType = BTreeMap<ContentType, Found>;
+
+/// A day that was to be compared with the audit search.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DayRecord {
+    /// Which day.
+    #[serde(flatten)]
+    pub of: AuditDay,
+    /// Whether events are delivered that the search finds and that were not delivered before.
+    pub heals: bool,
+    /// When the comparison was asked for.
+    pub requested: DateTime<Utc>,
+    /// When it came to an end. `None` while searches are under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<DateTime<Utc>>,
+    /// The searches that are not finished.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub searches: Vec<Search>,
+    /// What those have found that are finished.
+    #[serde(default, skip_serializing_if = "FoundByType::is_empty")]
+    pub found: FoundByType,
+    /// Content types that the source collects and of which the search shows nothing, for want of a permission.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<ContentType>,
+    /// Why the day cannot be told as a whole, or cannot be told yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The number of the next search.
+    #[serde(default)]
+    pub next: u32,
+}
+
+/// A comparison that is asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DayRequest {
+    /// Of which day.
+    pub of: AuditDay,
+    /// Whether missing events are delivered.
+    pub heals: bool,
+    /// What is looked for, which together is the day.
+    pub scopes: Vec<SearchScope>,
+    /// Content types of which the search shows nothing.
+    pub hidden: Vec<ContentType>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+impl DayRecord {
+    /// A comparison that begins.
+    pub(super) fn begin(request: DayRequest) -> Self {
+        let DayRequest { of, heals, scopes, hidden, at } = request;
+        let mut record = Self {
+            of,
+            heals,
+            requested: at,
+            settled: None,
+            searches: Vec::new(),
+            found: FoundByType::new(),
+            hidden,
+            problem: None,
+            next: 0,
+        };
+        record.add(scopes);
+        record
+    }
+
+    /// Whether searches are under way.
+    pub const fn is_open(&self) -> bool {
+        self.settled.is_none()
+    }
+
+    /// The search whose records are those of a query.
+    pub fn reading(&self, query: &str) -> Option<&Search> {
+        self.searches.iter().find(|search| matches!(&search.state, SearchState::Reading { query: of } if of == query))
+    }
+
+    fn add(&mut self, scopes: Vec<SearchScope>) {
+        for scope in scopes {
+            let state = SearchState::Planned { not_before: None };
+            self.searches.push(Search { number: self.next, scope, failures: 0, state });
+            self.next += 1;
+        }
+    }
+
+    /// Takes a step of one of its searches. One that is over takes none.
+    pub(super) fn step(&mut self, number: u32, step: SearchStep) {
+        let Some(at) = self.searches.iter().position(|search| search.number == number) else { return };
+        let search = &mut self.searches[at];
+        match step {
+            SearchStep::Creating { name, at } => search.state = SearchState::Creating { name, since: at },
+            SearchStep::Created { query, at } => search.state = SearchState::Running { query, since: at },
+            SearchStep::Replanned { not_before, problem } => {
+                search.failures += u32::from(problem.is_some());
+                search.state = SearchState::Planned { not_before: Some(not_before) };
+                self.problem = problem.or_else(|| self.problem.take());
+            }
+            SearchStep::Split { into } => {
+                self.searches.remove(at);
+                self.add(into);
+            }
+            SearchStep::GivenUp { problem, at: time } => {
+                self.searches.remove(at);
+                self.problem = Some(problem);
+                self.settle(time);
+            }
+        }
+    }
+
+    /// The records of a search are pending content from now on.
+    pub(super) fn read(&mut self, number: u32) {
+        if let Some(search) = self.searches.iter_mut().find(|search| search.number == number)
+            && let SearchState::Running { query, .. } = &search.state
+        {
+            search.state = SearchState::Reading { query: query.clone() };
+        }
+    }
+
+    /// A search is finished: its records have been compared, and delivered if that was wanted.
+    pub(super) fn finish(&mut self, query: &str, found: &FoundByType, at: DateTime<Utc>) {
+        let Some(number) = self.reading(query).map(|search| search.number) else { return };
+        self.searches.retain(|search| search.number != number);
+        for (content_type, some) in found {
+            let all = self.found.entry(*content_type).or_default();
+            *all = all.and(*some);
+        }
+        self.settle(at);
+    }
+
+    fn settle(&mut self, at: DateTime<Utc>) {
+        if self.searches.is_empty() {
+            self.settled = Some(at);
+        }
+    }
+}
+
+/// How many events of a day were delivered. Counted while the audit search is configured.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DeliveredCounts {
+    /// By live collection.
+    pub live: u64,
+    /// From searches.
+    #[serde(default)]
+    pub healed: u64,
+}
+
+/// What is known of a day.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DayCoverage {
+    /// Which day.
+    pub of: AuditDay,
+    /// Its comparison, if there was to be one.
+    pub record: Option<DayRecord>,
+    /// Events that were delivered, by content type.
+    pub delivered: BTreeMap<ContentType, DeliveredCounts>,
+}
+
+/// The comparison of what was delivered with what the audit search finds.
+///
+/// Searches are under way for as long as Microsoft needs; their records are content of the tenant's feed
+/// [`ContentType::AuditLogQuery`], and claimed as all content is.
+#[async_trait]
+pub trait CoverageStore: fmt::Debug + Send + Sync {
+    /// What is known of the days from `from` to `through`, of one tenant or of all, in the order of tenants and days. Days of
+    /// which nothing is known are left out.
+    async fn coverage(
+        &self,
+        tenant: Option<TenantId>,
+        from: NaiveDate,
+        through: NaiveDate,
+    ) -> Result<Vec<DayCoverage>, LedgerError>;
+
+    /// Days whose searches are under way, of one tenant or of all.
+    async fn open_days(&self, tenant: Option<TenantId>) -> Result<Vec<DayRecord>, LedgerError>;
+
+    /// Begins the comparison of a day, in place of an earlier one that came to an end. If one is under way, that goes on, and heals
+    /// if either is to. Returns whether a new one has begun.
+    async fn request_day(&self, request: DayRequest) -> Result<bool, LedgerError>;
+
+    /// Notes a step of a search.
+    async fn step_search(&self, of: AuditDay, number: u32, step: SearchStep) -> Result<(), LedgerError>;
+
+    /// Makes the records of a running search pending content, in one transaction with that it is being read.
+    async fn read_search(
+        &self,
+        of: AuditDay,
+        number: u32,
+        content: ContentRef,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError>;
+
+    /// Marks held content of a search done, notes the last of its events as delivered, and adds what was found to the day of the
+    /// search: in one transaction. `query` is the id of its query.
+    async fn complete_search(
+        &self,
+        key: BlobKey,
+        query: String,
+        delivery: DeliveredBatch,
+        found: FoundByType,
+        now: DateTime<Utc>,
+    ) -> Result<(), LedgerError>;
+
+    /// Whether content is pending, held or not.
+    async fn is_pending(&self, key: BlobKey) -> Result<bool, LedgerError>;
+
+    /// Counts a query against a tenant's budget of `most` in 24 hours, before it is created. `Err` with the time when the budget has
+    /// room again, if it has none.
+    async fn spend_query(
+        &self,
+        tenant: TenantId,
+        at: DateTime<Utc>,
+        most: u32,
+    ) -> Result<Result<(), DateTime<Utc>>, LedgerError>;
+
+    /// Before which day ids of delivered events have been forgotten, by the day of their delivery. `None` when none have been.
+    async fn ids_forgotten_before(&self) -> Result<Option<NaiveDate>, LedgerError>;
+}
