@@ -5,9 +5,10 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     activity::{ActivityClient, ActivityOptions},
     clock::Clock,
-    config::{Office365Config, ProxyConfig, TokenVersion},
+    config::{AuditSearchConfig, Office365Config, ProxyConfig, TokenVersion},
     credentials::Credentials,
     entra::{Authority, TokenEndpoint, Tokens},
+    graph::{GraphClient, GraphOptions},
     transport::{HttpTransport, ServerClock, SetupError, Transport, TransportOptions},
 };
 
@@ -23,12 +24,14 @@ pub struct Environment {
     pub transport: Option<Arc<dyn Transport>>,
 }
 
-/// The way to Microsoft: the API, and the tokens for it.
+/// The way to Microsoft: the APIs, and the tokens for them.
 #[derive(Clone, Debug)]
 pub struct ApiClients {
     /// The Management Activity API.
     pub client: ActivityClient,
-    /// Microsoft Entra.
+    /// The audit search of Microsoft Graph, if the configuration has it and the cloud too.
+    pub search: Option<GraphClient>,
+    /// Microsoft Entra, for the Management Activity API.
     pub tokens: Arc<Tokens>,
     /// What proves that the tokens are the application's.
     pub credentials: Credentials,
@@ -57,21 +60,31 @@ impl ApiClients {
             })?),
         };
         let credentials = Credentials::new(config, key);
-        let tokens = Arc::new(tokens(config, &credentials, Arc::clone(&transport), clock.clone()));
-        let client = ActivityClient::new(activity_options(config), transport, Arc::clone(&tokens), clock);
-        Ok(Self { client, tokens, credentials })
+        let tokens = |resource| Arc::new(tokens(config, &credentials, Arc::clone(&transport), clock.clone(), resource));
+        let searches = config.audit_search.as_ref().filter(|_| AuditSearchConfig::is_in(config.effective_cloud()));
+        let search = searches.map(|search| {
+            let options = GraphOptions { endpoint: search.endpoint(), timeout: config.request.timeout() };
+            let tokens = tokens(AuditSearchConfig::RESOURCE);
+            GraphClient::new(&options, Arc::clone(&transport), tokens, clock.clone())
+        });
+        let tokens = tokens(config.resource());
+        let client =
+            ActivityClient::new(activity_options(config), Arc::clone(&transport), Arc::clone(&tokens), clock.clone());
+        Ok(Self { client, search, tokens, credentials })
     }
 }
 
+/// The tokens for one of Microsoft's APIs.
 fn tokens(
     config: &Office365Config,
     credentials: &Credentials,
     transport: Arc<dyn Transport>,
     clock: ServerClock,
+    resource: &str,
 ) -> Tokens {
     let endpoint = match config.token_version() {
-        TokenVersion::V1 => TokenEndpoint::V1 { resource: config.resource().to_owned() },
-        TokenVersion::V2 => TokenEndpoint::V2 { scope: config.scope() },
+        TokenVersion::V1 => TokenEndpoint::V1 { resource: resource.to_owned() },
+        TokenVersion::V2 => TokenEndpoint::V2 { scope: format!("{resource}/.default") },
     };
     let authority = Authority { origin: config.authority(), path: config.token_path().to_owned(), endpoint };
     Tokens::new(authority, credentials.applications(), transport, clock, config.request.timeout())

@@ -197,6 +197,20 @@ pub struct ContentRef {
     pub expiration: Option<DateTime<Utc>>,
 }
 
+/// How the ids of content begin that a search has found. What follows is the id of the query.
+const SEARCHED: &str = "auditLogQuery:";
+
+/// The content id of the records that a query of the audit search has found.
+pub fn searched_content_id(query: &str) -> String {
+    format!("{SEARCHED}{query}")
+}
+
+/// The query whose records are this content; `None` for content of the Management Activity API.
+pub fn searched_query(content_type: ContentType, content_id: &str) -> Option<&str> {
+    let id = || content_id.strip_prefix(SEARCHED);
+    (content_type == ContentType::AuditLogQuery).then(id).flatten()
+}
+
 /// What Microsoft puts behind the id in the URI of content that it announces to a webhook.
 const FROM_NOTIFICATION: &str = "$IsFromNotification";
 

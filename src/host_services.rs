@@ -3,6 +3,7 @@
 use crate::{
     RunMode,
     api_clients::Environment,
+    audit_search::SearchTask,
     component::ExtraContext,
     discovery::{poll::TimeRange, webhook::WebhookHandle},
     insights::Insights,
@@ -29,6 +30,9 @@ pub struct HostServices {
     /// The only content that the source collects: what became available in this time. It lists that once, starts no subscription and
     /// takes no questions. For a run of [`RunMode::Once`] with a data directory of its own.
     pub range: Option<TimeRange>,
+    /// The only days that the source compares with the audit search, once; it lists nothing and delivers nothing else. For a run of
+    /// [`RunMode::Once`].
+    pub search: Option<SearchTask>,
     /// Where the source counts what it has done. Give each source its own, and keep a clone to read it.
     pub progress: Progress,
     /// What the source's events have in common, for a page to look at. Nothing is kept unless [`Insights::keep`] is called. Sources may

@@ -4,6 +4,7 @@
 pub mod activity;
 mod announcements;
 pub mod api_clients;
+pub mod audit_search;
 mod backoff;
 #[cfg(feature = "cli")]
 pub mod check;
@@ -21,6 +22,7 @@ pub mod entra;
 mod expected_panic;
 mod file_id;
 pub mod geoip;
+pub mod graph;
 #[cfg(feature = "cli")]
 pub mod host;
 mod host_services;

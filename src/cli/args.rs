@@ -1,6 +1,7 @@
 //! The arguments.
 
 mod administration;
+mod completeness;
 mod fetch;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use clap_complete::Shell;
 
 pub(super) use self::{
     administration::{SelectionArgs, StateCommand, SubscriptionsCommand},
+    completeness::{BackfillArgs, Day, DaysArgs, VerifyArgs},
     fetch::{FetchArgs, Moment},
 };
 
@@ -54,6 +56,12 @@ pub(super) enum Command {
     /// that runs, or without.
     #[command(subcommand)]
     State(StateCommand),
+    /// Compare what was delivered with what the audit search of Microsoft Graph finds, day by day, and report it. Delivers nothing. Beside a
+    /// source that runs, or without.
+    Verify(VerifyArgs),
+    /// Deliver what the audit search of Microsoft Graph finds of past days and was not delivered, however old. Beside a source that runs,
+    /// or without.
+    Backfill(BackfillArgs),
     /// Make events of audit records that are at hand, such as an export of the Purview portal or what Search-UnifiedAuditLog
     /// returned, and print one JSON object a line. Connects to nothing.
     Normalize(NormalizeArgs),
@@ -90,7 +98,7 @@ impl Command {
             #[cfg(feature = "simulator")]
             Self::Demo(_) => LogLevel::Off,
             // What it finds is its output; the TLS library would say it twice.
-            Self::Check(_) | Self::Fetch(_) => LogLevel::Off,
+            Self::Check(_) | Self::Fetch(_) | Self::Verify(_) | Self::Backfill(_) => LogLevel::Off,
             // They say themselves what they do.
             Self::Register(_) | Self::Tenants(_) | Self::Subscriptions(_) | Self::State(_) => LogLevel::Warn,
             _ => LogLevel::Info,

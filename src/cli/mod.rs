@@ -2,13 +2,14 @@
 //!
 //! The standard output is for data (events, a schema, a summary that was asked for); everything else goes to the standard
 //! error. Exit codes: 0 all is well, 1 it is not, 2 the arguments or the configuration cannot be used, 130 a second signal
-//! ended the process.
+//! ended the process; `verify` and `backfill`: 3 it cannot be told.
 
 mod args;
 mod asking;
 mod browser;
 mod check;
 mod columns;
+mod completeness;
 #[cfg(feature = "simulator")]
 mod demo;
 mod exit;
@@ -55,6 +56,8 @@ pub fn main() -> ExitCode {
         Command::Tenants(command) => tenants::tenants(command),
         Command::State(command) => state::state(command),
         Command::Subscriptions(command) => subscriptions::subscriptions(command),
+        Command::Verify(args) => completeness::verify(&args),
+        Command::Backfill(args) => completeness::backfill(&args),
         Command::Normalize(args) => normalize::normalize(&args),
         Command::Fetch(args) => fetch::fetch(&args),
         Command::Schema => schema::schema(),

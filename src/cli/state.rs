@@ -14,6 +14,7 @@ use super::{
     args::{SourceArgs, StateCommand},
     asking::{ask, choose, failure, load, unexpected},
     columns::columns,
+    completeness::coverage_table,
     exit,
     output::{complain, print},
 };
@@ -36,6 +37,22 @@ pub(super) fn state(command: StateCommand) -> ExitCode {
             Answer::State { feeds } => print(&table(&feeds)),
             _ => unexpected(),
         }),
+        StateCommand::Coverage { source, since, tenant, json } => {
+            let now = Utc::now();
+            let Some(from) = since.before(now) else {
+                complain(&"--since is further away than any calendar goes");
+                return exit::usage();
+            };
+            let question = Question::Coverage { range: (from, now.date_naive()), tenant };
+            ask(&source, &question, |Answered { answer, .. }| match answer {
+                Answer::Coverage { report } if json => match serde_json::to_string_pretty(&report) {
+                    Ok(text) => print(&text),
+                    Err(error) => failure(&error),
+                },
+                Answer::Coverage { report } => print(&coverage_table(&report)),
+                _ => unexpected(),
+            })
+        }
         StateCommand::RetryDead { selection } => {
             let question = Question::RetryDead { selection: selection.selection() };
             ask(&selection.source, &question, |Answered { answer, running }| match answer {

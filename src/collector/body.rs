@@ -3,10 +3,10 @@
 //! A broken download must emit nothing, and memory must not grow with the size of a blob: a small body stays in memory, a
 //! larger one goes to a file under the data directory, and both are read again in pieces.
 
-use std::{io, path::Path};
+use std::{error::Error, io, path::Path};
 
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use snafu::{ResultExt, Snafu};
 use tokio::{
     fs::File,
@@ -17,7 +17,6 @@ use super::{
     split::{Boundary, Form, MalformedBody, Splitter},
     spool::{Occupied, Spool},
 };
-use crate::transport::{Response, TransportError};
 
 /// How much of a spooled body is read at a time.
 pub const PIECE: usize = 256 * 1024;
@@ -102,12 +101,12 @@ pub struct BodyLimits {
 
 /// Why there is no body.
 #[derive(Debug, Snafu)]
-pub enum BodyError {
+pub enum BodyError<E: Error + 'static> {
     /// It broke off.
     #[snafu(display("{source}"))]
     Broken {
         /// How.
-        source: TransportError,
+        source: E,
     },
     /// It came, but is neither an array nor objects.
     #[snafu(display("{source}"))]
@@ -137,9 +136,12 @@ impl Body {
     /// # Errors
     ///
     /// See [`BodyError`].
-    pub async fn receive(response: Response, limits: BodyLimits, directory: &Path) -> Result<Self, BodyError> {
+    pub async fn receive<E: Error + 'static>(
+        mut stream: impl Stream<Item = Result<Bytes, E>> + Unpin,
+        limits: BodyLimits,
+        directory: &Path,
+    ) -> Result<Self, BodyError<E>> {
         let too_large = || BodyError::TooLarge { limit: limits.max_blob_bytes };
-        let mut stream = response.body;
         let mut splitter = Splitter::default();
         let mut elements = Elements::new(limits.spool_threshold);
         let mut memory = BytesMut::new();
@@ -248,23 +250,24 @@ impl Body {
 /// How much of a malformed body is kept, to see whether it is an error message.
 const START: usize = 16 * 1024;
 
-fn malformed(source: MalformedBody, start: &BytesMut) -> BodyError {
+fn malformed<E: Error + 'static>(source: MalformedBody, start: &BytesMut) -> BodyError<E> {
     BodyError::Malformed { source, start: start.clone().freeze() }
 }
 
 #[cfg(test)]
 mod tests {
     use futures::stream;
-    use http::{HeaderMap, StatusCode};
     use tempfile::TempDir;
 
     use super::*;
-    use crate::transport::TransportFailure;
+    use crate::transport::{TransportError, TransportFailure};
 
     const LIMITS: BodyLimits = BodyLimits { spool_threshold: 1_000, max_blob_bytes: 1_000_000 };
 
-    fn response(chunks: Vec<Result<Bytes, TransportError>>) -> Response {
-        Response { status: StatusCode::OK, headers: HeaderMap::new(), body: stream::iter(chunks).boxed() }
+    fn response(
+        chunks: Vec<Result<Bytes, TransportError>>,
+    ) -> impl Stream<Item = Result<Bytes, TransportError>> + Unpin {
+        stream::iter(chunks)
     }
 
     async fn read(mut body: Body) -> Vec<u8> {

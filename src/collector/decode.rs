@@ -230,23 +230,21 @@ pub fn read_record(text: Bytes) -> Result<Record, InvalidRecord> {
 
 #[cfg(test)]
 mod tests {
-    use futures::{StreamExt, stream};
-    use http::{HeaderMap, StatusCode};
+    use futures::stream;
     use proptest::prelude::*;
     use tempfile::TempDir;
 
     use super::*;
-    use crate::{collector::body::BodyLimits, transport::Response};
+    use crate::{collector::body::BodyLimits, transport::TransportError};
 
     const BATCHES: BatchLimits = BatchLimits { max_events: 3, max_bytes: 1_000, max_record_bytes: 10_000 };
 
     async fn decode(body: &[u8], limits: BatchLimits, spool_threshold: usize) -> Vec<Batch> {
         let directory = TempDir::new().unwrap();
         let chunks: Vec<_> = body.chunks(1_000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
-        let response =
-            Response { status: StatusCode::OK, headers: HeaderMap::new(), body: stream::iter(chunks).boxed() };
+        let chunks: Vec<Result<Bytes, TransportError>> = chunks;
         let receive = BodyLimits { spool_threshold, max_blob_bytes: 1 << 30 };
-        let body = Body::receive(response, receive, directory.path()).await.unwrap();
+        let body = Body::receive(stream::iter(chunks), receive, directory.path()).await.unwrap();
         let mut decoder = Decoder::new(body, limits);
         let mut batches = Vec::new();
         while let Some(batch) = decoder.next_batch().await.unwrap() {

@@ -51,6 +51,12 @@ impl Reservations {
         Reservation { registry: self.clone(), batch, keys: Vec::new(), fate: watch::channel(None).0 }
     }
 
+    /// Which of these events are on their way. Call this before asking the ledger, as [`Reservation::reserve`].
+    pub fn hold(&self, keys: &[EventKey]) -> Vec<bool> {
+        let events = self.events();
+        keys.iter().map(|key| events.contains_key(key)).collect()
+    }
+
     fn events(&self) -> MutexGuard<'_, HashMap<EventKey, Holder>> {
         self.0.events.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,11 +9,14 @@ use tracing::Instrument;
 use super::{
     body::{Body, PIECE},
     budget::Held,
+    day_counts::DayCounts,
     decode::{Batch, Decoder, Record},
     dedupe::{Dependencies, Reservation},
     error::{BlobError, CollectorError, SpoolSnafu},
     form::judge,
-    settlement::{Emitted, Sent, Verdict, confirm},
+    origins::Origins,
+    search::Comparison,
+    settlement::{Confirmed, Emitted, Sent, confirm},
     shared::Shared,
     split::Form,
     tally::{Fate, Tally},
@@ -23,8 +26,9 @@ use super::{
 use crate::{
     activity::Failure,
     component::{BatchNotifier, LogEvent},
-    ledger::{BlobKey, EventKey},
-    normalize::{Fact, Made, Origin, auditing_reduced},
+    content::ContentType,
+    ledger::{BlobKey, EventCount, EventKey},
+    normalize::{Fact, Made, auditing_reduced},
 };
 
 /// What an event takes beside its text, in bytes: the event itself and the allocator's share.
@@ -33,6 +37,7 @@ const EVENT: usize = 512;
 /// New events that are ready to be sent together.
 struct Ready {
     events: Vec<LogEvent>,
+    counts: Vec<EventCount>,
     facts: Vec<Fact>,
     /// How many bytes they take until they are acknowledged.
     bytes: usize,
@@ -49,7 +54,10 @@ pub async fn emit(task: &Arc<BlobTask>, body: Body) -> Result<Emitted, BlobError
     let accepts_odd = task.claim.attempts >= ODD_ATTEMPTS && !task.claim.announced;
     let judged = judge(body, task.shared.options.batch, accepts_odd).await;
     match readable(&task.shared, judged)? {
-        Ok(body) => Emission::new(task, accepts_odd, body).run().await,
+        Ok(body) => {
+            let comparison = Comparison::of(&task.shared, &task.key).await?;
+            Emission::new(task, accepts_odd, body, comparison).run().await
+        }
         Err(problem) => Err(malformed(task, problem)),
     }
 }
@@ -75,7 +83,9 @@ fn tell_of_auditing(key: &BlobKey, record: &Record) {
 
 struct Emission<'a> {
     task: &'a Arc<BlobTask>,
-    origin: Origin,
+    origins: Origins,
+    /// What a search is compared with; `None` for content of the Management Activity API.
+    comparison: Option<Comparison>,
     form: Form,
     /// How many bytes stay in memory as long as a record of the body does.
     held: usize,
@@ -85,22 +95,23 @@ struct Emission<'a> {
     tally: Tally,
     events: u64,
     dependencies: Dependencies,
-    confirmations: JoinSet<Result<Verdict, CollectorError>>,
+    confirmations: JoinSet<Result<Confirmed, CollectorError>>,
 }
 
 impl<'a> Emission<'a> {
-    fn new(task: &'a Arc<BlobTask>, accepts_empty: bool, body: Body) -> Self {
+    fn new(task: &'a Arc<BlobTask>, accepts_empty: bool, body: Body, comparison: Option<Comparison>) -> Self {
         let (shared, form) = (&task.shared, body.form());
-        let domain = shared.tenants.domain(task.key.feed.tenant);
         // A record that is cut off is no element, and is discarded all the same.
         let records = body.count() + u64::from(form.is_cut);
         Self {
             task,
-            origin: Origin::new(&shared.component, domain.as_deref(), &task.claim.content),
+            origins: Origins::new(shared, &task.claim.content),
+            // A search may well find nothing.
+            accepts_empty: accepts_empty || comparison.is_some(),
+            comparison,
             form,
             held: body.held(),
             decoder: Decoder::new(body, shared.options.batch),
-            accepts_empty,
             tally: Tally::new(&shared.progress, task.key.feed, records),
             events: 0,
             dependencies: Dependencies::default(),
@@ -113,12 +124,7 @@ impl<'a> Emission<'a> {
         if self.form.goes_on {
             telemetry::records_behind_array(key);
         }
-        if let Some(types) = shared.sensitive_types(key.feed).await {
-            self.origin = self.origin.with_sensitive_types(types);
-        }
-        if let Some(geoip) = &shared.geoip {
-            self.origin = self.origin.with_geoip(geoip.current());
-        }
+        self.origins.sensitive_types = shared.sensitive_types(key.feed).await;
         // Events that share a body in memory keep it there until the last of them is acknowledged. It waits for room while it
         // holds none.
         let held = if shared.normalizer.copies() { 0 } else { self.held };
@@ -148,8 +154,8 @@ impl<'a> Emission<'a> {
             Some(ready) => Some(self.send(ready, &whole).await?),
             None => None,
         };
-        let Self { events, dependencies, confirmations, .. } = self;
-        Ok(Emitted { last, events, dependencies, confirmations })
+        let Self { events, dependencies, confirmations, comparison, .. } = self;
+        Ok(Emitted { last, events, dependencies, confirmations, comparison })
     }
 
     fn discard(&mut self, records: u64, reason: &str) {
@@ -157,21 +163,77 @@ impl<'a> Emission<'a> {
         self.tally.add(Fate::Discarded, records);
     }
 
-    /// Leaves out what is not wanted.
-    fn filter(&mut self, records: &mut Vec<Record>) {
-        let Some(filter) = &self.task.shared.filter else { return };
+    /// Leaves out what is not wanted. Returns the content types of the others, if they may have several.
+    fn filter(&mut self, records: &mut Vec<Record>) -> Option<Vec<ContentType>> {
         let (key, all) = (&self.task.key, records.len());
-        records.retain(|record| {
-            let is_wanted = filter.admits(&record.object, key.feed.content_type);
+        let filter = self.task.shared.filter.as_ref();
+        let admits = |record: &Record, content_type| {
+            let is_wanted = filter.is_none_or(|filter| filter.admits(&record.object, content_type));
             if !is_wanted {
                 // Whoever leaves out the noise of administrators still wants to know this.
                 tell_of_auditing(key, record);
             }
             is_wanted
-        });
+        };
+        let types = match &self.comparison {
+            Some(comparison) => {
+                let mut types = Vec::with_capacity(all);
+                records.retain(|record| {
+                    let content_type = comparison.content_type(&record.object);
+                    let wanted = content_type.filter(|content_type| admits(record, *content_type));
+                    types.extend(wanted);
+                    wanted.is_some()
+                });
+                Some(types)
+            }
+            None => {
+                if filter.is_some() {
+                    records.retain(|record| admits(record, key.feed.content_type));
+                }
+                None
+            }
+        };
         let filtered = (all - records.len()) as u64;
-        telemetry::events_filtered(self.task.key.feed, filtered);
+        if filtered > 0 {
+            telemetry::events_filtered(self.task.key.feed, filtered);
+        }
         self.tally.add(Fate::Filtered, filtered);
+        types
+    }
+
+    /// Counts which of these records of a search have been delivered, and leaves it at that.
+    async fn compare(&mut self, records: &[Record], types: &[ContentType]) -> Result<(), CollectorError> {
+        let shared = &self.task.shared;
+        let keys: Vec<_> = records.iter().filter_map(|record| self.event_key(record)).collect();
+        let held = shared.reservations.hold(&keys);
+        let delivered = shared.ledger.delivered(keys).await?;
+        let mut missing = 0;
+        for ((held, delivered), content_type) in held.into_iter().zip(delivered).zip(types) {
+            let is_missing = !held && !delivered;
+            missing += u64::from(is_missing);
+            if let Some(comparison) = &mut self.comparison {
+                comparison.count(*content_type, is_missing);
+            }
+        }
+        self.tally.add(Fate::Missing, missing);
+        self.tally.add(Fate::Repeated, records.len() as u64 - missing);
+        Ok(())
+    }
+
+    fn event_key(&self, record: &Record) -> Option<EventKey> {
+        record.members.id.as_deref().map(|id| EventKey::new(self.task.key.feed.tenant, id))
+    }
+
+    /// Without an id nobody can tell whether what a search finds was delivered.
+    fn discard_nameless(&mut self, records: &mut Vec<Record>) {
+        if self.comparison.is_some() {
+            let all = records.len();
+            records.retain(|record| record.members.id.is_some());
+            let nameless = (all - records.len()) as u64;
+            if nameless > 0 {
+                self.discard(nameless, "a record of a search has no Id");
+            }
+        }
     }
 
     /// Makes events of what is new in a batch: neither delivered before nor in flight elsewhere.
@@ -179,13 +241,17 @@ impl<'a> Emission<'a> {
         if let Some(reason) = batch.discarded.first() {
             self.discard(batch.discarded.len() as u64, reason);
         }
-        self.filter(&mut batch.records);
+        self.discard_nameless(&mut batch.records);
+        let types = self.filter(&mut batch.records);
         let (shared, key) = (&self.task.shared, &self.task.key);
         for record in batch.records.iter().filter(|record| record.repair.is_needed()) {
             telemetry::record_repaired(key, record.repair);
         }
-        let event_key = |id: &str| EventKey::new(key.feed.tenant, id);
-        let keys: Vec<_> = batch.records.iter().map(|record| record.members.id.as_deref().map(event_key)).collect();
+        if let (Some(types), Some(false)) = (&types, self.comparison.as_ref().map(|comparison| comparison.heals)) {
+            self.compare(&batch.records, types).await?;
+            return Ok(None);
+        }
+        let keys: Vec<_> = batch.records.iter().map(|record| self.event_key(record)).collect();
         let named: Vec<EventKey> = keys.iter().copied().flatten().collect();
 
         let mut reservation = shared.reservations.begin();
@@ -202,7 +268,14 @@ impl<'a> Emission<'a> {
         let mut reserved = reserved.into_iter();
         let mut events = Vec::with_capacity(total);
         let (counts, mut facts) = (shared.insights.is_kept(), Vec::new());
-        for (record, event) in batch.records.into_iter().zip(keys) {
+        let mut days = DayCounts::new(key.feed, self.comparison.is_some());
+        let content_type_of = |at: usize| types.as_ref().and_then(|types| types.get(at)).copied();
+        for (at, (record, event)) in batch.records.into_iter().zip(keys).enumerate() {
+            let content_type = content_type_of(at).unwrap_or(key.feed.content_type);
+            if let Some(comparison) = &mut self.comparison {
+                // What is new is about to be delivered.
+                comparison.count(content_type, false);
+            }
             let is_new = match event {
                 // An event without id is never taken for a copy of another.
                 None => true,
@@ -210,12 +283,16 @@ impl<'a> Emission<'a> {
             };
             if is_new {
                 lags.extend(record.members.creation_time.map(|created| now - created));
+                if shared.options.counts_days {
+                    days.add(content_type, record.members.creation_time);
+                }
                 tell_of_auditing(key, &record);
+                let origin = self.origins.of(content_type);
                 if counts {
-                    facts.extend(shared.normalizer.fact(&record.object, &record.members, &self.origin));
+                    facts.extend(shared.normalizer.fact(&record.object, &record.members, origin));
                 }
                 let Made { event, damages, redacted } =
-                    shared.normalizer.event(record.object, &record.members, &self.origin, now);
+                    shared.normalizer.event(record.object, &record.members, origin, now);
                 if redacted {
                     rewritten += event.json_size();
                     telemetry::record_redacted(key);
@@ -242,11 +319,11 @@ impl<'a> Emission<'a> {
             batch.bytes + 2 * PIECE + rewritten
         };
         let bytes = bytes + facts.iter().map(Fact::size).sum::<usize>();
-        Ok(Some(Ready { events, facts, bytes, reservation }))
+        Ok(Some(Ready { events, counts: days.finish(), facts, bytes, reservation }))
     }
 
     async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
-        let Ready { mut events, facts, bytes, reservation } = ready;
+        let Ready { mut events, counts, facts, bytes, reservation } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
             None => self.task.shared.budget.hold(bytes).await,
@@ -257,6 +334,6 @@ impl<'a> Emission<'a> {
         let sent = self.task.shared.out.clone().send_batch(events).await;
         sent.map_err(|_| CollectorError::PipelineClosed)?;
         self.tally.add(Fate::Emitted, count);
-        Ok(Sent { events: count, facts, reservation, status, held })
+        Ok(Sent { events: count, counts, facts, reservation, status, held })
     }
 }

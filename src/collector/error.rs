@@ -4,6 +4,7 @@ use std::{io, path::PathBuf};
 
 use snafu::Snafu;
 
+use super::search::SearchFailure;
 use crate::{activity::ActivityError, ledger::LedgerError};
 
 /// Why collecting cannot go on. Nothing is lost: what is pending stays pending.
@@ -46,6 +47,12 @@ pub enum BlobError {
     Failed {
         /// Why.
         source: ActivityError,
+    },
+    /// The records of a search cannot be read now, or not at all.
+    #[snafu(display("a search of the audit log failed"))]
+    Search {
+        /// Why.
+        failure: SearchFailure,
     },
     /// The source shuts down, and the download was broken off.
     #[snafu(display("the source shuts down"))]

@@ -1,11 +1,14 @@
 //! The first stage: getting one blob whole.
 
+use std::sync::Arc;
+
 use futures::{StreamExt, TryStreamExt};
 use snafu::ResultExt;
 
 use super::{
     body::{Body, BodyError},
     error::{BlobError, SpoolSnafu},
+    search,
     split::MalformedBody,
     spool::is_no_room,
     task::BlobTask,
@@ -17,7 +20,7 @@ use crate::activity::{ErrorResponse, Failure};
 const STEP: usize = 64 * 1024;
 
 /// Downloads a blob, unless the source shuts down first.
-pub async fn fetch(task: &BlobTask) -> Result<Body, BlobError> {
+pub async fn fetch(task: &Arc<BlobTask>) -> Result<Body, BlobError> {
     let body = tokio::select! {
         body = download(task) => body?,
         () = task.shared.stop_fetching.cancelled() => return Err(BlobError::Stopped),
@@ -29,11 +32,14 @@ pub async fn fetch(task: &BlobTask) -> Result<Body, BlobError> {
     Ok(body)
 }
 
-async fn download(task: &BlobTask) -> Result<Body, BlobError> {
+async fn download(task: &Arc<BlobTask>) -> Result<Body, BlobError> {
+    if let Some(query) = search::query_of(&task.key) {
+        return search::download(task, query).await;
+    }
     let (shared, content) = (&task.shared, &task.claim.content);
-    let mut response = shared.client.retrieve_content(content.feed, &content.content_uri).await?;
+    let response = shared.client.retrieve_content(content.feed, &content.content_uri).await?;
     let (progress, mut received) = (shared.progress.clone(), 0);
-    response.body = response
+    let body = response
         .body
         .inspect_ok(move |chunk| {
             let before = received / STEP;
@@ -43,7 +49,7 @@ async fn download(task: &BlobTask) -> Result<Body, BlobError> {
             }
         })
         .boxed();
-    let failure = match Body::receive(response, shared.options.body, &shared.options.spool_directory).await {
+    let failure = match Body::receive(body, shared.options.body, &shared.options.spool_directory).await {
         Ok(body) => {
             shared.progress.step();
             return Ok(body);

@@ -4,6 +4,7 @@
 
 mod body;
 mod budget;
+mod day_counts;
 mod decode;
 mod dedupe;
 mod emission;
@@ -12,9 +13,11 @@ mod failure;
 mod fetch;
 mod form;
 mod maintenance;
+mod origins;
 mod retry;
 mod run;
 mod scheduler;
+mod search;
 mod sensitive_types;
 mod settlement;
 mod shared;
@@ -30,6 +33,7 @@ pub use self::{
     decode::{BatchLimits, Record, read_record},
     error::CollectorError,
     run::{Collector, Unacknowledged},
+    search::classic_record,
     shared::{CollectorOptions, CollectorParts},
     split::{Boundary, Form, MalformedBody, Splitter},
     telemetry::source_failed,

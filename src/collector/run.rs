@@ -79,19 +79,22 @@ impl Unacknowledged {
 }
 
 impl Collector {
-    /// A collector for the feeds of these content types, woken through `work`.
+    /// A collector for the feeds of the content types that are collected, and of searches, woken through `work`.
     ///
     /// Feeds of tenants that come later get their queues when their first content is announced; those of tenants that leave
     /// lose them.
-    pub fn new(parts: CollectorParts, options: CollectorOptions, content_types: &[ContentType], work: WakeUp) -> Self {
+    pub fn new(parts: CollectorParts, options: CollectorOptions, work: WakeUp) -> Self {
+        let searches = parts.search.as_ref().map(|_| ContentType::AuditLogQuery);
+        let listed = options.content_types.iter().copied().filter(|_| !options.searches_only);
+        let content_types: Vec<_> = listed.chain(searches).collect();
         let shared = Arc::new(Shared::new(parts, options));
         // Watched from before the feeds are read, so that no change is missed.
         let tenants = shared.tenants.watch();
-        let mut scheduler = Scheduler::new(shared.tenants.feeds(content_types), shared.options.concurrency);
+        let mut scheduler = Scheduler::new(shared.tenants.feeds(&content_types), shared.options.concurrency);
         if let Some(patience) = shared.options.mode.patience() {
             scheduler = scheduler.with_pauses_up_to(patience / PAUSES_IN_PATIENCE);
         }
-        for feed in shared.tenants.feeds(content_types) {
+        for feed in shared.tenants.feeds(&content_types) {
             scheduler.has_work(feed);
         }
         let (reports, messages) = mpsc::unbounded_channel();
@@ -99,7 +102,7 @@ impl Collector {
             shared,
             work,
             tenants,
-            content_types: content_types.to_vec(),
+            content_types,
             scheduler,
             tasks: JoinSet::new(),
             reporter: Reporter::new(reports),

@@ -16,6 +16,11 @@ use crate::{
     content::{ContentType, Feed, TenantId},
 };
 
+/// Searches of the audit log get one of so many slots, and at least one; but no more than a few: each holds the keys of up to a million
+/// records, and live collection goes first.
+const SLOTS_PER_SEARCH: usize = 4;
+const MOST_SEARCHES: usize = 2;
+
 /// After this many failures in a row, of different blobs, the feed is at fault and not the blobs.
 const FAILURES_OF_A_FEED: u32 = 5;
 
@@ -164,6 +169,7 @@ impl Scheduler {
             return None;
         }
         let share = self.share(now, &paused);
+        let may_search = self.searches_in_flight() < (self.slots / SLOTS_PER_SEARCH).clamp(1, MOST_SEARCHES);
         for _ in 0..self.turns.len() {
             let tenant_id = self.turns.pop_front()?;
             self.turns.push_back(tenant_id);
@@ -175,7 +181,7 @@ impl Scheduler {
             if tenant.trouble.failures > 0 && tenant.in_flight() > 0 {
                 continue;
             }
-            if let Some(content_type) = tenant.next(now) {
+            if let Some(content_type) = tenant.next(now, may_search) {
                 return Some(Feed { tenant: tenant_id, content_type });
             }
         }
@@ -204,7 +210,10 @@ impl Scheduler {
         match outcome {
             Outcome::Served => {
                 queue.trouble = Trouble::default();
-                tenant.trouble = Trouble::default();
+                // Another API has served a search.
+                if feed.content_type != ContentType::AuditLogQuery {
+                    tenant.trouble = Trouble::default();
+                }
             }
             Outcome::Failed => queue.trouble.add(now, FAILING, longest),
             // Downloads in flight together fail together; that is one failure.
@@ -247,6 +256,11 @@ impl Scheduler {
         self.tenants.values().map(Tenant::in_flight).sum()
     }
 
+    fn searches_in_flight(&self) -> usize {
+        let of = |tenant: &Tenant| tenant.queues.get(&ContentType::AuditLogQuery).map_or(0, |queue| queue.in_flight);
+        self.tenants.values().map(of).sum()
+    }
+
     /// How many slots a tenant may hold: all when it is alone, else an equal share among those that have work or hold a
     /// slot, so that a slot given back goes to the tenant that has less.
     fn share(&self, now: Instant, paused: &impl Fn(TenantId) -> bool) -> usize {
@@ -276,11 +290,14 @@ impl Tenant {
         self.queues.values().map(|queue| queue.in_flight).sum()
     }
 
-    fn next(&mut self, now: Instant) -> Option<ContentType> {
+    fn next(&mut self, now: Instant, may_search: bool) -> Option<ContentType> {
         for _ in 0..self.turns.len() {
             let content_type = self.turns.pop_front()?;
             self.turns.push_back(content_type);
             let Some(queue) = self.queues.get(&content_type) else { continue };
+            if content_type == ContentType::AuditLogQuery && !may_search {
+                continue;
+            }
             let probing = queue.trouble.failures >= FAILURES_OF_A_FEED && queue.in_flight > 0;
             if queue.has_work && queue.trouble.over(now) && !probing {
                 return Some(content_type);

@@ -9,19 +9,22 @@ use super::{
     dedupe::{Dependencies, Reservation},
     error::CollectorError,
     retry::{REJECTIONS, Reason},
+    search::{self, Comparison},
     shared::Shared,
     task::{BlobTask, Next},
     telemetry,
 };
 use crate::{
     component::{BatchStatus, BatchStatusReceiver},
-    ledger::{BlobKey, EventKey},
+    ledger::{BlobKey, DeliveredBatch, EventCount},
     normalize::Fact,
 };
 
 /// Events that the pipeline has.
 pub struct Sent {
     pub events: u64,
+    /// How many of which day.
+    pub counts: Vec<EventCount>,
     /// What they say, for a page to count.
     pub facts: Vec<Fact>,
     pub reservation: Reservation,
@@ -46,7 +49,16 @@ pub struct Emitted {
     pub last: Option<Sent>,
     pub events: u64,
     pub dependencies: Dependencies,
-    pub confirmations: JoinSet<Result<Verdict, CollectorError>>,
+    pub confirmations: JoinSet<Result<Confirmed, CollectorError>>,
+    /// What a search is compared with.
+    pub comparison: Option<Comparison>,
+}
+
+/// What became of a batch.
+pub struct Confirmed {
+    verdict: Verdict,
+    /// Its events, if the pipeline has rejected them.
+    rejected: Vec<EventCount>,
 }
 
 impl Sent {
@@ -67,6 +79,11 @@ impl Sent {
         }
     }
 
+    /// What the ledger notes of it.
+    fn batch(&self) -> DeliveredBatch {
+        DeliveredBatch { events: self.reservation.keys().to_vec(), counts: self.counts.clone() }
+    }
+
     /// The ledger has the batch's events.
     fn commit(self, shared: &Shared, key: &BlobKey) {
         shared.progress.add_events(self.events);
@@ -76,31 +93,37 @@ impl Sent {
 }
 
 /// Waits for one batch of several and makes its events durable.
-pub async fn confirm(task: Arc<BlobTask>, mut sent: Sent) -> Result<Verdict, CollectorError> {
+pub async fn confirm(task: Arc<BlobTask>, mut sent: Sent) -> Result<Confirmed, CollectorError> {
     let verdict = sent.verdict(&task.key).await;
+    let rejected = if verdict == Verdict::Rejected { sent.counts.clone() } else { Vec::new() };
     if verdict == Verdict::Delivered {
-        task.shared.ledger.deliver(sent.reservation.keys().to_vec().into(), task.shared.now()).await?;
+        task.shared.ledger.deliver(sent.batch(), task.shared.now()).await?;
         sent.commit(&task.shared, &task.key);
     }
-    Ok(verdict)
+    Ok(Confirmed { verdict, rejected })
 }
 
 /// Waits for every batch of a blob and marks it done, or says what becomes of it instead.
 pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, CollectorError> {
-    let Emitted { mut last, events, dependencies, mut confirmations } = emitted;
+    let Emitted { mut last, events, dependencies, mut confirmations, mut comparison } = emitted;
     let (shared, key) = (&task.shared, &task.key);
-    let mut verdict = Verdict::Delivered;
+    let (mut verdict, mut rejected) = (Verdict::Delivered, Vec::new());
     if let Some(last) = &mut last {
         verdict = last.verdict(key).await;
+        if verdict == Verdict::Rejected {
+            rejected.clone_from(&last.counts);
+        }
     }
     let last_delivered = verdict == Verdict::Delivered;
     while let Some(confirmed) = confirmations.join_next().await {
         let confirmed = confirmed.map_err(|error| CollectorError::Defect { detail: error.to_string() })?;
-        verdict = verdict.max(confirmed?);
+        let confirmed = confirmed?;
+        verdict = verdict.max(confirmed.verdict);
+        rejected.extend(confirmed.rejected);
     }
-    let keys = last.as_ref().map(|last| last.reservation.keys().to_vec()).unwrap_or_default();
+    let batch = last.as_ref().map(Sent::batch).unwrap_or_default();
     if verdict == Verdict::Delivered && dependencies.is_empty() {
-        let next = complete(task, keys, events).await?;
+        let next = complete(task, batch, comparison, events).await?;
         if let Some(last) = last {
             last.commit(shared, key);
         }
@@ -108,7 +131,7 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
     }
     // The last batch must not wait for other blobs: they may be waiting for it.
     if let Some(last) = last.filter(|_| last_delivered) {
-        shared.ledger.deliver(keys.into(), shared.now()).await?;
+        shared.ledger.deliver(batch, shared.now()).await?;
         last.commit(shared, key);
     }
     if verdict == Verdict::Errored {
@@ -124,15 +147,33 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
         return Ok(Next::Retry { reason: Reason::CopyFailed, problem });
     }
     if verdict == Verdict::Rejected {
-        let problem = format!("the pipeline rejected its events {REJECTIONS} times");
-        return Ok(Next::DeadLetter { problem, has_expired: false });
+        match &mut comparison {
+            // The rest of a search counts all the same, and these as missing.
+            Some(comparison) => comparison.reject(&rejected),
+            None => {
+                let problem = format!("the pipeline rejected its events {REJECTIONS} times");
+                return Ok(Next::DeadLetter { problem, has_expired: false });
+            }
+        }
     }
-    complete(task, Vec::new(), events).await
+    complete(task, DeliveredBatch::default(), comparison, events).await
 }
 
 /// Marks a blob done, together with the last of its events.
-async fn complete(task: &BlobTask, keys: Vec<EventKey>, events: u64) -> Result<Next, CollectorError> {
-    let done = task.shared.ledger.complete(task.key.clone(), keys.into(), task.shared.now()).await?;
+async fn complete(
+    task: &BlobTask,
+    batch: DeliveredBatch,
+    comparison: Option<Comparison>,
+    events: u64,
+) -> Result<Next, CollectorError> {
+    let (shared, key) = (&task.shared, &task.key);
+    if let Some(Comparison { query, found, .. }) = comparison {
+        telemetry::search_compared(key, &found, events);
+        shared.ledger.complete_search(key.clone(), query.clone(), batch, found, shared.now()).await?;
+        search::delete(shared, key.feed.tenant, &query).await;
+        return Ok(Next::Done { events });
+    }
+    let done = shared.ledger.complete(key.clone(), batch, shared.now()).await?;
     // Otherwise the delivered content came from a URI that only a notification announced, and a listing has named
     // another since.
     Ok(if done { Next::Done { events } } else { Next::Requeue })

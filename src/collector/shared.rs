@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    body::BodyLimits, budget::Budget, decode::BatchLimits, dedupe::Reservations, retry::Retries,
+    body::BodyLimits, budget::Budget, decode::BatchLimits, dedupe::Reservations, retry::Retries, search::NamesTold,
     sensitive_types::SensitiveTypesReader,
 };
 use crate::{
@@ -16,6 +16,7 @@ use crate::{
     component::{ComponentKey, SourceSender},
     content::{ContentType, Feed},
     geoip::Geoip,
+    graph::GraphClient,
     insights::Insights,
     ledger::Ledger,
     normalize::{Filter, Normalizer, RecordFilter, SensitiveTypes},
@@ -44,6 +45,12 @@ pub struct CollectorOptions {
     pub resolve_sensitive_types: bool,
     /// Which records become events.
     pub filter: RecordFilter,
+    /// The content types that are collected.
+    pub content_types: Vec<ContentType>,
+    /// Whether delivered events are counted by their day, to be compared with searches.
+    pub counts_days: bool,
+    /// Whether nothing but what searches have found is collected.
+    pub searches_only: bool,
 }
 
 /// What a collector works with.
@@ -53,6 +60,8 @@ pub struct CollectorParts {
     pub ledger: Arc<dyn Ledger>,
     /// Where it is fetched.
     pub client: ActivityClient,
+    /// Where the records of searches are fetched, if there are searches.
+    pub search: Option<GraphClient>,
     /// Where it goes.
     pub out: SourceSender,
     /// The name of this component.
@@ -76,6 +85,7 @@ pub struct CollectorParts {
 pub struct Shared {
     pub(super) ledger: Arc<dyn Ledger>,
     pub(super) client: ActivityClient,
+    pub(super) search: Option<GraphClient>,
     pub(super) out: SourceSender,
     pub(super) component: Arc<ComponentKey>,
     pub(super) announcements: Announcements,
@@ -91,6 +101,8 @@ pub struct Shared {
     pub(super) reservations: Reservations,
     pub(super) budget: Budget,
     pub(super) retries: Retries,
+    /// Names of record types of searches.
+    pub(super) names_told: NamesTold,
     /// Set when the source shuts down: downloads are given back, what is being emitted is finished.
     pub(super) stop_fetching: CancellationToken,
 }
@@ -101,6 +113,7 @@ impl Shared {
         let CollectorParts {
             ledger,
             client,
+            search,
             out,
             component,
             announcements,
@@ -117,10 +130,12 @@ impl Shared {
             reservations: Reservations::default(),
             budget: Budget::new(options.max_buffered_bytes),
             retries: Retries::new(options.mode),
+            names_told: NamesTold::default(),
             stop_fetching: CancellationToken::new(),
             component: Arc::new(component),
             ledger,
             client,
+            search,
             out,
             announcements,
             tenants,
@@ -142,10 +157,15 @@ impl Shared {
         self.now() + TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX)
     }
 
-    /// The names of sensitive information types for the records of a feed. Only the first content of data loss prevention
+    /// The names of sensitive information types for the records of a feed. Only the first content that may be of data loss prevention
     /// waits for them, and not when the source shuts down.
     pub(super) async fn sensitive_types(&self, feed: Feed) -> Option<Arc<SensitiveTypes>> {
-        let reader = self.sensitive_types.as_ref().filter(|_| feed.content_type == ContentType::Dlp)?;
+        let may_be_dlp = match feed.content_type {
+            ContentType::Dlp => true,
+            ContentType::AuditLogQuery => self.options.content_types.contains(&ContentType::Dlp),
+            _ => false,
+        };
+        let reader = self.sensitive_types.as_ref().filter(|_| may_be_dlp)?;
         tokio::select! {
             biased;
             types = reader.of(feed.tenant) => types,

@@ -24,6 +24,8 @@ pub enum Fate {
     Emitted,
     /// Its event has been delivered before, or is on its way.
     Repeated,
+    /// A search has found it, its event has not been delivered, and is not to be.
+    Missing,
     /// It is no record.
     Discarded,
     /// The configured filters leave it out.
@@ -38,6 +40,7 @@ impl Fate {
         match self {
             Self::Emitted => "emitted",
             Self::Repeated => "repeated",
+            Self::Missing => "missing",
             Self::Discarded => "discarded",
             Self::Filtered => "filtered",
             Self::Abandoned => "abandoned",

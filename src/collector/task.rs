@@ -9,6 +9,7 @@ use super::{
     fetch::fetch,
     retry::Reason,
     scheduler::Outcome,
+    search,
     settlement::settle,
     shared::Shared,
     slot::{Message, Reporter, Slot},
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     activity::ActivityError,
-    ledger::{BlobKey, Claim, DeadBlob},
+    ledger::{BlobKey, Claim, DeadBlob, DeliveredBatch},
     telemetry::Stage,
 };
 
@@ -34,6 +35,8 @@ pub struct BlobTask {
 pub enum Next {
     /// All its events are delivered, so many of them new, and the ledger has it as done.
     Done { events: u64 },
+    /// It has been replaced, and none of its events were sent.
+    Over,
     /// It goes back into the queue as it was.
     Requeue,
     /// It is tried again later; `problem` says why, free of secrets.
@@ -67,6 +70,7 @@ impl BlobTask {
             Ok(next) => next,
             Err(BlobError::Stopped) => Next::Requeue,
             Err(BlobError::Failed { source }) => failure::judge(&task, source),
+            Err(BlobError::Search { failure }) => search::judge(&task, failure).await?,
             Err(BlobError::Fatal { source }) => return Err(source),
         };
         task.conclude(next).await
@@ -101,6 +105,10 @@ impl BlobTask {
             Next::Done { events } => {
                 let lag = self.shared.now() - self.claim.content.created;
                 telemetry::content_delivered(&self.shared.progress, &self.key, events, lag);
+                Ok(())
+            }
+            Next::Over => {
+                self.shared.ledger.complete(self.key.clone(), DeliveredBatch::default(), self.shared.now()).await?;
                 Ok(())
             }
             Next::Requeue => {

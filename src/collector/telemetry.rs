@@ -12,7 +12,8 @@ use crate::{
     activity::ActivityError,
     component::{ComponentKey, Repair},
     content::{Feed, TenantId},
-    ledger::{BlobKey, DeadBlob, FeedSummary},
+    graph::GraphError,
+    ledger::{BlobKey, DeadBlob, FeedSummary, Found, FoundByType},
     normalize::{AuditingReduced, Damages},
     telemetry::{Progress, count, count_error, labels},
 };
@@ -134,6 +135,7 @@ pub(super) fn records_accounted(progress: &Progress, feed: Feed, fate: Fate, rec
     match fate {
         Fate::Emitted => progress.add_emitted(records),
         Fate::Repeated => progress.add_duplicates(records),
+        Fate::Missing => progress.add_missing(records),
         Fate::Discarded => progress.add_discarded(records),
         Fate::Filtered => progress.add_filtered(records),
         Fate::Abandoned => progress.add_abandoned(records),
@@ -306,4 +308,66 @@ pub(super) fn records_behind_array(key: &BlobKey) {
         message = "Records follow the array of a content blob, each time that it is fetched; they are collected, too.",
         tenant = %key.feed.tenant, content_type = %key.feed.content_type, content_id = %key.content_id
     );
+}
+
+/// A page of the records of a query is asked for again.
+pub(super) fn search_page_retried(error: &GraphError, attempt: u32) {
+    let code = error.failure.code();
+    count_error("request_failed", "receiving", code);
+    debug!(message = "A page of the audit search is asked for again.", tenant = %error.tenant, %error, attempt);
+}
+
+/// A record of a query has no id, also not beside its `auditData`.
+pub(super) fn search_record_unusable(tenant: TenantId, query: &str) {
+    counter!("component_discarded_events_total", "intentional" => "false").increment(1);
+    count_error("parser_failed", "processing", "invalid_record");
+    warn!(message = "A record of the audit search has no id and was left out.", %tenant, query);
+}
+
+/// Two passes over the records of the same finished query differ.
+pub(super) fn passes_disagree(tenant: TenantId, query: &str, pass: u8, records: usize, all: usize) {
+    counter!("office365_search_disagreements_total", "tenant" => tenant.to_string()).increment(1);
+    debug!(
+        message = "The audit search has shown other records than before for the same query; all of them count.",
+        %tenant, query, pass, records, all
+    );
+}
+
+/// Microsoft Graph's name of a record type and its number, which no table has together.
+pub(super) fn record_type_pair(name: &str, number: i64) {
+    counter!("office365_unknown_record_types_total").increment(1);
+    info!(
+        message = "The audit search names a record type that is not in the table of names; please report both.",
+        audit_log_record_type = crate::printable::printable(name, LONGEST_TEXT),
+        record_type = number
+    );
+}
+
+/// The records of a search cannot be read now, or not at all.
+pub(super) fn search_failed(key: &BlobKey, problem: &str) {
+    count_error("request_failed", "receiving", "search");
+    warn!(
+        message = "The records of an audit log query cannot be read; trying again.",
+        tenant = %key.feed.tenant, content_id = %key.content_id, problem, error_type = "request_failed", stage = "receiving"
+    );
+}
+
+/// The records of a search have been compared with what was delivered.
+pub(super) fn search_compared(key: &BlobKey, found: &FoundByType, healed: u64) {
+    let all = found.values().fold(Found::default(), |all, some| all.and(*some));
+    let tenant = || ("tenant", key.feed.tenant.to_string());
+    counter!("office365_search_records_total", &[tenant()]).increment(all.records);
+    counter!("office365_search_missing_records_total", &[tenant()]).increment(all.missing);
+    counter!("office365_search_healed_events_total", &[tenant()]).increment(healed);
+    if all.missing > 0 {
+        warn!(
+            message = "The audit search has records that were not delivered.",
+            tenant = %key.feed.tenant, content_id = %key.content_id, records = all.records, missing = all.missing
+        );
+    } else {
+        info!(
+            message = "Records of the audit search compared with what was delivered.",
+            tenant = %key.feed.tenant, content_id = %key.content_id, records = all.records, healed
+        );
+    }
 }

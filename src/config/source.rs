@@ -323,11 +323,6 @@ impl Office365Config {
         self.effective_cloud().api_endpoint()
     }
 
-    /// What a token is asked for, in the words of the second version of the token endpoint.
-    pub fn scope(&self) -> String {
-        format!("{}/.default", self.resource())
-    }
-
     /// The GUID that Microsoft counts requests by. Nil only before validation.
     pub fn publisher_identifier(&self) -> Uuid {
         self.publisher_identifier.or_else(|| self.tenants.first().map(|tenant| tenant.id.0)).unwrap_or_default()
@@ -371,7 +366,6 @@ mod tests {
     fn the_token_endpoint_follows_its_path() {
         let config = config();
         assert_eq!(config.token_version(), TokenVersion::V2);
-        assert_eq!(config.scope(), "https://manage.office.com/.default");
         assert_eq!(
             config.token_url(config.tenants[0].id).as_str(),
             "https://login.microsoftonline.com/6a98b5da-7b3c-4486-bb0b-66a048c6da62/oauth2/v2.0/token"

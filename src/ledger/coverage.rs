@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{BlobKey, DeliveredBatch, LedgerError};
@@ -34,6 +34,19 @@ pub struct SearchScope {
     /// Record types by Microsoft Graph's names; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub record_types: Vec<String>,
+}
+
+/// Microsoft's search knows no shorter range.
+const SHORTEST: TimeDelta = TimeDelta::minutes(1);
+
+impl SearchScope {
+    /// Two scopes that together look for the same; `None` if it is too short to be halved.
+    pub fn halves(&self) -> Option<[Self; 2]> {
+        let half = TimeDelta::seconds((self.end - self.start).num_seconds() / 2);
+        let middle = (self.start + half).max(self.start + SHORTEST);
+        let of = |start, end| Self { start, end, record_types: self.record_types.clone() };
+        (self.end - middle >= SHORTEST).then(|| [of(self.start, middle), of(middle, self.end)])
+    }
 }
 
 /// A search that is not finished.
@@ -110,6 +123,8 @@ pub enum SearchStep {
     Split {
         /// What they look for.
         into: Vec<SearchScope>,
+        /// What they do not look for, if anything: the day cannot be told as a whole then.
+        problem: Option<String>,
     },
     /// It is given up: what it looks for cannot be told.
     GivenUp {
@@ -166,6 +181,9 @@ pub struct DayRecord {
     /// Why the day cannot be told as a whole, or cannot be told yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Whether a search was given up.
+    #[serde(default)]
+    pub given_up: bool,
     /// The number of the next search.
     #[serde(default)]
     pub next: u32,
@@ -199,6 +217,7 @@ impl DayRecord {
             found: FoundByType::new(),
             hidden,
             problem: None,
+            given_up: false,
             next: 0,
         };
         record.add(scopes);
@@ -235,7 +254,7 @@ impl DayRecord {
                 search.state = SearchState::Planned { not_before: Some(not_before) };
                 self.problem = problem.or_else(|| self.problem.take());
             }
-            SearchStep::Split { into } => {
+            SearchStep::Split { into, problem } => {
                 self.searches.remove(at);
                 self.add(into);
             }

@@ -23,6 +23,18 @@ pub struct Cursor {
     /// How far the current round of relisting has come; `None` before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub relisted: Option<Relisted>,
+    /// What was too old to be listed when the source came to it, the last time that this happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub skipped: Option<Skipped>,
+}
+
+/// Content created in this time was never listed: Microsoft no longer listed it when the source came to it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Skipped {
+    /// Inclusive.
+    pub from: DateTime<Utc>,
+    /// Exclusive.
+    pub until: DateTime<Utc>,
 }
 
 /// How far a round of relisting has come. A round lists all that Microsoft holds once more, a day at a time.
@@ -42,6 +54,8 @@ pub const RECONCILED: TimeDelta = TimeDelta::hours(24);
 pub enum CursorMove {
     /// A window that ends here has been listed.
     ListedThrough(DateTime<Utc>),
+    /// What lies in between is too old to be listed.
+    Skipped(Skipped),
     /// A reconciliation ended at this time.
     Reconciled(DateTime<Utc>),
     /// A window was listed again.
@@ -56,6 +70,17 @@ impl Cursor {
     pub(super) fn moved(self, step: CursorMove) -> Self {
         match step {
             CursorMove::ListedThrough(time) => Self { listed_through: self.listed_through.max(Some(time)), ..self },
+            CursorMove::Skipped(skipped) => Self {
+                listed_through: self.listed_through.max(Some(skipped.until)),
+                // One that goes on from the last is one with it.
+                skipped: Some(match self.skipped {
+                    Some(last) if last.until >= skipped.from => {
+                        Skipped { from: last.from.min(skipped.from), ..skipped }
+                    }
+                    _ => skipped,
+                }),
+                ..self
+            },
             CursorMove::Reconciled(time) => Self {
                 reconciled_at: self.reconciled_at.max(Some(time)),
                 began: self.began.or(Some(time - RECONCILED)),
@@ -67,6 +92,7 @@ impl Cursor {
                 reconciled_at: None,
                 began: Some(self.began.map_or(time, |began| began.min(time))),
                 relisted: None,
+                skipped: self.skipped,
             },
         }
     }

@@ -43,6 +43,14 @@ impl EventKey {
     }
 }
 
+impl EventKey {
+    /// Half of it, where that is enough.
+    pub fn half(self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
 /// As hexadecimal digits.
 impl Serialize for EventKey {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -38,7 +38,7 @@ pub use self::{
     },
     error::LedgerError,
     events::{DeliveredBatch, DeliveredEvents, EventCount},
-    intake::{Announced, ContentIntake, Cursor, CursorMove, RECONCILED, Relisted},
+    intake::{Announced, ContentIntake, Cursor, CursorMove, RECONCILED, Relisted, Skipped},
     keys::{BlobKey, EventKey},
     queue::{Claim, ContentQueue, Counts, Promoted, Revived, Wanted},
     redb::{DraftLedger, RedbLedger},
@@ -59,11 +59,18 @@ pub use self::{
 /// Each method fails with [`LedgerError`] when the storage fails. The source stops then, and the next start continues
 /// from the last durable state.
 pub trait Ledger:
-    ContentIntake + ContentQueue + DeliveredEvents + SubscriptionStore + TenantStore + Transfer + Upkeep
+    ContentIntake + ContentQueue + DeliveredEvents + SubscriptionStore + TenantStore + Transfer + Upkeep + CoverageStore
 {
 }
 
 impl<T> Ledger for T where
-    T: ContentIntake + ContentQueue + DeliveredEvents + SubscriptionStore + TenantStore + Transfer + Upkeep
+    T: ContentIntake
+        + ContentQueue
+        + DeliveredEvents
+        + SubscriptionStore
+        + TenantStore
+        + Transfer
+        + Upkeep
+        + CoverageStore
 {
 }

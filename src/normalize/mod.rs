@@ -2,7 +2,9 @@
 
 mod audit;
 mod auditing;
+pub(crate) mod beside;
 mod client;
+mod content_types;
 mod conversation;
 mod damage;
 mod described;
@@ -36,8 +38,10 @@ mod user_id;
 
 pub(crate) use self::{
     auditing::{AuditingReduced, auditing_reduced},
+    content_types::content_types_of,
     facts::{Fact, LabelAction, LabelFact, LinkAct, LinkFact, LinkKind, LogonFact, LogonPlace, Outcome, What},
     filter::Filter,
+    json::without_annotations,
     normalizer::{Context, Normalized},
 };
 pub use self::{

@@ -19,6 +19,7 @@ use crate::{
     RunMode,
     announcements::Announcements,
     api_clients::ApiClients,
+    audit_search::SearchContext,
     collector::{Collector, CollectorParts},
     component::{LogNamespace, Resource, Source, SourceConfig, SourceContext, SourceOutput},
     config::{Mode, Office365Config},
@@ -43,15 +44,15 @@ impl SourceConfig for Office365Config {
     async fn build(&self, cx: SourceContext) -> crate::Result<Source> {
         let path = format!("sources.{}", cx.key);
         self.validate(&path)?;
-        let HostServices { run_mode, range, progress, insights, environment, webhook: handle } =
+        let HostServices { run_mode, range, search: task, progress, insights, environment, webhook: handle } =
             HostServices::of(&cx.extra_context);
-        let ApiClients { client, tokens, credentials } = ApiClients::new(self, &path, &cx.proxy, environment)?;
+        let ApiClients { client, search, tokens, credentials } = ApiClients::new(self, &path, &cx.proxy, environment)?;
         check_credentials(&credentials, client.clock().now()).await?;
         let secrets = SecretReader::default();
         let auth_id = configured_auth_id(&self.webhook, &secrets, &format!("{path}.webhook.auth_id")).await?;
         let geoip = self.open_geoip(&path).await?;
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
-        let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, self.dedupe_window()).await?);
+        let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, self.ids_kept_for()).await?);
         let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
         let listener = match (self.mode, run_mode) {
             (Mode::Webhook, RunMode::Continuous) => Some(Listener::bind(&self.webhook).await?),
@@ -106,10 +107,20 @@ impl SourceConfig for Office365Config {
             progress: progress.clone(),
             options: self.poll_options(range),
         };
-        let options = self.collector_options(&cx, run_mode, directory.clone());
+        let searching = search.clone().map(|client| SearchContext {
+            client,
+            ledger: ledger.clone(),
+            work: work.clone(),
+            progress: progress.clone(),
+            requested: Arc::default(),
+            options: self.search_options(),
+        });
+        let mut options = self.collector_options(&cx, run_mode, directory.clone(), search.is_some());
+        options.searches_only = task.is_some();
         let parts = CollectorParts {
             ledger: ledger.clone(),
             client: client.clone(),
+            search: search.clone(),
             out: cx.out,
             component: cx.key.clone(),
             announcements,
@@ -119,18 +130,20 @@ impl SourceConfig for Office365Config {
             progress: progress.clone(),
             insights,
         };
-        let collector = Collector::new(parts, options, &self.content_types, work.clone());
+        let collector = Collector::new(parts, options, work.clone());
         info!(
             message = "Source starts.",
             component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
             content_types = self.content_types.len(),
         );
-        let source = Administration { tenancy, ledger: ledger.clone(), work };
+        let source = Administration { tenancy, ledger: ledger.clone(), work, search: searching.clone() };
         let control = range.is_none().then(|| Control { source, directory });
         let running = Running {
             component: cx.key,
             collector,
             poll,
+            searching,
+            task,
             webhook,
             control,
             geoip,

@@ -9,9 +9,12 @@ use uuid::Uuid;
 use crate::{
     RunMode,
     activity::Origin,
+    audit_search::{SearchOptions, Wanted},
     collector::{BatchLimits, BodyLimits, CollectorOptions},
     component::SourceContext,
-    config::{EventSchema, FilterConfig, Mode, NormalizeConfig, Office365Config, RecordTypeConfig, TenantConfig},
+    config::{
+        EventSchema, FilterConfig, Mode, NormalizeConfig, Office365Config, RecordTypeConfig, TenantConfig, VerifyRhythm,
+    },
     content::TenantId,
     credentials::{ConfiguredCredential, CredentialError},
     discovery::{
@@ -26,6 +29,9 @@ use crate::{
     tenancy::Tenancy,
 };
 
+/// A day is compared with the audit search when it is three days old, and again for some days if that comes to nothing.
+const COMPARED_AFTER: TimeDelta = TimeDelta::days(7);
+
 impl Office365Config {
     /// How often a listing reconciles. That is how long content may be missed that no subscription collects, or that no
     /// notification announces.
@@ -36,9 +42,24 @@ impl Office365Config {
         }
     }
 
-    /// For how long ids of delivered events are kept.
-    pub(super) fn dedupe_window(&self) -> TimeDelta {
-        time_delta(self.dedupe.window.get())
+    /// For how long ids of delivered events are kept: longer where they are compared with the audit search.
+    pub(crate) fn ids_kept_for(&self) -> TimeDelta {
+        let window = time_delta(self.dedupe.window.get());
+        if self.audit_search.is_some() { window + COMPARED_AFTER } else { window }
+    }
+
+    /// How the audit log is searched.
+    pub(crate) fn search_options(&self) -> SearchOptions {
+        let config = self.audit_search.clone().unwrap_or_default();
+        SearchOptions {
+            wanted: Wanted {
+                verify: config.verify == VerifyRhythm::Daily,
+                heal: config.heal,
+                max_gap: time_delta(config.max_gap.get()),
+            },
+            budget: config.budget_per_day,
+            content_types: self.content_types.clone(),
+        }
     }
 
     /// What the webhooks of subscriptions are to be.
@@ -135,6 +156,7 @@ impl Office365Config {
         cx: &SourceContext,
         mode: RunMode,
         spool_directory: PathBuf,
+        searches: bool,
     ) -> CollectorOptions {
         CollectorOptions {
             concurrency: self.request.concurrency as usize,
@@ -153,6 +175,9 @@ impl Office365Config {
             spool_directory,
             resolve_sensitive_types: self.normalize.resolve_sensitive_types,
             filter: self.record_filter(),
+            content_types: self.content_types.clone(),
+            counts_days: searches,
+            searches_only: false,
         }
     }
 

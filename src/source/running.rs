@@ -5,6 +5,7 @@ use std::{future::pending, path::PathBuf, sync::Arc};
 use super::webhook::Webhook;
 use crate::{
     RunMode,
+    audit_search::{SearchContext, SearchTask, search_once, search_until},
     collector::{Collector, CollectorError, source_failed},
     component::{ComponentKey, ShutdownSignal},
     content::ContentType,
@@ -43,6 +44,8 @@ pub(super) struct Running {
     pub component: ComponentKey,
     pub collector: Collector,
     pub poll: PollContext,
+    pub searching: Option<SearchContext>,
+    pub task: Option<SearchTask>,
     pub webhook: Option<Webhook>,
     pub control: Option<Control>,
     pub geoip: Option<GeoipFiles>,
@@ -62,6 +65,8 @@ impl Running {
             component,
             collector,
             poll,
+            searching,
+            task,
             webhook,
             control,
             geoip,
@@ -87,10 +92,17 @@ impl Running {
             }
         };
         let discovery = async {
-            match run_mode {
-                RunMode::Continuous => poll_until(poll, &tenants, &content_types, shutdown.clone()).await,
-                RunMode::Once { patience } => {
+            match (run_mode, task, searching) {
+                (RunMode::Once { .. }, Some(task), Some(searching)) => {
+                    search_once(searching, &tenants, task, shutdown.clone()).await
+                }
+                (RunMode::Once { patience }, ..) => {
                     poll_once(poll, &tenants, &content_types, patience, shutdown.clone()).await
+                }
+                (RunMode::Continuous, _, None) => poll_until(poll, &tenants, &content_types, shutdown.clone()).await,
+                (RunMode::Continuous, _, Some(searching)) => {
+                    let polling = poll_until(poll, &tenants, &content_types, shutdown.clone());
+                    tokio::try_join!(polling, search_until(searching, &tenants, shutdown.clone())).map(drop)
                 }
             }
         };
@@ -128,7 +140,7 @@ impl Running {
         if run_mode.patience().is_none() {
             return Ok(());
         }
-        let feeds = tenants.feeds(&content_types);
+        let feeds = tenants.feeds(if task.is_some() { &[ContentType::AuditLogQuery] } else { &content_types });
         let verdict = once::verdict(&*ledger, &progress, &component, &feeds).await;
         if gave_up { Err(()) } else { verdict }
     }

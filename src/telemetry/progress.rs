@@ -30,6 +30,7 @@ struct Inner {
     emitted: AtomicU64,
     events: AtomicU64,
     duplicates: AtomicU64,
+    missing_records: AtomicU64,
     discarded: AtomicU64,
     filtered: AtomicU64,
     abandoned: AtomicU64,
@@ -98,6 +99,8 @@ pub struct Totals {
     pub events_delivered: u64,
     /// Events dropped because they had been delivered before.
     pub duplicates_dropped: u64,
+    /// Records that a search has found, whose events have not been delivered and are not to be.
+    pub records_missing: u64,
     /// Elements of blobs that were no events.
     pub events_discarded: u64,
     /// Records that the configured filters left out.
@@ -113,10 +116,8 @@ pub struct Totals {
 impl Totals {
     /// Whether each record that was received is accounted for. So it is whenever no blob is in progress.
     pub const fn is_conserved(&self) -> bool {
-        let Self { records_received, events_emitted, duplicates_dropped, events_discarded, events_filtered, .. } =
-            *self;
-        records_received
-            == events_emitted + duplicates_dropped + events_discarded + events_filtered + self.records_abandoned
+        let left_out = self.events_discarded + self.events_filtered + self.records_missing + self.records_abandoned;
+        self.records_received == self.events_emitted + self.duplicates_dropped + left_out
     }
 }
 
@@ -173,6 +174,7 @@ impl Progress {
             events_emitted: get(&self.0.emitted),
             events_delivered: get(&self.0.events),
             duplicates_dropped: get(&self.0.duplicates),
+            records_missing: get(&self.0.missing_records),
             events_discarded: get(&self.0.discarded),
             events_filtered: get(&self.0.filtered),
             records_abandoned: get(&self.0.abandoned),
@@ -321,6 +323,10 @@ impl Progress {
 
     pub(crate) fn add_duplicates(&self, events: u64) {
         self.0.duplicates.fetch_add(events, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_missing(&self, records: u64) {
+        self.0.missing_records.fetch_add(records, Ordering::Relaxed);
     }
 
     pub(crate) fn add_discarded(&self, events: u64) {

@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use snafu::ResultExt;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::{
     api_clients::{ApiClients, Environment},
+    audit_search::SearchContext,
     config::Mode,
     content::{ContentType, Feed, TenantId},
     discovery::{SubscriptionBook, WebhookPolicy},
@@ -29,6 +29,8 @@ pub struct Administration {
     pub ledger: Arc<dyn Ledger>,
     /// Whom to notify of content that is pending again.
     pub(crate) work: WakeUp,
+    /// What searching the audit log works with, where it is configured.
+    pub(crate) search: Option<SearchContext>,
 }
 
 /// Which feeds are meant.
@@ -57,8 +59,7 @@ impl Administration {
     /// When the ledger cannot be opened, because the source runs, say.
     pub(super) async fn offline(source: ConfiguredSource<'_>, directory: &Path) -> Result<Self, AskError> {
         let config = source.config;
-        let dedupe_window = TimeDelta::from_std(config.dedupe.window.get()).unwrap_or(TimeDelta::MAX);
-        let ledger: Arc<dyn Ledger> = match RedbLedger::open(directory, dedupe_window).await {
+        let ledger: Arc<dyn Ledger> = match RedbLedger::open(directory, config.ids_kept_for()).await {
             Ok(ledger) => Arc::new(ledger),
             Err(LedgerError::InUse { .. }) => return InUseSnafu { directory }.fail(),
             Err(source) => return Err(AskError::Ledger { source }),
@@ -80,7 +81,8 @@ impl Administration {
             progress: Progress::default(),
             turns: Turns::default(),
         };
-        Ok(Self { tenancy, ledger, work: WakeUp::default() })
+        // Nothing searches here: a program that wants that runs the source.
+        Ok(Self { tenancy, ledger, work: WakeUp::default(), search: None })
     }
 
     /// The tenants that are meant, with their domains.

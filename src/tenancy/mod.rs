@@ -5,6 +5,7 @@ mod administration;
 mod configured_source;
 #[cfg(unix)]
 pub mod control;
+mod coverage;
 mod error;
 mod offline;
 mod question;
@@ -26,6 +27,7 @@ use tokio::sync::Mutex;
 pub use self::{
     administration::{Administration, Selection},
     configured_source::{ChoiceError, ConfiguredSource},
+    coverage::CoverageError,
     error::TenancyError,
     offline::{Answered, AskError, Connection, ask_source},
     question::{Answer, Question, UNEXPECTED, answer},

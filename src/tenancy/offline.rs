@@ -149,7 +149,11 @@ async fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question
         },
         Question::Remove { tenant: id } if tenants.contains(*id) => refused(TenancyError::Configured { id: *id }),
         Question::Remove { tenant: id } => refused(TenancyError::Unknown { id: *id }),
-        Question::State | Question::RetryDead { .. } | Question::Export { .. } => Answer::Refused {
+        Question::State
+        | Question::RetryDead { .. }
+        | Question::Coverage { .. }
+        | Question::Compare { .. }
+        | Question::Export { .. } => Answer::Refused {
             problem: format!(
                 "there is no ledger in {}: the source has not run yet, or with another data_dir",
                 source.directory().display()

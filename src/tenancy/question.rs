@@ -1,5 +1,6 @@
 //! What the command line asks of a source, and what is answered: by the source that runs, or in its place.
 
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -7,6 +8,7 @@ use super::{
     TenantEntry,
 };
 use crate::{
+    audit_search::{Report, SearchTask},
     content::TenantId,
     ledger::{ExportPage, ExportPosition, Revived},
 };
@@ -47,6 +49,18 @@ pub enum Question {
     RetryDead {
         /// Of which feeds.
         selection: Selection,
+    },
+    /// What is known of the completeness of days.
+    Coverage {
+        /// The first and the last day.
+        range: (NaiveDate, NaiveDate),
+        /// Of which tenant; without it, of all.
+        tenant: Option<TenantId>,
+    },
+    /// To compare days with the audit search.
+    Compare {
+        /// Which.
+        task: SearchTask,
     },
     /// A page of all that the ledger holds.
     Export {
@@ -92,6 +106,11 @@ pub enum Answer {
         revived: u64,
         /// Blobs that Microsoft holds no longer.
         expired: u64,
+    },
+    /// What is known of the completeness of days.
+    Coverage {
+        /// Day by day.
+        report: Report,
     },
     /// A page of all that the ledger holds.
     Exported {
@@ -142,6 +161,14 @@ pub async fn answer(source: &Administration, question: Question) -> Answer {
         },
         Question::RetryDead { selection } => match source.retry_dead(&selection).await {
             Ok(Revived { revived, expired, .. }) => Answer::Revived { revived, expired },
+            Err(error) => refused(&error),
+        },
+        Question::Coverage { range, tenant } => match source.coverage(range, tenant).await {
+            Ok(report) => Answer::Coverage { report },
+            Err(error) => refused(&error),
+        },
+        Question::Compare { task } => match source.compare(task).await {
+            Ok(report) => Answer::Coverage { report },
             Err(error) => refused(&error),
         },
         Question::Export { from } => match source.ledger.export(from).await {

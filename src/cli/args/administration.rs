@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::SourceArgs;
+use super::{Day, SourceArgs};
 use crate::{
     content::{ContentType, TenantId},
     tenancy::Selection,
@@ -72,6 +72,20 @@ pub(in crate::cli) enum StateCommand {
         #[command(flatten)]
         source: SourceArgs,
         /// Print a JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show day by day what was delivered, and what comparisons with the audit search say about it.
+    Coverage {
+        #[command(flatten)]
+        source: SourceArgs,
+        /// The first day: a date, or how long ago.
+        #[arg(long, value_name = "DATE|DURATION", default_value = "30d")]
+        since: Day,
+        /// The Directory (tenant) ID of the tenant that is meant. Default: all tenants.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<TenantId>,
+        /// Print the report as a JSON object.
         #[arg(long)]
         json: bool,
     },

@@ -6,9 +6,8 @@ use serde::de::IgnoredAny;
 use snafu::ResultExt;
 
 use super::{
-    beside::{self, Member},
     found::{AuditDataSnafu, InvalidSnafu, Problem},
-    outline::{Outline, is_audit_data},
+    outline::Outline,
     powershell,
     record::{DEEPEST, Nest, Read, Reads, is_as_long_as_a_cell, list, repaired},
     wrapped::wrapped,
@@ -16,7 +15,11 @@ use super::{
 use crate::{
     collector::Record,
     component::{InvalidRecord, JsonObject},
-    normalize::{RecordMembers, decode, has_flattened, is_flattened},
+    normalize::{
+        RecordMembers,
+        beside::{self, Member, is_audit_data},
+        decode, has_flattened, is_flattened,
+    },
 };
 
 /// The record in `AuditData`: as a string, as `Search-UnifiedAuditLog` returns it, or as an object, as Microsoft Graph

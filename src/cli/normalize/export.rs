@@ -9,9 +9,9 @@ use csv_core::{ReadFieldResult, ReaderBuilder};
 use super::{
     carriers::rank,
     found::{Found, Place, Problem, Text, line_ends},
-    outline::{Outline, is_audit_data},
+    outline::Outline,
 };
-use crate::normalize::write_string;
+use crate::normalize::{beside::is_audit_data, write_string};
 
 /// The longest name of a column that is looked at, in bytes.
 const MAX_NAME: usize = 1 << 10;

@@ -8,7 +8,6 @@
 //! input so far are written before the reader waits for more.
 
 mod audit_data;
-mod beside;
 mod carriers;
 mod elements;
 mod encoding;

@@ -1,10 +1,6 @@
 //! What an object is, by the names of its members.
 
-use crate::normalize::RECORD_TYPES;
-
-/// The member that holds a record as text in what `Search-UnifiedAuditLog` returns, in exports of the Purview portal, and, as an
-/// object, in what Microsoft Graph does.
-const AUDIT_DATA: &str = "AuditData";
+use crate::normalize::beside::{AUDIT_DATA, column, record_type};
 
 /// A bit for each thing that names may say.
 type Bits = u16;
@@ -112,20 +108,6 @@ impl Outline {
 fn said_by(name: &str) -> Bits {
     let name = column(name);
     NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map_or(0, |(_, bits)| *bits)
-}
-
-pub(super) fn is_audit_data(name: &str) -> bool {
-    name.eq_ignore_ascii_case(AUDIT_DATA)
-}
-
-/// The name of a column without the zone that the portal of Log Analytics writes behind it.
-pub(super) fn column(name: &str) -> &str {
-    name.strip_suffix(" [UTC]").unwrap_or(name)
-}
-
-/// The number of a record type by its name.
-pub(super) fn record_type(name: &str) -> Option<u16> {
-    RECORD_TYPES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| *number)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::{
     component::ShutdownSignal,
     content::{ContentType, Feed, TenantId},
     discovery::{DiscoveryError, Standing, SubscriptionBook, Subscriptions, listing::Lister, telemetry},
-    ledger::{ContentIntake, CursorMove, LedgerError, Relisted},
+    ledger::{ContentIntake, CursorMove, LedgerError, Relisted, Skipped},
     telemetry::{Progress, Stage},
     tenants::Tenants,
     wake_up::WakeUp,
@@ -193,7 +193,8 @@ impl FeedPoller {
         let plan = plan(cursor, now, options.rhythm);
         if let Some(gap) = plan.gap {
             // The cursor moves first: failing passes must not report the same loss repeatedly.
-            ledger.record(self.feed, Vec::new(), Some(CursorMove::ListedThrough(gap.end)), now).await?;
+            let skipped = CursorMove::Skipped(Skipped { from: gap.start, until: gap.end });
+            ledger.record(self.feed, Vec::new(), Some(skipped), now).await?;
             telemetry::gap(&self.context.progress, self.feed, gap);
         }
         for window in plan.windows {

@@ -4,8 +4,12 @@
 
 use std::collections::HashSet;
 
-use super::outline::{column, is_audit_data, record_type};
-use crate::normalize::{decode, write_string};
+use super::json::{decode, write_string};
+use crate::record_types::RECORD_TYPES;
+
+/// The member that holds a record as text in what `Search-UnifiedAuditLog` returns, in exports of the Purview portal, and, as an
+/// object, in what Microsoft Graph does.
+pub(crate) const AUDIT_DATA: &str = "AuditData";
 
 /// A name beside `AuditData`, and what it is in a record. Of several for one member the first counts.
 ///
@@ -56,10 +60,10 @@ const USER_TYPES: [&str; 11] = [
 ];
 
 /// A member: its name and its JSON text.
-pub(super) type Member = (String, String);
+pub(crate) type Member = (String, String);
 
 /// The record, as JSON text, of the members within `AuditData` and of those beside it that it does not have.
-pub(super) fn record(within: Vec<Member>, beside: Vec<Member>) -> String {
+pub(crate) fn record(within: Vec<Member>, beside: Vec<Member>) -> String {
     let mut record = Record::default();
     for (name, raw) in within.into_iter().filter(|(_, raw)| !is_empty(raw)) {
         record.add(&name, &numbered(&name, &raw).unwrap_or(raw));
@@ -100,6 +104,21 @@ fn numbered(member: &str, raw: &str) -> Option<String> {
         return Some(USER_TYPES.iter().position(|known| known.eq_ignore_ascii_case(name.trim()))?.to_string());
     }
     None
+}
+
+/// Whether a name is that of the member that holds the record.
+pub(crate) fn is_audit_data(name: &str) -> bool {
+    name.eq_ignore_ascii_case(AUDIT_DATA)
+}
+
+/// The name of a column without the zone that the portal of Log Analytics writes behind it.
+pub(crate) fn column(name: &str) -> &str {
+    name.strip_suffix(" [UTC]").unwrap_or(name)
+}
+
+/// The number of a record type by its name.
+pub(crate) fn record_type(name: &str) -> Option<u16> {
+    RECORD_TYPES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name)).map(|(number, _)| *number)
 }
 
 fn is_empty(raw: &str) -> bool {

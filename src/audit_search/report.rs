@@ -1,0 +1,288 @@
+//! What comparisons say about completeness.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::plan::Obstacle;
+use crate::{
+    content::{ContentType, TenantId},
+    ledger::{DayCoverage, DayRecord, Found},
+};
+
+/// What is known of a day.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DayState {
+    /// Every record that the audit search finds was delivered.
+    Complete,
+    /// Records were not delivered.
+    Incomplete,
+    /// It is being compared.
+    Searching,
+    /// The comparison came to nothing, or to a part.
+    Unknown,
+    /// It was not compared.
+    NotCompared,
+}
+
+impl DayState {
+    /// As a person reads it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::Searching => "searching",
+            Self::Unknown => "unknown",
+            Self::NotCompared => "not compared",
+        }
+    }
+}
+
+/// What is known of a day of a tenant. All counts are of different records.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct DayReport {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The tenant's display name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
+    /// Which day (UTC), by the time of events.
+    pub day: NaiveDate,
+    /// What that means.
+    pub state: DayState,
+    /// Events that were delivered.
+    pub delivered: u64,
+    /// Records that the audit search finds, of the content types that the source collects and that its filters let through.
+    pub found: u64,
+    /// Those among them that were not delivered.
+    pub missing: u64,
+    /// Events that were delivered because the audit search has found them.
+    pub healed: u64,
+    /// Events that were delivered and that the audit search does not find.
+    pub only_here: u64,
+    /// Content types of which the audit search shows nothing, for want of a permission.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<ContentType>,
+    /// When the comparison ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compared: Option<DateTime<Utc>>,
+    /// When the next search may begin, if none is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<DateTime<Utc>>,
+    /// Why the day cannot be told, or cannot be told yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// What all days together mean.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every day is complete.
+    Complete,
+    /// A day is not.
+    Incomplete,
+    /// No day is known to be incomplete, and some cannot be told.
+    Unknown,
+}
+
+/// What is known of a range of days, of one tenant or of several.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Report {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub through: NaiveDate,
+    /// When the report was made.
+    pub made: DateTime<Utc>,
+    /// What all days together mean.
+    pub verdict: Verdict,
+    /// Every day, in the order of tenants and days.
+    pub days: Vec<DayReport>,
+}
+
+impl Report {
+    /// The report on these days of these tenants, with their display names. `coverage` is what is known of them.
+    pub fn new(
+        tenants: &BTreeMap<TenantId, Option<String>>,
+        (from, through): (NaiveDate, NaiveDate),
+        coverage: Vec<DayCoverage>,
+        made: DateTime<Utc>,
+    ) -> Self {
+        let known: BTreeMap<_, _> = coverage.into_iter().map(|day| ((day.of.tenant, day.of.day), day)).collect();
+        let dates = || from.iter_days().take_while(|day| *day <= through);
+        let day = |(tenant, domain): (&TenantId, &Option<String>), day| {
+            DayReport::new(*tenant, domain.clone(), day, known.get(&(*tenant, day)))
+        };
+        let days: Vec<_> = tenants.iter().flat_map(|tenant| dates().map(move |date| day(tenant, date))).collect();
+        let verdict = if days.iter().any(|day| day.state == DayState::Incomplete) {
+            Verdict::Incomplete
+        } else if days.iter().all(|day| day.state == DayState::Complete) && !days.is_empty() {
+            Verdict::Complete
+        } else {
+            Verdict::Unknown
+        };
+        Self { from, through, made, verdict, days }
+    }
+
+    /// Says of days that were not compared why they cannot be, if they cannot.
+    pub(super) fn with_obstacles(mut self, obstacle: impl Fn(TenantId, NaiveDate) -> Option<Obstacle>) -> Self {
+        for day in self.days.iter_mut().filter(|day| day.state == DayState::NotCompared) {
+            day.problem = obstacle(day.tenant, day.day).map(|obstacle| obstacle.to_string());
+        }
+        self
+    }
+
+    /// Whether days are still being compared.
+    pub fn is_open(&self) -> bool {
+        self.days.iter().any(|day| day.state == DayState::Searching)
+    }
+}
+
+impl DayReport {
+    fn new(tenant: TenantId, domain: Option<String>, day: NaiveDate, known: Option<&DayCoverage>) -> Self {
+        let record = known.and_then(|known| known.record.as_ref());
+        let hidden = record.map(|record| record.hidden.clone()).unwrap_or_default();
+        let of_shown = |content_type: &ContentType| !hidden.contains(content_type);
+        let counts = known.into_iter().flat_map(|known| &known.delivered).filter(|(of, _)| of_shown(of));
+        let (delivered, healed) =
+            counts.fold((0, 0), |(all, healed), (_, count)| (all + count.live + count.healed, healed + count.healed));
+        let found = record.into_iter().flat_map(|record| record.found.values());
+        let found = found.fold(Found::default(), |all, some| all.and(*some));
+        let present = found.records.saturating_sub(found.missing);
+        let is_settled = record.is_some_and(|record| !record.is_open());
+        Self {
+            tenant,
+            domain,
+            day,
+            state: record.map_or(DayState::NotCompared, state_of),
+            // Counting may have begun later than delivering.
+            delivered: delivered.max(present),
+            found: found.records,
+            missing: found.missing,
+            healed,
+            only_here: if is_settled { delivered.saturating_sub(present) } else { 0 },
+            compared: record.and_then(|record| record.settled),
+            waits_until: record.and_then(waits_until),
+            problem: record.and_then(|record| problem_of(record, &hidden)),
+            hidden,
+        }
+    }
+}
+
+pub(super) fn state_of(record: &DayRecord) -> DayState {
+    if record.is_open() {
+        DayState::Searching
+    } else if record.found.values().any(|found| found.missing > 0) {
+        DayState::Incomplete
+    } else if record.given_up || !record.hidden.is_empty() {
+        DayState::Unknown
+    } else {
+        DayState::Complete
+    }
+}
+
+fn problem_of(record: &DayRecord, hidden: &[ContentType]) -> Option<String> {
+    record.problem.clone().or_else(|| {
+        let names = hidden.iter().map(|content_type| content_type.as_str()).collect::<Vec<_>>().join(", ");
+        (!hidden.is_empty()).then(|| {
+            format!("the application may not search {names}; grant it AuditLogsQuery.Read.All of Microsoft Graph to have them told")
+        })
+    })
+}
+
+/// When the next search of a day begins, if all that it has are planned for later.
+fn waits_until(record: &DayRecord) -> Option<DateTime<Utc>> {
+    use crate::ledger::SearchState::Planned;
+    let times = record.searches.iter().map(|search| match search.state {
+        Planned { not_before } => not_before,
+        _ => None,
+    });
+    times.collect::<Option<Vec<_>>>()?.into_iter().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ledger::{AuditDay, DeliveredCounts};
+
+    fn tenant() -> TenantId {
+        TenantId(Uuid::from_u128(1))
+    }
+
+    fn date(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 6, day).unwrap()
+    }
+
+    fn time() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000, 0).unwrap()
+    }
+
+    fn settled(day: u32, found: &[(ContentType, u64, u64)], live: u64, healed: u64) -> DayCoverage {
+        let of = AuditDay { tenant: tenant(), day: date(day) };
+        let found = found.iter().map(|(of, records, missing)| (*of, Found { records: *records, missing: *missing }));
+        let record = DayRecord {
+            of,
+            heals: true,
+            requested: time(),
+            settled: Some(time()),
+            searches: Vec::new(),
+            found: found.collect(),
+            hidden: Vec::new(),
+            problem: None,
+            given_up: false,
+            next: 1,
+        };
+        let delivered = BTreeMap::from([(ContentType::Exchange, DeliveredCounts { live, healed })]);
+        DayCoverage { of, record: Some(record), delivered }
+    }
+
+    fn report(coverage: Vec<DayCoverage>, days: u32) -> Report {
+        let tenants = BTreeMap::from([(tenant(), Some("contoso.com".to_owned()))]);
+        Report::new(&tenants, (date(1), date(days)), coverage, time())
+    }
+
+    #[test]
+    fn a_day_is_complete_when_all_that_the_search_finds_was_delivered() {
+        let complete = settled(1, &[(ContentType::Exchange, 90, 0)], 95, 5);
+        let report = report(vec![complete], 1);
+        assert_eq!(report.verdict, Verdict::Complete);
+        let day = &report.days[0];
+        assert_eq!((day.delivered, day.found, day.missing, day.healed, day.only_here), (100, 90, 0, 5, 10));
+    }
+
+    #[test]
+    fn one_incomplete_day_is_enough_and_one_unknown_is_no_proof() {
+        let complete = || settled(1, &[(ContentType::Exchange, 10, 0)], 10, 0);
+        let incomplete = settled(2, &[(ContentType::Exchange, 10, 2)], 8, 0);
+        assert_eq!(report(vec![complete(), incomplete.clone()], 2).verdict, Verdict::Incomplete);
+        assert_eq!(report(vec![complete(), incomplete], 3).verdict, Verdict::Incomplete);
+        let unknown = report(vec![complete()], 2);
+        assert_eq!((unknown.verdict, unknown.days[1].state), (Verdict::Unknown, DayState::NotCompared));
+        let nobody = Report::new(&BTreeMap::new(), (date(1), date(2)), Vec::new(), time());
+        assert_eq!(nobody.verdict, Verdict::Unknown, "nothing is no proof");
+    }
+
+    #[test]
+    fn hidden_content_types_are_not_counted_and_keep_a_day_from_being_told() {
+        let mut day = settled(1, &[(ContentType::Exchange, 10, 0)], 10, 0);
+        day.delivered.insert(ContentType::General, DeliveredCounts { live: 7, healed: 0 });
+        if let Some(record) = &mut day.record {
+            record.hidden = vec![ContentType::General];
+        }
+        let report = report(vec![day], 1);
+        let day = &report.days[0];
+        assert_eq!((day.state, day.delivered, day.only_here), (DayState::Unknown, 10, 0));
+        assert!(day.problem.as_ref().unwrap().contains("Audit.General"), "{:?}", day.problem);
+    }
+
+    #[test]
+    fn what_was_delivered_before_counting_began_counts_as_found() {
+        let report = report(vec![settled(1, &[(ContentType::Exchange, 10, 1)], 2, 0)], 1);
+        assert_eq!((report.days[0].delivered, report.days[0].only_here), (9, 0));
+    }
+}

@@ -1,0 +1,458 @@
+//! The searches of one tenant: what is due is planned, what is planned is asked for, what is found becomes pending content.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use snafu::Snafu;
+use tokio::{sync::watch, time::sleep};
+use uuid::Uuid;
+
+use super::{
+    plan::{Knowledge, Wanted, scopes_of},
+    request::{RequestError, request},
+    split::split,
+    telemetry,
+};
+use crate::{
+    backoff::Backoff,
+    content::{ContentRef, ContentType, Feed, TenantId, searched_content_id},
+    graph::{GraphClient, GraphError, GraphFailure, NewQuery, Query, QueryStatus},
+    ledger::{AuditDay, BlobKey, DayRecord, DayRequest, Ledger, LedgerError, Search, SearchState, SearchStep},
+    telemetry::{Progress, Stage, feed_failed, feed_recovered},
+    wake_up::WakeUp,
+};
+
+/// How many days of a tenant are under way at a time, unless somebody asks for more.
+const MOST_OPEN: usize = 14;
+
+/// How many queries of a tenant Microsoft works on at a time. It takes 50, of all applications together.
+const AT_ONCE: usize = 5;
+
+/// How often the states of queries are looked at: while they are young, and when Microsoft takes its time.
+const SOON: Duration = Duration::from_secs(15);
+const LATER: Duration = Duration::from_mins(1);
+const YOUNG: TimeDelta = TimeDelta::minutes(10);
+
+/// How often it is looked whether a day is due when nothing is under way.
+const IDLE: Duration = Duration::from_mins(10);
+
+/// For how long a query may be created without being in the list of queries.
+const UNLISTED: TimeDelta = TimeDelta::minutes(10);
+
+/// A query that works for longer is stuck (seen for hours): it is made anew.
+const STUCK: TimeDelta = TimeDelta::hours(4);
+
+/// Between attempts at one search, and how many there are. After that the day counts as one that cannot be told, until it is due again.
+const FAILURES: Backoff = Backoff { first: Duration::from_mins(1), longest: Duration::from_hours(1) };
+const MOST_FAILURES: u32 = 6;
+
+/// While all requests for a tenant fail.
+const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_mins(15) };
+
+/// In a run that should end, a tenant that cannot be searched is tried so often.
+const TRIES_ONCE: u32 = 3;
+
+/// How a tenant's audit log is searched.
+#[derive(Clone, Debug)]
+pub struct SearchOptions {
+    /// Which days.
+    pub wanted: Wanted,
+    /// How many queries are created in 24 hours.
+    pub budget: u32,
+    /// The content types that the source collects.
+    pub content_types: Vec<ContentType>,
+}
+
+/// What searching works with.
+#[derive(Clone, Debug)]
+pub struct SearchContext {
+    /// Microsoft Graph.
+    pub client: GraphClient,
+    /// What is known.
+    pub ledger: Arc<dyn Ledger>,
+    /// Whom to notify of what has been found.
+    pub work: WakeUp,
+    /// What has been done.
+    pub progress: Progress,
+    /// Changes when somebody asks for days.
+    pub requested: Arc<watch::Sender<()>>,
+    /// How.
+    pub options: SearchOptions,
+}
+
+/// Days that somebody asks for.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct SearchTask {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub through: NaiveDate,
+    /// Whose; `None` for all tenants.
+    pub tenant: Option<TenantId>,
+    /// Whether missing events are delivered.
+    pub heals: bool,
+    /// Whether days are compared again that are known to be complete.
+    #[serde(default)]
+    pub again: bool,
+}
+
+/// Why a pass did not come to its end.
+#[derive(Debug, Snafu)]
+pub(super) enum PassError {
+    /// The ledger failed, which ends the source.
+    #[snafu(display("{source}"), context(false))]
+    Ledger { source: LedgerError },
+    /// The tenant cannot be searched.
+    #[snafu(display("{source}"), context(false))]
+    Graph { source: GraphError },
+}
+
+/// Searches one tenant.
+#[derive(Debug)]
+pub(super) struct Searcher {
+    tenant: TenantId,
+    context: SearchContext,
+    failures: u32,
+}
+
+impl Searcher {
+    pub const fn new(tenant: TenantId, context: SearchContext) -> Self {
+        Self { tenant, context, failures: 0 }
+    }
+
+    /// Passes again and again, and plans what is due; indefinitely.
+    pub async fn run(mut self) -> Result<(), LedgerError> {
+        let mut requested = self.context.requested.subscribe();
+        loop {
+            let wait = match self.plan().await {
+                Ok(()) => self.pass_and_tell().await?.unwrap_or(IDLE),
+                Err(PassError::Ledger { source }) => return Err(source),
+                Err(PassError::Graph { source }) => self.told(&source),
+            };
+            tokio::select! {
+                () = sleep(wait) => {}
+                // Never closed: `self` has the other end.
+                _ = requested.changed() => {}
+            }
+        }
+    }
+
+    /// Passes until the days of a task have been compared, or cannot be for a reason that does not pass.
+    pub async fn run_task(mut self, task: SearchTask) -> Result<(), LedgerError> {
+        loop {
+            match request(&self.context, self.tenant, task).await {
+                Ok(()) => break,
+                Err(RequestError::Ledger { source }) => return Err(source),
+                Err(RequestError::Graph { source }) => {
+                    let wait = self.told(&source);
+                    if self.failures >= TRIES_ONCE {
+                        return Ok(());
+                    }
+                    sleep(wait).await;
+                }
+            }
+        }
+        while let Some(wait) = self.pass_and_tell().await? {
+            if self.failures >= TRIES_ONCE {
+                return Ok(());
+            }
+            sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// A pass; reports its success or failure. Returns when the next one is due; `None` when no day is under way.
+    async fn pass_and_tell(&mut self) -> Result<Option<Duration>, LedgerError> {
+        match self.pass().await {
+            Ok(wait) => {
+                self.failures = 0;
+                feed_recovered(&self.context.progress, self.feed(), Stage::Listing);
+                Ok(wait)
+            }
+            Err(PassError::Ledger { source }) => Err(source),
+            Err(PassError::Graph { source }) => Ok(Some(self.told(&source))),
+        }
+    }
+
+    /// Reports a failure; returns how long to wait.
+    fn told(&mut self, error: &GraphError) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        feed_failed(&self.context.progress, self.feed(), Stage::Listing, error.failure.code(), &error.to_string());
+        TROUBLE.wait(self.failures)
+    }
+
+    const fn feed(&self) -> Feed {
+        Feed { tenant: self.tenant, content_type: ContentType::AuditLogQuery }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.context.client.clock().now()
+    }
+
+    /// Asks for the comparison of days that are due.
+    async fn plan(&self) -> Result<(), PassError> {
+        let ledger = &self.context.ledger;
+        let wanted = self.context.options.wanted;
+        if !wanted.verify && !wanted.heal {
+            return Ok(());
+        }
+        let room = MOST_OPEN.saturating_sub(ledger.open_days(Some(self.tenant)).await?.len());
+        if room == 0 {
+            return Ok(());
+        }
+        let now = self.now();
+        let range = ((now - wanted.max_gap).date_naive(), now.date_naive());
+        let knowledge = Knowledge::of(&**ledger, self.tenant, &self.context.options.content_types, range).await?;
+        let due = knowledge.due_days(wanted, now);
+        if due.is_empty() {
+            return Ok(());
+        }
+        let hidden = self.hidden().await?;
+        for day in due.into_iter().take(room) {
+            self.request(day, wanted.heal, &hidden).await?;
+        }
+        Ok(())
+    }
+
+    /// The content types of which a search shows nothing.
+    async fn hidden(&self) -> Result<Vec<ContentType>, PassError> {
+        let permissions = self.context.client.permissions(self.tenant).await?;
+        let collected = self.context.options.content_types.iter().copied();
+        Ok(collected.filter(|content_type| !permissions.show(*content_type)).collect())
+    }
+
+    async fn request(&self, day: NaiveDate, heals: bool, hidden: &[ContentType]) -> Result<(), LedgerError> {
+        let of = AuditDay { tenant: self.tenant, day };
+        let (scopes, hidden, at) = (scopes_of(day), hidden.to_vec(), self.now());
+        if self.context.ledger.request_day(DayRequest { of, heals, scopes, hidden, at }).await? {
+            telemetry::day_requested(of, heals);
+        }
+        Ok(())
+    }
+
+    /// Takes every search that is under way a step further, as far as that is possible now.
+    async fn pass(&self) -> Result<Option<Duration>, PassError> {
+        let days = self.context.ledger.open_days(Some(self.tenant)).await?;
+        if days.is_empty() {
+            return Ok(None);
+        }
+        let of_day = |day: &'_ DayRecord| day.searches.clone();
+        let searches: Vec<(&DayRecord, Search)> =
+            days.iter().flat_map(|day| of_day(day).into_iter().map(move |search| (day, search))).collect();
+        let is_with_microsoft =
+            |search: &Search| matches!(search.state, SearchState::Creating { .. } | SearchState::Running { .. });
+        let mut with_microsoft = searches.iter().filter(|(_, search)| is_with_microsoft(search)).count();
+        let mut wait = LATER;
+        // Those that Microsoft works on first: what ends makes room.
+        for (day, search) in &searches {
+            match &search.state {
+                SearchState::Creating { name, since } => {
+                    self.look_for(day, search, name, *since).await?;
+                    wait = SOON;
+                }
+                SearchState::Running { query, since } => {
+                    self.look_at(day, search, query, *since).await?;
+                    if self.now() - *since < YOUNG {
+                        wait = SOON;
+                    }
+                }
+                SearchState::Reading { query } => self.check_reading(day, search, query).await?,
+                SearchState::Planned { .. } => {}
+            }
+        }
+        let mut budget_is_spent = false;
+        for (day, search) in &searches {
+            let SearchState::Planned { not_before } = search.state else { continue };
+            let is_due = not_before.is_none_or(|time| time <= self.now());
+            if is_due && with_microsoft < AT_ONCE && !budget_is_spent {
+                match self.ask_for(day, search).await? {
+                    Asked::Query => {
+                        with_microsoft += 1;
+                        wait = SOON;
+                    }
+                    Asked::Nothing => {}
+                    Asked::TooMuch => budget_is_spent = true,
+                }
+            }
+        }
+        Ok(Some(wait))
+    }
+
+    async fn step(&self, day: &DayRecord, search: &Search, step: SearchStep) -> Result<(), LedgerError> {
+        self.context.ledger.step_search(day.of, search.number, step).await
+    }
+
+    /// Creates a query, within the budget.
+    async fn ask_for(&self, day: &DayRecord, search: &Search) -> Result<Asked, PassError> {
+        let now = self.now();
+        if let Err(free) = self.context.ledger.spend_query(self.tenant, now, self.context.options.budget).await? {
+            telemetry::budget_spent(self.tenant, self.context.options.budget, free);
+            // Somebody who waits for it must not take this for a standstill.
+            self.context.progress.step();
+            self.step(day, search, SearchStep::Replanned { not_before: free, problem: None }).await?;
+            return Ok(Asked::TooMuch);
+        }
+        let name = format!("office365-source {} {}", day.of.day, Uuid::new_v4());
+        self.step(day, search, SearchStep::Creating { name: name.clone(), at: now }).await?;
+        let scope = &search.scope;
+        let query = NewQuery { name, start: scope.start, end: scope.end, record_types: scope.record_types.clone() };
+        match self.context.client.create_query(self.tenant, &query).await {
+            Ok(query) => {
+                telemetry::query_created(day.of, &query.id);
+                self.created(day, search, query).await?;
+                Ok(Asked::Query)
+            }
+            Err(error) => {
+                telemetry::query_failed(&error);
+                match &*error.failure {
+                    // It is looked for in the next pass.
+                    failure if failure.may_have_happened() => Ok(Asked::Query),
+                    GraphFailure::Throttled { wait } => {
+                        let not_before = now + time_delta((*wait).max(LATER));
+                        self.step(day, search, SearchStep::Replanned { not_before, problem: None }).await?;
+                        Ok(Asked::TooMuch)
+                    }
+                    failure if failure.concerns_the_tenant() => {
+                        self.step(day, search, SearchStep::Replanned { not_before: now, problem: None }).await?;
+                        Err(error.into())
+                    }
+                    _ => {
+                        self.fail(day, search, error.to_string()).await?;
+                        Ok(Asked::Nothing)
+                    }
+                }
+            }
+        }
+    }
+
+    async fn created(&self, day: &DayRecord, search: &Search, query: Query) -> Result<(), LedgerError> {
+        self.context.progress.step();
+        self.step(day, search, SearchStep::Created { query: query.id, at: self.now() }).await
+    }
+
+    /// Looks for a query whose creation was not answered.
+    async fn look_for(
+        &self,
+        day: &DayRecord,
+        search: &Search,
+        name: &str,
+        since: DateTime<Utc>,
+    ) -> Result<(), PassError> {
+        match self.context.client.find_query(self.tenant, name).await {
+            Ok(Some(query)) => Ok(self.created(day, search, query).await?),
+            Ok(None) if self.now() - since < UNLISTED => Ok(()),
+            Ok(None) => Ok(self.fail(day, search, "the creation of its query was not answered".to_owned()).await?),
+            Err(error) => self.later(error),
+        }
+    }
+
+    /// Looks how far a query is.
+    async fn look_at(
+        &self,
+        day: &DayRecord,
+        search: &Search,
+        query: &str,
+        since: DateTime<Utc>,
+    ) -> Result<(), PassError> {
+        let found = match self.context.client.get_query(self.tenant, query).await {
+            Ok(found) => found,
+            Err(error) if matches!(*error.failure, GraphFailure::Gone(_)) => {
+                return Ok(self.fail(day, search, error.to_string()).await?);
+            }
+            Err(error) => return self.later(error),
+        };
+        self.context.progress.step();
+        match found.status {
+            QueryStatus::Succeeded if found.is_cut => {
+                telemetry::query_cut(day.of, query);
+                let step = match split(&search.scope) {
+                    Some(split) => SearchStep::Split { into: split.into, problem: split.problem },
+                    None => SearchStep::GivenUp {
+                        problem: "it finds more records than a query shows, however short its time".to_owned(),
+                        at: self.now(),
+                    },
+                };
+                self.step(day, search, step).await?;
+                self.delete(query).await;
+            }
+            QueryStatus::Succeeded => self.read(day, search, query).await?,
+            QueryStatus::Failed | QueryStatus::Cancelled => {
+                self.fail(day, search, format!("its query ended as {:?}", found.status)).await?;
+                self.delete(query).await;
+            }
+            QueryStatus::NotStarted | QueryStatus::Running | QueryStatus::Unknown => {
+                if self.now() - since > STUCK {
+                    self.fail(day, search, format!("its query has worked for {} hours", STUCK.num_hours())).await?;
+                    self.delete(query).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the records of a query pending content.
+    async fn read(&self, day: &DayRecord, search: &Search, query: &str) -> Result<(), LedgerError> {
+        let now = self.now();
+        let content = ContentRef {
+            feed: self.feed(),
+            content_id: searched_content_id(query),
+            content_uri: String::new(),
+            created: now,
+            expiration: None,
+        };
+        self.context.ledger.read_search(day.of, search.number, content, now).await?;
+        telemetry::query_finished(day.of, query);
+        self.context.work.announce(self.feed());
+        Ok(())
+    }
+
+    /// Content that was given up is read by nobody.
+    async fn check_reading(&self, day: &DayRecord, search: &Search, query: &str) -> Result<(), LedgerError> {
+        let key = BlobKey { feed: self.feed(), content_id: searched_content_id(query) };
+        if !self.context.ledger.is_pending(key).await? {
+            self.fail(day, search, "its records were given up".to_owned()).await?;
+        }
+        Ok(())
+    }
+
+    /// A search has failed: it begins anew after a while, or is given up.
+    async fn fail(&self, day: &DayRecord, search: &Search, problem: String) -> Result<(), LedgerError> {
+        let (failures, now) = (search.failures.saturating_add(1), self.now());
+        telemetry::search_failed(day.of, &problem, failures);
+        let step = if failures >= MOST_FAILURES {
+            SearchStep::GivenUp { problem, at: now }
+        } else {
+            let not_before = now + time_delta(FAILURES.wait(failures));
+            SearchStep::Replanned { not_before, problem: Some(problem) }
+        };
+        self.step(day, search, step).await
+    }
+
+    /// What cannot be asked now is asked in a later pass.
+    fn later(&self, error: GraphError) -> Result<(), PassError> {
+        telemetry::query_failed(&error);
+        if error.failure.concerns_the_tenant() { Err(error.into()) } else { Ok(()) }
+    }
+
+    /// Takes a query away that is done with. If that fails, Microsoft does it some day.
+    async fn delete(&self, query: &str) {
+        if let Err(error) = self.context.client.delete_query(self.tenant, query).await {
+            telemetry::query_failed(&error);
+        }
+    }
+}
+
+/// What came of asking for a query.
+enum Asked {
+    /// There is one, or there may be.
+    Query,
+    /// There is none; another search may have one.
+    Nothing,
+    /// No more for now.
+    TooMuch,
+}
+
+fn time_delta(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}

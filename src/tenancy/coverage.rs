@@ -1,0 +1,73 @@
+//! What is known of the completeness of days, and comparisons that somebody asks for.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use snafu::Snafu;
+
+use super::{Administration, Selection, TenancyError};
+use crate::{
+    audit_search::{Report, RequestError, SearchTask, report, request},
+    content::TenantId,
+    ledger::LedgerError,
+};
+
+/// Why nothing can be said of completeness.
+#[derive(Debug, Snafu)]
+pub enum CoverageError {
+    /// The tenant that is meant is not collected, or none is.
+    #[snafu(display("{source}"), context(false))]
+    Tenancy {
+        /// Which.
+        source: TenancyError,
+    },
+    /// The ledger failed.
+    #[snafu(display("{source}"), context(false))]
+    Ledger {
+        /// How.
+        source: LedgerError,
+    },
+    /// The audit log cannot be searched.
+    #[snafu(display("{source}"), context(false))]
+    Request {
+        /// Why.
+        source: RequestError,
+    },
+    /// The source has no audit search.
+    #[snafu(display(
+        "the source does not use the audit search: write a table [sources.<name>.audit_search] in the configuration (in Microsoft's global \
+         cloud and GCC), and reload it"
+    ))]
+    NotConfigured,
+}
+
+impl Administration {
+    /// What is known of the days of a range, of one tenant or of all.
+    ///
+    /// # Errors
+    ///
+    /// See [`CoverageError`].
+    pub(super) async fn coverage(
+        &self,
+        range: (NaiveDate, NaiveDate),
+        tenant: Option<TenantId>,
+    ) -> Result<Report, CoverageError> {
+        let tenants = self.tenants(&Selection { tenant, content_types: Vec::new() })?;
+        let tenants: BTreeMap<_, _> = tenants.into_iter().collect();
+        let now = self.tenancy.client.clock().now();
+        Ok(report(&*self.ledger, &tenants, &self.tenancy.content_types, range, now).await?)
+    }
+
+    /// Asks for the comparison of days.
+    ///
+    /// # Errors
+    ///
+    /// See [`CoverageError`].
+    pub(super) async fn compare(&self, task: SearchTask) -> Result<Report, CoverageError> {
+        let Some(context) = &self.search else { return NotConfiguredSnafu.fail() };
+        for (tenant, _) in self.tenants(&Selection { tenant: task.tenant, content_types: Vec::new() })? {
+            request(context, tenant, task).await?;
+        }
+        self.coverage((task.from, task.through), task.tenant).await
+    }
+}
