@@ -161,3 +161,7 @@ fn spend_query(
     }
     Ok(spent)
 }
+
+#[cfg(test)]
+#[path = "coverage_tests.rs"]
+mod tests;
