@@ -167,7 +167,7 @@ pub struct Feed {
 }
 
 /// Reads a content type, or that of searches, which a ledger has and a configuration has not.
-fn with_searches<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ContentType, D::Error> {
+pub(crate) fn with_searches<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ContentType, D::Error> {
     let text = String::deserialize(deserializer)?;
     if text == ContentType::AuditLogQuery.as_str() {
         return Ok(ContentType::AuditLogQuery);

@@ -153,11 +153,12 @@ impl Knowledge {
 /// Whether a comparison that was asked for has to be done again.
 fn is_due_again(record: &DayRecord, wanted: Wanted, now: DateTime<Utc>) -> bool {
     let Some(settled) = record.settled else { return false };
-    let missing = record.found.values().any(|found| found.missing > 0);
-    let can_heal = missing && wanted.heal && !record.heals;
-    let came_to_nothing = record.given_up || !record.hidden.is_empty();
+    let is_missing = record.found.values().any(|found| found.missing > 0);
     let (_, end) = bounds(record.of.day);
-    can_heal || (came_to_nothing && now - settled >= AGAIN && now - end < AGAIN_UNTIL)
+    // What the pipeline has rejected may be accepted another day.
+    let came_to_nothing = record.given_up || !record.hidden.is_empty() || (is_missing && wanted.heal);
+    (is_missing && wanted.heal && !record.heals)
+        || (came_to_nothing && now - settled >= AGAIN && now - end < AGAIN_UNTIL)
 }
 
 /// The beginning and the end of a day.
@@ -260,7 +261,8 @@ mod tests {
                 record.found.insert(ContentType::Exchange, Found { records: 9, missing: 1 });
             })
         };
-        assert!(is_due(missing(false), now) && !is_due(missing(true), now));
+        assert!(is_due(missing(false), at(7, 12)) && !is_due(missing(true), at(7, 12)));
+        assert!(is_due(missing(true), now) && !is_due(missing(true), at(40, 0)));
     }
 
     #[test]

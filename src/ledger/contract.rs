@@ -1,5 +1,7 @@
 //! What every implementation of [`Ledger`] does, as tests that run against any of them: [`contract_tests!`] makes them for one.
 
+pub mod coverage;
+
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -7,6 +9,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
+pub use self::coverage::*;
 use super::*;
 use crate::content::{ContentRef, ContentType, Feed, TenantId};
 
@@ -103,6 +106,17 @@ macro_rules! with_every_test {
             an_export_holds_all_that_another_ledger_needs,
             an_import_goes_before_what_is_known,
             every_cursor_is_told,
+            a_day_is_settled_when_all_its_searches_are_done,
+            a_comparison_goes_on_until_it_is_settled_and_is_replaced_after_that,
+            what_a_search_has_found_is_pending_once,
+            records_that_no_search_reads_any_more_change_no_day,
+            delivered_events_are_counted_by_the_day_of_the_events,
+            days_are_told_in_the_order_of_tenants_and_days,
+            a_budget_of_queries_outlives_a_restart,
+            it_is_noted_which_ids_are_forgotten,
+            days_are_forgotten_after_400_days_unless_they_are_open,
+            a_tenant_that_is_forgotten_takes_its_days_along,
+            an_export_holds_what_was_compared,
         }
     };
 }

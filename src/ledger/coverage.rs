@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{BlobKey, DeliveredBatch, LedgerError};
-use crate::content::{ContentRef, ContentType, TenantId};
+use crate::content::{ContentRef, ContentType, TenantId, with_searches};
 
 /// A day (UTC) of a tenant's audit log, by the time of its events.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -149,7 +149,10 @@ impl Found {
     /// Both together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        Self { records: self.records + other.records, missing: self.missing + other.missing }
+        Self {
+            records: self.records.saturating_add(other.records),
+            missing: self.missing.saturating_add(other.missing),
+        }
     }
 }
 
@@ -173,16 +176,17 @@ pub struct DayRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub searches: Vec<Search>,
     /// What those have found that are finished.
-    #[serde(default, skip_serializing_if = "FoundByType::is_empty")]
+    #[serde(default, skip_serializing_if = "FoundByType::is_empty", deserialize_with = "by_type")]
     pub found: FoundByType,
     /// Content types that the source collects and of which the search shows nothing, for want of a permission.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "types")]
     pub hidden: Vec<ContentType>,
-    /// Why the day cannot be told as a whole, or cannot be told yet.
+    /// Why the day cannot be told as a whole, or cannot be told yet. `None` of a day that has been told as a whole, whatever failed
+    /// on the way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
-    /// Whether a search was given up.
-    #[serde(default)]
+    /// Whether a search was given up. `problem` says why then, and stays.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
     /// The number of the next search.
     #[serde(default)]
@@ -204,8 +208,15 @@ pub struct DayRequest {
     pub at: DateTime<Utc>,
 }
 
+impl SearchScope {
+    /// Whether it has any time at all.
+    pub fn has_time(&self) -> bool {
+        self.start < self.end
+    }
+}
+
 impl DayRecord {
-    /// A comparison that begins.
+    /// A comparison that begins. Where nothing is to be looked for, it has come to its end.
     pub(super) fn begin(request: DayRequest) -> Self {
         let DayRequest { of, heals, scopes, hidden, at } = request;
         let mut record = Self {
@@ -221,6 +232,7 @@ impl DayRecord {
             next: 0,
         };
         record.add(scopes);
+        record.settle(at);
         record
     }
 
@@ -234,11 +246,12 @@ impl DayRecord {
         self.searches.iter().find(|search| matches!(&search.state, SearchState::Reading { query: of } if of == query))
     }
 
+    /// Adds searches. A scope without any time has no events, and no search.
     fn add(&mut self, scopes: Vec<SearchScope>) {
-        for scope in scopes {
+        for scope in scopes.into_iter().filter(SearchScope::has_time) {
             let state = SearchState::Planned { not_before: None };
             self.searches.push(Search { number: self.next, scope, failures: 0, state });
-            self.next += 1;
+            self.next = self.next.saturating_add(1);
         }
     }
 
@@ -250,29 +263,41 @@ impl DayRecord {
             SearchStep::Creating { name, at } => search.state = SearchState::Creating { name, since: at },
             SearchStep::Created { query, at } => search.state = SearchState::Running { query, since: at },
             SearchStep::Replanned { not_before, problem } => {
-                search.failures += u32::from(problem.is_some());
+                search.failures = search.failures.saturating_add(problem.is_some().into());
                 search.state = SearchState::Planned { not_before: Some(not_before) };
-                self.problem = problem.or_else(|| self.problem.take());
+                if !self.given_up && problem.is_some() {
+                    self.problem = problem;
+                }
             }
+            // Split into nothing, a part of the day would be left out.
+            SearchStep::Split { into, .. } if !into.iter().any(SearchScope::has_time) => {}
             SearchStep::Split { into, problem } => {
+                if let Some(problem) = problem {
+                    self.given_up = true;
+                    self.problem = Some(problem);
+                }
                 self.searches.remove(at);
                 self.add(into);
             }
             SearchStep::GivenUp { problem, at: time } => {
                 self.searches.remove(at);
                 self.problem = Some(problem);
+                self.given_up = true;
                 self.settle(time);
             }
         }
     }
 
-    /// The records of a search are pending content from now on.
-    pub(super) fn read(&mut self, number: u32) {
+    /// The records of a search are pending content from now on. Returns whether they are: not those of a search that does not
+    /// run, which was replaced or given up.
+    pub(super) fn read(&mut self, number: u32) -> bool {
         if let Some(search) = self.searches.iter_mut().find(|search| search.number == number)
             && let SearchState::Running { query, .. } = &search.state
         {
             search.state = SearchState::Reading { query: query.clone() };
+            return true;
         }
+        false
     }
 
     /// A search is finished: its records have been compared, and delivered if that was wanted.
@@ -283,6 +308,10 @@ impl DayRecord {
             let all = self.found.entry(*content_type).or_default();
             *all = all.and(*some);
         }
+        // What failed before and did not stop the day from being told is no problem of the day.
+        if !self.given_up && self.searches.iter().all(|search| search.failures == 0) {
+            self.problem = None;
+        }
         self.settle(at);
     }
 
@@ -292,6 +321,23 @@ impl DayRecord {
         }
     }
 }
+
+/// Reads a map by content type. That of searches is accepted, as everywhere in a ledger: what was written reads back.
+fn by_type<'de, D: Deserializer<'de>, V: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<ContentType, V>, D::Error> {
+    let map = BTreeMap::<AnyType, V>::deserialize(deserializer)?;
+    Ok(map.into_iter().map(|(AnyType(content_type), value)| (content_type, value)).collect())
+}
+
+fn types<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<ContentType>, D::Error> {
+    let types = Vec::<AnyType>::deserialize(deserializer)?;
+    Ok(types.into_iter().map(|AnyType(content_type)| content_type).collect())
+}
+
+#[derive(Deserialize, Eq, Ord, PartialEq, PartialOrd)]
+#[serde(transparent)]
+struct AnyType(#[serde(deserialize_with = "with_searches")] ContentType);
 
 /// How many events of a day were delivered. Counted while the audit search is configured.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
@@ -311,6 +357,7 @@ pub struct DayCoverage {
     /// Its comparison, if there was to be one.
     pub record: Option<DayRecord>,
     /// Events that were delivered, by content type.
+    #[serde(deserialize_with = "by_type")]
     pub delivered: BTreeMap<ContentType, DeliveredCounts>,
 }
 
@@ -339,7 +386,8 @@ pub trait CoverageStore: fmt::Debug + Send + Sync {
     /// Notes a step of a search.
     async fn step_search(&self, of: AuditDay, number: u32, step: SearchStep) -> Result<(), LedgerError>;
 
-    /// Makes the records of a running search pending content, in one transaction with that it is being read.
+    /// Makes the records of a running search pending content, in one transaction with that it is being read. Content that is pending
+    /// already stays as it is, except for its URI. A search that does not run (any more) stays as it is, and so does its content.
     async fn read_search(
         &self,
         of: AuditDay,
@@ -349,7 +397,8 @@ pub trait CoverageStore: fmt::Debug + Send + Sync {
     ) -> Result<(), LedgerError>;
 
     /// Marks held content of a search done, notes the last of its events as delivered, and adds what was found to the day of the
-    /// search: in one transaction. `query` is the id of its query.
+    /// search: in one transaction. `query` is the id of its query. Where no search of the tenant reads it any more, the rest is done
+    /// all the same.
     async fn complete_search(
         &self,
         key: BlobKey,
@@ -371,6 +420,10 @@ pub trait CoverageStore: fmt::Debug + Send + Sync {
         most: u32,
     ) -> Result<Result<(), DateTime<Utc>>, LedgerError>;
 
-    /// Before which day ids of delivered events have been forgotten, by the day of their delivery. `None` when none have been.
+    /// Before which day (it is not among them) ids of delivered events have been forgotten, by the day of their delivery. `None` when none have been.
     async fn ids_forgotten_before(&self) -> Result<Option<NaiveDate>, LedgerError>;
 }
+
+#[cfg(test)]
+#[path = "coverage_tests.rs"]
+mod tests;

@@ -5,11 +5,12 @@
 
 use std::{fmt, hash::Hasher};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use siphasher::sip128::{Hasher128, SipHasher13};
 use uuid::Uuid;
 
+use super::AuditDay;
 use crate::content::{ContentRef, ContentType, Feed, TenantId};
 
 /// Names a blob: content ids are unique within a feed.
@@ -89,6 +90,8 @@ impl fmt::Display for BlobKey {
 /// How many bytes a feed takes at the start of a key.
 pub(super) const FEED: usize = 17;
 const TIME: usize = 8;
+const TENANT: usize = 16;
+const AUDIT_DAY: usize = TENANT + 4;
 
 pub(super) fn feed(feed: Feed) -> Vec<u8> {
     let mut key = Vec::with_capacity(FEED);
@@ -116,6 +119,27 @@ pub(super) fn in_time_order(key: &BlobKey, time: DateTime<Utc>) -> Vec<u8> {
     let mut bytes = sortable(time).to_vec();
     bytes.extend_from_slice(&blob(key));
     bytes
+}
+
+/// Tenant, then day: a tenant's days in their order.
+pub(super) fn audit_day(of: AuditDay) -> Vec<u8> {
+    let mut key = Vec::with_capacity(AUDIT_DAY + 1);
+    key.extend_from_slice(of.tenant.0.as_bytes());
+    // With the sign bit flipped, as for times.
+    key.extend_from_slice(&(of.day.num_days_from_ce() ^ i32::MIN).to_be_bytes());
+    key
+}
+
+/// Tenant, day, then content type.
+pub(super) fn count(of: AuditDay, content_type: ContentType) -> Vec<u8> {
+    let mut key = audit_day(of);
+    key.push(content_type_code(content_type));
+    key
+}
+
+/// The smallest key of the tenant after this one, if there can be one.
+pub(super) fn after_tenant(tenant: TenantId) -> Option<[u8; TENANT]> {
+    Some(tenant.0.as_u128().checked_add(1)?.to_be_bytes())
 }
 
 /// The smallest key after every key of `feed`.
@@ -146,6 +170,17 @@ pub(super) fn parse_in_feed_order(bytes: &[u8]) -> Option<(BlobKey, DateTime<Utc
 
 pub(super) fn parse_in_time_order(bytes: &[u8]) -> Option<(BlobKey, DateTime<Utc>)> {
     Some((parse_blob(bytes.get(TIME..)?)?, parse_time(bytes.get(..TIME)?)?))
+}
+
+/// The day that a key begins with.
+pub(super) fn parse_audit_day(bytes: &[u8]) -> Option<AuditDay> {
+    let tenant = TenantId(Uuid::from_slice(bytes.get(..TENANT)?).ok()?);
+    let day = i32::from_be_bytes(bytes.get(TENANT..AUDIT_DAY)?.try_into().ok()?) ^ i32::MIN;
+    Some(AuditDay { tenant, day: NaiveDate::from_num_days_from_ce_opt(day)? })
+}
+
+pub(super) fn parse_count(bytes: &[u8]) -> Option<(AuditDay, ContentType)> {
+    Some((parse_audit_day(bytes)?, content_type_of(*bytes.get(AUDIT_DAY)?)?))
 }
 
 /// Milliseconds with the sign bit flipped, so that times before 1970 sort before later ones.
@@ -191,6 +226,16 @@ mod tests {
         (-62_000_000_000_000i64..250_000_000_000_000).prop_map(|ms| DateTime::from_timestamp_millis(ms).unwrap())
     }
 
+    fn any_day() -> impl Strategy<Value = AuditDay> {
+        let days = prop_oneof![
+            Just(NaiveDate::MIN),
+            Just(NaiveDate::MAX),
+            (-9..9_i64).prop_map(|day| { NaiveDate::default() + chrono::TimeDelta::days(day) })
+        ];
+        let tenants = prop_oneof![0..3_u128, u128::MAX - 1..=u128::MAX];
+        (tenants, days).prop_map(|(tenant, day)| AuditDay { tenant: TenantId(Uuid::from_u128(tenant)), day })
+    }
+
     proptest! {
         #[test]
         fn keys_read_back_as_written(key in any_key(), time in any_time()) {
@@ -199,6 +244,20 @@ mod tests {
             prop_assert_eq!(parse_in_time_order(&in_time_order(&key, time)), Some((key.clone(), time)));
             let range = feed(key.feed)..after_feed(&feed(key.feed));
             prop_assert!(range.contains(&in_feed_order(&key, time)));
+        }
+
+        #[test]
+        fn keys_of_days_read_back_in_the_order_of_tenants_and_days(
+            one in any_day(), two in any_day(), content_type in 0..5usize,
+        ) {
+            let content_type = ContentType::ALL[content_type];
+            prop_assert_eq!(parse_audit_day(&audit_day(one)), Some(one));
+            prop_assert_eq!(parse_count(&count(one, content_type)), Some((one, content_type)));
+            prop_assert_eq!(one.cmp(&two), audit_day(one).cmp(&audit_day(two)));
+            if let Some(after) = after_tenant(one.tenant) {
+                prop_assert!(count(one, content_type).as_slice() < after.as_slice());
+                prop_assert_eq!(two.tenant > one.tenant, audit_day(two).as_slice() >= after.as_slice());
+            }
         }
 
         #[test]

@@ -1,8 +1,11 @@
 //! A ledger in memory: the contract at its plainest, for tests. It shows that [`contract`](super::contract) asks for nothing
 //! that only a file can give.
 
+mod coverage;
+mod transfer;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -11,14 +14,13 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use secrecy::SecretString;
 
 use super::{
-    Announced, BlobKey, Claim, ContentIntake, ContentQueue, ContentRecord, Counts, Cursor, CursorMove, DeadBlob,
-    DeliveredBatch, DeliveredEvents, DeliveredRecord, EventKey, ExportPage, ExportPosition, FeedRecord, FeedSummary,
-    LedgerError, Piece, Promoted, Pruned, Revived, SubscriptionStore, TenantRecord, TenantStore, Transfer, Upkeep,
-    Wanted,
+    Announced, AuditDay, BlobKey, Claim, ContentIntake, ContentQueue, Counts, Cursor, CursorMove, DayRecord, DeadBlob,
+    DeliveredBatch, DeliveredCounts, DeliveredEvents, EventKey, FeedSummary, LedgerError, Promoted, Pruned, Revived,
+    SubscriptionStore, TenantRecord, TenantStore, Upkeep, Wanted,
+    counting::{CountKey, by_day},
     row::{BlobState, Row},
     subscriptions::MOST_ADDRESSES,
-    transfer::{MOST_CONTENT, MOST_IDS},
-    upkeep::EXPIRED,
+    upkeep::{COVERAGE, EXPIRED},
 };
 use crate::content::{ContentRef, Feed, TenantId};
 
@@ -32,6 +34,10 @@ pub(crate) struct Stored {
     webhooks: HashMap<Feed, Vec<String>>,
     auth_id: Option<SecretString>,
     tenants: BTreeMap<TenantId, TenantRecord>,
+    days: BTreeMap<AuditDay, DayRecord>,
+    counts: BTreeMap<CountKey, DeliveredCounts>,
+    queries: BTreeMap<TenantId, Vec<DateTime<Utc>>>,
+    forgotten_before: Option<NaiveDate>,
 }
 
 #[derive(Debug)]
@@ -236,7 +242,12 @@ impl DeliveredEvents for MemoryLedger {
     }
 
     async fn deliver(&self, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.stored().events.extend(delivery.events.into_iter().map(|event| (event, now)));
+        let mut stored = self.stored();
+        stored.events.extend(delivery.events.into_iter().map(|event| (event, now)));
+        for (key, more) in by_day(&delivery.counts) {
+            let counts = stored.counts.entry(key).or_default();
+            *counts = counts.and(more);
+        }
         Ok(())
     }
 }
@@ -291,6 +302,9 @@ impl TenantStore for MemoryLedger {
         stored.tenants.remove(&tenant);
         stored.cursors.retain(|feed, _| feed.tenant != tenant);
         stored.webhooks.retain(|feed, _| feed.tenant != tenant);
+        stored.days.retain(|of, _| of.tenant != tenant);
+        stored.counts.retain(|(of, _), _| of.tenant != tenant);
+        stored.queries.remove(&tenant);
         let mut pending = 0;
         stored.blobs.retain(|key, row| {
             let forget = key.feed.tenant == tenant;
@@ -298,77 +312,6 @@ impl TenantStore for MemoryLedger {
             !forget
         });
         Ok(pending)
-    }
-}
-
-#[async_trait]
-impl Transfer for MemoryLedger {
-    async fn export(&self, from: ExportPosition) -> Result<ExportPage, LedgerError> {
-        let stored = self.stored();
-        Ok(match from {
-            ExportPosition::Beginning => {
-                let tenants = stored.tenants.values().cloned().map(Piece::Tenant);
-                let known = stored.cursors.keys().chain(stored.attempts.keys()).chain(stored.webhooks.keys());
-                let feeds = known.collect::<BTreeSet<_>>().into_iter().map(|feed| {
-                    Piece::Feed(FeedRecord {
-                        feed: *feed,
-                        cursor: stored.cursors.get(feed).copied().unwrap_or_default(),
-                        last_start: stored.attempts.get(feed).copied(),
-                        webhooks: stored.webhooks.get(feed).cloned().unwrap_or_default(),
-                    })
-                });
-                let next = Some(ExportPosition::Content { after: None });
-                ExportPage { pieces: tenants.chain(feeds).collect(), next }
-            }
-            ExportPosition::Content { after } => {
-                let rest = stored.blobs.iter().filter(|(key, _)| after.as_ref().is_none_or(|after| *key > after));
-                let page: Vec<_> = rest.take(MOST_CONTENT).collect();
-                let next = match page.last() {
-                    Some((last, _)) => ExportPosition::Content { after: Some((*last).clone()) },
-                    None => ExportPosition::Delivered { day: NaiveDate::default(), after: None },
-                };
-                let piece = |(key, row): (&BlobKey, &Row)| Piece::Content(ContentRecord::new(key.clone(), row.clone()));
-                ExportPage { pieces: page.into_iter().map(piece).collect(), next: Some(next) }
-            }
-            ExportPosition::Delivered { day, after } => {
-                let mut events: Vec<_> =
-                    stored.events.iter().map(|(event, at)| (at.date_naive(), Some(*event))).collect();
-                events.sort_unstable();
-                events.retain(|event| *event > (day, after));
-                let Some((day, _)) = events.first().copied() else { return Ok(ExportPage::default()) };
-                let of_day = events.into_iter().filter(|event| event.0 == day).filter_map(|event| event.1);
-                let events: Vec<_> = of_day.take(MOST_IDS).collect();
-                let next = Some(ExportPosition::Delivered { day, after: events.last().copied() });
-                ExportPage { pieces: vec![Piece::Delivered(DeliveredRecord { day, events })], next }
-            }
-        })
-    }
-
-    async fn import(&self, pieces: Vec<Piece>) -> Result<(), LedgerError> {
-        let mut stored = self.stored();
-        for piece in pieces {
-            match piece {
-                Piece::Tenant(record) => _ = stored.tenants.insert(record.id, record),
-                Piece::Feed(FeedRecord { feed, cursor, last_start, webhooks }) => {
-                    if cursor != Cursor::default() {
-                        stored.cursors.insert(feed, cursor);
-                    }
-                    stored.attempts.extend(last_start.map(|at| (feed, at)));
-                    if !webhooks.is_empty() {
-                        stored.webhooks.insert(feed, webhooks);
-                    }
-                }
-                Piece::Content(record) => {
-                    let (key, row) = record.into_row();
-                    stored.blobs.insert(key, row);
-                }
-                Piece::Delivered(DeliveredRecord { day, events }) => {
-                    let at = day.and_time(chrono::NaiveTime::MIN).and_utc();
-                    stored.events.extend(events.into_iter().map(|event| (event, at)));
-                }
-            }
-        }
-        Ok(())
     }
 }
 
@@ -391,8 +334,13 @@ impl Upkeep for MemoryLedger {
             pruned.forgotten += 1;
             false
         });
-        let oldest_kept = now - self.dedupe_window - TimeDelta::days(1);
-        stored.events.retain(|_, at| *at >= oldest_kept);
+        let oldest_kept = (now - self.dedupe_window).date_naive();
+        let forgotten = stored.events.extract_if(|_, at| at.date_naive() < oldest_kept);
+        let last = forgotten.map(|(_, at)| at.date_naive()).max();
+        stored.forgotten_before = stored.forgotten_before.max(last.and_then(|last| last.succ_opt()));
+        let oldest_kept = (now - COVERAGE).date_naive();
+        stored.days.retain(|of, record| of.day >= oldest_kept || record.is_open());
+        stored.counts.retain(|(of, _), _| of.day >= oldest_kept);
         Ok(pruned)
     }
 

@@ -7,6 +7,8 @@
 //!   that.
 //! - A cursor moves when every page of its window is durable, never before.
 //! - The ids of delivered events are durable before their blob is done, or in the same transaction.
+//! - Delivered events are counted by day in the transaction that notes the last of their ids.
+//! - A search is read, and its content pending, in one transaction; the same holds for its end and its content being done.
 //! - Rows of done blobs stay until the content has expired, so that a blob which is listed again is recognised.
 //!
 //! Each trait is one subject, for the module that uses it. `contract.rs` holds the tests that every implementation passes.
@@ -14,6 +16,7 @@
 #[cfg(test)]
 #[macro_use]
 mod contract;
+mod counting;
 mod coverage;
 mod error;
 mod events;
@@ -21,6 +24,7 @@ mod intake;
 mod keys;
 #[cfg(test)]
 mod memory;
+mod query_budget;
 mod queue;
 mod redb;
 mod row;
@@ -59,18 +63,18 @@ pub use self::{
 /// Each method fails with [`LedgerError`] when the storage fails. The source stops then, and the next start continues
 /// from the last durable state.
 pub trait Ledger:
-    ContentIntake + ContentQueue + DeliveredEvents + SubscriptionStore + TenantStore + Transfer + Upkeep + CoverageStore
+    ContentIntake + ContentQueue + CoverageStore + DeliveredEvents + SubscriptionStore + TenantStore + Transfer + Upkeep
 {
 }
 
 impl<T> Ledger for T where
     T: ContentIntake
         + ContentQueue
+        + CoverageStore
         + DeliveredEvents
         + SubscriptionStore
         + TenantStore
         + Transfer
         + Upkeep
-        + CoverageStore
 {
 }

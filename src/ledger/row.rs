@@ -84,6 +84,17 @@ impl Row {
         }
     }
 
+    /// Of content that is to be fetched, whatever became of it before: pending as it was, or as if it were new.
+    pub fn pending(known: Option<Self>, content: &ContentRef, now: DateTime<Utc>) -> Self {
+        match known {
+            Some(mut row) if row.is_pending() => {
+                row.confirm(content);
+                row
+            }
+            _ => Self::listed(content, now),
+        }
+    }
+
     /// Of content that a notification announces.
     pub fn announced(content: &ContentRef, now: DateTime<Utc>) -> Self {
         Self { announced: true, ..Self::listed(content, now) }

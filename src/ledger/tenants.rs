@@ -31,8 +31,8 @@ pub trait TenantStore: fmt::Debug + Send + Sync {
     /// Notes a tenant, in place of what was noted of it.
     async fn put_tenant(&self, record: TenantRecord) -> Result<(), LedgerError>;
 
-    /// Forgets a tenant: its record, its cursors, its webhooks, and its content, pending or not. Returns how much of the
-    /// content was pending.
+    /// Forgets a tenant: its record, its cursors, its webhooks, its days and counts, its queries, and its content, pending
+    /// or not. Returns how much of the content was pending.
     ///
     /// Two things stay: ids of delivered events, until their time is over, and when its subscriptions were started, as
     /// Microsoft's 15 minutes between starts hold for a tenant that registers again.

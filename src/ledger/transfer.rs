@@ -7,13 +7,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlobKey, Cursor, EventKey, LedgerError, Relisted, TenantRecord,
+    AuditDay, BlobKey, Cursor, DayRecord, DeliveredCounts, EventKey, LedgerError, Relisted, SearchState, TenantRecord,
+    counting::is_day,
     row::{BlobState, Row},
 };
-use crate::content::Feed;
+use crate::content::{Feed, TenantId};
 
-/// How many rows of content a page has at most.
-pub(super) const MOST_CONTENT: usize = 500;
+/// How many rows of one table a page has at most.
+pub(super) const MOST_ROWS: usize = 500;
 
 /// How many ids of events a page has at most.
 pub(super) const MOST_IDS: usize = 2_000;
@@ -29,8 +30,34 @@ pub enum Piece {
     Feed(FeedRecord),
     /// Content: pending, done or dead.
     Content(ContentRecord),
+    /// Queries that were created lately.
+    Queries {
+        /// For which tenant.
+        tenant: TenantId,
+        /// When.
+        times: Vec<DateTime<Utc>>,
+    },
+    /// A day that is compared with the audit search, or was.
+    Day(DayRecord),
+    /// How many events of a day were delivered.
+    DeliveredCount {
+        /// Of which feed.
+        #[serde(flatten)]
+        feed: Feed,
+        /// The day of the events' own time.
+        day: NaiveDate,
+        /// How many.
+        #[serde(flatten)]
+        counts: DeliveredCounts,
+    },
     /// Events that were delivered on one day.
     Delivered(DeliveredRecord),
+    /// Which ids of delivered events are not among them. It is the last piece; state that does not have it is of a version that did not
+    /// know which ids it had forgotten.
+    Forgotten {
+        /// Those of the days before this one; `None` for none.
+        before: Option<NaiveDate>,
+    },
 }
 
 /// How far a feed has come, and what is known of its subscription.
@@ -119,6 +146,21 @@ pub enum ExportPosition {
     /// At the beginning: with tenants and feeds.
     #[default]
     Beginning,
+    /// With the queries of the tenant after this one.
+    Queries {
+        /// Which; `None` for the first.
+        after: Option<TenantId>,
+    },
+    /// With the compared day after this one.
+    Days {
+        /// Which; `None` for the first.
+        after: Option<AuditDay>,
+    },
+    /// With the counts after those of this day and feed.
+    DeliveredCounts {
+        /// Which; `None` for the first.
+        after: Option<(Feed, NaiveDate)>,
+    },
     /// With the content after this.
     Content {
         /// Which; `None` for the first.
@@ -131,6 +173,8 @@ pub enum ExportPosition {
         /// After this one, if there are events of the day.
         after: Option<EventKey>,
     },
+    /// With what has been forgotten.
+    Forgotten,
 }
 
 /// A part of an export.
@@ -148,10 +192,12 @@ pub trait Transfer: fmt::Debug + Send + Sync {
     /// A page of everything.
     ///
     /// What happens between two pages may be missed, and loses no event: cursors come first, so that content which is
-    /// recorded meanwhile is listed again, and delivered events come last.
+    /// recorded meanwhile is listed again, and delivered events come last. Nor does it prove more than is known: counts come before the
+    /// ids of the events, so that they are not too high, and what has been forgotten comes after them. A search whose records are not
+    /// pending where it is imported, because they were done meanwhile, is for its caller to begin anew.
     async fn export(&self, from: ExportPosition) -> Result<ExportPage, LedgerError>;
 
-    /// Takes pieces, in place of what is known of the same feed, content or tenant.
+    /// Takes pieces, in place of what is known of the same feed, content, tenant or day.
     async fn import(&self, pieces: Vec<Piece>) -> Result<(), LedgerError>;
 }
 
@@ -200,8 +246,12 @@ impl Piece {
                 if events.len() > MOST_IDS {
                     return Some("it has too many events for one line");
                 }
-                times(Some(day.and_time(chrono::NaiveTime::MIN).and_utc()))
+                no_day(*day)
             }
+            Self::Queries { times: queries, .. } => times(queries.iter().copied()),
+            Self::Day(record) => record.problem_of_piece(),
+            Self::DeliveredCount { day, .. } => no_day(*day),
+            Self::Forgotten { before } => before.and_then(no_day),
         }
     }
 }
@@ -224,11 +274,46 @@ impl ContentRecord {
     }
 }
 
+impl DayRecord {
+    fn problem_of_piece(&self) -> Option<&'static str> {
+        let mut numbers: Vec<_> = self.searches.iter().map(|search| search.number).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        if numbers.len() < self.searches.len() || numbers.last().is_some_and(|last| *last >= self.next) {
+            return Some("the numbers of its searches are not different and below \"next\"");
+        }
+        // No step would ever settle it, or it would not be open and still have to be searched.
+        if self.is_open() == self.searches.is_empty() {
+            return Some("it has searches although it is settled, or none although it is not");
+        }
+        if !self.searches.iter().all(|search| search.scope.has_time()) {
+            return Some("a search ends before it starts");
+        }
+        let of_searches = self.searches.iter().flat_map(|search| {
+            let since = match &search.state {
+                SearchState::Planned { not_before } => *not_before,
+                SearchState::Creating { since, .. } | SearchState::Running { since, .. } => Some(*since),
+                SearchState::Reading { .. } => None,
+            };
+            [Some(search.scope.start), Some(search.scope.end), since]
+        });
+        no_day(self.of.day)
+            .or_else(|| times([Some(self.requested), self.settled].into_iter().chain(of_searches).flatten()))
+    }
+}
+
 /// Times that a ledger has keys for, with room for the days that rows are kept.
-fn times(times: impl IntoIterator<Item = DateTime<Utc>>) -> Option<&'static str> {
+pub(super) fn is_storable(time: DateTime<Utc>) -> bool {
     const YEAR_9999: i64 = 253_402_300_799;
-    let is_sound = |time: DateTime<Utc>| (1..=YEAR_9999).contains(&time.timestamp());
-    (!times.into_iter().all(is_sound)).then_some("a time is before 1970 or after the year 9999")
+    (1..=YEAR_9999).contains(&time.timestamp())
+}
+
+fn times(times: impl IntoIterator<Item = DateTime<Utc>>) -> Option<&'static str> {
+    (!times.into_iter().all(is_storable)).then_some("a time is before 1970 or after the year 9999")
+}
+
+fn no_day(day: NaiveDate) -> Option<&'static str> {
+    (!is_day(day)).then_some("a time is before 1970 or after the year 9999")
 }
 
 #[cfg(test)]
@@ -236,7 +321,31 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::content::{ContentType, TenantId};
+    use crate::{
+        content::ContentType,
+        ledger::{DayRequest, Found, SearchScope, SearchStep},
+    };
+
+    /// A day with a search in each state.
+    fn day(at: DateTime<Utc>) -> DayRecord {
+        let of = AuditDay { tenant: TenantId(Uuid::from_u128(1)), day: at.date_naive() };
+        let record_types = vec!["exchangeAdmin".to_owned()];
+        let scope = SearchScope { start: at, end: at + chrono::TimeDelta::hours(1), record_types };
+        let scopes = vec![scope; 5];
+        let mut record = DayRecord::begin(DayRequest { of, heals: true, scopes, hidden: vec![ContentType::Dlp], at });
+        for number in 1..5 {
+            record.step(number, SearchStep::Creating { name: format!("name {number}"), at });
+        }
+        for number in 2..5 {
+            record.step(number, SearchStep::Created { query: format!("query {number}"), at });
+        }
+        record.read(3);
+        record.read(4);
+        let found = Found { records: 5, missing: 2 };
+        record.finish("query 4", &[(ContentType::Exchange, found)].into(), at);
+        record.step(0, SearchStep::Replanned { not_before: at, problem: Some("503".to_owned()) });
+        record
+    }
 
     #[test]
     fn the_form_of_pieces_stays_as_it_is() {
@@ -268,13 +377,23 @@ mod tests {
         let dead =
             ContentRecord { state: ContentState::Dead { at: time, reason: "gone".to_owned() }, ..content.clone() };
         let events = vec![EventKey::new(feed.tenant, "e")];
+        let mut given_up = day(time);
+        for number in 0..4 {
+            given_up.step(number, SearchStep::GivenUp { problem: "too many".to_owned(), at: time });
+        }
         let pieces = [
             Piece::Tenant(TenantRecord { id: feed.tenant, domain: Some("x.example".to_owned()), registered: None }),
             Piece::Feed(record),
             Piece::Content(content),
             Piece::Content(done),
             Piece::Content(dead),
+            Piece::Queries { tenant: feed.tenant, times: vec![time] },
+            Piece::Day(day(time)),
+            Piece::Day(given_up),
+            Piece::DeliveredCount { feed, day: time.date_naive(), counts: DeliveredCounts { live: 2, healed: 1 } },
             Piece::Delivered(DeliveredRecord { day: time.date_naive(), events }),
+            Piece::Forgotten { before: Some(time.date_naive()) },
+            Piece::Forgotten { before: None },
         ];
         let lines: Vec<_> = pieces.iter().map(|piece| serde_json::to_string(piece).unwrap()).collect();
         insta::assert_snapshot!(lines.join("\n"));
@@ -310,8 +429,42 @@ mod tests {
             let record = FeedRecord { feed, cursor, last_start: None, webhooks: Vec::new() };
             assert!(Piece::Feed(record).problem().is_some());
         }
+        for far in [NaiveDate::MAX, NaiveDate::MIN, NaiveDate::default()] {
+            assert!(Piece::DeliveredCount { feed, day: far, counts: DeliveredCounts::default() }.problem().is_some());
+            assert!(Piece::Forgotten { before: Some(far) }.problem().is_some());
+        }
+        let queries = vec![time, DateTime::<Utc>::MAX_UTC];
+        assert!(Piece::Queries { tenant: feed.tenant, times: queries }.problem().is_some());
         let webhooks = vec!["https://x/\nhttps://y/".to_owned()];
         let record = FeedRecord { feed, cursor: Cursor::default(), last_start: None, webhooks };
         assert!(Piece::Feed(record).problem().is_some());
+    }
+
+    #[test]
+    fn what_is_no_comparison_of_a_day_is_told() {
+        let time = DateTime::from_timestamp(1_760_000_000, 0).unwrap();
+        let problem = |change: &dyn Fn(&mut DayRecord)| {
+            let mut record = day(time);
+            change(&mut record);
+            Piece::Day(record).problem()
+        };
+        assert_eq!(problem(&|_| {}), None);
+        let far = DateTime::<Utc>::MAX_UTC;
+        let changes: [&dyn Fn(&mut DayRecord); 11] = [
+            &|day| day.of.day = NaiveDate::MAX,
+            &|day| day.requested = far,
+            &|day| day.settled = Some(time),
+            &|day| day.searches.clear(),
+            &|day| day.next = 1,
+            &|day| day.searches[0].number = day.searches[1].number,
+            &|day| day.searches[0].scope.end = day.searches[0].scope.start,
+            &|day| day.searches[0].scope.end = far,
+            &|day| day.searches[0].state = SearchState::Planned { not_before: Some(far) },
+            &|day| day.searches[0].state = SearchState::Creating { name: String::new(), since: far },
+            &|day| day.searches[0].state = SearchState::Running { query: String::new(), since: far },
+        ];
+        for (number, change) in changes.iter().enumerate() {
+            assert!(problem(change).is_some(), "{number}");
+        }
     }
 }

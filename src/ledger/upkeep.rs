@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{BlobKey, LedgerError};
 use crate::content::Feed;
@@ -44,11 +44,16 @@ pub struct Pruned {
 /// The reason of a blob in [`Pruned::expired`].
 pub(super) const EXPIRED: &str = "its content expired before it could be delivered";
 
+/// For how long it is remembered what came of the comparison of a day, and how many events of it were delivered. Purview Audit
+/// (Premium) keeps records for a year, so that older days cannot be compared again.
+pub(super) const COVERAGE: TimeDelta = TimeDelta::days(400);
+
 /// What is done to the whole ledger from time to time.
 #[async_trait]
 pub trait Upkeep: fmt::Debug + Send + Sync {
-    /// Forgets what can no longer come back: expired rows, and event ids older than the window of de-duplication. What is
-    /// held stays: its holder decides what becomes of it.
+    /// Forgets what can no longer come back: expired rows, event ids older than the window of de-duplication, and days that were
+    /// compared more than 400 days ago, with their counts. What is held stays: its holder decides what becomes of it. So does a
+    /// day of which searches are under way.
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError>;
 
     /// What is pending and dead, by feed; feeds with neither are left out.

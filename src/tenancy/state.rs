@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Administration, Selection, TenancyError};
 use crate::{
-    content::{ContentType, Feed, TenantId},
+    content::{ContentType, Feed, TenantId, with_searches},
     ledger::{Cursor, FeedSummary, LedgerError, Revived},
 };
 
@@ -19,7 +19,8 @@ pub struct FeedState {
     /// The tenant's display name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// Of what.
+    /// Of what. The queue of searches is among them while it has content.
+    #[serde(deserialize_with = "with_searches")]
     pub content_type: ContentType,
     /// Whether the configuration names tenant and content type, or the tenant has registered.
     pub collected: bool,

@@ -8,8 +8,12 @@ use snafu::{ResultExt, Snafu};
 
 use crate::ledger::Piece;
 
-/// The version of the form.
-pub const STATE_VERSION: u64 = 1;
+/// The version of the form. Since 2, it has days that are compared with the audit search, their counts and content, and what has been
+/// forgotten: a program that does not know them would take the file for a damaged one.
+pub const STATE_VERSION: u64 = 2;
+
+/// The oldest version that can be read.
+const OLDEST_VERSION: u64 = 1;
 
 /// No line is longer. Unit: bytes.
 const LONGEST_LINE: u64 = 8 * 1024 * 1024;
@@ -68,7 +72,7 @@ pub enum StateFileError {
     Foreign,
     /// It is of another version.
     #[snafu(display(
-        "is exported state of version {found}, and this program knows version {STATE_VERSION}; import it with the program that \
+        "is exported state of version {found}, and this program knows versions up to {STATE_VERSION}; import it with the program that \
          wrote it, or a newer one"
     ))]
     Version {
@@ -113,7 +117,7 @@ impl<R: BufRead> StateReader<R> {
     pub fn new(mut input: R) -> Result<Self, StateFileError> {
         let line = line(&mut input)?.ok_or(StateFileError::Foreign)?;
         let version: Version = serde_json::from_slice(&line).map_err(|_| StateFileError::Foreign)?;
-        if version.office365_source_state != STATE_VERSION {
+        if !(OLDEST_VERSION..=STATE_VERSION).contains(&version.office365_source_state) {
             return VersionSnafu { found: version.office365_source_state }.fail();
         }
         let header = serde_json::from_slice(&line).map_err(|_| StateFileError::Foreign)?;
@@ -162,7 +166,7 @@ fn line(input: &mut impl BufRead) -> Result<Option<Vec<u8>>, StateFileError> {
 mod tests {
     use super::*;
 
-    const HEADER: &str = r#"{"office365_source_state":1,"source":"m365","exported":"2026-08-01T12:00:00Z"}"#;
+    const HEADER: &str = r#"{"office365_source_state":2,"source":"m365","exported":"2026-08-01T12:00:00Z"}"#;
     const PIECE: &str = r#"{"delivered":{"day":"2026-08-01","events":["000102030405060708090a0b0c0d0e0f"]}}"#;
     const END: &str = r#"{"end":{"pieces":1}}"#;
 
@@ -187,7 +191,8 @@ mod tests {
             (String::new(), "is no exported state"),
             ("<html>".to_owned(), "is no exported state"),
             ("{}".to_owned(), "is no exported state"),
-            (HEADER.replace(":1,", ":2,"), "is exported state of version 2, and this program knows version 1"),
+            (HEADER.replace(":2,", ":3,"), "is exported state of version 3, and this program knows versions up to 2"),
+            (HEADER.replace(":2,", ":0,"), "is exported state of version 0, and this program knows versions up to 2"),
             (HEADER.to_owned(), "ends after line 1 without"),
             (format!("{HEADER}\n{PIECE}\n"), "ends after line 2 without"),
             (format!("{HEADER}\n{PIECE}\n{}", &PIECE[..30]), "ends after line 2 without"),
@@ -201,6 +206,11 @@ mod tests {
             let error = read(&text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_of_the_version_before_is_read() {
+        assert_eq!(read(&format!("{}\n{PIECE}\n{END}\n", HEADER.replace(":2,", ":1,"))).unwrap(), 1);
     }
 
     #[test]

@@ -62,7 +62,7 @@ async fn state_is_shown_exported_and_imported_so_that_nothing_is_delivered_twice
     let on_stdout = lines(&world.run(&["state", "export", "-"]), 0);
     let in_file: Vec<_> = fs::read_to_string(&file).unwrap().lines().map(str::to_owned).collect();
     assert_eq!(on_stdout[1..], in_file[1..], "but for the time");
-    assert!(in_file[0].starts_with(r#"{"office365_source_state":1,"source":"m365","#), "{}", in_file[0]);
+    assert!(in_file[0].starts_with(r#"{"office365_source_state":2,"source":"m365","#), "{}", in_file[0]);
     assert_eq!(in_file.last().unwrap(), &format!(r#"{{"end":{{"pieces":{}}}}}"#, in_file.len() - 2));
     let again = world.run(&to_file);
     assert!(lines(&again, 2).is_empty() && text(&again.stderr).contains("the file exists"));
@@ -75,7 +75,7 @@ async fn state_is_shown_exported_and_imported_so_that_nothing_is_delivered_twice
     world.poll(|text| text.replace("/data\"", "/elsewhere\""));
     for (change, expected) in [
         (in_file[..in_file.len() - 1].join("\n"), "it is not whole"),
-        (in_file.join("\n").replace("state\":1", "state\":9"), "is exported state of version 9"),
+        (in_file.join("\n").replace("state\":2", "state\":9"), "is exported state of version 9"),
         (String::new(), "is no exported state"),
     ] {
         let bad = world.path("bad.ndjson");

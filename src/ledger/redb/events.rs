@@ -18,11 +18,13 @@ use redb::{
 
 use super::{
     RedbLedger,
+    counts::{self, Counts},
+    forgotten,
     recent::{Day, Filter, Looked, RecentEvents},
     tables::{Bytes, corrupt},
     writer::Rank,
 };
-use crate::ledger::{DeliveredBatch, DeliveredEvents, EventKey, LedgerError};
+use crate::ledger::{DeliveredBatch, DeliveredEvents, EventKey, LedgerError, counting::by_day};
 
 type EventTable<'a> = TableDefinition<'a, [u8; 16], ()>;
 
@@ -73,20 +75,28 @@ impl DeliveredEvents for RedbLedger {
     }
 
     async fn deliver(&self, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        for some in chunks(delivery.events, MOST_EVENTS).into_iter().filter(|some| !some.is_empty()) {
-            self.note(some, day(now)).await?;
+        let (mut chunks, counts) = (chunks(delivery.events, MOST_EVENTS), by_day(&delivery.counts));
+        let last = chunks.pop().unwrap_or_default();
+        for some in chunks {
+            self.note(some, Counts::new(), day(now)).await?;
         }
-        Ok(())
+        if last.is_empty() && counts.is_empty() {
+            return Ok(());
+        }
+        self.note(last, counts, day(now)).await
     }
 }
 
 impl RedbLedger {
-    /// Notes events that were delivered on one day, durably.
-    pub(super) async fn note(&self, events: Vec<EventKey>, day: Day) -> Result<(), LedgerError> {
+    /// Notes events that were delivered on one day, and counts, durably.
+    pub(super) async fn note(&self, events: Vec<EventKey>, counts: Counts, day: Day) -> Result<(), LedgerError> {
         let events: Arc<[EventKey]> = events.into();
-        let (rank, recent, noted) = (Rank::Bulk(rows_of(&events)), self.recent(), self.recent());
+        let (rank, recent, noted) = (Rank::Bulk(rows_of(&events) + counts.len()), self.recent(), self.recent());
         let those = Arc::clone(&events);
-        let note = move |tx: &WriteTransaction| remember(tx, &recent, &those, day);
+        let note = move |tx: &WriteTransaction| {
+            counts::add(tx, &counts)?;
+            remember(tx, &recent, &those, day)
+        };
         self.writer.write_then(rank, note, move |batch| noted.add(day, *batch, &events)).await?;
         self.move_if_many().await
     }
@@ -158,14 +168,31 @@ fn remove_batches(tx: &WriteTransaction, which: impl RangeBounds<(Day, u64)>) ->
     Ok(())
 }
 
-/// Forgets the events of all days before that of `oldest_kept`.
+/// Forgets the events of all days before that of `oldest_kept`, and takes note of that.
 pub(super) fn forget_before(tx: &WriteTransaction, oldest_kept: Day) -> Result<(), redb::Error> {
+    let batches = tx.open_table(BATCHES)?;
+    let mut last = batches.range(..(oldest_kept, 0))?.next_back().transpose()?.map(|(key, _)| key.value().0);
+    drop(batches);
     for name in tables(tx.list_tables()?) {
-        if day_of_table(&name).is_some_and(|day| day < oldest_kept) {
-            tx.delete_table(EventTable::new(&name))?;
-        }
+        let Some(day) = day_of_table(&name).filter(|day| *day < oldest_kept) else { continue };
+        tx.delete_table(EventTable::new(&name))?;
+        last = last.max(Some(day));
     }
-    remove_batches(tx, ..(oldest_kept, 0))
+    remove_batches(tx, ..(oldest_kept, 0))?;
+    match last {
+        Some(last) => forgotten::note(tx, last + 1),
+        None => Ok(()),
+    }
+}
+
+/// The first day of which there are events.
+pub(super) fn first_day(
+    names: impl Iterator<Item = impl TableHandle>,
+    batches: &impl ReadableTable<(Day, u64), Bytes>,
+) -> Result<Option<Day>, redb::Error> {
+    let in_tables = tables(names).iter().filter_map(|name| day_of_table(name)).min();
+    let in_batches = batches.first()?.map(|(key, _)| key.value().0);
+    Ok(in_tables.into_iter().chain(in_batches).min())
 }
 
 /// What memory has to know of the file.

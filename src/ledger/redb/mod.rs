@@ -1,9 +1,13 @@
 //! The embedded ledger: one redb file.
 
+mod counts;
+mod coverage;
 mod cursors;
+mod days;
 mod draft;
 mod events;
 mod file;
+mod forgotten;
 mod held;
 mod intake;
 mod open;

@@ -8,14 +8,19 @@ use tracing::info;
 use super::{
     cursors::Cursors,
     events::recent_of,
+    forgotten,
     recent::RecentEvents,
     tables::{self, META},
 };
 use crate::ledger::LedgerError;
 
-/// Since 3, ids of delivered events are in batches at first; an older version would deliver those events again. Since 2, what
+/// Since 4, searches of the audit log have content, whose keys an older version cannot read, and delivered events are counted by day:
+/// an older version would deliver events without counting them and forget ids without noting it, so that a day would be taken for
+/// complete or incomplete that is not. Since 3, ids of delivered events are in batches at first; an older version would deliver those events again. Since 2, what
 /// only notifications announced is listed apart; an older version would never fetch it.
-pub(super) const FORMAT: u64 = 3;
+pub(super) const FORMAT: u64 = 4;
+/// The first format with a note of the ids that were forgotten.
+const NOTES_FORGOTTEN: u64 = 4;
 pub(super) const OLDEST_FORMAT: u64 = 1;
 
 /// How much of the file redb may keep in memory.
@@ -37,8 +42,8 @@ pub(super) fn open_or_create(path: &Path) -> Result<Opened, LedgerError> {
     let database = builder(path).open(path).map_err(|error| LedgerError::from_redb(path.into(), error.into()))?;
     let found = format_of(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
     match found {
-        Some(OLDEST_FORMAT..=FORMAT) => {
-            bring_up_to_date(&database).map_err(|error| LedgerError::from_redb(path.into(), error))?;
+        Some(found @ OLDEST_FORMAT..=FORMAT) => {
+            bring_up_to_date(&database, found).map_err(|error| LedgerError::from_redb(path.into(), error))?;
             keep_private(path);
             opened(database).map_err(|error| LedgerError::from_redb(path.into(), error))
         }
@@ -108,9 +113,12 @@ pub(super) fn make_durable(path: &Path) {
 }
 
 /// Makes the tables that versions before did not have. What they have recorded counts as named by a listing.
-fn bring_up_to_date(database: &Database) -> Result<(), redb::Error> {
+fn bring_up_to_date(database: &Database, found: u64) -> Result<(), redb::Error> {
     let tx = database.begin_write()?;
     tables::create(&tx)?;
+    if found < NOTES_FORGOTTEN {
+        forgotten::note_for_earlier_version(&tx)?;
+    }
     tx.open_table(META)?.insert("format", FORMAT)?;
     tx.commit()?;
     Ok(())

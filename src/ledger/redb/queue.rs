@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use redb::{AccessGuard, ReadTransaction, ReadableTable, WriteTransaction};
 
 use super::{
-    RedbLedger,
+    RedbLedger, counts,
     events::{MOST_EVENTS, chunks, day, remember, rows_of},
     held::{Held, Queue, Start},
     rows::{ROWS_OF_A_BLOB, SWEEP, change, first_until, remove, row_of},
@@ -21,8 +21,8 @@ use super::{
 use crate::{
     content::Feed,
     ledger::{
-        BlobKey, Claim, ContentQueue, Counts, DeliveredBatch, EventKey, LedgerError, Promoted, Revived, Wanted, keys,
-        row,
+        BlobKey, Claim, ContentQueue, Counts, DeliveredBatch, EventKey, LedgerError, Promoted, Revived, Wanted,
+        counting::by_day, keys, row,
     },
 };
 
@@ -61,28 +61,7 @@ impl ContentQueue for RedbLedger {
     }
 
     async fn complete(&self, key: BlobKey, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<bool, LedgerError> {
-        let mut chunks = chunks(delivery.events, MOST_EVENTS);
-        let events = chunks.pop().unwrap_or_default();
-        for some in chunks {
-            self.note(some, day(now)).await?;
-        }
-        let events: Arc<[EventKey]> = events.into();
-        let rank = Rank::Bulk(rows_of(&events) + ROWS_OF_A_BLOB);
-        let (announced, held, blob) = (self.held.announced_uri(&key), self.held(), key.clone());
-        let (recent, noted, those) = (self.recent(), self.recent(), Arc::clone(&events));
-        let complete = move |tx: &WriteTransaction| {
-            let batch = remember(tx, &recent, &those, day(now))?;
-            let mut done = true;
-            change(tx, &blob, |row| done = row.complete(now, announced.as_deref()))?;
-            Ok((batch, done))
-        };
-        let then = move |(batch, done): &(u64, bool)| {
-            noted.add(day(now), *batch, &events);
-            if *done { held.let_go(&key) } else { held.put_back(&key) }
-        };
-        let (_, done) = self.writer.write_then(rank, complete, then).await?;
-        self.move_if_many().await?;
-        Ok(done)
+        self.complete_and(key, delivery, now, |_| Ok(())).await
     }
 
     async fn defer(&self, key: BlobKey, not_before: DateTime<Utc>, counts: Counts) -> Result<(), LedgerError> {
@@ -143,6 +122,41 @@ impl ContentQueue for RedbLedger {
 }
 
 impl RedbLedger {
+    /// Marks a blob done, notes the last of its events as delivered and counts them, and does what belongs into the same
+    /// transaction. Returns whether the blob is done.
+    pub(super) async fn complete_and(
+        &self,
+        key: BlobKey,
+        delivery: DeliveredBatch,
+        now: DateTime<Utc>,
+        also: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send + 'static,
+    ) -> Result<bool, LedgerError> {
+        let (mut chunks, counts) = (chunks(delivery.events, MOST_EVENTS), by_day(&delivery.counts));
+        let events = chunks.pop().unwrap_or_default();
+        for some in chunks {
+            self.note(some, counts::Counts::new(), day(now)).await?;
+        }
+        let events: Arc<[EventKey]> = events.into();
+        let rank = Rank::Bulk(rows_of(&events) + counts.len() + ROWS_OF_A_BLOB);
+        let (announced, held, blob) = (self.held.announced_uri(&key), self.held(), key.clone());
+        let (recent, noted, those) = (self.recent(), self.recent(), Arc::clone(&events));
+        let complete = move |tx: &WriteTransaction| {
+            counts::add(tx, &counts)?;
+            also(tx)?;
+            let batch = remember(tx, &recent, &those, day(now))?;
+            let mut done = true;
+            change(tx, &blob, |row| done = row.complete(now, announced.as_deref()))?;
+            Ok((batch, done))
+        };
+        let then = move |(batch, done): &(u64, bool)| {
+            noted.add(day(now), *batch, &events);
+            if *done { held.let_go(&key) } else { held.put_back(&key) }
+        };
+        let (_, done) = self.writer.write_then(rank, complete, then).await?;
+        self.move_if_many().await?;
+        Ok(done)
+    }
+
     /// Changes the row of a held blob that leaves its queue with that.
     async fn change_held(
         &self,

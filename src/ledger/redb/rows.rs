@@ -6,9 +6,12 @@ use redb::{ReadableTable, WriteTransaction};
 use super::tables::{
     ANNOUNCED, ANNOUNCED_PENDING, BLOBS, Bytes, DEAD, DEFERRED, EXPIRY, Index, READY, decode, encode, parsed,
 };
-use crate::ledger::{
-    BlobKey, keys,
-    row::{BlobState, Row},
+use crate::{
+    content::ContentRef,
+    ledger::{
+        BlobKey, keys,
+        row::{BlobState, Row},
+    },
 };
 
 /// How many rows one transaction of a sweep changes, so that writers need not wait long.
@@ -36,6 +39,16 @@ pub(super) fn change(tx: &WriteTransaction, key: &BlobKey, with: impl FnOnce(&mu
     with(&mut row);
     blobs.insert(keys::blob(key).as_slice(), encode(&row)?.as_slice())?;
     index(tx, key, &row)
+}
+
+/// Makes content pending, whatever became of it before. What is pending stays, with the newest URI.
+pub(super) fn make_pending(tx: &WriteTransaction, content: &ContentRef, now: DateTime<Utc>) -> Result<(), redb::Error> {
+    let key = BlobKey::from(content);
+    let known = row_of(&tx.open_table(BLOBS)?, &key)?;
+    if let Some(known) = &known {
+        unindex(tx, &key, known)?;
+    }
+    insert(tx, &key, &Row::pending(known, content, now))
 }
 
 pub(super) fn row_of(blobs: &impl ReadableTable<Bytes, Bytes>, key: &BlobKey) -> Result<Option<Row>, redb::Error> {

@@ -14,6 +14,10 @@
 //! | `webhooks` | feed | addresses of webhooks that were set or tried, one a line |
 //! | `tenants` | tenant | [`TenantRecord`](crate::ledger::TenantRecord) as JSON |
 //! | `secrets` | name | what this source made up for itself: the AuthID of its webhooks |
+//! | `audit_days` | tenant, day | [`DayRecord`](crate::ledger::DayRecord) as JSON |
+//! | `open_audit_days` | tenant, day | nothing: days of which searches are under way |
+//! | `delivered_counts` | tenant, day, content type | how many events of that day live collection and searches have delivered |
+//! | `queries` | tenant | when queries were created lately, as JSON |
 //! | `event_batches` | day, number | keys of events that were delivered on that day, one after the other |
 //! | `events_<day>` | event key | nothing: events delivered on that day |
 //!
@@ -25,7 +29,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::events::BATCHES;
 
 pub(super) type Bytes = &'static [u8];
-/// A table that lists blobs by its keys alone.
+/// A table that lists blobs or days by its keys alone.
 pub(super) type Index = TableDefinition<'static, Bytes, ()>;
 
 pub(super) const META: TableDefinition<&str, u64> = TableDefinition::new("meta");
@@ -43,10 +47,15 @@ pub(super) const WEBHOOKS: TableDefinition<Bytes, &str> = TableDefinition::new("
 pub(super) const TENANTS: TableDefinition<Bytes, Bytes> = TableDefinition::new("tenants");
 pub(super) const SECRETS: TableDefinition<&str, &str> = TableDefinition::new("secrets");
 
+pub(super) const AUDIT_DAYS: TableDefinition<Bytes, Bytes> = TableDefinition::new("audit_days");
+pub(super) const OPEN_AUDIT_DAYS: Index = TableDefinition::new("open_audit_days");
+pub(super) const DELIVERED_COUNTS: TableDefinition<Bytes, (u64, u64)> = TableDefinition::new("delivered_counts");
+pub(super) const QUERIES: TableDefinition<Bytes, Bytes> = TableDefinition::new("queries");
+
 /// Makes the tables that the file lacks.
 pub(super) fn create(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(BLOBS)?;
-    for index in [READY, ANNOUNCED, DEFERRED, EXPIRY, DEAD] {
+    for index in [READY, ANNOUNCED, DEFERRED, EXPIRY, DEAD, OPEN_AUDIT_DAYS] {
         tx.open_table(index)?;
     }
     tx.open_table(ANNOUNCED_PENDING)?;
@@ -55,6 +64,9 @@ pub(super) fn create(tx: &WriteTransaction) -> Result<(), redb::Error> {
     tx.open_table(WEBHOOKS)?;
     tx.open_table(TENANTS)?;
     tx.open_table(SECRETS)?;
+    tx.open_table(AUDIT_DAYS)?;
+    tx.open_table(DELIVERED_COUNTS)?;
+    tx.open_table(QUERIES)?;
     tx.open_table(BATCHES)?;
     Ok(())
 }

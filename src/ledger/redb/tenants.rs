@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::{
-    RedbLedger,
+    RedbLedger, days,
     rows::{SWEEP, remove},
     tables::{BLOBS, CURSORS, TENANTS, WEBHOOKS, decode, encode, parsed},
     writer::Rank,
@@ -67,7 +67,7 @@ fn forget_record(tx: &WriteTransaction, tenant: TenantId) -> Result<(), redb::Er
         webhooks.remove(feed.as_slice())?;
         cursors.remove(feed.as_slice())?;
     }
-    Ok(())
+    days::forget_tenant(tx, tenant)
 }
 
 /// Removes up to [`SWEEP`] blobs of a tenant; returns how many, and how many of them were pending.

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     content::{ContentType, Feed},
     ledger::{
-        BlobKey, ContentIntake, ContentQueue, Cursor, CursorMove, DeliveredEvents, EventKey, SubscriptionStore,
-        TenantStore, Wanted,
+        BlobKey, ContentIntake, ContentQueue, CoverageStore, Cursor, CursorMove, DeliveredEvents, EventKey,
+        SubscriptionStore, TenantStore, Wanted,
         contract::{DEDUPE_WINDOW, Storage, content, feed, time},
     },
 };
@@ -179,6 +179,57 @@ async fn a_ledger_of_the_format_before_goes_on() {
     assert_eq!(claim.content.content_id, "pending");
     assert_eq!(ledger.announce(a, vec![content(a, "told", time(0))], 9, time(1)).await.unwrap().added, 1);
     assert_eq!(format_of(&ledger.database).unwrap(), Some(FORMAT));
+    assert_eq!(ledger.ids_forgotten_before().await.unwrap(), events::date(20_000));
+}
+
+/// Makes of a ledger what the version before the audit search would have left.
+fn make_format_3(ledger: &RedbLedger) {
+    let tx = ledger.database.begin_write().unwrap();
+    tx.open_table(META).unwrap().insert("format", 3).unwrap();
+    for (table, value) in
+        [("audit_days", "bytes"), ("queries", "bytes"), ("delivered_counts", "numbers"), ("open_audit_days", "none")]
+    {
+        let deleted = match value {
+            "bytes" => tx.delete_table(TableDefinition::<Bytes, Bytes>::new(table)),
+            "numbers" => tx.delete_table(TableDefinition::<Bytes, (u64, u64)>::new(table)),
+            _ => tx.delete_table(TableDefinition::<Bytes, ()>::new(table)),
+        };
+        assert!(deleted.unwrap());
+    }
+    tx.commit().unwrap();
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_may_have_forgotten_is_noted_once() {
+    let a = feed(1, ContentType::Exchange);
+    let today = chrono::Utc::now().date_naive();
+    let delivered = time(0) + TimeDelta::days(3);
+    for (has_listed, has_delivered, is_noted) in [(false, false, false), (true, false, true), (true, true, true)] {
+        let directory = TempDir::new().unwrap();
+        let ledger = open(&directory).await;
+        if has_listed {
+            let step = CursorMove::Reconciled(time(0));
+            ledger.record(a, Vec::new(), Some(step), time(0)).await.unwrap();
+        }
+        if has_delivered {
+            ledger.deliver(vec![EventKey::new(a.tenant, "e")].into(), delivered).await.unwrap();
+        }
+        assert_eq!(ledger.ids_forgotten_before().await.unwrap(), None);
+        make_format_3(&ledger);
+        drop(ledger);
+        let ledger = open(&directory).await;
+        let noted = ledger.ids_forgotten_before().await.unwrap();
+        if has_delivered {
+            assert_eq!(noted, Some(delivered.date_naive()));
+        } else {
+            assert_eq!(noted.is_some_and(|day| day >= today), is_noted);
+        }
+        assert!(ledger.open_days(None).await.unwrap().is_empty());
+        // What this version delivers from now on is not taken for forgotten at its next start.
+        ledger.deliver(vec![EventKey::new(a.tenant, "f")].into(), time(0)).await.unwrap();
+        drop(ledger);
+        assert_eq!(open(&directory).await.ids_forgotten_before().await.unwrap(), noted);
+    }
 }
 
 #[tokio::test]

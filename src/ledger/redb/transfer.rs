@@ -4,23 +4,26 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate};
-use redb::{ReadTransaction, ReadableTable, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, Value, WriteTransaction};
+use uuid::Uuid;
 
 use super::{
-    RedbLedger,
+    RedbLedger, counts,
     cursors::{self, Cursors},
-    events,
+    days as day_rows, events, forgotten,
     recent::Day,
     rows::{ROWS_OF_A_BLOB, insert, remove, row_of},
-    tables::{BLOBS, SUBSCRIPTIONS, TENANTS, WEBHOOKS, decode, encode, parsed},
+    tables::{
+        AUDIT_DAYS, BLOBS, Bytes, DELIVERED_COUNTS, QUERIES, SUBSCRIPTIONS, TENANTS, WEBHOOKS, decode, encode, parsed,
+    },
     writer::Rank,
 };
 use crate::{
-    content::Feed,
+    content::{Feed, TenantId},
     ledger::{
-        BlobKey, ContentRecord, Cursor, DeliveredRecord, EventKey, ExportPage, ExportPosition, FeedRecord, LedgerError,
-        Piece, Transfer, keys,
-        transfer::{MOST_CONTENT, MOST_IDS},
+        AuditDay, BlobKey, ContentRecord, Cursor, DayRecord, DeliveredRecord, EventKey, ExportPage, ExportPosition,
+        FeedRecord, LedgerError, Piece, Transfer, counting, keys,
+        transfer::{MOST_IDS, MOST_ROWS},
     },
 };
 
@@ -33,8 +36,14 @@ impl Transfer for RedbLedger {
         let cursors = self.cursors.all();
         self.read(move |tx| match from {
             ExportPosition::Beginning => beginning(tx, cursors),
+            ExportPosition::Queries { after } => queries(tx, after),
+            ExportPosition::Days { after } => days(tx, after),
+            ExportPosition::DeliveredCounts { after } => delivered_counts(tx, after),
             ExportPosition::Content { after } => content(tx, after),
             ExportPosition::Delivered { day, after } => delivered(tx, day, after),
+            ExportPosition::Forgotten => {
+                Ok(ExportPage { pieces: vec![Piece::Forgotten { before: forgotten::before(tx)? }], next: None })
+            }
         })
         .await
     }
@@ -56,6 +65,13 @@ impl Transfer for RedbLedger {
                             .insert(record.id.0.as_bytes().as_slice(), encode(&record)?.as_slice())?;
                     }
                     Piece::Feed(record) => import_feed(tx, &cursors, &record)?,
+                    Piece::Queries { tenant, times } => {
+                        tx.open_table(QUERIES)?.insert(tenant.0.as_bytes().as_slice(), encode(&times)?.as_slice())?;
+                    }
+                    Piece::Day(record) => day_rows::put(tx, &record)?,
+                    Piece::DeliveredCount { feed, day, counts } => counts::set(tx, counting::key(feed, day), counts)?,
+                    Piece::Forgotten { before: Some(before) } => forgotten::note(tx, events::day_of(before))?,
+                    Piece::Forgotten { before: None } => {}
                     Piece::Content(record) => {
                         imported.feeds.push(record.feed);
                         import_content(tx, record)?;
@@ -115,35 +131,84 @@ fn beginning(tx: &ReadTransaction, cursors: Vec<(Feed, Cursor)>) -> Result<Expor
         record(parsed(keys::parse_feed(key.value()))?, &fill);
     }
     pieces.extend(feeds.into_values().map(Piece::Feed));
-    Ok(ExportPage { pieces, next: Some(ExportPosition::Content { after: None }) })
+    Ok(ExportPage { pieces, next: Some(ExportPosition::Queries { after: None }) })
+}
+
+fn queries(tx: &ReadTransaction, after: Option<TenantId>) -> Result<ExportPage, redb::Error> {
+    let after = after.map(|tenant| tenant.0.into_bytes().to_vec());
+    page(&tx.open_table(QUERIES)?, after.as_deref(), ExportPosition::Days { after: None }, |key, row| {
+        let tenant = TenantId(parsed(Uuid::from_slice(key).ok())?);
+        let piece = Piece::Queries { tenant, times: decode(row)? };
+        Ok((piece, ExportPosition::Queries { after: Some(tenant) }, row.len()))
+    })
+}
+
+fn days(tx: &ReadTransaction, after: Option<AuditDay>) -> Result<ExportPage, redb::Error> {
+    let then = ExportPosition::DeliveredCounts { after: None };
+    page(&tx.open_table(AUDIT_DAYS)?, after.map(keys::audit_day).as_deref(), then, |_, row| {
+        let record: DayRecord = decode(row)?;
+        let position = ExportPosition::Days { after: Some(record.of) };
+        Ok((Piece::Day(record), position, row.len()))
+    })
+}
+
+fn delivered_counts(tx: &ReadTransaction, after: Option<(Feed, NaiveDate)>) -> Result<ExportPage, redb::Error> {
+    let after = after.map(|(feed, day)| {
+        let (of, content_type) = counting::key(feed, day);
+        keys::count(of, content_type)
+    });
+    page(&tx.open_table(DELIVERED_COUNTS)?, after.as_deref(), ExportPosition::Content { after: None }, |key, row| {
+        let (AuditDay { tenant, day }, content_type) = parsed(keys::parse_count(key))?;
+        let feed = Feed { tenant, content_type };
+        let piece = Piece::DeliveredCount { feed, day, counts: counts::from_row(row) };
+        Ok((piece, ExportPosition::DeliveredCounts { after: Some((feed, day)) }, 0))
+    })
 }
 
 fn content(tx: &ReadTransaction, after: Option<BlobKey>) -> Result<ExportPage, redb::Error> {
-    let after = after.map(|key| keys::blob(&key));
-    let begin = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    let then = ExportPosition::Delivered { day: NaiveDate::default(), after: None };
+    page(&tx.open_table(BLOBS)?, after.map(|key| keys::blob(&key)).as_deref(), then, |key, row| {
+        let size = key.len() + row.len();
+        let key = parsed(keys::parse_blob(key))?;
+        let piece = Piece::Content(ContentRecord::new(key.clone(), decode(row)?));
+        Ok((piece, ExportPosition::Content { after: Some(key) }, size))
+    })
+}
+
+/// The pieces of a table after a key; `then` is where it goes on after its last one. `piece` makes one of a row, and says where it goes
+/// on after it, and how large it is.
+fn page<V: Value + 'static>(
+    table: &impl ReadableTable<Bytes, V>,
+    after: Option<&[u8]>,
+    then: ExportPosition,
+    mut piece: impl FnMut(&[u8], V::SelfType<'_>) -> Result<(Piece, ExportPosition, usize), redb::Error>,
+) -> Result<ExportPage, redb::Error> {
+    let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
     let (mut pieces, mut bytes) = (Vec::new(), 0);
-    for entry in tx.open_table(BLOBS)?.range::<&[u8]>((begin, Bound::Unbounded))? {
+    for entry in table.range::<&[u8]>((begin, Bound::Unbounded))? {
         let (key, row) = entry?;
-        let key = parsed(keys::parse_blob(key.value()))?;
-        bytes += row.value().len() + key.content_id.len();
-        pieces.push(Piece::Content(ContentRecord::new(key.clone(), decode(row.value())?)));
-        if pieces.len() == MOST_CONTENT || bytes > LARGEST_PAGE {
-            return Ok(ExportPage { pieces, next: Some(ExportPosition::Content { after: Some(key) }) });
+        let (piece, position, size) = piece(key.value(), row.value())?;
+        pieces.push(piece);
+        bytes += size;
+        if pieces.len() == MOST_ROWS || bytes > LARGEST_PAGE {
+            return Ok(ExportPage { pieces, next: Some(position) });
         }
     }
-    Ok(ExportPage { pieces, next: Some(ExportPosition::Delivered { day: NaiveDate::default(), after: None }) })
+    Ok(ExportPage { pieces, next: Some(then) })
 }
 
 fn delivered(tx: &ReadTransaction, from: NaiveDate, after: Option<EventKey>) -> Result<ExportPage, redb::Error> {
     let next = events::next_day(tx, events::day_of(from))?;
     let Some((number, day)) = next.and_then(|next| Some((next, events::date(next)?))) else {
-        return Ok(ExportPage::default());
+        return Ok(ExportPage { pieces: Vec::new(), next: Some(ExportPosition::Forgotten) });
     };
     let after = after.filter(|_| day == from);
     let events = events::of_day(tx, number, after, MOST_IDS)?;
     let next = match events.last() {
         Some(last) if events.len() == MOST_IDS => Some(ExportPosition::Delivered { day, after: Some(*last) }),
-        _ => day.succ_opt().map(|day| ExportPosition::Delivered { day, after: None }),
+        _ => {
+            Some(day.succ_opt().map_or(ExportPosition::Forgotten, |day| ExportPosition::Delivered { day, after: None }))
+        }
     };
     let piece = (!events.is_empty()).then_some(Piece::Delivered(DeliveredRecord { day, events }));
     Ok(ExportPage { pieces: piece.into_iter().collect(), next })

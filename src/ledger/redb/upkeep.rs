@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use redb::{ReadableTable, WriteTransaction};
 
 use super::{
-    RedbLedger, events,
+    RedbLedger, days,
+    events::{self, BATCHES},
     held::Held,
     rows::{SWEEP, change, first_until, remove, row_of},
     tables::{ANNOUNCED, BLOBS, DEAD, DEFERRED, EXPIRY, READY, parsed},
@@ -18,7 +19,7 @@ use crate::{
     ledger::{
         BlobKey, DeadBlob, FeedSummary, LedgerError, Pruned, Upkeep, keys,
         row::{BlobState, Row},
-        upkeep::EXPIRED,
+        upkeep::{COVERAGE, EXPIRED},
     },
 };
 
@@ -26,9 +27,17 @@ use crate::{
 impl Upkeep for RedbLedger {
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError> {
         let oldest_kept = events::day(now - self.dedupe_window);
-        let recent = self.recent();
-        let forget = move |tx: &WriteTransaction| events::forget_before(tx, oldest_kept);
-        self.writer.write_then(Rank::Bulk(SWEEP), forget, move |()| recent.forget_before(oldest_kept)).await?;
+        let first = self.read(|tx| events::first_day(tx.list_tables()?, &tx.open_table(BATCHES)?)).await?;
+        if first.is_some_and(|first| first < oldest_kept) {
+            let recent = self.recent();
+            let forget = move |tx: &WriteTransaction| events::forget_before(tx, oldest_kept);
+            self.writer.write_then(Rank::Bulk(SWEEP), forget, move |()| recent.forget_before(oldest_kept)).await?;
+        }
+        let oldest_kept = (now - COVERAGE).date_naive();
+        while self.read(move |tx| days::are_any_before(tx, oldest_kept)).await? {
+            let forget = move |tx: &WriteTransaction| days::forget_before(tx, oldest_kept);
+            self.writer.write(Rank::Bulk(SWEEP), forget).await?;
+        }
         let mut pruned = Pruned::default();
         loop {
             let held = self.held();
