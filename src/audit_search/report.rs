@@ -28,6 +28,20 @@ pub enum DayState {
 }
 
 impl DayState {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Complete, Self::Incomplete, Self::Searching, Self::Unknown, Self::NotCompared];
+
+    /// As machines read it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::Searching => "searching",
+            Self::Unknown => "unknown",
+            Self::NotCompared => "not_compared",
+        }
+    }
+
     /// As a person reads it.
     pub const fn as_str(self) -> &'static str {
         match self {

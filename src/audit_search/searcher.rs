@@ -1,6 +1,6 @@
 //! The searches of one tenant: what is due is planned, what is planned is asked for, what is found becomes pending content.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ use tokio::{sync::watch, time::sleep};
 use uuid::Uuid;
 
 use super::{
-    plan::{Knowledge, Wanted, scopes_of},
+    plan::{Knowledge, RIPE, Wanted, scopes_of},
+    report::Report,
     request::{RequestError, request},
     split::split,
     telemetry,
@@ -49,6 +50,9 @@ const MOST_FAILURES: u32 = 6;
 
 /// While all requests for a tenant fail.
 const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Duration::from_mins(15) };
+
+/// Metrics tell of so many days.
+const TOLD: TimeDelta = TimeDelta::days(30);
 
 /// In a run that should end, a tenant that cannot be searched is tried so often.
 const TRIES_ONCE: u32 = 3;
@@ -204,6 +208,7 @@ impl Searcher {
         let now = self.now();
         let range = ((now - wanted.max_gap).date_naive(), now.date_naive());
         let knowledge = Knowledge::of(&**ledger, self.tenant, &self.context.options.content_types, range).await?;
+        self.tell(&knowledge, now);
         let due = knowledge.due_days(wanted, now);
         if due.is_empty() {
             return Ok(());
@@ -220,6 +225,18 @@ impl Searcher {
         let permissions = self.context.client.permissions(self.tenant).await?;
         let collected = self.context.options.content_types.iter().copied();
         Ok(collected.filter(|content_type| !permissions.show(*content_type)).collect())
+    }
+
+    /// Tells how the last days are doing.
+    fn tell(&self, knowledge: &Knowledge, now: DateTime<Utc>) {
+        let Some(first) = knowledge.live.began.and_then(|began| began.date_naive().succ_opt()) else { return };
+        let through = (now - RIPE).date_naive().pred_opt().unwrap_or_default();
+        let range = (first.max((now - TOLD).date_naive()), through);
+        let tenants = BTreeMap::from([(self.tenant, None)]);
+        telemetry::coverage(
+            &Report::new(&tenants, range, knowledge.days.values().cloned().collect(), now),
+            self.tenant,
+        );
     }
 
     async fn request(&self, day: NaiveDate, heals: bool, hidden: &[ContentType]) -> Result<(), LedgerError> {
@@ -316,6 +333,14 @@ impl Searcher {
                     failure if failure.concerns_the_tenant() => {
                         self.step(day, search, SearchStep::Replanned { not_before: now, problem: None }).await?;
                         Err(error.into())
+                    }
+                    GraphFailure::Refused { .. } if search.scope.record_types.len() > 1 => {
+                        // Microsoft Graph does not know one of the names: the others must not suffer for it.
+                        if let Some(split) = split(&search.scope) {
+                            let step = SearchStep::Split { into: split.into, problem: split.problem };
+                            self.step(day, search, step).await?;
+                        }
+                        Ok(Asked::Nothing)
                     }
                     _ => {
                         self.fail(day, search, error.to_string()).await?;

@@ -1,9 +1,10 @@
 //! What searching reports.
 
 use chrono::{DateTime, Utc};
-use metrics::counter;
+use metrics::{counter, gauge};
 use tracing::{debug, info, warn};
 
+use super::report::{DayState, Report};
 use crate::{content::TenantId, graph::GraphError, ledger::AuditDay, telemetry::count_error};
 
 /// A day is to be compared with the audit search.
@@ -60,4 +61,13 @@ pub(super) fn budget_spent(tenant: TenantId, budget: u32, free: DateTime<Utc>) {
         message = "The budget of audit log queries is spent (audit_search.budget_per_day); searching goes on later.",
         %tenant, budget, %free
     );
+}
+
+/// How the last 30 days of a tenant are doing that are old enough to be compared.
+pub(super) fn coverage(report: &Report, tenant: TenantId) {
+    for state in DayState::ALL {
+        let days = report.days.iter().filter(|day| day.state == state).count();
+        let labels = [("tenant", tenant.to_string()), ("state", state.label().to_owned())];
+        gauge!("office365_coverage_days", &labels).set(f64::from(u32::try_from(days).unwrap_or(u32::MAX)));
+    }
 }

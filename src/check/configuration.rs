@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::{listener_files, no_answer};
 use crate::{
-    config::{self, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
+    config::{self, AuditSearchConfig, EventSchema, GeoipConfig, Mode, SourceEntry, TopologyConfig},
     credentials::{ConfiguredCredential, Credentials},
     geoip::GeoipFiles,
     host,
@@ -69,6 +69,14 @@ impl ConfigurationFindings {
                 EventSchema::Ecs | EventSchema::Ocsf => {
                     findings.check(GeoipFiles::open(&source.normalize.geoip, &key));
                 }
+            }
+            let cloud = source.effective_cloud();
+            if source.audit_search.is_some() && !AuditSearchConfig::is_in(cloud) {
+                findings.hints.push(format!(
+                    "sources.{name}.audit_search: has no effect with cloud = \"{}\": Microsoft Graph has the audit search in the global \
+                     cloud and GCC only.",
+                    cloud.as_str()
+                ));
             }
             if source.mode == Mode::Webhook {
                 listener_files::check(&mut findings, &format!("sources.{name}.webhook"), &source.webhook).await;

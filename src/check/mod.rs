@@ -1,7 +1,9 @@
 //! Tests everything that collecting needs, and says for each failure what to change.
 //!
-//! Changes nothing: not in the tenants, not in the ledger. It can run beside the source that it checks.
+//! Changes nothing: not in the tenants, not in the ledger, but for a query of the audit search that is created and deleted. It can run
+//! beside the source that it checks.
 
+mod audit_search;
 mod blob;
 mod certificate;
 mod configuration;
@@ -31,7 +33,7 @@ use self::{
 use crate::{
     RunMode,
     api_clients::{ApiClients, Environment},
-    config::{HumanDuration, Mode, TopologyConfig},
+    config::{AuditSearchConfig, HumanDuration, Mode, TopologyConfig},
     content::TenantId,
     credentials::Credentials,
     discovery::webhook::{AuthId, configured_auth_id},
@@ -138,7 +140,10 @@ async fn check_connections(source: ConfiguredSource<'_>, patience: Duration, fou
     let (key, config) = (source.key(), source.config);
     let options = connection::options(config.proxy.or(source.proxy), config.tls.ca_file.clone(), patience);
     let mut clock = None;
-    for (name, url) in [("Microsoft Entra", config.authority()), ("the API", config.api_endpoint())] {
+    let graph = config.audit_search.as_ref().filter(|_| AuditSearchConfig::is_in(config.effective_cloud()));
+    let graph = graph.map(|search| ("Microsoft Graph", search.endpoint()));
+    let servers = [("Microsoft Entra", config.authority()), ("the API", config.api_endpoint())];
+    for (name, url) in servers.into_iter().chain(graph) {
         let mut findings = Vec::new();
         let check = ConnectionCheck { key: &key, name, url, options: &options, patience };
         let time = check.check(&mut findings).await;

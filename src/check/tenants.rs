@@ -93,6 +93,7 @@ impl TenantCheck<'_> {
                 None => {}
             }
         }
+        findings.extend(self.audit_search(tenant).await);
         findings
     }
 
@@ -312,12 +313,12 @@ impl TenantCheck<'_> {
         Ok(Ok((count, first)))
     }
 
-    async fn within<T>(&self, request: impl Future<Output = T>) -> Result<T, Outcome> {
+    pub(super) async fn within<T>(&self, request: impl Future<Output = T>) -> Result<T, Outcome> {
         let silence = |_| Outcome::Failed(no_answer(self.patience, "check DNS, firewall and the proxy settings"));
         timeout(self.patience, request).await.map_err(silence)
     }
 
-    fn finding(&self, tenant: &TenantEntry, what: impl fmt::Display, outcome: Outcome) -> Finding {
+    pub(super) fn finding(&self, tenant: &TenantEntry, what: impl fmt::Display, outcome: Outcome) -> Finding {
         let domain = tenant.domain.as_deref().map_or_else(String::new, |domain| format!(" ({domain})"));
         Finding::new(format!("{}, tenant {}{domain}, {what}", self.key, tenant.id), outcome)
     }

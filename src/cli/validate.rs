@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     check::{AskStores, ConfigurationFindings},
-    config::{AuthConfig, FiltersConfig, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig},
+    config::{
+        AuditSearchConfig, AuthConfig, FiltersConfig, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig,
+        VerifyRhythm,
+    },
     credentials::ConfiguredCredential,
     secrets,
 };
@@ -70,6 +73,19 @@ fn events_summary(source: &Office365Config) -> String {
     format!("  events: schema {}, values that data loss prevention has detected are {values}", source.schema.as_str())
 }
 
+fn search_summary(search: &AuditSearchConfig) -> String {
+    let AuditSearchConfig { verify, heal, budget_per_day, max_gap, .. } = search;
+    let when = match verify {
+        VerifyRhythm::Daily => "each day is compared once it is 72 hours old",
+        VerifyRhythm::Off => "days are compared when somebody asks",
+    };
+    let heals = if *heal { "what is missing is delivered" } else { "what is missing is told and not delivered" };
+    format!(
+        "  audit search: {when}; {heals}, as far back as {max_gap}; {budget_per_day} queries per tenant and 24 hours, at {}",
+        search.endpoint()
+    )
+}
+
 fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
     let content_types: Vec<_> = source.content_types.iter().map(|content_type| content_type.as_str()).collect();
     let mut lines = vec![
@@ -88,6 +104,7 @@ fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
             exclude.len()
         ));
     }
+    lines.extend(source.audit_search.as_ref().map(search_summary));
     lines.extend(source.tenants.iter().map(|TenantConfig { id, domain, auth }| {
         let domain = domain.as_ref().map_or_else(String::new, |domain| format!(" ({domain})"));
         let app = auth.as_ref().map_or_else(String::new, |auth| format!(", app: {}", application(auth)));

@@ -58,10 +58,13 @@ impl NewQuery {
     }
 }
 
-/// Microsoft Graph's names of record types begin with a small letter in requests and with a capital one in answers.
+/// Microsoft Graph's names of record types are in camelCase in requests (`crm`, `mipLabel`, `aeD`) and in `PascalCase` in answers
+/// (`CRM`, `MIPLabel`, `AeD`): of the capital letters that a name begins with, the last one begins the next word.
 fn in_camel_case(name: &str) -> String {
-    let mut chars = name.chars();
-    chars.next().map_or_else(String::new, |first| first.to_ascii_lowercase().to_string() + chars.as_str())
+    let capitals = name.bytes().take_while(u8::is_ascii_uppercase).count();
+    let small = if capitals == name.len() { capitals } else { capitals.saturating_sub(1).max(1).min(capitals) };
+    let (first, rest) = name.split_at(small);
+    first.to_ascii_lowercase() + rest
 }
 
 impl GraphClient {
@@ -136,7 +139,7 @@ mod tests {
             name: "n".to_owned(),
             start: DateTime::from_timestamp(1_780_000_000, 0).unwrap(),
             end: DateTime::from_timestamp(1_780_000_060, 500_000_000).unwrap(),
-            record_types: vec!["ExchangeItem".to_owned(), "AeD".to_owned()],
+            record_types: ["ExchangeItem", "AeD", "CRM", "MIPLabel", "exchangeAdmin", ""].map(str::to_owned).to_vec(),
         };
         let body: serde_json::Value = serde_json::from_slice(&query.body()).unwrap();
         let expected = serde_json::json!({
@@ -144,7 +147,7 @@ mod tests {
             "displayName": "n",
             "filterStartDateTime": "2026-05-28T20:26:40Z",
             "filterEndDateTime": "2026-05-28T20:27:40.500Z",
-            "recordTypeFilters": ["exchangeItem", "aeD"],
+            "recordTypeFilters": ["exchangeItem", "aeD", "crm", "mipLabel", "exchangeAdmin", ""],
         });
         assert_eq!(body, expected);
     }

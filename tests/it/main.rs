@@ -12,6 +12,7 @@ mod support;
 mod api_behaviour;
 mod api_memory;
 mod api_sockets;
+mod audit_search;
 mod config_examples;
 mod configuration_doc;
 #[cfg(feature = "simulator")]

@@ -29,6 +29,7 @@ use chrono::{DateTime, Utc};
 use office365_source::{
     HostServices, RunMode,
     api_clients::Environment,
+    audit_search::SearchTask,
     clock::Clock,
     component::{
         BatchStatus, EventStatus, ExtraContext, GlobalOptions, LogEvent, LogNamespace, ShutdownDone, ShutdownSignal,
@@ -107,6 +108,8 @@ pub struct Setup<'a> {
     pub gate: Option<tokio::sync::watch::Receiver<bool>>,
     /// Filled with the source's webhook.
     pub webhook: WebhookHandle,
+    /// The days that a run of once compares in place of all else.
+    pub search: Option<SearchTask>,
 }
 
 impl<'a> Setup<'a> {
@@ -123,6 +126,7 @@ impl<'a> Setup<'a> {
             keep_texts: true,
             gate: None,
             webhook: WebhookHandle::default(),
+            search: None,
         }
     }
 
@@ -139,6 +143,7 @@ impl<'a> Setup<'a> {
             keep_texts,
             gate,
             webhook,
+            search,
         } = self;
         let transport = transport.unwrap_or_else(|| Arc::new(InProcess::new(simulator)));
         let (shutdown, signal, done) = ShutdownSignal::new_wired();
@@ -152,6 +157,7 @@ impl<'a> Setup<'a> {
         cx.extra_context = ExtraContext::default().with(HostServices {
             run_mode: mode,
             range: None,
+            search,
             progress: progress.clone(),
             environment: Environment { clock, transport: Some(transport) },
             webhook,
