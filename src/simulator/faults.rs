@@ -7,8 +7,8 @@ use crate::content::ContentType;
 
 /// What goes wrong. Rates are probabilities between 0 and 1; by default all is well.
 ///
-/// `duplicates` and `late` shape the content itself. They are read once, when the simulator is built: were they to change
-/// later, what had already been collected would cease to exist.
+/// `duplicates`, `late` and `unlisted` shape the content itself. They are read once, when the
+/// simulator is built: were they to change later, what had already been collected would cease to exist.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     /// Answers 408, 500 or 503, with AF50000, an HTML page or nothing in the body (FB and the Splunk add-on retry these).
@@ -37,6 +37,9 @@ pub struct Faults {
     pub duplicates: f64,
     /// Content that is listed only some time after its `contentCreated`. Fixed at the start.
     pub late: Option<Late>,
+    /// The share of blobs that no listing and no notification ever names, although their events happened and the audit search
+    /// of Microsoft Graph finds them. Fixed at the start.
+    pub unlisted: f64,
     /// Entries, listed or announced, whose `contentUri` leads to another host. Sending it the token would give the token away.
     pub foreign_uri: f64,
     /// Entries, listed or announced, without `contentUri` (seen by ddbnl/office365-audit-log-collector).
