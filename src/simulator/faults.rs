@@ -2,12 +2,12 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-use super::state::Service;
+use super::{GraphFaults, state::Service};
 use crate::content::ContentType;
 
 /// What goes wrong. Rates are probabilities between 0 and 1; by default all is well.
 ///
-/// `duplicates`, `late` and `unlisted` shape the content itself. They are read once, when the
+/// `duplicates`, `late`, `unlisted` and [`GraphFaults::lacking`] shape the content itself. They are read once, when the
 /// simulator is built: were they to change later, what had already been collected would cease to exist.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
@@ -58,6 +58,8 @@ pub struct Faults {
     pub notify_reordered: f64,
     /// Blobs that no notification ever names. They are listed as any other.
     pub notify_drop: f64,
+    /// What goes wrong with the audit search of Microsoft Graph. Nothing above concerns it, but for what exists.
+    pub graph: GraphFaults,
 }
 
 /// Content that shows up late.
@@ -83,6 +85,7 @@ impl Faults {
             latency: Some(Duration::from_millis(5)..=Duration::from_secs(3)),
             duplicates: 0.05,
             late: Some(Late { share: 0.1, by: Duration::from_mins(1)..=Duration::from_hours(4) }),
+            graph: GraphFaults::stormy(),
             ..Self::default()
         }
     }
@@ -105,7 +108,7 @@ pub enum TenantFault {
     ServiceNotEnabled,
     /// Tokens are issued, but without any role: AF10001 with an empty permission set.
     PermissionsRemoved,
-    /// Unified auditing is off: the API claims that the tenant does not exist (MSTRB).
+    /// Unified auditing is off: the API claims that the tenant does not exist (MSTRB). The audit search says why.
     AuditingDisabled,
     /// AF20012 to every request.
     Misconfigured,

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     content::listable,
     entry::content_uri,
+    graph,
     state::Service,
     subscriptions::Subscription,
     timeline::span,
@@ -62,11 +63,19 @@ impl Oracle {
     }
 
     /// The different ids of all events of a tenant that exist by now and have a `CreationTime` in a half-open range, whatever
-    /// the Management Activity API lists. A search of that range finds them all.
+    /// the Management Activity API lists. A search of that range finds them all, but for those that it
+    /// [lacks](Self::lacking_in_search).
     pub fn searchable_ids(&self, tenant: TenantId, start: DateTime<Utc>, end: DateTime<Utc>) -> BTreeSet<String> {
         let world = &self.service.world;
         let occurrences = world.occurrences(tenant, start..end, self.service.clock.now());
         occurrences.iter().filter_map(|occurrence| world.id(occurrence)).collect()
+    }
+
+    /// The part of [`Self::searchable_ids`] that no search ever shows.
+    pub fn lacking_in_search(&self, tenant: TenantId, start: DateTime<Utc>, end: DateTime<Utc>) -> BTreeSet<String> {
+        let mut ids = self.searchable_ids(tenant, start, end);
+        ids.retain(|id| graph::is_lacking(&self.service.config, id));
+        ids
     }
 
     /// The ids of a tenant's events that exist by now only in blobs which are never listed. Content that is too old for a
