@@ -9,11 +9,12 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use futures::{StreamExt as _, stream};
-use http::{HeaderName, HeaderValue, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::Value;
 
-/// An answer of 200.
+/// A good answer: of 200, unless another status is set.
 pub(super) struct Answer {
+    status: StatusCode,
     body: Bytes,
     next_page: Option<(HeaderName, HeaderValue)>,
 }
@@ -25,7 +26,13 @@ pub(super) enum Damage {
     Reset,
     /// The body ends in the middle as if that were its end.
     Truncated,
+    /// The connection closes before anything was answered.
+    NoAnswer,
 }
+
+/// Marks a response that a transport without sockets has to lose by itself.
+#[derive(Clone, Copy)]
+pub(super) struct Unanswered;
 
 impl Answer {
     pub fn json(value: &Value) -> Self {
@@ -34,11 +41,16 @@ impl Answer {
 
     /// JSON text as it is.
     pub fn raw(body: Bytes) -> Self {
-        Self { body, next_page: None }
+        Self { status: StatusCode::OK, body, next_page: None }
     }
 
     pub fn empty() -> Self {
         Self::raw(Bytes::new())
+    }
+
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
     }
 
     pub fn with_next_page(mut self, name: HeaderName, url: HeaderValue) -> Self {
@@ -57,9 +69,15 @@ impl Answer {
             _ if empty => Body::empty(),
             None => Body::from(body),
             Some(Damage::Truncated) => Body::from_stream(stream::iter([Ok::<_, io::Error>(half)])),
+            // A body that fails at once takes the head with it.
+            Some(Damage::NoAnswer) => Body::from_stream(stream::iter([Err::<Bytes, _>(connection_reset())])),
             Some(Damage::Reset) => Body::from_stream(stream::iter([Ok(half)]).chain(stream::once(broken()))),
         };
         let mut response = Response::new(body);
+        *response.status_mut() = self.status;
+        if damage == Some(Damage::NoAnswer) {
+            response.extensions_mut().insert(Unanswered);
+        }
         let headers = response.headers_mut();
         if !empty {
             headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
@@ -77,7 +95,11 @@ impl Answer {
 /// The break comes a moment later, so that a socket has sent the first half by then.
 async fn broken() -> io::Result<Bytes> {
     tokio::time::sleep(Duration::from_millis(10)).await;
-    Err(io::Error::new(io::ErrorKind::ConnectionReset, "the simulator broke the connection"))
+    Err(connection_reset())
+}
+
+fn connection_reset() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionReset, "the simulator broke the connection")
 }
 
 /// Writing to memory does not fail; were it to, the answer would go out uncompressed.

@@ -1,18 +1,24 @@
 //! Who may ask: the token, the tenant, the publisher, the permission.
 
 use chrono::{DateTime, Utc};
-use http::header;
+use http::{HeaderMap, header};
 use uuid::Uuid;
 
-use super::{SimulatedTenant, TenantFault, call::Call, error_reply::ErrorReply, state::Service, token::Claims};
+use super::{SimulatedTenant, TenantFault, call::Call, error_reply::ErrorReply, graph, state::Service, token::Claims};
 use crate::content::{ContentType, Feed, TenantId};
 
-/// The claims of a valid token; 401 without one.
+/// The claims of a valid token; 401 without one. One for Microsoft Graph is not for this API.
 pub(super) fn claims(service: &Service, call: &Call, now: DateTime<Utc>) -> Result<Claims, ErrorReply> {
-    let given = call.header(header::AUTHORIZATION).and_then(|value| value.split_once(' '));
-    let token = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("Bearer")).map(|(_, token)| token.trim());
+    let claims = bearer(service, &call.headers, now).filter(|claims| claims.aud != graph::RESOURCE);
+    claims.ok_or_else(ErrorReply::unauthorized)
+}
+
+/// The claims of the token in a request, if there is one that is in force.
+pub(super) fn bearer(service: &Service, headers: &HeaderMap, now: DateTime<Utc>) -> Option<Claims> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     let first_valid = service.state().first_valid_token;
-    token.and_then(|token| service.mint.check(token, now, first_valid)).ok_or_else(ErrorReply::unauthorized)
+    let is_bearer = scheme.eq_ignore_ascii_case("Bearer");
+    service.mint.check(token.trim(), now, first_valid).filter(|_| is_bearer)
 }
 
 /// The tenant that the URL names, if it is the token's.

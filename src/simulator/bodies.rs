@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -14,6 +14,12 @@ use super::{
     timeline::Timeline,
 };
 use crate::content::Feed;
+
+/// An event is some minutes to an hour old when its blob appears (MSTRB: "typically 60 to 90 minutes").
+const YOUNGEST_EVENT: TimeDelta = TimeDelta::minutes(2);
+
+/// No event is this much older than the blob it first appears in.
+pub(super) const OLDEST_EVENT: TimeDelta = TimeDelta::minutes(63);
 
 /// The place of an event: its blob, and its position there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,12 +95,17 @@ impl Author {
         Bytes::from(body)
     }
 
-    fn write(&self, slot: Slot, blob_created: DateTime<Utc>) -> Value {
-        let dice = self.dice(slot);
-        // An event is some minutes to an hour old when its blob appears (MSTRB: "typically 60 to 90 minutes").
-        let age = TimeDelta::seconds(i64::try_from(120 + dice.of("age", 0).below(3600)).unwrap_or(120));
+    /// When the event that originates in a slot happened, in whole seconds as `CreationTime` gives it.
+    pub fn occurred(&self, slot: Slot, blob_created: DateTime<Utc>) -> DateTime<Utc> {
+        let within = i64::try_from(self.dice(slot).of("age", 0).below(3600)).unwrap_or_default();
+        (blob_created - YOUNGEST_EVENT - TimeDelta::seconds(within)).trunc_subsecs(0)
+    }
+
+    /// The record of the event that originates in a slot.
+    pub fn write(&self, slot: Slot, blob_created: DateTime<Utc>) -> Value {
         let Some(tenant) = self.tenants.iter().find(|tenant| tenant.id == slot.feed.tenant) else { return Value::Null };
-        let scene = Scene::new(tenant, self.id(slot), blob_created - age, dice.of("scene", 0));
+        let scene =
+            Scene::new(tenant, self.id(slot), self.occurred(slot, blob_created), self.dice(slot).of("scene", 0));
         events::write(slot.feed.content_type, scene)
     }
 

@@ -61,14 +61,14 @@ impl Call {
         Ok(Feed { tenant, content_type })
     }
 
-    pub fn header(&self, name: header::HeaderName) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
     pub fn accepts_gzip(&self) -> bool {
-        let Some(accepted) = self.header(header::ACCEPT_ENCODING) else { return false };
-        accepted.split(',').any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "gzip"))
+        accepts_gzip(&self.headers)
     }
+}
+
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.split(',').any(|coding| coding.split(';').next().is_some_and(|name| name.trim() == "gzip"))
 }
 
 /// The operation of a path below `feed/`. A doubled slash in front is fine: MSTRB's own sample has one.

@@ -4,7 +4,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 use uuid::Uuid;
 
-use super::Faults;
+use super::{Faults, GraphConfig, graph};
 use crate::content::{ContentType, TenantId};
 
 /// Everything a simulator is built from. The default suits tests: one tenant, a little content, no faults.
@@ -36,6 +36,8 @@ pub struct SimulatorConfig {
     pub next_page_repeats_publisher: bool,
     /// How a lack of permission is reported.
     pub denial: Denial,
+    /// The audit search of Microsoft Graph.
+    pub graph: GraphConfig,
     /// Content that exists when the simulator starts.
     pub backlog: Backlog,
     /// Content that appears as time passes.
@@ -81,8 +83,10 @@ pub struct SimulatedTenant {
     pub federated_tokens: Vec<String>,
     /// The content types for which this tenant produces content.
     pub content_types: Vec<ContentType>,
-    /// The application permissions an administrator consented to.
+    /// The application permissions of the Management Activity API that an administrator consented to.
     pub roles: Vec<String>,
+    /// Those of Microsoft Graph.
+    pub graph_roles: Vec<String>,
     /// Since how long before the simulator's start every content type has been subscribed to. `None`: never.
     pub subscribed_since: Option<Duration>,
     /// Whether an administrator has consented to the application when the simulator starts. Without consent the directory
@@ -152,12 +156,13 @@ impl Default for SimulatorConfig {
             page_size: 200,
             requests_per_minute: 2000,
             token_lifetime: Duration::from_secs(3599),
-            // One per cloud (MSREF, "Activity API operations").
+            // The Management Activity API of each cloud (MSREF, "Activity API operations"), and Microsoft Graph.
             resources: [
                 "https://manage.office.com",
                 "https://manage-gcc.office.com",
                 "https://manage.office365.us",
                 "https://manage.protection.apps.mil",
+                graph::RESOURCE,
             ]
             .map(str::to_owned)
             .to_vec(),
@@ -167,6 +172,7 @@ impl Default for SimulatorConfig {
             strict_publisher: true,
             next_page_repeats_publisher: false,
             denial: Denial::default(),
+            graph: GraphConfig::default(),
             backlog: Backlog { reaches_back: Duration::from_hours(3), blobs_per_feed: 12, events_per_blob: 1..=6 },
             live: None,
             faults: Faults::default(),
@@ -194,6 +200,7 @@ impl SimulatedTenant {
             federated_tokens: Vec::new(),
             content_types: ContentType::ALL.to_vec(),
             roles: vec!["ActivityFeed.Read".to_owned(), "ActivityFeed.ReadDlp".to_owned()],
+            graph_roles: vec!["AuditLogsQuery.Read.All".to_owned()],
             subscribed_since: None,
             consented: true,
         }

@@ -298,7 +298,8 @@ pub(super) fn http_date(time: DateTime<Utc>) -> Option<HeaderValue> {
     HeaderValue::from_str(&httpdate::fmt_http_date(time.into())).ok()
 }
 
-const PROXY_PAGE: &str = "<!DOCTYPE html>\r\n<html><head><title>Service Unavailable</title></head>\r\n<body><h2>Our \
+/// What a proxy answers in the service's place.
+pub(super) const PROXY_PAGE: &str = "<!DOCTYPE html>\r\n<html><head><title>Service Unavailable</title></head>\r\n<body><h2>Our \
                           services aren't available right now</h2></body></html>\r\n";
 
 impl IntoResponse for ErrorReply {

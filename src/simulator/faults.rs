@@ -2,13 +2,13 @@
 
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
-use super::state::Service;
+use super::{GraphFaults, state::Service};
 use crate::content::ContentType;
 
 /// What goes wrong. Rates are probabilities between 0 and 1; by default all is well.
 ///
-/// `duplicates` and `late` shape the content itself. They are read once, when the simulator is built: were they to change
-/// later, what had already been collected would cease to exist.
+/// `duplicates`, `late`, `unlisted` and [`GraphFaults::lacking`] shape the content itself. They are read once, when the
+/// simulator is built: were they to change later, what had already been collected would cease to exist.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Faults {
     /// Answers 408, 500 or 503, with AF50000, an HTML page or nothing in the body (FB and the Splunk add-on retry these).
@@ -37,6 +37,9 @@ pub struct Faults {
     pub duplicates: f64,
     /// Content that is listed only some time after its `contentCreated`. Fixed at the start.
     pub late: Option<Late>,
+    /// The share of blobs that no listing and no notification ever names, although their events happened and the audit search
+    /// of Microsoft Graph finds them. Fixed at the start.
+    pub unlisted: f64,
     /// Entries, listed or announced, whose `contentUri` leads to another host. Sending it the token would give the token away.
     pub foreign_uri: f64,
     /// Entries, listed or announced, without `contentUri` (seen by ddbnl/office365-audit-log-collector).
@@ -55,6 +58,8 @@ pub struct Faults {
     pub notify_reordered: f64,
     /// Blobs that no notification ever names. They are listed as any other.
     pub notify_drop: f64,
+    /// What goes wrong with the audit search of Microsoft Graph. Nothing above concerns it, but for what exists.
+    pub graph: GraphFaults,
 }
 
 /// Content that shows up late.
@@ -80,6 +85,7 @@ impl Faults {
             latency: Some(Duration::from_millis(5)..=Duration::from_secs(3)),
             duplicates: 0.05,
             late: Some(Late { share: 0.1, by: Duration::from_mins(1)..=Duration::from_hours(4) }),
+            graph: GraphFaults::stormy(),
             ..Self::default()
         }
     }
@@ -102,7 +108,7 @@ pub enum TenantFault {
     ServiceNotEnabled,
     /// Tokens are issued, but without any role: AF10001 with an empty permission set.
     PermissionsRemoved,
-    /// Unified auditing is off: the API claims that the tenant does not exist (MSTRB).
+    /// Unified auditing is off: the API claims that the tenant does not exist (MSTRB). The audit search says why.
     AuditingDisabled,
     /// AF20012 to every request.
     Misconfigured,

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt};
 use http::header;
 use tower::ServiceExt;
 
-use super::Simulator;
+use super::{Simulator, answer::Unanswered};
 use crate::transport::{Request, Response, Transport, TransportError, TransportFailure};
 
 /// Sends requests to a simulator in the same process, whatever host they name.
@@ -48,6 +48,9 @@ impl Transport for InProcess {
             Ok(response) => response.into_parts(),
             Err(never) => match never {},
         };
+        if parts.extensions.get::<Unanswered>().is_some() {
+            return Err(TransportError::new(TransportFailure::Broken, "the simulator closed the connection"));
+        }
         let broken = |error: axum::Error| TransportError::new(TransportFailure::Broken, error.to_string());
         Ok(Response {
             status: parts.status,

@@ -1,5 +1,5 @@
-//! An imitation of the Management Activity API, with the notifications it sends to webhooks, and of Entra's endpoints for
-//! tokens and for consent.
+//! An imitation of the Management Activity API, with the notifications it sends to webhooks, of the audit search of Microsoft
+//! Graph, and of Entra's endpoints for tokens and for consent.
 //!
 //! It exists so that everything else can be tried without a tenant: the demo, the tests and the benches collect from
 //! it. A lenient imitation would prove nothing, so this one refuses what the service refuses, with the same status,
@@ -29,12 +29,15 @@ mod entry;
 mod error_reply;
 mod events;
 mod faults;
+mod graph;
 mod in_process;
 mod notifier;
+mod occurrences;
 mod oracle;
 mod outbound;
 mod outbox;
 mod page;
+mod placed;
 mod quota;
 mod resources;
 mod server;
@@ -63,6 +66,7 @@ pub use self::{
     config::{Backlog, Denial, Live, SimulatedTenant, SimulatorConfig},
     entra::ConsentOutcome,
     faults::{Faults, FaultsHandle, Late, TenantFault},
+    graph::{GraphConfig, GraphFaults, GraphOperation, GraphStats, Slow},
     in_process::InProcess,
     oracle::{FeedCounts, Oracle},
     server::RunningSimulator,
@@ -88,7 +92,7 @@ impl Simulator {
         Self { service: Arc::new(Service::new(config, clock)) }
     }
 
-    /// Every route of the API and of Entra: to be called in-process, or served.
+    /// Every route of both APIs and of Entra: to be called in-process, or served.
     pub fn router(&self) -> Router {
         server::router(&self.service)
     }
@@ -100,7 +104,7 @@ impl Simulator {
         Ok(running)
     }
 
-    /// Sets the origin that `contentUri` and `NextPageUri` start with.
+    /// Sets the origin that `contentUri`, `NextPageUri` and `@odata.nextLink` start with.
     pub fn set_base_url(&self, url: Url) {
         self.service.state().base_url = url;
     }
@@ -115,7 +119,7 @@ impl Simulator {
         FaultsHandle::new(Arc::clone(&self.service))
     }
 
-    /// Replaces the faults. See [`Faults`] for the two that are fixed at the start.
+    /// Replaces the faults. See [`Faults`] for those that are fixed at the start.
     pub fn set_faults(&self, faults: Faults) {
         self.faults().set(faults);
     }

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{
     content::listable,
     entry::content_uri,
+    graph,
     state::Service,
     subscriptions::Subscription,
     timeline::span,
@@ -59,6 +60,28 @@ impl Oracle {
     pub fn expected_ids_of(&self, feed: Feed) -> BTreeSet<String> {
         let blobs = self.expected_blobs(feed);
         blobs.iter().flat_map(|blob| self.service.world.event_ids(feed, blob.source)).collect()
+    }
+
+    /// The different ids of all events of a tenant that exist by now and have a `CreationTime` in a half-open range, whatever
+    /// the Management Activity API lists. A search of that range finds them all, but for those that it
+    /// [lacks](Self::lacking_in_search).
+    pub fn searchable_ids(&self, tenant: TenantId, start: DateTime<Utc>, end: DateTime<Utc>) -> BTreeSet<String> {
+        let world = &self.service.world;
+        let occurrences = world.occurrences(tenant, start..end, self.service.clock.now());
+        occurrences.iter().filter_map(|occurrence| world.id(occurrence)).collect()
+    }
+
+    /// The part of [`Self::searchable_ids`] that no search ever shows.
+    pub fn lacking_in_search(&self, tenant: TenantId, start: DateTime<Utc>, end: DateTime<Utc>) -> BTreeSet<String> {
+        let mut ids = self.searchable_ids(tenant, start, end);
+        ids.retain(|id| graph::is_lacking(&self.service.config, id));
+        ids
+    }
+
+    /// The ids of a tenant's events that exist by now only in blobs which are never listed. Content that is too old for a
+    /// listing when the simulator starts was listed once, and does not count.
+    pub fn unlisted_ids(&self, tenant: TenantId) -> BTreeSet<String> {
+        self.service.world.unlisted_ids(tenant, everything_until(self.service.clock.now()).end)
     }
 
     /// The `contentId` of each whole blob that was listed at some moment between the simulator's start and now.

@@ -13,7 +13,7 @@ use http::header;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 use url::Url;
 
-use super::{api, entra, error_reply::http_date, state::Service};
+use super::{api, entra, error_reply::http_date, graph, state::Service};
 
 pub(super) fn router(service: &Arc<Service>) -> Router {
     // NextPageUri uses the second form (MSREF).
@@ -25,6 +25,8 @@ pub(super) fn router(service: &Arc<Service>) -> Router {
         .route("/{tenant}/v2.0/adminconsent", get(entra::admin_consent_v2))
         .route("/api/v1.0/{tenant}/activity/feed/{*operation}", any(api::handle))
         .route("/api/v1/{tenant}/activity/feed/{*operation}", any(api::handle))
+        .route("/v1.0/security/auditLog/{*operation}", any(graph::handle))
+        .route("/beta/security/auditLog/{*operation}", any(graph::handle))
         .layer(middleware::map_response_with_state(Arc::clone(service), stamp))
         .with_state(Arc::clone(service))
 }

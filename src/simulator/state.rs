@@ -12,7 +12,7 @@ use url::Url;
 
 use super::{
     Faults, SimulatorConfig, Stats, TenantFault, World, attempts::Attempts, dice::Dice, entra::Consents,
-    outbox::Outbox, quota::Quota, subscriptions::Subscription, token::Mint,
+    graph::GraphState, outbox::Outbox, quota::Quota, subscriptions::Subscription, token::Mint,
 };
 use crate::{
     clock::Clock,
@@ -55,6 +55,7 @@ pub(super) struct SimulatorState {
     /// Tokens with a serial number below this are worthless.
     pub first_valid_token: u64,
     pub next_token: u64,
+    pub graph: GraphState,
 }
 
 impl Service {
@@ -84,6 +85,7 @@ impl Service {
             troubles: HashMap::new(),
             first_valid_token: 0,
             next_token: 0,
+            graph: GraphState::new(seed),
         };
         Self {
             world: World::new(&config, started),

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use super::GraphStats;
+
 /// The operations of the Management Activity API.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Operation {
@@ -74,6 +76,8 @@ pub struct Stats {
     pub blobs_notified: u64,
     /// Requests answered with an injected fault.
     pub faults: u64,
+    /// What was asked of the audit search of Microsoft Graph. The counts above do not include it.
+    pub graph: GraphStats,
     /// What a well-behaved client does not do, in words. Only the first thousand are kept.
     pub violations: Vec<String>,
 }
@@ -86,7 +90,7 @@ impl Stats {
         self.requests.get(&operation).copied().unwrap_or_default()
     }
 
-    /// All requests to the API (the token endpoints not included).
+    /// All requests to the Management Activity API (the token endpoints not included).
     pub fn total_requests(&self) -> u64 {
         self.requests.values().sum()
     }

@@ -8,7 +8,7 @@ use std::{ops::Range, time::Duration};
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::{Backlog, Late, Live, dice::Dice};
+use super::{Backlog, Faults, Late, Live, dice::Dice};
 use crate::content::Feed;
 
 /// The blobs of one feed that follow from the configuration.
@@ -19,6 +19,7 @@ pub(super) struct Timeline {
     backlog: Backlog,
     live: Option<Live>,
     late: Option<Late>,
+    unlisted: f64,
 }
 
 impl Timeline {
@@ -28,10 +29,11 @@ impl Timeline {
         start: DateTime<Utc>,
         backlog: Backlog,
         live: Option<Live>,
-        late: Option<Late>,
+        faults: &Faults,
     ) -> Self {
         let dice = seed.of_uuid("tenant", feed.tenant.0).of(feed.content_type.as_str(), 0);
-        Self { feed, dice, start, backlog, live, late }
+        let Faults { late, unlisted, .. } = faults.clone();
+        Self { feed, dice, start, backlog, live, late, unlisted }
     }
 
     /// The numbers of the blobs created within a half-open range of time. They are in the order of creation.
@@ -56,14 +58,17 @@ impl Timeline {
         self.start.checked_add_signed(offset).unwrap_or(DateTime::<Utc>::MAX_UTC).trunc_subsecs(3)
     }
 
-    /// From when on a blob is listed: its creation, unless it is one of the late ones.
-    pub fn available_from(&self, number: u64) -> DateTime<Utc> {
+    /// From when on a blob is listed: its creation, unless it is one of the late ones. `None`: never.
+    pub fn available_from(&self, number: u64) -> Option<DateTime<Utc>> {
+        if self.dice.of("unlisted", number).chance(self.unlisted) {
+            return None;
+        }
         let created = self.created(number);
         let delay = self.late.as_ref().and_then(|late| {
             let dice = self.dice.of("late", number);
             dice.chance(late.share).then(|| dice.of("by", number).duration(&late.by))
         });
-        delay.and_then(|delay| created.checked_add_signed(span(delay))).unwrap_or(created)
+        Some(delay.and_then(|delay| created.checked_add_signed(span(delay))).unwrap_or(created))
     }
 
     /// How many events a blob holds.
@@ -144,7 +149,11 @@ mod tests {
             DateTime::from_timestamp(1_780_000_000, 0).unwrap(),
             Backlog { reaches_back: Duration::from_hours(24), blobs_per_feed: blobs, events_per_blob: 2..=4 },
             live,
-            Some(Late { share: 0.5, by: Duration::from_mins(1)..=Duration::from_mins(2) }),
+            &Faults {
+                late: Some(Late { share: 0.5, by: Duration::from_mins(1)..=Duration::from_mins(2) }),
+                unlisted: 0.1,
+                ..Faults::default()
+            },
         )
     }
 
@@ -170,11 +179,14 @@ mod tests {
     }
 
     #[test]
-    fn some_blobs_share_a_creation_time_and_some_are_late() {
+    fn some_blobs_share_a_creation_time_some_are_late_and_some_never_listed() {
         let timeline = timeline(1000, None);
         assert_eq!(timeline.created(6), timeline.created(5));
-        let late = (0..1000).filter(|number| timeline.available_from(*number) > timeline.created(*number)).count();
-        assert!((350..650).contains(&late), "{late}");
+        let listed: Vec<_> =
+            (0..1000).filter_map(|number| Some((timeline.created(number), timeline.available_from(number)?))).collect();
+        assert!((850..950).contains(&listed.len()), "{}", listed.len());
+        let late = listed.iter().filter(|(created, available)| available > created).count();
+        assert!((300..600).contains(&late), "{late}");
         assert!((0..1000).all(|number| (2..=4).contains(&timeline.events(number))));
     }
 

@@ -13,6 +13,7 @@ use super::{
     SimulatorConfig,
     bodies::{Author, Slot},
     dice::Dice,
+    placed::{Placed, PlacedRecord, first_half},
     timeline::{Timeline, span},
 };
 use crate::content::{ContentType, Feed, TenantId};
@@ -28,12 +29,14 @@ pub struct BlobSpec {
     pub expiration: Option<DateTime<Utc>>,
     /// When it is first listed; by default at `created`. Real content is sometimes listed later.
     pub available_from: Option<DateTime<Utc>>,
+    /// Whether no listing and no notification ever names it. The audit search finds its events all the same.
+    pub unlisted: bool,
 }
 
 impl BlobSpec {
     /// A blob that is listed from its creation on and expires as configured.
     pub fn new(body: impl Into<Bytes>, created: DateTime<Utc>) -> Self {
-        Self { body: body.into(), created, expiration: None, available_from: None }
+        Self { body: body.into(), created, expiration: None, available_from: None, unlisted: false }
     }
 
     /// The same blob, listed only from `time` on.
@@ -45,6 +48,12 @@ impl BlobSpec {
     /// The same blob, not to be fetched after `time`.
     pub fn expiring(mut self, time: DateTime<Utc>) -> Self {
         self.expiration = Some(time);
+        self
+    }
+
+    /// The same blob, never listed and never announced.
+    pub fn unlisted(mut self) -> Self {
+        self.unlisted = true;
         self
     }
 }
@@ -81,16 +90,14 @@ pub(super) struct World {
     retention: TimeDelta,
     timelines: BTreeMap<Feed, Timeline>,
     author: Author,
-    placed: Mutex<BTreeMap<Feed, Vec<BlobSpec>>>,
+    placed: Mutex<BTreeMap<Feed, Vec<Placed>>>,
 }
 
 impl World {
     pub fn new(config: &SimulatorConfig, start: DateTime<Utc>) -> Self {
         let seed = Dice::new(config.seed);
-        let timeline = |feed| {
-            let late = config.faults.late.clone();
-            Timeline::new(feed, seed, start, config.backlog.clone(), config.live.clone(), late)
-        };
+        let timeline =
+            |feed| Timeline::new(feed, seed, start, config.backlog.clone(), config.live.clone(), &config.faults);
         let feeds = config.tenants.iter().flat_map(|tenant| {
             tenant.content_types.iter().map(|content_type| Feed { tenant: tenant.id, content_type: *content_type })
         });
@@ -109,7 +116,7 @@ impl World {
         let of_feed = placed.entry(feed).or_default();
         let number = of_feed.len() as u64;
         let created = spec.created;
-        of_feed.push(spec);
+        of_feed.push(Placed::new(spec));
         content_id(feed.content_type, created, Source::Placed(number), false)
     }
 
@@ -135,7 +142,7 @@ impl World {
             found.extend(generated.map(|number| (timeline.created(number), Source::Generated(number))));
         }
         if let Some(placed) = self.placed().get(&feed) {
-            let numbered = (0..).zip(placed).map(|(number, spec)| (spec.created, Source::Placed(number)));
+            let numbered = (0..).zip(placed).map(|(number, blob)| (blob.spec.created, Source::Placed(number)));
             found.extend(numbered.filter(|(created, _)| (from..until).contains(created)));
         }
         found.sort_unstable();
@@ -154,7 +161,9 @@ impl World {
         }
         if let Some(placed) = self.placed().get(&feed) {
             let unseen = (0..).zip(placed).skip(seen.placed);
-            news.extend(unseen.filter(|(_, spec)| since <= spec.created).map(|(number, _)| Source::Placed(number)));
+            news.extend(
+                unseen.filter(|(_, blob)| since <= blob.spec.created).map(|(number, _)| Source::Placed(number)),
+            );
             seen.placed = placed.len();
         }
         news
@@ -168,17 +177,18 @@ impl World {
         }
     }
 
-    /// From when on a blob is listed. Cheaper than the whole blob when only this is asked.
+    /// From when on a blob is listed; `None` if it never is. Cheaper than the whole blob when only this is asked.
     pub fn available_from(&self, feed: Feed, source: Source) -> Option<DateTime<Utc>> {
         match source {
-            Source::Generated(number) => Some(self.timelines.get(&feed)?.available_from(number)),
+            Source::Generated(number) => self.timelines.get(&feed)?.available_from(number),
             Source::Placed(number) => {
-                self.placed_spec(feed, number, |spec| spec.available_from.unwrap_or(spec.created))
+                let listed = |spec: &BlobSpec| (!spec.unlisted).then(|| spec.available_from.unwrap_or(spec.created));
+                self.placed_spec(feed, number, listed)?
             }
         }
     }
 
-    /// A blob by what [`Self::created_within`] returned.
+    /// A blob by what [`Self::created_within`] returned. `None` if it is never listed: nobody can ask for it.
     pub fn blob(&self, feed: Feed, source: Source) -> Option<Blob> {
         let (created, expiration) = match source {
             Source::Generated(number) => (self.timelines.get(&feed)?.created(number), None),
@@ -233,8 +243,8 @@ impl World {
                     .collect()
             }
             Source::Placed(number) => {
-                let body = self.placed_body(feed, number).unwrap_or_default();
-                records(&body).iter().filter_map(|record| id_of(record)).collect()
+                let ids = |blob: &Placed| blob.records.iter().filter_map(|record| record.id.clone()).collect();
+                self.placed_blob(feed, number, ids).unwrap_or_default()
             }
         }
     }
@@ -244,10 +254,33 @@ impl World {
     }
 
     fn placed_spec<T>(&self, feed: Feed, number: u64, read: impl FnOnce(&BlobSpec) -> T) -> Option<T> {
+        self.placed_blob(feed, number, |blob| read(&blob.spec))
+    }
+
+    /// One record of a placed blob.
+    pub fn placed_record<T>(
+        &self,
+        feed: Feed,
+        number: u64,
+        event: u32,
+        read: impl FnOnce(&PlacedRecord) -> T,
+    ) -> Option<T> {
+        self.placed_blob(feed, number, |blob| blob.records.get(usize::try_from(event).ok()?).map(read))?
+    }
+
+    fn placed_blob<T>(&self, feed: Feed, number: u64, read: impl FnOnce(&Placed) -> T) -> Option<T> {
         self.placed().get(&feed)?.get(usize::try_from(number).ok()?).map(read)
     }
 
-    fn placed(&self) -> MutexGuard<'_, BTreeMap<Feed, Vec<BlobSpec>>> {
+    pub fn timelines(&self) -> &BTreeMap<Feed, Timeline> {
+        &self.timelines
+    }
+
+    pub fn author(&self) -> &Author {
+        &self.author
+    }
+
+    pub fn placed(&self) -> MutexGuard<'_, BTreeMap<Feed, Vec<Placed>>> {
         // A panic elsewhere cannot leave this map half changed.
         self.placed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -292,26 +325,6 @@ pub(super) fn is_content_id(id: &str) -> bool {
     parts.len() >= 4
         && parts.iter().all(|part| !part.is_empty())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'$' | b'_' | b'-'))
-}
-
-/// The records of a body, as slices, so that one a JSON tree cannot hold does not hide the others.
-fn records(body: &[u8]) -> Vec<&serde_json::value::RawValue> {
-    serde_json::from_slice(body).unwrap_or_default()
-}
-
-fn id_of(record: &serde_json::value::RawValue) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Identified {
-        #[serde(rename = "Id")]
-        id: Option<String>,
-    }
-    serde_json::from_str::<Identified>(record.get()).ok()?.id
-}
-
-fn first_half(body: &[u8]) -> Bytes {
-    let records = records(body);
-    let half: Vec<_> = records.iter().take(records.len() / 2).map(|record| record.get()).collect();
-    Bytes::from(format!("[{}]", half.join(",")))
 }
 
 /// How far back the API lists content (MSREF: 7 days).

@@ -30,6 +30,7 @@ use self::{
 use super::{
     SimulatedTenant, TenantFault,
     dice::{chance, duration},
+    graph,
     state::Service,
     timeline::span,
     token::Claims,
@@ -219,8 +220,9 @@ enum Holder {
 fn issue(service: &Service, tenant: &SimulatedTenant, resource: &str, version: Version, holder: Holder) -> Value {
     let now = service.clock.now();
     let lifetime = service.config.token_lifetime;
-    let permissions =
-        if service.has_trouble(tenant.id, TenantFault::PermissionsRemoved) { &[][..] } else { &tenant.roles };
+    // A token has the permissions of its resource alone.
+    let granted = if resource == graph::RESOURCE { &tenant.graph_roles } else { &tenant.roles };
+    let permissions = if service.has_trouble(tenant.id, TenantFault::PermissionsRemoved) { &[][..] } else { granted };
     let (roles, scp) = match holder {
         Holder::Application => (permissions.to_vec(), None),
         Holder::Administrator => (Vec::new(), Some(permissions.join(" "))),

@@ -5,6 +5,7 @@ mod consent;
 mod entra;
 mod faults;
 mod gate;
+mod graph;
 mod hook;
 mod listing;
 mod notifications;

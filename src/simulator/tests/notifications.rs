@@ -111,6 +111,7 @@ async fn content_is_announced_when_it_can_be_listed() {
     let late = hooked.caller.simulator.add_blob(feed, late);
     let too_late = BlobSpec::new("[]", now).available_from(now + TimeDelta::days(8));
     hooked.caller.simulator.add_blob(feed, too_late);
+    hooked.caller.simulator.add_blob(feed, BlobSpec::new("[]", now).unlisted());
     let future = hooked.caller.simulator.add_blob(feed, BlobSpec::new("[]", now + TimeDelta::minutes(1)));
 
     sleep(Duration::from_secs(59)).await;
