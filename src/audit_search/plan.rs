@@ -214,6 +214,7 @@ mod tests {
             hidden: Vec::new(),
             problem: None,
             given_up: false,
+            delivered: BTreeMap::new(),
             next: 1,
         };
         change(&mut record);

@@ -70,11 +70,11 @@ pub struct DayReport {
     pub delivered: u64,
     /// Records that the audit search finds, of the content types that the source collects and that its filters let through.
     pub found: u64,
-    /// Those among them that were not delivered.
+    /// Those among them that had not been delivered when the comparison ended.
     pub missing: u64,
     /// Events that were delivered because the audit search has found them.
     pub healed: u64,
-    /// Events that were delivered and that the audit search does not find.
+    /// Events that had been delivered and that the audit search did not find.
     pub only_here: u64,
     /// Content types of which the audit search shows nothing, for want of a permission.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -166,7 +166,9 @@ impl DayReport {
         let found = record.into_iter().flat_map(|record| record.found.values());
         let found = found.fold(Found::default(), |all, some| all.and(*some));
         let present = found.records.saturating_sub(found.missing);
-        let is_settled = record.is_some_and(|record| !record.is_open());
+        // What was delivered after the comparison may be among what was missing.
+        let then = record.into_iter().flat_map(|record| &record.delivered).filter(|(of, _)| of_shown(of));
+        let then: u64 = then.map(|(_, count)| count.live + count.healed).sum();
         Self {
             tenant,
             domain,
@@ -177,7 +179,7 @@ impl DayReport {
             found: found.records,
             missing: found.missing,
             healed,
-            only_here: if is_settled { delivered.saturating_sub(present) } else { 0 },
+            only_here: then.saturating_sub(present),
             compared: record.and_then(|record| record.settled),
             waits_until: record.and_then(waits_until),
             problem: record.and_then(|record| problem_of(record, &hidden)),
@@ -249,9 +251,11 @@ mod tests {
             hidden: Vec::new(),
             problem: None,
             given_up: false,
+            delivered: BTreeMap::new(),
             next: 1,
         };
         let delivered = BTreeMap::from([(ContentType::Exchange, DeliveredCounts { live, healed })]);
+        let record = DayRecord { delivered: delivered.clone(), ..record };
         DayCoverage { of, record: Some(record), delivered }
     }
 
@@ -292,6 +296,14 @@ mod tests {
         let day = &report.days[0];
         assert_eq!((day.state, day.delivered, day.only_here), (DayState::Unknown, 10, 0));
         assert!(day.problem.as_ref().unwrap().contains("Audit.General"), "{:?}", day.problem);
+    }
+
+    #[test]
+    fn what_is_delivered_after_a_comparison_is_not_called_unknown_to_the_search() {
+        let mut day = settled(1, &[(ContentType::Exchange, 10, 4)], 6, 0);
+        day.delivered.insert(ContentType::Exchange, DeliveredCounts { live: 8, healed: 0 });
+        let report = report(vec![day], 1);
+        assert_eq!((report.days[0].delivered, report.days[0].missing, report.days[0].only_here), (8, 4, 0));
     }
 
     #[test]

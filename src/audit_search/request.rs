@@ -72,9 +72,7 @@ pub async fn request(context: &SearchContext, tenant: TenantId, task: SearchTask
     let range = (task.from, task.through);
     let knowledge = Knowledge::of(ledger, tenant, content_types, range).await?;
     let now = context.client.clock().now();
-    let permissions = context.client.permissions(tenant).await?;
-    let hidden = content_types.iter().copied().filter(|content_type| !permissions.show(*content_type));
-    let hidden: Vec<_> = hidden.collect();
+    let hidden = hidden(context, tenant).await?;
     let is_complete = |day: &NaiveDate| knowledge.days.get(day).is_some_and(|known| state(known) == DayState::Complete);
     let days = task.from.iter_days().take_while(|day| *day <= task.through);
     for day in days.filter(|day| (task.again || !is_complete(day)) && knowledge.obstacle(*day, now).is_none()) {
@@ -86,6 +84,17 @@ pub async fn request(context: &SearchContext, tenant: TenantId, task: SearchTask
     }
     context.requested.send_modify(|()| {});
     Ok(())
+}
+
+/// The content types that the source collects and of which a search shows nothing.
+///
+/// # Errors
+///
+/// When there is no token for Microsoft Graph, or it says that it may search nothing.
+pub(super) async fn hidden(context: &SearchContext, tenant: TenantId) -> Result<Vec<ContentType>, GraphError> {
+    let permissions = context.client.permissions(tenant).await?;
+    let collected = context.options.content_types.iter().copied();
+    Ok(collected.filter(|content_type| !permissions.show(*content_type)).collect())
 }
 
 fn state(known: &DayCoverage) -> DayState {

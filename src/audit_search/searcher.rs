@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     plan::{Knowledge, RIPE, Wanted, scopes_of},
     report::Report,
-    request::{RequestError, request},
+    request::{RequestError, hidden, request},
     split::split,
     telemetry,
 };
@@ -222,9 +222,7 @@ impl Searcher {
 
     /// The content types of which a search shows nothing.
     async fn hidden(&self) -> Result<Vec<ContentType>, PassError> {
-        let permissions = self.context.client.permissions(self.tenant).await?;
-        let collected = self.context.options.content_types.iter().copied();
-        Ok(collected.filter(|content_type| !permissions.show(*content_type)).collect())
+        Ok(hidden(&self.context, self.tenant).await?)
     }
 
     /// Tells how the last days are doing.
@@ -254,6 +252,8 @@ impl Searcher {
         if days.is_empty() {
             return Ok(None);
         }
+        // An application that may search nothing need not ask for anything to know it.
+        self.hidden().await?;
         let of_day = |day: &'_ DayRecord| day.searches.clone();
         let searches: Vec<(&DayRecord, Search)> =
             days.iter().flat_map(|day| of_day(day).into_iter().map(move |search| (day, search))).collect();
@@ -322,9 +322,12 @@ impl Searcher {
             }
             Err(error) => {
                 telemetry::query_failed(&error);
-                match &*error.failure {
+                if error.failure.may_have_happened() {
                     // It is looked for in the next pass.
-                    failure if failure.may_have_happened() => Ok(Asked::Query),
+                    return Ok(Asked::Query);
+                }
+                self.context.ledger.refund_query(self.tenant, now).await?;
+                match &*error.failure {
                     GraphFailure::Throttled { wait } => {
                         let not_before = now + time_delta((*wait).max(LATER));
                         self.step(day, search, SearchStep::Replanned { not_before, problem: None }).await?;

@@ -23,12 +23,6 @@ impl TenantCheck<'_> {
         let began = Instant::now();
         let mut findings = Vec::new();
         match self.within(client.permissions(tenant.id)).await {
-            Ok(Ok(permissions)) if permissions.are_missing() => {
-                let text = "the token has no permission to search the audit log: in the Entra admin center open App registrations > your \
-                            app > API permissions, add Microsoft Graph > Application permissions > AuditLogsQuery.Read.All, and click \
-                            \"Grant admin consent\". Tokens have a new permission after some minutes";
-                return vec![self.of_search(tenant, Outcome::Failed(text.to_owned())).taking(began.elapsed())];
-            }
             Ok(Ok(permissions)) => {
                 let shown = |content_type: &&ContentType| permissions.show(**content_type);
                 let hidden: Vec<_> = self.config.content_types.iter().filter(|of| !shown(of)).collect();

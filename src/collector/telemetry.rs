@@ -346,7 +346,7 @@ pub(super) fn record_type_pair(name: &str, number: i64) {
 /// The records of a search cannot be read now, or not at all.
 pub(super) fn search_failed(key: &BlobKey, problem: &str) {
     count_error("request_failed", "receiving", "search");
-    warn!(
+    debug!(
         message = "The records of an audit log query cannot be read; trying again.",
         tenant = %key.feed.tenant, content_id = %key.content_id, problem, error_type = "request_failed", stage = "receiving"
     );

@@ -67,9 +67,8 @@ impl AuditSearchConfig {
     pub const RESOURCE: &str = ENDPOINT;
 
     /// The origin of Microsoft Graph; the only one that its tokens may be sent to.
-    #[expect(clippy::expect_used, reason = "a constant, which a test reads")]
     pub fn endpoint(&self) -> Url {
-        self.endpoint.clone().unwrap_or_else(|| Url::parse(ENDPOINT).expect("a URL"))
+        self.endpoint.clone().unwrap_or_else(default_endpoint)
     }
 
     /// Whether a cloud has the audit search (Microsoft's page of `auditLogQuery`, "national cloud deployments").
@@ -94,6 +93,11 @@ impl AuditSearchConfig {
             origin::check(problems, "audit_search.endpoint", url, ENDPOINT);
         }
     }
+}
+
+#[expect(clippy::expect_used, reason = "a constant, which a test reads")]
+fn default_endpoint() -> Url {
+    Url::parse(ENDPOINT).expect("a URL")
 }
 
 #[cfg(test)]

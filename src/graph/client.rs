@@ -141,11 +141,19 @@ impl GraphClient {
     ///
     /// # Errors
     ///
-    /// When there is no token.
+    /// When there is no token, or when the token says that it may search nothing.
     pub async fn permissions(&self, tenant: TenantId) -> Result<SearchPermissions, GraphError> {
         let subject = Subject { operation: GraphOperation::CreateQuery, tenant };
         let token = self.tokens.get(tenant).await.map_err(|error| subject.error(GraphFailure::Token(error)))?;
-        Ok(SearchPermissions::of(&token))
+        let permissions = SearchPermissions::of(&token);
+        if permissions.are_missing() {
+            // A permission that was granted a moment ago is in the next token.
+            self.tokens.invalidate(tenant, &token, Suspicion::OnlyIfOld).await;
+            let message = "the access token has no permission that begins with AuditLogsQuery".to_owned();
+            let refusal = ErrorResponse { message, ..ErrorResponse::default() };
+            return Err(subject.error(GraphFailure::PermissionMissing(refusal)));
+        }
+        Ok(permissions)
     }
 
     /// Sends a request and reads its whole successful answer, up to `limit` bytes.

@@ -37,7 +37,7 @@ impl SearchPermissions {
     }
 
     /// Whether a search finds nothing at all, as far as the token says.
-    pub fn are_missing(&self) -> bool {
+    pub(super) fn are_missing(&self) -> bool {
         self.roles.as_ref().is_some_and(|roles| !roles.iter().any(|role| role.starts_with("AuditLogsQuery")))
     }
 }

@@ -188,6 +188,9 @@ pub struct DayRecord {
     /// Whether a search was given up. `problem` says why then, and stays.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub given_up: bool,
+    /// Events of the day that had been delivered when the comparison came to its end.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "by_type")]
+    pub delivered: BTreeMap<ContentType, DeliveredCounts>,
     /// The number of the next search.
     #[serde(default)]
     pub next: u32,
@@ -229,6 +232,7 @@ impl DayRecord {
             hidden,
             problem: None,
             given_up: false,
+            delivered: BTreeMap::new(),
             next: 0,
         };
         record.add(scopes);
@@ -419,6 +423,9 @@ pub trait CoverageStore: fmt::Debug + Send + Sync {
         at: DateTime<Utc>,
         most: u32,
     ) -> Result<Result<(), DateTime<Utc>>, LedgerError>;
+
+    /// Gives back what was counted at a time: the query was refused for certain.
+    async fn refund_query(&self, tenant: TenantId, at: DateTime<Utc>) -> Result<(), LedgerError>;
 
     /// Before which day (it is not among them) ids of delivered events have been forgotten, by the day of their delivery. `None` when none have been.
     async fn ids_forgotten_before(&self) -> Result<Option<NaiveDate>, LedgerError>;

@@ -29,6 +29,13 @@ pub(super) fn spend(times: &mut Vec<DateTime<Utc>>, at: DateTime<Utc>, most: u32
     Err(last_in_the_way + WINDOW)
 }
 
+/// Takes back a query that was counted at `at`.
+pub(super) fn refund(times: &mut Vec<DateTime<Utc>>, at: DateTime<Utc>) {
+    if let Some(position) = times.iter().position(|time| *time == at) {
+        times.remove(position);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -50,6 +57,14 @@ mod tests {
         assert_eq!(spend(&mut times, at(24), 3), Ok(()));
         assert_eq!(times, [at(5), at(23), at(24)]);
         assert_eq!(spend(&mut times, at(24), 0), Err(at(48)));
+    }
+
+    #[test]
+    fn a_query_that_was_refused_is_given_back_once() {
+        let mut times = vec![at(1), at(2), at(2)];
+        refund(&mut times, at(2));
+        refund(&mut times, at(3));
+        assert_eq!(times, [at(1), at(2)]);
     }
 
     #[test]

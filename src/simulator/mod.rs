@@ -109,6 +109,11 @@ impl Simulator {
         self.service.state().base_url = url;
     }
 
+    /// Sets the origin that `@odata.nextLink` starts with, where it is another.
+    pub fn set_graph_base_url(&self, url: Url) {
+        self.service.state().graph_base_url = Some(url);
+    }
+
     /// What exists in this world: the truth to compare a collector's output with.
     pub fn oracle(&self) -> Oracle {
         Oracle::new(Arc::clone(&self.service))

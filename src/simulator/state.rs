@@ -34,6 +34,8 @@ pub(super) struct Service {
 /// The changing part. Operations on it are short and never wait, so one lock is enough.
 pub(super) struct SimulatorState {
     pub base_url: Url,
+    /// That of Microsoft Graph; `None` for the same.
+    pub graph_base_url: Option<Url>,
     pub faults: Faults,
     /// One generator for everything that depends on the order of requests.
     pub rng: SmallRng,
@@ -70,6 +72,7 @@ impl Service {
         });
         let state = SimulatorState {
             base_url: Url::parse("http://127.0.0.1:0").expect("a constant URL"),
+            graph_base_url: None,
             faults: config.faults.clone(),
             rng: seed.of("requests", 0).rng(),
             stats: Stats::default(),
@@ -108,6 +111,11 @@ impl Service {
 }
 
 impl SimulatorState {
+    /// The origin that links of Microsoft Graph start with.
+    pub fn graph_base_url(&self) -> &Url {
+        self.graph_base_url.as_ref().unwrap_or(&self.base_url)
+    }
+
     /// Disables the webhook of a feed, if it has one that is not disabled yet.
     pub fn disable_webhook(&mut self, feed: Feed) {
         let webhook = self.subscriptions.get_mut(&feed).and_then(|known| known.webhook.as_mut());

@@ -49,10 +49,11 @@ pub fn start_of_time() -> DateTime<Utc> {
     "2026-08-01T12:00:00Z".parse().unwrap()
 }
 
-/// A simulator that answers under the API's real name.
+/// A simulator that answers under the APIs' real names.
 pub fn simulator(config: SimulatorConfig, clock: &Clock) -> Simulator {
     let simulator = Simulator::new(config, clock.clone());
     simulator.set_base_url("https://manage.office.com".parse().unwrap());
+    simulator.set_graph_base_url("https://graph.microsoft.com".parse().unwrap());
     simulator
 }
 

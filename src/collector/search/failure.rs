@@ -11,6 +11,7 @@ use crate::{
     },
     graph::GraphFailure,
     ledger::{DayRecord, SearchScope, SearchStep},
+    telemetry::Stage,
 };
 
 /// Reports a failure, and decides what becomes of the search.
@@ -26,12 +27,19 @@ pub async fn judge(task: &BlobTask, failure: SearchFailure) -> Result<Next, Coll
         }
     };
     telemetry::search_failed(&task.key, &problem);
+    let feed_failed = |stage, code| telemetry::feed_failed(&task.shared.progress, task.key.feed, stage, code, &problem);
     match failure {
         SearchFailure::Graph(error) => match *error.failure {
             GraphFailure::Gone(_) => replan(task, Some(problem)).await,
             failure if failure.concerns_the_tenant() => {
+                feed_failed(Stage::Fetching, failure.code());
                 task.went(Outcome::FeedInTrouble);
                 Ok(Next::Retry { reason: Reason::FeedInTrouble, problem })
+            }
+            failure @ GraphFailure::Foreign(_) => {
+                feed_failed(Stage::SetAside, failure.code());
+                task.went(Outcome::Failed);
+                Ok(Next::Retry { reason: Reason::NeedsAdministrator, problem })
             }
             _ => {
                 task.went(Outcome::Failed);
@@ -40,6 +48,7 @@ pub async fn judge(task: &BlobTask, failure: SearchFailure) -> Result<Next, Coll
         },
         SearchFailure::TooLarge { .. } => split(task, problem).await,
         SearchFailure::NoRoom { .. } => {
+            feed_failed(Stage::SetAside, "no_room");
             task.went(Outcome::Failed);
             Ok(Next::Retry { reason: Reason::NeedsAdministrator, problem })
         }

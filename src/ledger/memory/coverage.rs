@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::MemoryLedger;
+use super::{MemoryLedger, Stored};
 use crate::{
     content::{ContentRef, TenantId},
     ledger::{
@@ -87,9 +87,14 @@ impl CoverageStore for MemoryLedger {
         let tenant = key.feed.tenant;
         self.complete(key, delivery, now).await?;
         let mut stored = self.stored();
-        let mut open = stored.days.values_mut().filter(|day| day.is_open() && day.of.tenant == tenant);
+        let Stored { days, counts, .. } = &mut *stored;
+        let mut open = days.values_mut().filter(|day| day.is_open() && day.of.tenant == tenant);
         if let Some(day) = open.find(|day| day.reading(&query).is_some()) {
             day.finish(&query, &found, now);
+            if !day.is_open() {
+                let of_day = counts.iter().filter(|((of, _), _)| *of == day.of);
+                day.delivered = of_day.map(|((_, content_type), count)| (*content_type, *count)).collect();
+            }
         }
         Ok(())
     }
@@ -111,6 +116,17 @@ impl CoverageStore for MemoryLedger {
             stored.queries.remove(&tenant);
         }
         Ok(spent)
+    }
+
+    async fn refund_query(&self, tenant: TenantId, at: DateTime<Utc>) -> Result<(), LedgerError> {
+        let mut stored = self.stored();
+        if let Some(times) = stored.queries.get_mut(&tenant) {
+            query_budget::refund(times, at);
+            if times.is_empty() {
+                stored.queries.remove(&tenant);
+            }
+        }
+        Ok(())
     }
 
     async fn ids_forgotten_before(&self) -> Result<Option<NaiveDate>, LedgerError> {

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use redb::{ReadableTable, WriteTransaction};
 
 use super::tables::DELIVERED_COUNTS;
-use crate::ledger::{DeliveredCounts, counting::CountKey, keys};
+use crate::{
+    content::ContentType,
+    ledger::{AuditDay, DeliveredCounts, counting::CountKey, keys},
+};
 
 /// What is added up by day, to be counted in one transaction.
 pub(super) type Counts = BTreeMap<CountKey, DeliveredCounts>;
@@ -23,6 +26,21 @@ pub(super) fn add(tx: &WriteTransaction, counts: &Counts) -> Result<(), redb::Er
         table.insert(key.as_slice(), (after.live, after.healed))?;
     }
     Ok(())
+}
+
+/// What is counted of a day.
+pub(super) fn of_day(
+    tx: &WriteTransaction,
+    of: AuditDay,
+) -> Result<BTreeMap<ContentType, DeliveredCounts>, redb::Error> {
+    let table = tx.open_table(DELIVERED_COUNTS)?;
+    let mut found = BTreeMap::new();
+    for content_type in ContentType::ALL {
+        if let Some(row) = table.get(keys::count(of, content_type).as_slice())? {
+            found.insert(content_type, from_row(row.value()));
+        }
+    }
+    Ok(found)
 }
 
 /// Sets a count, whatever it was.

@@ -109,6 +109,10 @@ impl CoverageStore for RedbLedger {
         self.writer.write(Rank::Bulk(1), move |tx| spend_query(tx, tenant, at, most)).await
     }
 
+    async fn refund_query(&self, tenant: TenantId, at: DateTime<Utc>) -> Result<(), LedgerError> {
+        self.writer.write(Rank::Bulk(1), move |tx| refund_query(tx, tenant, at)).await
+    }
+
     async fn ids_forgotten_before(&self) -> Result<Option<NaiveDate>, LedgerError> {
         self.read(forgotten::before).await
     }
@@ -138,6 +142,9 @@ fn finish(
     let open = days::open_days(&tx.open_table(OPEN_AUDIT_DAYS)?, &tx.open_table(AUDIT_DAYS)?, Some(tenant))?;
     if let Some(mut record) = open.into_iter().find(|record| record.reading(query).is_some()) {
         record.finish(query, found, now);
+        if !record.is_open() {
+            record.delivered = counts::of_day(tx, record.of)?;
+        }
         days::put(tx, &record)?;
     }
     Ok(())
@@ -160,6 +167,20 @@ fn spend_query(
         queries.insert(key, encode(&times)?.as_slice())?;
     }
     Ok(spent)
+}
+
+fn refund_query(tx: &WriteTransaction, tenant: TenantId, at: DateTime<Utc>) -> Result<(), redb::Error> {
+    let mut queries = tx.open_table(QUERIES)?;
+    let key = tenant.0.as_bytes().as_slice();
+    let known = queries.get(key)?.map(|row| decode::<Vec<_>>(row.value())).transpose()?;
+    let Some(mut times) = known else { return Ok(()) };
+    query_budget::refund(&mut times, at);
+    if times.is_empty() {
+        queries.remove(key)?;
+    } else {
+        queries.insert(key, encode(&times)?.as_slice())?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -91,12 +91,12 @@ pub(super) fn entity(state: &SimulatorState, call: &Call, query: &Query, now: Da
 }
 
 pub(super) fn context(state: &SimulatorState, call: &Call, of: &str) -> String {
-    format!("{}{}/$metadata#{of}", state.base_url, call.version)
+    format!("{}{}/$metadata#{of}", state.graph_base_url(), call.version)
 }
 
 /// The absolute URL of the next page. `$` stands unescaped in Microsoft's.
 pub(super) fn link(state: &SimulatorState, call: &Call, path: &str, token: &str) -> String {
-    format!("{}{}/security/auditLog/{path}?$skiptoken={token}", state.base_url, call.version)
+    format!("{}{}/security/auditLog/{path}?$skiptoken={token}", state.graph_base_url(), call.version)
 }
 
 pub(super) fn invalid_token() -> GraphError {
