@@ -51,6 +51,8 @@ pub struct CollectorOptions {
     pub counts_days: bool,
     /// Whether nothing but what searches have found is collected.
     pub searches_only: bool,
+    /// Whether events are delivered that searches have found. If not, they are only told of, whatever a day asks for.
+    pub heals: bool,
 }
 
 /// What a collector works with.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::watch;
+use crate::cli::output::complain;
 use crate::{
     RunMode,
     audit_search::SearchTask,
@@ -48,7 +49,7 @@ pub(super) async fn compare(
     task: SearchTask,
     stop: impl Future<Output = ()>,
 ) -> crate::Result<()> {
-    run(source, task, stop, |_| Ok(())).await
+    run(source, task, stop, |_| Err(io::Error::other("a comparison has no events"))).await
 }
 
 /// Prints missing events, and counts them as delivered.
@@ -66,13 +67,12 @@ pub(super) async fn print(
             text.push(b'\n');
             out.write_all(&text)?;
         }
-        out.flush()?;
-        batch.events.iter().for_each(|event| event.metadata().update_status(EventStatus::Delivered));
-        Ok(())
+        out.flush()
     })
     .await
 }
 
+/// Runs a source for a task. An event counts as delivered when `take` has taken its batch.
 async fn run(
     source: ConfiguredSource<'_>,
     task: SearchTask,
@@ -86,17 +86,22 @@ async fn run(
     let mut context = SourceContext::new(source.name, globals, builder.build());
     context.shutdown = shutdown;
     context.proxy = source.proxy.clone();
-    context.extra_context = ExtraContext::default().with(services(task));
+    let services = services(task);
+    let progress = services.progress.clone();
+    context.extra_context = ExtraContext::default().with(services);
     let running = tokio::spawn(source.config.build(context).await?);
     let (mut stop, mut shown) = (pin!(stop), pin!(watch::show(source, task)));
-    let mut trigger = Some(trigger);
+    let (mut trigger, mut failure) = (Some(trigger), None);
     loop {
         tokio::select! {
-            batch = output.recv() => match batch.map(|batch| take(&batch)) {
+            batch = output.recv() => match batch.map(|batch| settled(&mut take, &batch)) {
                 None => break,
                 Some(Ok(())) => {}
-                Some(Err(error)) if error.kind() == ErrorKind::BrokenPipe => drop(trigger.take()),
-                Some(Err(error)) => return Err(format!("cannot write to the standard output: {error}").into()),
+                Some(Err(error)) => {
+                    drop(trigger.take());
+                    // A reader that had enough is no failure.
+                    failure = failure.or(Some(error).filter(|error| error.kind() != ErrorKind::BrokenPipe));
+                }
             },
             // What is on its way ends first.
             () = &mut stop, if trigger.is_some() => drop(trigger.take()),
@@ -105,7 +110,23 @@ async fn run(
     }
     // What could not be compared is in the report.
     let _ = running.await?;
-    Ok(())
+    for (feed, state) in progress.feeds() {
+        if let Some(problem) = state.problem {
+            complain(&format_args!("{feed}: {problem}"));
+        }
+    }
+    failure.map_or(Ok(()), |error| Err(format!("cannot write to the standard output: {error}").into()))
+}
+
+/// Says what became of a batch: events that are dropped without a word would count as delivered.
+fn settled(
+    take: &mut impl FnMut(&SourceSenderItem) -> io::Result<()>,
+    batch: &SourceSenderItem,
+) -> io::Result<()> {
+    let taken = take(batch);
+    let status = if taken.is_ok() { EventStatus::Delivered } else { EventStatus::Errored };
+    batch.events.iter().for_each(|event| event.metadata().update_status(status));
+    taken
 }
 
 /// Delivers missing events to the sinks of the source.
@@ -123,11 +144,21 @@ pub(super) async fn deliver(
     let options = Options { services: services(task) };
     let mut shown = pin!(watch::show(source, task));
     tokio::select! {
-        report = host::run(&topology, &options, stop) => match report?.failure {
-            // What stayed undelivered is in the report as well.
-            Some(failure) => Err(failure.into()),
-            None => Ok(()),
-        },
+        report = host::run(&topology, &options, stop) => {
+            let report = report?;
+            for source in &report.sources {
+                for (feed, state) in source.progress.feeds() {
+                    if let Some(problem) = state.problem {
+                        complain(&format_args!("{feed}: {problem}"));
+                    }
+                }
+            }
+            // What stayed undelivered is in the report on the days as well.
+            if let Some(failure) = &report.failure {
+                complain(failure);
+            }
+            Ok(())
+        }
         never = &mut shown => match never {},
     }
 }
