@@ -7,7 +7,6 @@ mod plan;
 mod report;
 mod request;
 mod searcher;
-mod split;
 mod telemetry;
 mod tenants;
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use snafu::Snafu;
 
-use crate::ledger::{Cursor, DayCoverage, DayRecord, SearchScope, Skipped};
+use crate::{
+    content::ContentType,
+    ledger::{Cursor, DayCoverage, DayRecord, SearchScope, Skipped},
+};
 
 /// The length of a day.
 pub const DAY: TimeDelta = TimeDelta::days(1);
@@ -16,9 +19,10 @@ pub const RIPE: TimeDelta = TimeDelta::hours(72);
 /// Live collection has its last word: what it has not listed by then, it cannot list any more (seven days, and one to be sure).
 const OVER: TimeDelta = TimeDelta::days(8);
 
-/// When a day is tried again whose comparison came to nothing, and until what age.
+/// When a day is tried again whose comparison came to nothing: a young one, and an older one.
 const AGAIN: TimeDelta = TimeDelta::days(1);
-const AGAIN_UNTIL: TimeDelta = TimeDelta::days(30);
+const AGAIN_WHEN_OLD: TimeDelta = TimeDelta::days(7);
+const YOUNG: TimeDelta = TimeDelta::days(30);
 
 /// What is wanted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -109,7 +113,8 @@ pub enum Obstacle {
 
 impl Knowledge {
     /// The days that are due to be compared without being asked for, oldest first.
-    pub fn due_days(&self, wanted: Wanted, now: DateTime<Utc>) -> Vec<NaiveDate> {
+    /// `hidden` are the content types of which a search shows nothing now.
+    pub fn due_days(&self, wanted: Wanted, hidden: &[ContentType], now: DateTime<Utc>) -> Vec<NaiveDate> {
         let Some(began) = self.live.began else { return Vec::new() };
         // The first whole day since the beginning.
         let first = (began + DAY - TimeDelta::nanoseconds(1)).date_naive().max((now - wanted.max_gap).date_naive());
@@ -117,14 +122,14 @@ impl Knowledge {
             let (start, end) = bounds(*day);
             let in_gap = self.live.skipped_by_some.is_some_and(|gap| start < gap.until && end > gap.from);
             let is_wanted = wanted.verify || (wanted.heal && in_gap);
-            is_wanted && self.is_new(*day, wanted, now) && self.obstacle(*day, now).is_none()
+            is_wanted && self.is_new(*day, wanted, hidden, now) && self.obstacle(*day, now).is_none()
         };
         first.iter_days().take_while(|day| *day <= now.date_naive()).filter(is_due).collect()
     }
 
-    fn is_new(&self, day: NaiveDate, wanted: Wanted, now: DateTime<Utc>) -> bool {
+    fn is_new(&self, day: NaiveDate, wanted: Wanted, hidden: &[ContentType], now: DateTime<Utc>) -> bool {
         let record = self.days.get(&day).and_then(|known| known.record.as_ref());
-        record.is_none_or(|record| is_due_again(record, wanted, now))
+        record.is_none_or(|record| is_due_again(record, wanted, hidden, now))
     }
 
     /// Why a day cannot be compared now, if it cannot.
@@ -143,7 +148,9 @@ impl Knowledge {
         // Events are delivered on their day or later: as long as no id of that time is forgotten, all are known. Beyond that, a day
         // can be told of which no content was listed.
         let was_skipped = self.live.skipped_by_all.is_some_and(|gap| gap.from <= start && end <= gap.until);
-        let nothing_delivered = self.days.get(&day).is_none_or(|known| known.delivered.is_empty());
+        // What searches have brought was delivered lately.
+        let is_live = |known: &DayCoverage| known.delivered.values().any(|count| count.live > 0);
+        let nothing_delivered = !self.days.get(&day).is_some_and(is_live);
         let before_the_source = self.live.began.is_none_or(|began| end + OVER <= began);
         let is_known = (was_skipped || before_the_source) && nothing_delivered;
         self.forgotten.filter(|before| day < *before && !is_known).map(|before| Obstacle::Forgotten { before })
@@ -151,14 +158,15 @@ impl Knowledge {
 }
 
 /// Whether a comparison that was asked for has to be done again.
-fn is_due_again(record: &DayRecord, wanted: Wanted, now: DateTime<Utc>) -> bool {
+fn is_due_again(record: &DayRecord, wanted: Wanted, hidden: &[ContentType], now: DateTime<Utc>) -> bool {
     let Some(settled) = record.settled else { return false };
     let is_missing = record.found.values().any(|found| found.missing > 0);
     let (_, end) = bounds(record.of.day);
+    let shows_more = record.hidden.iter().any(|content_type| !hidden.contains(content_type));
     // What the pipeline has rejected may be accepted another day.
-    let came_to_nothing = record.given_up || !record.hidden.is_empty() || (is_missing && wanted.heal);
-    (is_missing && wanted.heal && !record.heals)
-        || (came_to_nothing && now - settled >= AGAIN && now - end < AGAIN_UNTIL)
+    let came_to_nothing = record.given_up || (is_missing && wanted.heal);
+    let wait = if now - end < YOUNG { AGAIN } else { AGAIN_WHEN_OLD };
+    shows_more || (is_missing && wanted.heal && !record.heals) || (came_to_nothing && now - settled >= wait)
 }
 
 /// The beginning and the end of a day.
@@ -179,7 +187,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        content::{ContentType, TenantId},
+        content::TenantId,
         ledger::{AuditDay, DeliveredCounts, Found},
     };
 
@@ -199,7 +207,7 @@ mod tests {
 
     fn due(knowledge: &Knowledge, wanted: Wanted, now: DateTime<Utc>) -> Vec<u32> {
         use chrono::Datelike;
-        knowledge.due_days(wanted, now).iter().map(|day| day.ordinal() - date(1).ordinal() + 1).collect()
+        knowledge.due_days(wanted, &[], now).iter().map(|day| day.ordinal() - date(1).ordinal() + 1).collect()
     }
 
     fn record(day: u32, change: impl FnOnce(&mut DayRecord)) -> (NaiveDate, DayCoverage) {
@@ -250,12 +258,15 @@ mod tests {
         let now = at(12, 0);
         let base = Knowledge { live: live(at(1, 0), now), ..Knowledge::default() };
         let with = |record: (NaiveDate, DayCoverage)| Knowledge { days: BTreeMap::from([record]), ..base.clone() };
-        let is_due = |record, now| with(record).due_days(DAILY, now).contains(&date(3));
+        let is_due = |record, now| with(record).due_days(DAILY, &[], now).contains(&date(3));
         assert!(!is_due(record(3, |_| {}), now));
         assert!(!is_due(record(3, |record| record.settled = None), now));
         assert!(is_due(record(3, |record| record.given_up = true), now));
         assert!(!is_due(record(3, |record| record.given_up = true), at(7, 12)), "not within a day");
-        assert!(is_due(record(3, |record| record.hidden = vec![ContentType::Dlp]), now));
+        let hidden = || record(3, |record| record.hidden = vec![ContentType::Dlp]);
+        assert!(is_due(hidden(), at(7, 12)), "the permission is there now");
+        let due = with(hidden()).due_days(DAILY, &[ContentType::Dlp], now);
+        assert!(!due.contains(&date(3)), "nothing has changed");
         let missing = |heals| {
             record(3, |record| {
                 record.heals = heals;
@@ -263,7 +274,7 @@ mod tests {
             })
         };
         assert!(is_due(missing(false), at(7, 12)) && !is_due(missing(true), at(7, 12)));
-        assert!(is_due(missing(true), now) && !is_due(missing(true), at(40, 0)));
+        assert!(is_due(missing(true), now) && is_due(missing(true), at(40, 0)));
     }
 
     #[test]
@@ -273,6 +284,8 @@ mod tests {
             let mut known = record(5, |record| record.given_up = true);
             if delivered {
                 known.1.delivered.insert(ContentType::Exchange, DeliveredCounts { live: 3, healed: 0 });
+            } else {
+                known.1.delivered.insert(ContentType::Exchange, DeliveredCounts { live: 0, healed: 2 });
             }
             let live = Live { skipped_by_all: skipped, ..live(at(1, 0), now) };
             Knowledge { live, days: BTreeMap::from([known]), forgotten: Some(date(20)) }

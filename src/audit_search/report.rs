@@ -160,12 +160,14 @@ impl DayReport {
         let record = known.and_then(|known| known.record.as_ref());
         let hidden = record.map(|record| record.hidden.clone()).unwrap_or_default();
         let of_shown = |content_type: &ContentType| !hidden.contains(content_type);
-        let counts = known.into_iter().flat_map(|known| &known.delivered).filter(|(of, _)| of_shown(of));
+        let counts = known.into_iter().flat_map(|known| &known.delivered);
         let (delivered, healed) =
             counts.fold((0, 0), |(all, healed), (_, count)| (all + count.live + count.healed, healed + count.healed));
         let found = record.into_iter().flat_map(|record| record.found.values());
         let found = found.fold(Found::default(), |all, some| all.and(*some));
         let present = found.records.saturating_sub(found.missing);
+        let shown = record.into_iter().flat_map(|record| &record.found).filter(|(of, _)| of_shown(of));
+        let shown = shown.fold(Found::default(), |all, (_, some)| all.and(*some));
         // What was delivered after the comparison may be among what was missing.
         let then = record.into_iter().flat_map(|record| &record.delivered).filter(|(of, _)| of_shown(of));
         let then: u64 = then.map(|(_, count)| count.live + count.healed).sum();
@@ -179,7 +181,7 @@ impl DayReport {
             found: found.records,
             missing: found.missing,
             healed,
-            only_here: then.saturating_sub(present),
+            only_here: then.saturating_sub(shown.records.saturating_sub(shown.missing)),
             compared: record.and_then(|record| record.settled),
             waits_until: record.and_then(waits_until),
             problem: record.and_then(|record| problem_of(record, &hidden)),
@@ -286,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn hidden_content_types_are_not_counted_and_keep_a_day_from_being_told() {
+    fn hidden_content_types_keep_a_day_from_being_told() {
         let mut day = settled(1, &[(ContentType::Exchange, 10, 0)], 10, 0);
         day.delivered.insert(ContentType::General, DeliveredCounts { live: 7, healed: 0 });
         if let Some(record) = &mut day.record {
@@ -294,7 +296,7 @@ mod tests {
         }
         let report = report(vec![day], 1);
         let day = &report.days[0];
-        assert_eq!((day.state, day.delivered, day.only_here), (DayState::Unknown, 10, 0));
+        assert_eq!((day.state, day.delivered, day.only_here), (DayState::Unknown, 17, 0));
         assert!(day.problem.as_ref().unwrap().contains("Audit.General"), "{:?}", day.problem);
     }
 

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     content::{ContentType, Feed, TenantId},
     graph::GraphError,
-    ledger::{AuditDay, DayCoverage, DayRequest, Ledger, LedgerError},
+    ledger::{AuditDay, DayCoverage, DayRequest, FeedSummary, Ledger, LedgerError},
 };
 
 /// Why comparisons could not be asked for.
@@ -35,7 +35,7 @@ pub enum RequestError {
 }
 
 impl Knowledge {
-    /// What a ledger knows of a tenant and its days.
+    /// What a ledger knows of a tenant and its days. `summary` is the ledger's.
     ///
     /// # Errors
     ///
@@ -45,8 +45,8 @@ impl Knowledge {
         tenant: TenantId,
         content_types: &[ContentType],
         (from, through): (NaiveDate, NaiveDate),
+        summary: &BTreeMap<Feed, FeedSummary>,
     ) -> Result<Self, LedgerError> {
-        let summary: BTreeMap<_, _> = ledger.summary().await?.into_iter().collect();
         let mut feeds = Vec::new();
         for content_type in content_types {
             let feed = Feed { tenant, content_type: *content_type };
@@ -70,7 +70,8 @@ impl Knowledge {
 pub async fn request(context: &SearchContext, tenant: TenantId, task: SearchTask) -> Result<(), RequestError> {
     let (ledger, content_types) = (&*context.ledger, &context.options.content_types);
     let range = (task.from, task.through);
-    let knowledge = Knowledge::of(ledger, tenant, content_types, range).await?;
+    let summary = ledger.summary().await?.into_iter().collect();
+    let knowledge = Knowledge::of(ledger, tenant, content_types, range, &summary).await?;
     let now = context.client.clock().now();
     let hidden = hidden(context, tenant).await?;
     let is_complete = |day: &NaiveDate| knowledge.days.get(day).is_some_and(|known| state(known) == DayState::Complete);
@@ -113,9 +114,10 @@ pub async fn report(
     range: (NaiveDate, NaiveDate),
     now: DateTime<Utc>,
 ) -> Result<Report, LedgerError> {
+    let summary = ledger.summary().await?.into_iter().collect();
     let mut known = BTreeMap::new();
     for tenant in tenants.keys() {
-        known.insert(*tenant, Knowledge::of(ledger, *tenant, content_types, range).await?);
+        known.insert(*tenant, Knowledge::of(ledger, *tenant, content_types, range, &summary).await?);
     }
     let obstacle =
         |tenant: TenantId, day| -> Option<Obstacle> { known.get(&tenant).and_then(|known| known.obstacle(day, now)) };

@@ -5,21 +5,23 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use snafu::Snafu;
-use tokio::{sync::watch, time::sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 use uuid::Uuid;
 
 use super::{
     plan::{Knowledge, RIPE, Wanted, scopes_of},
     report::Report,
     request::{RequestError, hidden, request},
-    split::split,
     telemetry,
 };
 use crate::{
     backoff::Backoff,
     content::{ContentRef, ContentType, Feed, TenantId, searched_content_id},
     graph::{GraphClient, GraphError, GraphFailure, NewQuery, Query, QueryStatus},
-    ledger::{AuditDay, BlobKey, DayRecord, DayRequest, Ledger, LedgerError, Search, SearchState, SearchStep},
+    ledger::{AuditDay, BlobKey, DayRecord, DayRequest, Ledger, LedgerError, Search, SearchState, SearchStep, Split},
     telemetry::{Progress, Stage, feed_failed, feed_recovered},
     wake_up::WakeUp,
 };
@@ -118,11 +120,12 @@ pub(super) struct Searcher {
     tenant: TenantId,
     context: SearchContext,
     failures: u32,
+    planned: Option<Instant>,
 }
 
 impl Searcher {
     pub const fn new(tenant: TenantId, context: SearchContext) -> Self {
-        Self { tenant, context, failures: 0 }
+        Self { tenant, context, failures: 0, planned: None }
     }
 
     /// Passes again and again, and plans what is due; indefinitely.
@@ -195,7 +198,11 @@ impl Searcher {
     }
 
     /// Asks for the comparison of days that are due.
-    async fn plan(&self) -> Result<(), PassError> {
+    async fn plan(&mut self) -> Result<(), PassError> {
+        // It looks at half a year, and days come one by one.
+        if self.planned.is_some_and(|last| last.elapsed() < IDLE) {
+            return Ok(());
+        }
         let ledger = &self.context.ledger;
         let wanted = self.context.options.wanted;
         if !wanted.verify && !wanted.heal {
@@ -207,16 +214,18 @@ impl Searcher {
         }
         let now = self.now();
         let range = ((now - wanted.max_gap).date_naive(), now.date_naive());
-        let knowledge = Knowledge::of(&**ledger, self.tenant, &self.context.options.content_types, range).await?;
+        let summary = ledger.summary().await?.into_iter().collect();
+        let content_types = &self.context.options.content_types;
+        let knowledge = Knowledge::of(&**ledger, self.tenant, content_types, range, &summary).await?;
         self.tell(&knowledge, now);
-        let due = knowledge.due_days(wanted, now);
-        if due.is_empty() {
+        if knowledge.due_days(wanted, &[], now).is_empty() {
             return Ok(());
         }
         let hidden = self.hidden().await?;
-        for day in due.into_iter().take(room) {
+        for day in knowledge.due_days(wanted, &hidden, now).into_iter().take(room) {
             self.request(day, wanted.heal, &hidden).await?;
         }
+        self.planned = Some(Instant::now());
         Ok(())
     }
 
@@ -303,6 +312,11 @@ impl Searcher {
     /// Creates a query, within the budget.
     async fn ask_for(&self, day: &DayRecord, search: &Search) -> Result<Asked, PassError> {
         let now = self.now();
+        if search.failures >= MOST_FAILURES {
+            let problem = day.problem.clone().unwrap_or_else(|| "it has failed too often".to_owned());
+            self.step(day, search, SearchStep::GivenUp { problem, at: now }).await?;
+            return Ok(Asked::Nothing);
+        }
         if let Err(free) = self.context.ledger.spend_query(self.tenant, now, self.context.options.budget).await? {
             telemetry::budget_spent(self.tenant, self.context.options.budget, free);
             // Somebody who waits for it must not take this for a standstill.
@@ -337,11 +351,16 @@ impl Searcher {
                         self.step(day, search, SearchStep::Replanned { not_before: now, problem: None }).await?;
                         Err(error.into())
                     }
+                    // Microsoft Entra has no time, or cannot be reached.
+                    GraphFailure::Token(_) => {
+                        let not_before = now + time_delta(LATER);
+                        self.step(day, search, SearchStep::Replanned { not_before, problem: None }).await?;
+                        Ok(Asked::TooMuch)
+                    }
                     GraphFailure::Refused { .. } if search.scope.record_types.len() > 1 => {
                         // Microsoft Graph does not know one of the names: the others must not suffer for it.
-                        if let Some(split) = split(&search.scope) {
-                            let step = SearchStep::Split { into: split.into, problem: split.problem };
-                            self.step(day, search, step).await?;
+                        if let Some(Split { into, problem }) = search.scope.split() {
+                            self.step(day, search, SearchStep::Split { into, problem }).await?;
                         }
                         Ok(Asked::Nothing)
                     }
@@ -371,7 +390,7 @@ impl Searcher {
             Ok(Some(query)) => Ok(self.created(day, search, query).await?),
             Ok(None) if self.now() - since < UNLISTED => Ok(()),
             Ok(None) => Ok(self.fail(day, search, "the creation of its query was not answered".to_owned()).await?),
-            Err(error) => self.later(error),
+            Err(error) => self.later(day, search, since, error).await,
         }
     }
 
@@ -388,14 +407,14 @@ impl Searcher {
             Err(error) if matches!(*error.failure, GraphFailure::Gone(_)) => {
                 return Ok(self.fail(day, search, error.to_string()).await?);
             }
-            Err(error) => return self.later(error),
+            Err(error) => return self.later(day, search, since, error).await,
         };
         self.context.progress.step();
         match found.status {
             QueryStatus::Succeeded if found.is_cut => {
                 telemetry::query_cut(day.of, query);
-                let step = match split(&search.scope) {
-                    Some(split) => SearchStep::Split { into: split.into, problem: split.problem },
+                let step = match search.scope.split() {
+                    Some(Split { into, problem }) => SearchStep::Split { into, problem },
                     None => SearchStep::GivenUp {
                         problem: "it finds more records than a query shows, however short its time".to_owned(),
                         at: self.now(),
@@ -457,16 +476,28 @@ impl Searcher {
         self.step(day, search, step).await
     }
 
-    /// What cannot be asked now is asked in a later pass.
-    fn later(&self, error: GraphError) -> Result<(), PassError> {
+    /// What cannot be asked now is asked in a later pass, but not indefinitely.
+    async fn later(
+        &self,
+        day: &DayRecord,
+        search: &Search,
+        since: DateTime<Utc>,
+        error: GraphError,
+    ) -> Result<(), PassError> {
         telemetry::query_failed(&error);
-        if error.failure.concerns_the_tenant() { Err(error.into()) } else { Ok(()) }
+        if error.failure.concerns_the_tenant() {
+            return Err(error.into());
+        }
+        if self.now() - since > STUCK && !error.failure.may_pass() {
+            self.fail(day, search, error.to_string()).await?;
+        }
+        Ok(())
     }
 
     /// Takes a query away that is done with. If that fails, Microsoft does it some day.
     async fn delete(&self, query: &str) {
         if let Err(error) = self.context.client.delete_query(self.tenant, query).await {
-            telemetry::query_failed(&error);
+            telemetry::query_left(&error);
         }
     }
 }

@@ -55,6 +55,11 @@ pub(super) fn query_failed(error: &GraphError) {
     debug!(message = "A request of the audit search failed.", tenant = %error.tenant, %error, error_code = code);
 }
 
+/// A query that is done with could not be deleted. Microsoft does it some day.
+pub(super) fn query_left(error: &GraphError) {
+    debug!(message = "A query of the audit search that is done with stays.", tenant = %error.tenant, %error);
+}
+
 /// No more queries may be created for now.
 pub(super) fn budget_spent(tenant: TenantId, budget: u32, free: DateTime<Utc>) {
     info!(

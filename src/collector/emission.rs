@@ -208,11 +208,11 @@ impl<'a> Emission<'a> {
         let held = shared.reservations.hold(&keys);
         let delivered = shared.ledger.delivered(keys).await?;
         let mut missing = 0;
-        for ((held, delivered), content_type) in held.into_iter().zip(delivered).zip(types) {
+        for (((held, delivered), content_type), record) in held.into_iter().zip(delivered).zip(types).zip(records) {
             let is_missing = !held && !delivered;
             missing += u64::from(is_missing);
             if let Some(comparison) = &mut self.comparison {
-                comparison.count(*content_type, is_missing);
+                comparison.count(*content_type, record.members.creation_time, is_missing);
             }
         }
         self.tally.add(Fate::Missing, missing);
@@ -274,7 +274,7 @@ impl<'a> Emission<'a> {
             let content_type = content_type_of(at).unwrap_or(key.feed.content_type);
             if let Some(comparison) = &mut self.comparison {
                 // What is new is about to be delivered.
-                comparison.count(content_type, false);
+                comparison.count(content_type, record.members.creation_time, false);
             }
             let is_new = match event {
                 // An event without id is never taken for a copy of another.

@@ -16,10 +16,9 @@ use crate::{
     content::{ContentType, Feed, TenantId},
 };
 
-/// Searches of the audit log get one of so many slots, and at least one; but no more than a few: each holds the keys of up to a million
-/// records, and live collection goes first.
-const SLOTS_PER_SEARCH: usize = 4;
-const MOST_SEARCHES: usize = 2;
+/// So many searches of the audit log are read at a time, in slots of their own: one can take hours, and live collection must not wait for
+/// it. Each holds the keys of up to a million records.
+const SEARCHES: usize = 2;
 
 /// After this many failures in a row, of different blobs, the feed is at fault and not the blobs.
 const FAILURES_OF_A_FEED: u32 = 5;
@@ -165,23 +164,23 @@ impl Scheduler {
     /// The feed whose turn it is, if a slot is free and anyone may have it. `paused` says which tenants are being
     /// throttled.
     pub fn next(&mut self, now: Instant, paused: impl Fn(TenantId) -> bool) -> Option<Feed> {
-        if self.in_flight() >= self.slots {
+        let is_full = self.in_flight() >= self.slots;
+        let may_search = self.searches_in_flight() < SEARCHES;
+        if is_full && !may_search {
             return None;
         }
         let share = self.share(now, &paused);
-        let may_search = self.searches_in_flight() < (self.slots / SLOTS_PER_SEARCH).clamp(1, MOST_SEARCHES);
         for _ in 0..self.turns.len() {
             let tenant_id = self.turns.pop_front()?;
             self.turns.push_back(tenant_id);
             let Some(tenant) = self.tenants.get_mut(&tenant_id) else { continue };
-            if tenant.in_flight() >= share || !tenant.trouble.over(now) || paused(tenant_id) {
+            if !tenant.trouble.over(now) || paused(tenant_id) {
                 continue;
             }
             // A tenant that was in trouble is tried with one download.
-            if tenant.trouble.failures > 0 && tenant.in_flight() > 0 {
-                continue;
-            }
-            if let Some(content_type) = tenant.next(now, may_search) {
+            let is_probed = tenant.trouble.failures > 0 && tenant.in_flight() > 0;
+            let may_list = !is_full && tenant.in_flight() < share && !is_probed;
+            if let Some(content_type) = tenant.next(now, may_list, may_search) {
                 return Some(Feed { tenant: tenant_id, content_type });
             }
         }
@@ -257,8 +256,7 @@ impl Scheduler {
     }
 
     fn searches_in_flight(&self) -> usize {
-        let of = |tenant: &Tenant| tenant.queues.get(&ContentType::AuditLogQuery).map_or(0, |queue| queue.in_flight);
-        self.tenants.values().map(of).sum()
+        self.tenants.values().map(Tenant::searches_in_flight).sum()
     }
 
     /// How many slots a tenant may hold: all when it is alone, else an equal share among those that have work or hold a
@@ -286,16 +284,22 @@ impl Scheduler {
 }
 
 impl Tenant {
+    /// Without searches, which have slots of their own.
     fn in_flight(&self) -> usize {
-        self.queues.values().map(|queue| queue.in_flight).sum()
+        self.queues.values().map(|queue| queue.in_flight).sum::<usize>() - self.searches_in_flight()
     }
 
-    fn next(&mut self, now: Instant, may_search: bool) -> Option<ContentType> {
+    fn searches_in_flight(&self) -> usize {
+        self.queues.get(&ContentType::AuditLogQuery).map_or(0, |queue| queue.in_flight)
+    }
+
+    fn next(&mut self, now: Instant, may_list: bool, may_search: bool) -> Option<ContentType> {
         for _ in 0..self.turns.len() {
             let content_type = self.turns.pop_front()?;
             self.turns.push_back(content_type);
             let Some(queue) = self.queues.get(&content_type) else { continue };
-            if content_type == ContentType::AuditLogQuery && !may_search {
+            let may_be_next = if content_type == ContentType::AuditLogQuery { may_search } else { may_list };
+            if !may_be_next {
                 continue;
             }
             let probing = queue.trouble.failures >= FAILURES_OF_A_FEED && queue.in_flight > 0;
@@ -363,6 +367,23 @@ mod tests {
         alone.has_work(sick);
         while start(&mut alone).is_some() {}
         assert_eq!(alone.in_flight(), 16, "a single tenant has all");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn searches_have_slots_of_their_own() {
+        let mut scheduler = scheduler(2, 1);
+        let (exchange, searches) = (feed(1, ContentType::Exchange), feed(1, ContentType::AuditLogQuery));
+        let others = feed(2, ContentType::AuditLogQuery);
+        for feed in [exchange, searches, others] {
+            scheduler.add(feed);
+            scheduler.has_work(feed);
+        }
+        let mut started: Vec<_> = std::iter::from_fn(|| start(&mut scheduler)).collect();
+        started.sort_unstable();
+        assert_eq!(started.iter().filter(|feed| **feed == exchange).count(), 1, "{started:?}");
+        assert_eq!(started.len(), 1 + SEARCHES, "{started:?}");
+        scheduler.finished(exchange);
+        assert_eq!(start(&mut scheduler), Some(exchange), "live collection does not wait for searches");
     }
 
     #[tokio::test(start_paused = true)]

@@ -165,6 +165,9 @@ impl GraphClient {
         body: Bytes,
         limit: usize,
     ) -> Result<Bytes, GraphError> {
+        // Never closed; without a permit the request goes out all the same.
+        let pace = self.pace(subject.tenant);
+        let _permit = pace.at_once.acquire().await;
         let response = match target {
             Target::Link(url) => self.send(subject, method, url, body).await?,
             Target::Path(path) => self.send_to_either_version(subject, method, path, body).await?,
@@ -232,8 +235,6 @@ impl GraphClient {
                 let problem = format!("the access token cannot be sent: {problem}");
                 subject.error(GraphFailure::Malformed { problem })
             })?;
-            // Never closed; without a permit the request goes out all the same.
-            let _permit = pace.at_once.acquire().await;
             pace.throttle.acquire().await;
             let response = send_within(&*self.transport, request, self.timeout).await;
             let status = response.as_ref().ok().map(|response| response.status);

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{BlobKey, DeliveredBatch, LedgerError};
+use super::{BlobKey, DeliveredBatch, LedgerError, SearchScope};
 use crate::content::{ContentRef, ContentType, TenantId, with_searches};
 
 /// A day (UTC) of a tenant's audit log, by the time of its events.
@@ -21,31 +21,6 @@ pub struct AuditDay {
 impl fmt::Display for AuditDay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of tenant {}", self.day, self.tenant)
-    }
-}
-
-/// What a search looks for: events of a range of time, of all record types or of some.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub struct SearchScope {
-    /// Events from this time on.
-    pub start: DateTime<Utc>,
-    /// Events before this time.
-    pub end: DateTime<Utc>,
-    /// Record types by Microsoft Graph's names; empty for all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub record_types: Vec<String>,
-}
-
-/// Microsoft's search knows no shorter range.
-const SHORTEST: TimeDelta = TimeDelta::minutes(1);
-
-impl SearchScope {
-    /// Two scopes that together look for the same; `None` if it is too short to be halved.
-    pub fn halves(&self) -> Option<[Self; 2]> {
-        let half = TimeDelta::seconds((self.end - self.start).num_seconds() / 2);
-        let middle = (self.start + half).max(self.start + SHORTEST);
-        let of = |start, end| Self { start, end, record_types: self.record_types.clone() };
-        (self.end - middle >= SHORTEST).then(|| [of(self.start, middle), of(middle, self.end)])
     }
 }
 
@@ -211,13 +186,6 @@ pub struct DayRequest {
     pub at: DateTime<Utc>,
 }
 
-impl SearchScope {
-    /// Whether it has any time at all.
-    pub fn has_time(&self) -> bool {
-        self.start < self.end
-    }
-}
-
 impl DayRecord {
     /// A comparison that begins. Where nothing is to be looked for, it has come to its end.
     pub(super) fn begin(request: DayRequest) -> Self {
@@ -363,6 +331,21 @@ pub struct DayCoverage {
     /// Events that were delivered, by content type.
     #[serde(deserialize_with = "by_type")]
     pub delivered: BTreeMap<ContentType, DeliveredCounts>,
+}
+
+impl DayCoverage {
+    /// Whether live collection has delivered events of the day.
+    pub fn has_live(&self) -> bool {
+        self.delivered.values().any(|count| count.live > 0)
+    }
+
+    /// Whether a comparison has come to its end and found nothing missing.
+    pub fn is_proved(&self) -> bool {
+        let is_told = |record: &DayRecord| {
+            !record.is_open() && !record.given_up && record.found.values().all(|found| found.missing == 0)
+        };
+        self.record.as_ref().is_some_and(is_told)
+    }
 }
 
 /// The comparison of what was delivered with what the audit search finds.

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::{EventKey, LedgerError};
+use super::{CoverageStore, EventKey, LedgerError};
 use crate::content::Feed;
 
 /// Events that were delivered together.
@@ -20,6 +20,41 @@ pub struct DeliveredBatch {
 impl From<Vec<EventKey>> for DeliveredBatch {
     fn from(events: Vec<EventKey>) -> Self {
         Self { events, counts: Vec::new() }
+    }
+}
+
+/// For how long ids of delivered events are kept, by the day of their delivery.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct IdRetention {
+    /// In any case.
+    pub window: TimeDelta,
+    /// As long as a day whose events they may be is not proved complete: no comparison has come to its end, or it has found something
+    /// missing.
+    pub while_needed: TimeDelta,
+}
+
+impl From<TimeDelta> for IdRetention {
+    fn from(window: TimeDelta) -> Self {
+        Self { window, while_needed: window }
+    }
+}
+
+impl IdRetention {
+    /// The first day whose ids stay. `coverage` tells what is known of days.
+    pub(super) async fn oldest_kept(
+        self,
+        coverage: &dyn CoverageStore,
+        now: DateTime<Utc>,
+    ) -> Result<NaiveDate, LedgerError> {
+        let oldest = (now - self.window).date_naive();
+        let floor = (now - self.while_needed).date_naive();
+        if floor >= oldest {
+            return Ok(oldest);
+        }
+        // Events are delivered on their day or later.
+        let known = coverage.coverage(None, floor, oldest).await?;
+        let needed = known.iter().filter(|day| day.has_live() && !day.is_proved()).map(|day| day.of.day).min();
+        Ok(needed.map_or(oldest, |needed| needed.min(oldest)))
     }
 }
 

@@ -15,8 +15,8 @@ use secrecy::SecretString;
 
 use super::{
     Announced, AuditDay, BlobKey, Claim, ContentIntake, ContentQueue, Counts, Cursor, CursorMove, DayRecord, DeadBlob,
-    DeliveredBatch, DeliveredCounts, DeliveredEvents, EventKey, FeedSummary, LedgerError, Promoted, Pruned, Revived,
-    SubscriptionStore, TenantRecord, TenantStore, Upkeep, Wanted,
+    DeliveredBatch, DeliveredCounts, DeliveredEvents, EventKey, FeedSummary, IdRetention, LedgerError, Promoted,
+    Pruned, Revived, SubscriptionStore, TenantRecord, TenantStore, Upkeep, Wanted,
     counting::{CountKey, by_day},
     row::{BlobState, Row},
     subscriptions::MOST_ADDRESSES,
@@ -44,7 +44,7 @@ pub(crate) struct Stored {
 pub(crate) struct MemoryLedger {
     stored: Arc<Mutex<Stored>>,
     held: Mutex<HashMap<BlobKey, Option<String>>>,
-    dedupe_window: TimeDelta,
+    retention: IdRetention,
 }
 
 impl Default for MemoryLedger {
@@ -54,8 +54,8 @@ impl Default for MemoryLedger {
 }
 
 impl MemoryLedger {
-    pub fn open(stored: Arc<Mutex<Stored>>, dedupe_window: TimeDelta) -> Self {
-        Self { stored, held: Mutex::default(), dedupe_window }
+    pub fn open(stored: Arc<Mutex<Stored>>, retention: impl Into<IdRetention>) -> Self {
+        Self { stored, held: Mutex::default(), retention: retention.into() }
     }
 
     fn stored(&self) -> MutexGuard<'_, Stored> {
@@ -318,6 +318,7 @@ impl TenantStore for MemoryLedger {
 #[async_trait]
 impl Upkeep for MemoryLedger {
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError> {
+        let oldest_ids = self.retention.oldest_kept(self, now).await?;
         let held: HashSet<BlobKey> = self.held().keys().cloned().collect();
         let mut stored = self.stored();
         let mut pruned = Pruned::default();
@@ -334,7 +335,7 @@ impl Upkeep for MemoryLedger {
             pruned.forgotten += 1;
             false
         });
-        let oldest_kept = (now - self.dedupe_window).date_naive();
+        let oldest_kept = oldest_ids;
         let forgotten = stored.events.extract_if(|_, at| at.date_naive() < oldest_kept);
         let last = forgotten.map(|(_, at)| at.date_naive()).max();
         stored.forgotten_before = stored.forgotten_before.max(last.and_then(|last| last.succ_opt()));

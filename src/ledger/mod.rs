@@ -28,6 +28,7 @@ mod query_budget;
 mod queue;
 mod redb;
 mod row;
+mod search_scope;
 mod subscriptions;
 mod tenants;
 mod transfer;
@@ -38,14 +39,15 @@ pub(crate) use self::memory::MemoryLedger;
 pub use self::{
     coverage::{
         AuditDay, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredCounts, Found, FoundByType, Search,
-        SearchScope, SearchState, SearchStep,
+        SearchState, SearchStep,
     },
     error::LedgerError,
-    events::{DeliveredBatch, DeliveredEvents, EventCount},
+    events::{DeliveredBatch, DeliveredEvents, EventCount, IdRetention},
     intake::{Announced, ContentIntake, Cursor, CursorMove, RECONCILED, Relisted, Skipped},
     keys::{BlobKey, EventKey},
     queue::{Claim, ContentQueue, Counts, Promoted, Revived, Wanted},
     redb::{DraftLedger, RedbLedger},
+    search_scope::{SearchScope, Split},
     subscriptions::SubscriptionStore,
     tenants::{TenantRecord, TenantStore},
     transfer::{ContentRecord, ContentState, DeliveredRecord, ExportPage, ExportPosition, FeedRecord, Piece, Transfer},

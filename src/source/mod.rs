@@ -117,6 +117,7 @@ impl SourceConfig for Office365Config {
         });
         let mut options = self.collector_options(&cx, run_mode, directory.clone(), search.is_some());
         options.searches_only = task.is_some();
+        options.heals = task.is_none_or(|task| task.heals);
         let parts = CollectorParts {
             ledger: ledger.clone(),
             client: client.clone(),

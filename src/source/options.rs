@@ -13,7 +13,8 @@ use crate::{
     collector::{BatchLimits, BodyLimits, CollectorOptions},
     component::SourceContext,
     config::{
-        EventSchema, FilterConfig, Mode, NormalizeConfig, Office365Config, RecordTypeConfig, TenantConfig, VerifyRhythm,
+        AuditSearchConfig, EventSchema, FilterConfig, Mode, NormalizeConfig, Office365Config, RecordTypeConfig,
+        TenantConfig, VerifyRhythm,
     },
     content::TenantId,
     credentials::{ConfiguredCredential, CredentialError},
@@ -24,6 +25,7 @@ use crate::{
     },
     entra::Tokens,
     geoip::GeoipFiles,
+    ledger::IdRetention,
     normalize::{Criteria, NormalizeOptions, RecordFilter, RecordType, Schema},
     registration::{Registrar, StateKey},
     tenancy::Tenancy,
@@ -31,6 +33,9 @@ use crate::{
 
 /// A day is compared with the audit search when it is three days old, and again for some days if that comes to nothing.
 const COMPARED_AFTER: TimeDelta = TimeDelta::days(7);
+
+/// For how much longer ids are kept of days that are not proved complete: memory and disk grow with them.
+const UNTIL_PROVED: TimeDelta = TimeDelta::days(15);
 
 impl Office365Config {
     /// How often a listing reconciles. That is how long content may be missed that no subscription collects, or that no
@@ -42,10 +47,21 @@ impl Office365Config {
         }
     }
 
-    /// For how long ids of delivered events are kept: longer where they are compared with the audit search.
-    pub(crate) fn ids_kept_for(&self) -> TimeDelta {
+    /// For how long ids of delivered events are kept: longer where they are compared with the audit search, and longer still for days
+    /// that are not proved complete, such as those at the edges of an outage.
+    pub(crate) fn ids_kept_for(&self) -> IdRetention {
         let window = time_delta(self.dedupe.window.get());
-        if self.audit_search.is_some() { window + COMPARED_AFTER } else { window }
+        if !self.searches() {
+            return IdRetention::from(window);
+        }
+        let window = window + COMPARED_AFTER;
+        let is_daily = self.audit_search.as_ref().is_some_and(|search| search.verify == VerifyRhythm::Daily);
+        IdRetention { window, while_needed: if is_daily { window + UNTIL_PROVED } else { window } }
+    }
+
+    /// Whether the audit log is searched.
+    fn searches(&self) -> bool {
+        self.audit_search.is_some() && AuditSearchConfig::is_in(self.effective_cloud())
     }
 
     /// How the audit log is searched.
@@ -178,6 +194,7 @@ impl Office365Config {
             content_types: self.content_types.clone(),
             counts_days: searches,
             searches_only: false,
+            heals: true,
         }
     }
 

@@ -7,8 +7,8 @@ use snafu::Snafu;
 
 use super::{Administration, Selection, TenancyError};
 use crate::{
-    audit_search::{Report, RequestError, SearchTask, report, request},
-    content::TenantId,
+    audit_search::{DayState, Report, RequestError, SearchTask, report, request},
+    content::{ContentType, Feed, TenantId},
     ledger::LedgerError,
 };
 
@@ -55,7 +55,13 @@ impl Administration {
         let tenants = self.tenants(&Selection { tenant, content_types: Vec::new() })?;
         let tenants: BTreeMap<_, _> = tenants.into_iter().collect();
         let now = self.tenancy.client.clock().now();
-        Ok(report(&*self.ledger, &tenants, &self.tenancy.content_types, range, now).await?)
+        let mut report = report(&*self.ledger, &tenants, &self.tenancy.content_types, range, now).await?;
+        let feeds = self.tenancy.progress.feeds();
+        for day in report.days.iter_mut().filter(|day| day.state == DayState::Searching && day.problem.is_none()) {
+            let searches = Feed { tenant: day.tenant, content_type: ContentType::AuditLogQuery };
+            day.problem = feeds.get(&searches).and_then(|feed| feed.problem.clone());
+        }
+        Ok(report)
     }
 
     /// Asks for the comparison of days.

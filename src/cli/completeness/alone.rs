@@ -119,10 +119,7 @@ async fn run(
 }
 
 /// Says what became of a batch: events that are dropped without a word would count as delivered.
-fn settled(
-    take: &mut impl FnMut(&SourceSenderItem) -> io::Result<()>,
-    batch: &SourceSenderItem,
-) -> io::Result<()> {
+fn settled(take: &mut impl FnMut(&SourceSenderItem) -> io::Result<()>, batch: &SourceSenderItem) -> io::Result<()> {
     let taken = take(batch);
     let status = if taken.is_ok() { EventStatus::Delivered } else { EventStatus::Errored };
     batch.events.iter().for_each(|event| event.metadata().update_status(status));

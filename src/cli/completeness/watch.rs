@@ -13,6 +13,9 @@ use crate::{
     tenancy::{Answer, Answered, AskError, ConfiguredSource, Question, UNEXPECTED, ask_source},
 };
 
+/// So much of a problem fits into a line.
+const LONGEST: usize = 80;
+
 /// Between looks.
 const TICK: Duration = Duration::from_secs(2);
 
@@ -100,5 +103,8 @@ fn progress(report: &Report) -> String {
         let time = time.format("%F %H:%M UTC");
         format!("; the next query may be made at {time}")
     });
-    format!("{done} of {} days compared, {healed} events healed{}", report.days.len(), waits.unwrap_or_default())
+    let problem = open.clone().find_map(|day| day.problem.clone());
+    let problem = problem.map(|problem| format!("; {}", problem.chars().take(LONGEST).collect::<String>()));
+    let text = format!("{done} of {} days compared, {healed} events healed", report.days.len());
+    text + &waits.or(problem).unwrap_or_default()
 }

@@ -1,11 +1,13 @@
 //! What is known of the records of a search: with which content type the source would have them, and how many were missing.
 
+use chrono::{DateTime, Utc};
+
 use super::query_of;
 use crate::{
     collector::{error::CollectorError, shared::Shared},
     component::JsonObject,
     content::ContentType,
-    ledger::{BlobKey, DayRecord, EventCount, Found, FoundByType},
+    ledger::{BlobKey, EventCount, Found, FoundByType, SearchScope},
     normalize::content_types_of,
 };
 
@@ -18,6 +20,7 @@ pub struct Comparison {
     pub heals: bool,
     /// What has been found so far.
     pub found: FoundByType,
+    scope: Option<SearchScope>,
     collected: Vec<ContentType>,
 }
 
@@ -30,11 +33,16 @@ impl Comparison {
     pub async fn of(shared: &Shared, key: &BlobKey) -> Result<Option<Self>, CollectorError> {
         let Some(query) = query_of(key) else { return Ok(None) };
         let days = shared.ledger.open_days(Some(key.feed.tenant)).await?;
-        let reads = |day: &&DayRecord| day.reading(query).is_some();
+        let read = days.iter().find_map(|day| Some((day.heals, day.reading(query)?.scope.clone())));
         // Without a day, nobody waits for it any more.
-        let heals = days.iter().find(reads).is_some_and(|day| day.heals);
-        let collected = shared.options.content_types.clone();
-        Ok(Some(Self { query: query.to_owned(), heals, found: FoundByType::new(), collected }))
+        let (heals, scope) = read.map_or((false, None), |(heals, scope)| (heals, Some(scope)));
+        Ok(Some(Self {
+            query: query.to_owned(),
+            heals: heals && shared.options.heals,
+            found: FoundByType::new(),
+            scope,
+            collected: shared.options.content_types.clone(),
+        }))
     }
 
     /// With which content type the source collects a record; `None` if it does not.
@@ -50,8 +58,13 @@ impl Comparison {
         }
     }
 
-    /// Counts a record that the source collects, and whether it is missing and stays so.
-    pub fn count(&mut self, content_type: ContentType, is_missing: bool) {
+    /// Counts a record that the source collects, and whether it is missing and stays so. One of another time is counted where it belongs:
+    /// whether a query includes the end of its time, Microsoft does not say.
+    pub fn count(&mut self, content_type: ContentType, time: Option<DateTime<Utc>>, is_missing: bool) {
+        let is_of = |scope: &SearchScope| time.is_none_or(|time| (scope.start..scope.end).contains(&time));
+        if !self.scope.as_ref().is_none_or(is_of) {
+            return;
+        }
         let found = self.found.entry(content_type).or_default();
         *found = found.and(Found { records: 1, missing: u64::from(is_missing) });
     }

@@ -1,6 +1,8 @@
 //! What becomes of a search whose records could not be read.
 
-use super::{SearchFailure, query_of};
+use chrono::TimeDelta;
+
+use super::{SearchFailure, delete, query_of};
 use crate::{
     collector::{
         error::CollectorError,
@@ -10,7 +12,7 @@ use crate::{
         telemetry,
     },
     graph::GraphFailure,
-    ledger::{DayRecord, SearchScope, SearchStep},
+    ledger::{DayRecord, SearchScope, SearchStep, Split},
     telemetry::Stage,
 };
 
@@ -55,9 +57,12 @@ pub async fn judge(task: &BlobTask, failure: SearchFailure) -> Result<Next, Coll
     }
 }
 
+/// How long a search waits whose query is gone.
+const AFTER_LOSS: TimeDelta = TimeDelta::minutes(10);
+
 /// The search begins anew; its content is over.
 async fn replan(task: &BlobTask, problem: Option<String>) -> Result<Next, CollectorError> {
-    let step = SearchStep::Replanned { not_before: task.shared.now(), problem };
+    let step = SearchStep::Replanned { not_before: task.shared.now() + AFTER_LOSS, problem };
     step_of(task, |_| step).await?;
     Ok(Next::Over)
 }
@@ -65,11 +70,14 @@ async fn replan(task: &BlobTask, problem: Option<String>) -> Result<Next, Collec
 /// Two smaller searches take its place.
 async fn split(task: &BlobTask, problem: String) -> Result<Next, CollectorError> {
     let now = task.shared.now();
-    step_of(task, |scope| match scope.halves() {
-        Some(into) => SearchStep::Split { into: into.to_vec(), problem: None },
+    step_of(task, |scope| match scope.split() {
+        Some(Split { into, problem }) => SearchStep::Split { into, problem },
         None => SearchStep::GivenUp { problem, at: now },
     })
     .await?;
+    if let Some(query) = query_of(&task.key) {
+        delete(&task.shared, task.key.feed.tenant, query).await;
+    }
     Ok(Next::Over)
 }
 

@@ -23,13 +23,12 @@ mod writer;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use redb::{Database, ReadTransaction, ReadableDatabase};
 use tracing::Span;
 
 pub use self::draft::DraftLedger;
 use self::{cursors::Cursors, file::LedgerFile, held::Held, recent::RecentEvents, writer::Writer};
-use super::LedgerError;
+use super::{IdRetention, LedgerError};
 use crate::expected_panic::expecting;
 
 const FILE: &str = "ledger.redb";
@@ -49,7 +48,7 @@ pub struct RedbLedger {
     recent: Arc<RecentEvents>,
     /// Held while events are moved to their tables.
     moving: tokio::sync::Mutex<()>,
-    dedupe_window: TimeDelta,
+    retention: IdRetention,
 }
 
 impl RedbLedger {
@@ -59,7 +58,8 @@ impl RedbLedger {
     /// # Errors
     ///
     /// When another process has it, when it is damaged (it is left as it is), or when the directory cannot be written.
-    pub async fn open(directory: &Path, dedupe_window: TimeDelta) -> Result<Self, LedgerError> {
+    pub async fn open(directory: &Path, retention: impl Into<IdRetention>) -> Result<Self, LedgerError> {
+        let retention = retention.into();
         let path = directory.join(FILE);
         let mut attempt = 0;
         let (opened, file) = loop {
@@ -87,7 +87,7 @@ impl RedbLedger {
             cursors,
             recent: Arc::new(recent),
             moving: tokio::sync::Mutex::default(),
-            dedupe_window,
+            retention,
         };
         ledger.make_filters();
         Ok(ledger)

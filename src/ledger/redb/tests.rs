@@ -1,6 +1,6 @@
 use std::{fs, path::Path};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use redb::TableDefinition;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -15,8 +15,9 @@ use super::{
 use crate::{
     content::{ContentType, Feed},
     ledger::{
-        BlobKey, ContentIntake, ContentQueue, CoverageStore, Cursor, CursorMove, DeliveredEvents, EventKey,
-        SubscriptionStore, TenantStore, Wanted,
+        AuditDay, BlobKey, ContentIntake, ContentQueue, CoverageStore, Cursor, CursorMove, DayRequest, DeliveredBatch,
+        DeliveredEvents, EventCount, EventKey, IdRetention, SearchScope, SearchStep, SubscriptionStore, TenantStore,
+        Upkeep, Wanted,
         contract::{DEDUPE_WINDOW, Storage, content, feed, time},
     },
 };
@@ -322,4 +323,38 @@ async fn cursors_that_are_written_at_once_put_off_no_others() {
         ledger.record(b, Vec::new(), Some(CursorMove::Reconciled(now)), now).await.unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
     }
+}
+
+#[tokio::test]
+async fn ids_stay_while_a_day_is_not_proved_complete_but_not_indefinitely() {
+    let directory = TempDir::new().unwrap();
+    let retention = IdRetention { window: TimeDelta::days(7), while_needed: TimeDelta::days(20) };
+    let ledger = RedbLedger::open(directory.path(), retention).await.unwrap();
+    let (a, delivered) = (feed(1, ContentType::Exchange), time(0));
+    let of = AuditDay { tenant: a.tenant, day: delivered.date_naive() };
+    let event = EventKey::new(a.tenant, "e");
+    let counts = vec![EventCount { feed: a, day: of.day, events: 1, healed: false }];
+    ledger.deliver(DeliveredBatch { events: vec![event], counts }, delivered).await.unwrap();
+    let is_known = async |days: i64| {
+        ledger.prune(delivered + TimeDelta::days(days)).await.unwrap();
+        ledger.delivered(vec![event]).await.unwrap() == [true]
+    };
+    assert!(is_known(10).await);
+    assert_eq!(ledger.ids_forgotten_before().await.unwrap(), None);
+    let scopes = vec![SearchScope { start: delivered, end: delivered + TimeDelta::days(1), record_types: Vec::new() }];
+    let request = DayRequest { of, heals: true, scopes, hidden: Vec::new(), at: delivered };
+    ledger.request_day(request.clone()).await.unwrap();
+    assert!(is_known(11).await, "its comparison is under way");
+    ledger.step_search(of, 0, SearchStep::GivenUp { problem: "x".into(), at: delivered }).await.unwrap();
+    assert!(is_known(12).await, "its comparison came to nothing");
+    ledger.request_day(DayRequest { scopes: Vec::new(), ..request }).await.unwrap();
+    assert!(!is_known(13).await);
+    assert!(ledger.ids_forgotten_before().await.unwrap() > Some(of.day));
+
+    let counts = vec![EventCount { feed: a, day: of.day, events: 1, healed: false }];
+    let other = AuditDay { tenant: feed(2, ContentType::Exchange).tenant, ..of };
+    let counts = counts.into_iter().map(|count| EventCount { feed: Feed { tenant: other.tenant, ..a }, ..count });
+    let batch = DeliveredBatch { events: vec![event], counts: counts.collect() };
+    ledger.deliver(batch, delivered).await.unwrap();
+    assert!(is_known(19).await && !is_known(22).await, "nobody compares it");
 }

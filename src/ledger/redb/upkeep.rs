@@ -26,7 +26,7 @@ use crate::{
 #[async_trait]
 impl Upkeep for RedbLedger {
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError> {
-        let oldest_kept = events::day(now - self.dedupe_window);
+        let oldest_kept = events::day_of(self.retention.oldest_kept(self, now).await?);
         let first = self.read(|tx| events::first_day(tx.list_tables()?, &tx.open_table(BATCHES)?)).await?;
         if first.is_some_and(|first| first < oldest_kept) {
             let recent = self.recent();
