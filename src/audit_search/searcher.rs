@@ -33,8 +33,10 @@ const MOST_OPEN: usize = 14;
 const AT_ONCE: usize = 5;
 
 /// How often the states of queries are looked at: while they are young, and when Microsoft takes its time.
+const AT_ONCE_AGAIN: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(15);
 const LATER: Duration = Duration::from_mins(1);
+const NEW: TimeDelta = TimeDelta::seconds(20);
 const YOUNG: TimeDelta = TimeDelta::minutes(10);
 
 /// How often it is looked whether a day is due when nothing is under way.
@@ -128,20 +130,20 @@ impl Searcher {
         Self { tenant, context, failures: 0, planned: None }
     }
 
-    /// Passes again and again, and plans what is due; indefinitely.
-    pub async fn run(mut self) -> Result<(), LedgerError> {
+    /// Passes again and again, and plans what is due; indefinitely. Begins after a while, or when somebody asks for days.
+    pub async fn run(mut self, mut wait: Duration) -> Result<(), LedgerError> {
         let mut requested = self.context.requested.subscribe();
         loop {
-            let wait = match self.plan().await {
-                Ok(()) => self.pass_and_tell().await?.unwrap_or(IDLE),
-                Err(PassError::Ledger { source }) => return Err(source),
-                Err(PassError::Graph { source }) => self.told(&source),
-            };
             tokio::select! {
                 () = sleep(wait) => {}
                 // Never closed: `self` has the other end.
                 _ = requested.changed() => {}
             }
+            wait = match self.plan().await {
+                Ok(()) => self.pass_and_tell().await?.unwrap_or(IDLE),
+                Err(PassError::Ledger { source }) => return Err(source),
+                Err(PassError::Graph { source }) => self.told(&source),
+            };
         }
     }
 
@@ -275,13 +277,15 @@ impl Searcher {
             match &search.state {
                 SearchState::Creating { name, since } => {
                     self.look_for(day, search, name, *since).await?;
-                    wait = SOON;
+                    wait = wait.min(SOON);
                 }
                 SearchState::Running { query, since } => {
                     self.look_at(day, search, query, *since).await?;
-                    if self.now() - *since < YOUNG {
-                        wait = SOON;
-                    }
+                    wait = wait.min(match self.now() - *since {
+                        age if age < NEW => AT_ONCE_AGAIN,
+                        age if age < YOUNG => SOON,
+                        _ => LATER,
+                    });
                 }
                 SearchState::Reading { query } => self.check_reading(day, search, query).await?,
                 SearchState::Planned { .. } => {}
@@ -295,7 +299,7 @@ impl Searcher {
                 match self.ask_for(day, search).await? {
                     Asked::Query => {
                         with_microsoft += 1;
-                        wait = SOON;
+                        wait = AT_ONCE_AGAIN;
                     }
                     Asked::Nothing => {}
                     Asked::TooMuch => budget_is_spent = true,

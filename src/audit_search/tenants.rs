@@ -7,16 +7,14 @@ use std::{
 };
 
 use futures::future::{pending, try_join_all};
-use tokio::{
-    task::{AbortHandle, JoinSet},
-    time::sleep,
-};
+use tokio::task::{AbortHandle, JoinSet};
 use tracing::Instrument;
 
 use super::searcher::{SearchContext, SearchTask, Searcher};
 use crate::{component::ShutdownSignal, content::TenantId, ledger::LedgerError, tenants::Tenants};
 
-/// Searchers do not begin all at once, but so long after each other; and not before the first listings have been made.
+/// Searchers do not begin all at once, but so long after each other; and not before the first listings have been made, unless
+/// somebody asks.
 const STAGGER: Duration = Duration::from_millis(200);
 const AFTER_LISTINGS: Duration = Duration::from_secs(60);
 
@@ -58,7 +56,7 @@ pub async fn search_once(
     shutdown: ShutdownSignal,
 ) -> Result<(), LedgerError> {
     let work = context.work.clone();
-    let meant = tenants.all().into_iter().map(|(tenant, _)| tenant);
+    let meant = tenants.all().into_keys();
     let meant = meant.filter(|tenant| task.tenant.is_none_or(|only| only == *tenant));
     let searches = meant.map(|tenant| Searcher::new(tenant, context.clone()).run_task(task));
     tokio::select! {
@@ -92,11 +90,7 @@ impl Searchers {
                 continue;
             }
             let searcher = Searcher::new(tenant, self.context.clone());
-            let running = async move {
-                sleep(delay).await;
-                searcher.run().await
-            };
-            self.tenants.insert(tenant, self.tasks.spawn(running.in_current_span()));
+            self.tenants.insert(tenant, self.tasks.spawn(searcher.run(delay).in_current_span()));
             delay += STAGGER;
         }
     }

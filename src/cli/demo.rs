@@ -1,13 +1,15 @@
 //! `office365-source demo`: the main job on a simulated Microsoft 365, in one process, with nothing left behind.
 
 mod fields;
+#[cfg(unix)]
+mod holes;
 mod page;
 mod report;
 mod show;
 mod webhook;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{self, IsTerminal, Write},
     pin::pin,
     process::ExitCode,
@@ -39,7 +41,7 @@ use crate::{
     content::TenantId,
     host,
     host_services::HostServices,
-    simulator::{Faults, Late, Live, RunningSimulator, Simulator, SimulatorConfig},
+    simulator::{Faults, GraphConfig, Late, Live, RunningSimulator, Simulator, SimulatorConfig},
     telemetry::Progress,
 };
 
@@ -72,10 +74,25 @@ fn tell(args: &DemoArgs, report: &Report) {
     }
 }
 
+/// Says what happens behind the events.
+#[cfg(unix)]
+fn tell_line(args: &DemoArgs, line: &str) {
+    if args.json {
+        complain(&line);
+    } else {
+        let _ = writeln!(io::stdout(), "{line}");
+    }
+}
+
 /// A service with common failures: errors, broken downloads, throttling, repeated and late content.
 fn troubled_service() -> SimulatorConfig {
     SimulatorConfig {
         live: Some(Live { every: Duration::from_secs(2), events_per_blob: 1..=8 }),
+        graph: GraphConfig {
+            queued: Duration::ZERO..=Duration::from_secs(1),
+            running: Duration::from_millis(500)..=Duration::from_secs(2),
+            ..GraphConfig::default()
+        },
         faults: Faults {
             spares_starts: true,
             error_rate: 0.03,
@@ -124,7 +141,7 @@ async fn run(args: &DemoArgs) -> Result<Report> {
         Some(port) => Some(page::serve(port, &name, &simulated, &services).await?),
         None => None,
     };
-    let mut context = SourceContext::new(name, globals, builder.build());
+    let mut context = SourceContext::new(name.as_str(), globals, builder.build());
     context.shutdown = shutdown;
     context.extra_context = ExtraContext::default().with(services);
     let source = tokio::spawn(config.build(context).await?);
@@ -158,17 +175,19 @@ async fn run(args: &DemoArgs) -> Result<Report> {
     };
     // The service goes on; what exists now has to arrive.
     let expected = simulator.oracle().expected_ids();
-    let deadline = Instant::now() + PATIENCE;
-    let missing = loop {
-        let missing = expected.iter().filter(|id| !lock(&arrived).contains_key(*id)).count();
-        if missing == 0 || Instant::now() >= deadline || pipeline.is_finished() {
-            break missing;
-        }
-        sleep(Duration::from_millis(100)).await;
+    let missing = until_arrived(&expected, &arrived, || pipeline.is_finished()).await;
+    #[cfg(unix)]
+    let proof = if is_stopped || pipeline.is_finished() {
+        None
+    } else {
+        let tell = |line: &str| tell_line(args, line);
+        Some(holes::act(&simulator, &simulated.tenants, &name, &config, data_dir.path(), tell).await?)
     };
     let twice = lock(&arrived).values().filter(|times| **times > 1).count();
     let lost = hook.as_ref().map(Hook::lost);
     let report = Report::new(&simulated, &simulator, progress.totals(), &simulator.stats(), lost, missing, twice);
+    #[cfg(unix)]
+    let report = report.with_proof(proof.as_ref());
     let goes_on = !is_stopped && !pipeline.is_finished();
     if let Some(page) = &page
         && goes_on
@@ -192,6 +211,22 @@ async fn run(args: &DemoArgs) -> Result<Report> {
         page.stop().await;
     }
     Ok(report)
+}
+
+/// Waits until everything has arrived, or the pipeline has ended; returns how much is missing.
+async fn until_arrived(
+    expected: &BTreeSet<(TenantId, String)>,
+    arrived: &Arrived,
+    has_ended: impl Fn() -> bool,
+) -> usize {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let missing = expected.iter().filter(|id| !lock(arrived).contains_key(*id)).count();
+        if missing == 0 || Instant::now() >= deadline || has_ended() {
+            return missing;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
 }
 
 fn count(arrived: &mut BTreeMap<(TenantId, String), u32>, event: &Fields) {

@@ -104,6 +104,7 @@ client_secret = "{}"
         Some(webhook) => text.push_str(&webhook.configuration()),
         None => text.push_str("\n[sources.m365.poll]\ninterval_secs = 2\n"),
     }
+    let _ = write!(text, "\n[sources.m365.audit_search]\nendpoint = \"{base}\"\n");
     text.push_str("\n[sinks.out]\ntype = \"console\"\ninputs = [\"m365\"]\n");
     text
 }

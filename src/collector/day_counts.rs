@@ -29,12 +29,11 @@ impl DayCounts {
 
     fn add_to(&mut self, content_type: ContentType, day: NaiveDate) {
         let same = |count: &&mut EventCount| count.day == day && count.feed.content_type == content_type;
-        match self.counts.iter_mut().rev().find(same) {
-            Some(count) => count.events += 1,
-            None => {
-                let feed = Feed { content_type, ..self.feed };
-                self.counts.push(EventCount { feed, day, events: 1, healed: self.healed });
-            }
+        if let Some(count) = self.counts.iter_mut().rev().find(same) {
+            count.events += 1;
+        } else {
+            let feed = Feed { content_type, ..self.feed };
+            self.counts.push(EventCount { feed, day, events: 1, healed: self.healed });
         }
     }
 

@@ -175,24 +175,19 @@ impl<'a> Emission<'a> {
             }
             is_wanted
         };
-        let types = match &self.comparison {
-            Some(comparison) => {
-                let mut types = Vec::with_capacity(all);
-                records.retain(|record| {
-                    let content_type = comparison.content_type(&record.object);
-                    let wanted = content_type.filter(|content_type| admits(record, *content_type));
-                    types.extend(wanted);
-                    wanted.is_some()
-                });
-                Some(types)
-            }
-            None => {
-                if filter.is_some() {
-                    records.retain(|record| admits(record, key.feed.content_type));
-                }
-                None
-            }
-        };
+        let types = self.comparison.as_ref().map(|comparison| {
+            let mut types = Vec::with_capacity(all);
+            records.retain(|record| {
+                let content_type = comparison.content_type(&record.object);
+                let wanted = content_type.filter(|content_type| admits(record, *content_type));
+                types.extend(wanted);
+                wanted.is_some()
+            });
+            types
+        });
+        if types.is_none() && filter.is_some() {
+            records.retain(|record| admits(record, key.feed.content_type));
+        }
         let filtered = (all - records.len()) as u64;
         if filtered > 0 {
             telemetry::events_filtered(self.task.key.feed, filtered);

@@ -147,14 +147,12 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
         return Ok(Next::Retry { reason: Reason::CopyFailed, problem });
     }
     if verdict == Verdict::Rejected {
-        match &mut comparison {
-            // The rest of a search counts all the same, and these as missing.
-            Some(comparison) => comparison.reject(&rejected),
-            None => {
-                let problem = format!("the pipeline rejected its events {REJECTIONS} times");
-                return Ok(Next::DeadLetter { problem, has_expired: false });
-            }
-        }
+        let Some(comparison) = &mut comparison else {
+            let problem = format!("the pipeline rejected its events {REJECTIONS} times");
+            return Ok(Next::DeadLetter { problem, has_expired: false });
+        };
+        // The rest of a search counts all the same, and these as missing.
+        comparison.reject(&rejected);
     }
     complete(task, DeliveredBatch::default(), comparison, events).await
 }

@@ -26,6 +26,7 @@ use crate::{
 
 /// Settings of a collector.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with each other")]
 pub struct CollectorOptions {
     /// Downloads at a time, over all tenants.
     pub concurrency: usize,

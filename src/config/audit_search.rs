@@ -32,8 +32,8 @@ pub struct AuditSearchConfig {
     /// Audit (Premium).
     #[schemars(extend("x-unit" = "duration"))]
     pub max_gap: HumanDuration,
-    /// The origin of Microsoft Graph, such as that of a proxy. Plain http is accepted for loopback addresses only. Default:
-    /// "https://graph.microsoft.com".
+    /// The origin of Microsoft Graph, such as that of a proxy. Plain http is accepted for loopback addresses only. Default: that of
+    /// Microsoft's global cloud.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &ENDPOINT)]
     pub endpoint: Option<Url>,

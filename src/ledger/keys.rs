@@ -47,8 +47,8 @@ impl EventKey {
 impl EventKey {
     /// Half of it, where that is enough.
     pub fn half(self) -> u64 {
-        let [a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+        let (half, _) = self.0.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        u64::from_be_bytes(*half)
     }
 }
 

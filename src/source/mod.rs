@@ -21,7 +21,7 @@ use crate::{
     api_clients::ApiClients,
     audit_search::SearchContext,
     collector::{Collector, CollectorParts},
-    component::{LogNamespace, Resource, Source, SourceConfig, SourceContext, SourceOutput},
+    component::{ComponentKey, LogNamespace, Resource, Source, SourceConfig, SourceContext, SourceOutput},
     config::{Mode, Office365Config},
     credentials::{CredentialError, Credentials},
     discovery::{
@@ -30,10 +30,12 @@ use crate::{
         webhook::{AuthId, Endpoint, EndpointParts, Listener, SourceRates, configured_auth_id},
     },
     geoip::GeoipFiles,
+    graph::GraphClient,
     host_services::HostServices,
     ledger::{Ledger, RedbLedger, SubscriptionStore},
     normalize::Normalizer,
     secrets::SecretReader,
+    telemetry::Progress,
     tenancy::{Administration, Tenancy, Turns},
     tenants::Tenants,
     wake_up::WakeUp,
@@ -54,11 +56,7 @@ impl SourceConfig for Office365Config {
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
         let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, self.ids_kept_for()).await?);
         let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
-        let listener = match (self.mode, run_mode) {
-            (Mode::Webhook, RunMode::Continuous) => Some(Listener::bind(&self.webhook).await?),
-            // A run that ends by itself lists what there is, in either mode.
-            (Mode::Poll, _) | (Mode::Webhook, RunMode::Once { .. }) => None,
-        };
+        let listener = self.listener(run_mode).await?;
         let auth_id = match auth_id {
             Some(auth_id) => AuthId::from(auth_id),
             None if listener.is_some() => own_auth_id(&*ledger).await?,
@@ -107,17 +105,8 @@ impl SourceConfig for Office365Config {
             progress: progress.clone(),
             options: self.poll_options(range),
         };
-        let searching = search.clone().map(|client| SearchContext {
-            client,
-            ledger: ledger.clone(),
-            work: work.clone(),
-            progress: progress.clone(),
-            requested: Arc::default(),
-            options: self.search_options(),
-        });
-        let mut options = self.collector_options(&cx, run_mode, directory.clone(), search.is_some());
-        options.searches_only = task.is_some();
-        options.heals = task.is_none_or(|task| task.heals);
+        let searching = search.clone().map(|client| self.searching(client, &ledger, &work, &progress));
+        let options = self.collector_options(&cx, run_mode, directory.clone(), task);
         let parts = CollectorParts {
             ledger: ledger.clone(),
             client: client.clone(),
@@ -132,11 +121,7 @@ impl SourceConfig for Office365Config {
             insights,
         };
         let collector = Collector::new(parts, options, work.clone());
-        info!(
-            message = "Source starts.",
-            component_id = %cx.key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
-            content_types = self.content_types.len(),
-        );
+        self.tell_start(&cx.key, &tenants);
         let source = Administration { tenancy, ledger: ledger.clone(), work, search: searching.clone() };
         let control = range.is_none().then(|| Control { source, directory });
         let running = Running {
@@ -174,6 +159,42 @@ impl SourceConfig for Office365Config {
 
     fn can_acknowledge(&self) -> bool {
         true
+    }
+}
+
+impl Office365Config {
+    /// The listener, bound. A run that ends by itself lists what there is, in either mode.
+    async fn listener(&self, run_mode: RunMode) -> crate::Result<Option<Listener>> {
+        Ok(match (self.mode, run_mode) {
+            (Mode::Webhook, RunMode::Continuous) => Some(Listener::bind(&self.webhook).await?),
+            (Mode::Poll, _) | (Mode::Webhook, RunMode::Once { .. }) => None,
+        })
+    }
+
+    fn tell_start(&self, key: &ComponentKey, tenants: &Tenants) {
+        info!(
+            message = "Source starts.",
+            component_id = %key, endpoint = %self.api_endpoint(), tenants = tenants.len(),
+            content_types = self.content_types.len(), searches = self.audit_search.is_some(),
+        );
+    }
+
+    /// What searching the audit log works with.
+    fn searching(
+        &self,
+        client: GraphClient,
+        ledger: &Arc<dyn Ledger>,
+        work: &WakeUp,
+        progress: &Progress,
+    ) -> SearchContext {
+        SearchContext {
+            client,
+            ledger: Arc::clone(ledger),
+            work: work.clone(),
+            progress: progress.clone(),
+            requested: Arc::default(),
+            options: self.search_options(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     RunMode,
     activity::Origin,
-    audit_search::{SearchOptions, Wanted},
+    audit_search::{SearchOptions, SearchTask, Wanted},
     collector::{BatchLimits, BodyLimits, CollectorOptions},
     component::SourceContext,
     config::{
@@ -172,7 +172,7 @@ impl Office365Config {
         cx: &SourceContext,
         mode: RunMode,
         spool_directory: PathBuf,
-        searches: bool,
+        task: Option<SearchTask>,
     ) -> CollectorOptions {
         CollectorOptions {
             concurrency: self.request.concurrency as usize,
@@ -192,9 +192,9 @@ impl Office365Config {
             resolve_sensitive_types: self.normalize.resolve_sensitive_types,
             filter: self.record_filter(),
             content_types: self.content_types.clone(),
-            counts_days: searches,
-            searches_only: false,
-            heals: true,
+            counts_days: self.searches(),
+            searches_only: task.is_some(),
+            heals: task.is_none_or(|task| task.heals),
         }
     }
 

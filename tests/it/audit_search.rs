@@ -178,7 +178,8 @@ async fn a_query_whose_creation_was_not_answered_is_found_by_its_name() {
     let running = lab.start().await;
     hours(24).await;
     running.stop().await;
-    assert_eq!(lab.simulator.stats().graph.lost_answers as usize, queries_created(&lab), "none was created twice");
+    let stats = lab.simulator.stats().graph;
+    assert_eq!(stats.lost_answers, queries_created(&lab) as u64, "none was created twice");
 }
 
 #[tokio::test(start_paused = true)]

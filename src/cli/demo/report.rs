@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+#[cfg(unix)]
+use super::holes::Proof;
 use crate::{
     content::{ContentType, Feed},
     simulator::{Simulator, SimulatorConfig, Stats},
@@ -49,6 +51,19 @@ impl Report {
         rows.push(("delivered twice", twice.to_string()));
         rows.push(("missing", missing.to_string()));
         Self { rows, flawless: missing == 0 && twice == 0 && totals.blobs_dead == 0 && stats.violations.is_empty() }
+    }
+
+    /// With what came of the holes in what is listed.
+    #[cfg(unix)]
+    pub(super) fn with_proof(mut self, proof: Option<&Proof>) -> Self {
+        if let Some(Proof { made, found, healed, proved, is_complete }) = proof {
+            self.rows.push(("never listed by Microsoft", made.to_string()));
+            self.rows.push(("found by the audit search", found.to_string()));
+            self.rows.push(("healed", healed.to_string()));
+            self.rows.push(("proved complete", format!("{proved} %")));
+            self.flawless &= is_complete;
+        }
+        self
     }
 
     pub(super) fn is_flawless(&self) -> bool {
