@@ -3,6 +3,7 @@
 //!     cargo bench --bench end_to_end                                     # medians of three runs each
 //!     cargo bench --bench end_to_end -- --against PATH                   # another binary in turn, and ratios
 //!     cargo bench --bench end_to_end -- --runs 1 --schema raw --blobs small
+//!     cargo bench --bench end_to_end -- --way backfill --blobs million   # a million records of the audit search
 //!
 //! CPU seconds and memory are those of the collecting process, as the Linux kernel counts them (`/proc`); seconds come in
 //! steps of 10 ms. Every run compares the ids in the file with those that exist.
@@ -26,18 +27,20 @@ use std::{
 
 use self::{
     measure::{Cost, run},
-    serve::{Served, Size},
+    serve::{Served, Size, Way},
 };
 
 const SCHEMAS: [&str; 3] = ["raw", "ecs", "ocsf"];
 
-const USAGE: &str = "usage: [--against BINARY] [--runs N] [--schema raw|ecs|ocsf] [--blobs small|large]";
+const USAGE: &str =
+    "usage: [--against BINARY] [--runs N] [--schema raw|ecs|ocsf] [--blobs small|large|million] [--way live|backfill]";
 
 struct Options {
     binaries: Vec<PathBuf>,
     runs: usize,
     schemas: Vec<&'static str>,
     sizes: Vec<Size>,
+    ways: Vec<Way>,
 }
 
 fn main() {
@@ -56,6 +59,7 @@ fn options(arguments: Vec<String>) -> Options {
         runs: 3,
         schemas: SCHEMAS.to_vec(),
         sizes: vec![Size::SMALL, Size::LARGE],
+        ways: Way::ALL.to_vec(),
     };
     let mut arguments = arguments.into_iter();
     while let Some(name) = arguments.next() {
@@ -64,7 +68,9 @@ fn options(arguments: Vec<String>) -> Options {
             "--against" => options.binaries.push(PathBuf::from(value)),
             "--runs" => options.runs = value.parse().expect(USAGE),
             "--schema" => options.schemas.retain(|schema| *schema == value),
+            "--blobs" if value == Size::MILLION.name => options.sizes = vec![Size::MILLION],
             "--blobs" => options.sizes.retain(|size| size.name == value),
+            "--way" => options.ways.retain(|way| way.name() == value),
             _ => panic!("{USAGE}"),
         }
     }
@@ -76,11 +82,12 @@ fn compare(options: &Options) {
         println!("{}", binary.display());
     }
     println!(
-        "\n{:<6} {:<22} {:>7} {:>7} {:>8} {:>12} {:>8} {:>8}",
-        "schema", "blobs × events", "wall s", "CPU s", "RSS MiB", "events/CPU s", "missing", "repeated"
+        "\n{:<6} {:<8} {:<22} {:>7} {:>7} {:>8} {:>12} {:>8} {:>8}",
+        "schema", "way", "blobs × events", "wall s", "CPU s", "RSS MiB", "events/CPU s", "missing", "repeated"
     );
-    for size in &options.sizes {
-        let served = Served::start(*size);
+    let runs = options.sizes.iter().flat_map(|size| options.ways.iter().map(move |way| (size, *way)));
+    for (size, way) in runs {
+        let served = Served::start(*size, way);
         for schema in &options.schemas {
             // In turn, so that what else the machine does hits all of them.
             let mut costs = vec![Vec::new(); options.binaries.len()];
@@ -92,12 +99,13 @@ fn compare(options: &Options) {
             let medians: Vec<Cost> = costs.iter().map(|costs| Cost::median(costs)).collect();
             for cost in &medians {
                 println!(
-                    "{schema:<6} {:<22} {:>7.2} {:>7.2} {:>8.1} {:>12.0} {:>8} {:>8}",
+                    "{schema:<6} {:<8} {:<22} {:>7.2} {:>7.2} {:>8.1} {:>12.0} {:>8} {:>8}",
+                    way.name(),
                     size.to_string(),
                     cost.wall.as_secs_f64(),
                     cost.cpu.as_secs_f64(),
                     cost.peak_mib,
-                    size.events_in_all() as f64 / cost.cpu.as_secs_f64(),
+                    served.ids.len() as f64 / cost.cpu.as_secs_f64(),
                     cost.missing,
                     cost.repeated
                 );
@@ -105,7 +113,7 @@ fn compare(options: &Options) {
             for other in &medians[1..] {
                 let ours = medians[0];
                 println!(
-                    "       ratio {:<16} {:>7.2} {:>7.2} {:>8.2}",
+                    "       ratio {:<25} {:>7.2} {:>7.2} {:>8.2}",
                     "",
                     ours.wall.as_secs_f64() / other.wall.as_secs_f64(),
                     ours.cpu.as_secs_f64() / other.cpu.as_secs_f64(),
@@ -116,13 +124,13 @@ fn compare(options: &Options) {
     }
 }
 
-/// One run of once over everything that is there, into a file.
+/// One run over everything that is there, into a file.
 fn drain(binary: &Path, served: &Served, schema: &str) -> Cost {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("source.toml");
     let output = directory.path().join("events.ndjson");
     fs::write(&config, served.configuration(schema, directory.path(), &output)).unwrap();
-    let mut cost = run(binary, &config);
+    let mut cost = run(binary, &served.arguments(), &config);
     let ids = ids(&output, schema);
     cost.missing = served.ids.iter().filter(|id| !ids.contains_key(*id)).count();
     cost.repeated = ids.values().filter(|count| **count > 1).count();

@@ -42,10 +42,11 @@ impl Cost {
 }
 
 /// Runs the program once over what is there.
-pub fn run(binary: &Path, config: &Path) -> Cost {
+pub fn run(binary: &Path, arguments: &[String], config: &Path) -> Cost {
     let began = Instant::now();
     let child = Command::new(binary)
-        .args(["run", "--once", "--config"])
+        .args(arguments)
+        .arg("--config")
         .arg(config)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

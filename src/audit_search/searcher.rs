@@ -271,7 +271,7 @@ impl Searcher {
         let is_with_microsoft =
             |search: &Search| matches!(search.state, SearchState::Creating { .. } | SearchState::Running { .. });
         let mut with_microsoft = searches.iter().filter(|(_, search)| is_with_microsoft(search)).count();
-        let mut wait = LATER;
+        let (mut wait, mut is_reading) = (LATER, false);
         // Those that Microsoft works on first: what ends makes room.
         for (day, search) in &searches {
             match &search.state {
@@ -287,7 +287,10 @@ impl Searcher {
                         _ => LATER,
                     });
                 }
-                SearchState::Reading { query } => self.check_reading(day, search, query).await?,
+                SearchState::Reading { query } => {
+                    self.check_reading(day, search, query).await?;
+                    is_reading = true;
+                }
                 SearchState::Planned { .. } => {}
             }
         }
@@ -306,7 +309,8 @@ impl Searcher {
                 }
             }
         }
-        Ok(Some(wait))
+        // Nobody but the ledger is asked then, and somebody may wait for the end.
+        Ok(Some(if is_reading && with_microsoft == 0 { AT_ONCE_AGAIN } else { wait }))
     }
 
     async fn step(&self, day: &DayRecord, search: &Search, step: SearchStep) -> Result<(), LedgerError> {

@@ -83,7 +83,8 @@ impl TenantCheck<'_> {
     }
 
     async fn first_page(&self, client: &GraphClient, tenant: &TenantEntry, id: &str) -> Finding {
-        match self.within(client.records(tenant.id, id, &RecordsPosition::Beginning)).await {
+        let page = async { client.records(tenant.id, id, &RecordsPosition::Beginning).await?.parse() };
+        match self.within(page).await {
             Ok(Ok(page)) => {
                 let text =
                     format!("a query of one minute was created, finished and read: {} records", page.records.len());

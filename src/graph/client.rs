@@ -92,7 +92,7 @@ impl fmt::Debug for GraphClient {
 }
 
 /// What a request is about, for its errors.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Subject {
     pub operation: GraphOperation,
     pub tenant: TenantId,

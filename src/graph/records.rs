@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Method;
 
 use super::{
-    GraphClient, GraphError, GraphFailure, GraphOperation, RecordsPage,
+    GraphClient, GraphError, GraphFailure, GraphOperation, PageOutline, RecordsPage,
     client::{Subject, Target},
 };
 use crate::content::TenantId;
@@ -22,10 +22,34 @@ pub enum RecordsPosition {
     Link(String),
 }
 
-impl RecordsPage {
+impl PageOutline {
     /// Where the next page is; `None` after the last one.
     pub fn next(&self) -> Option<RecordsPosition> {
         self.next.clone().map(RecordsPosition::Link)
+    }
+}
+
+/// A page of records as it came.
+#[derive(Debug)]
+pub struct RecordsAnswer {
+    subject: Subject,
+    body: Bytes,
+}
+
+impl RecordsAnswer {
+    /// What can be known without looking at its records; `None` if they have to be looked at.
+    pub fn outline(&self) -> Option<PageOutline> {
+        PageOutline::parse(&self.body)
+    }
+
+    /// Reads the page.
+    ///
+    /// # Errors
+    ///
+    /// [`GraphFailure::Malformed`].
+    pub fn parse(self) -> Result<RecordsPage, GraphError> {
+        let Self { subject, body } = self;
+        RecordsPage::parse(body).map_err(|problem| subject.error(GraphFailure::Malformed { problem }))
     }
 }
 
@@ -40,7 +64,7 @@ impl GraphClient {
         tenant: TenantId,
         query: &str,
         position: &RecordsPosition,
-    ) -> Result<RecordsPage, GraphError> {
+    ) -> Result<RecordsAnswer, GraphError> {
         let subject = Subject { operation: GraphOperation::ListRecords, tenant };
         let path = format!("queries/{query}/records");
         let target = match position {
@@ -50,7 +74,7 @@ impl GraphClient {
                 Target::Link(url.map_err(|error| subject.error(GraphFailure::Foreign(error)))?)
             }
         };
-        let answer = self.call(subject, Method::GET, target, Bytes::new(), LARGEST_PAGE).await?;
-        RecordsPage::parse(answer).map_err(|problem| subject.error(GraphFailure::Malformed { problem }))
+        let body = self.call(subject, Method::GET, target, Bytes::new(), LARGEST_PAGE).await?;
+        Ok(RecordsAnswer { subject, body })
     }
 }

@@ -26,6 +26,7 @@ use crate::support::{
     lab::{self, Lab},
     no_violations, simulator, source_config, start_of_time,
     telemetry::Listening,
+    wire::Answer,
 };
 
 /// A lab whose source uses the audit search and lists every ten minutes.
@@ -269,6 +270,30 @@ async fn passes_that_disagree_are_taken_together() {
     let day = compared(&lab).await;
     assert_eq!((day.state, day.found), (DayState::Complete, 400));
     lab.assert_arrived_once(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_that_lead_in_a_circle_are_told_and_not_followed() {
+    let lab = lab(lab::empty());
+    hide(&lab, &["b"]);
+    lab.wire.rewrite(|sent, answer| {
+        if !sent.asks("/records") || !answer.status.is_success() {
+            return Ok(answer);
+        }
+        let mut page: Value = serde_json::from_slice(&answer.body).unwrap();
+        page["@odata.nextLink"] = sent.url.as_str().into();
+        Ok(Answer { body: page.to_string().into(), ..answer })
+    });
+    let running = lab.start().await;
+    hours(100).await;
+    assert!(lab.log.text().contains("its pages lead in a circle"), "{}", lab.log.text());
+    assert!(lab.wire.sent_to("/records").len() < 200);
+    assert!(lab.ids().is_empty());
+    // Microsoft has repaired it.
+    lab.wire.rewrite(|_, answer| Ok(answer));
+    until(|| lab.ids().len() == 1).await;
+    running.stop().await;
+    assert_eq!(day_of(&lab).await.state, DayState::Complete);
 }
 
 #[tokio::test(start_paused = true)]

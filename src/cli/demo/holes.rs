@@ -50,7 +50,7 @@ pub(super) async fn act(
     }
     let made = (EVENTS * tenants.len()) as u64;
     tell(&format!(
-        "Microsoft lists content of {day} with {made} events never. The audit search of Microsoft Graph has them:"
+        "Microsoft never lists content of {day} with {made} events. The audit search of Microsoft Graph has them:"
     ));
     let proxy = ProxyConfig::default();
     let source = ConfiguredSource { name, config, data_dir, proxy: &proxy };

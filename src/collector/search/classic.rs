@@ -1,11 +1,10 @@
 //! The classic record, as the Management Activity API serves it, of a record of Microsoft Graph.
 
 use bytes::Bytes;
-use memchr::memmem;
 
 use crate::{
     component::JsonObject,
-    graph::AuditLogRecord,
+    graph::{AuditLogRecord, names_id},
     normalize::{beside, without_annotations},
 };
 
@@ -15,16 +14,16 @@ use crate::{
 /// nothing has an `Id`: without one nobody can tell whether it was delivered.
 pub fn classic_record(record: &AuditLogRecord) -> Option<Bytes> {
     let data = record.audit_data.clone().map(unwrapped);
-    if let Some(data) = data.as_ref().filter(|data| has_id(data)) {
+    if let Some(data) = data.as_ref().filter(|data| names_id(data)) {
         // Not valid UTF-8 only if a page was.
         let without = str::from_utf8(data).ok().and_then(without_annotations);
         return Some(without.map_or_else(|| data.clone(), Bytes::from));
     }
-    let outer = JsonObject::parse_repairing(record.text.clone(), |_, _| {}).ok()?.0;
+    let outer = JsonObject::parse_repairing(record.text.clone()?, |_, _| {}).ok()?.0;
     let within = data.and_then(|data| JsonObject::parse_repairing(data, |_, _| {}).ok());
     let within = within.map(|(object, _)| members(&object)).unwrap_or_default();
     let made = beside::record(within, members(&outer));
-    has_id(made.as_bytes()).then(|| Bytes::from(made))
+    names_id(made.as_bytes()).then(|| Bytes::from(made))
 }
 
 /// What is in a string, as `Search-UnifiedAuditLog` returns records; anything else as it is.
@@ -46,11 +45,6 @@ fn members(object: &JsonObject) -> Vec<beside::Member> {
     members
 }
 
-/// Whether a text names an `Id`. One deeper in it only means that the record is looked at later.
-fn has_id(text: &[u8]) -> bool {
-    memmem::find(text, b"\"Id\"").is_some()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -62,7 +56,7 @@ mod tests {
         let record = AuditLogRecord {
             id: None,
             record_type: None,
-            text: text(record),
+            text: Some(text(record)),
             audit_data: record.get("auditData").filter(|data| !data.is_null()).map(text),
         };
         classic_record(&record).map(|text| serde_json::from_slice(&text).unwrap())

@@ -4,6 +4,7 @@
 //! or, when they do not, for as often as is reasonable, and every record of any pass counts.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, hash_map::Entry},
     mem,
     time::Duration,
@@ -21,7 +22,10 @@ use crate::{
     backoff::Backoff,
     collector::telemetry,
     content::TenantId,
-    graph::{AuditLogRecord, GraphClient, GraphError, RecordsPage, RecordsPosition},
+    graph::{
+        AuditLogRecord, GraphClient, GraphError, GraphFailure, GraphOperation, PageDigest, PageOutline, RecordsAnswer,
+        RecordsPage, RecordsPosition,
+    },
     ledger::EventKey,
     telemetry::Progress,
 };
@@ -49,6 +53,7 @@ pub fn passes(
         position: Some(RecordsPosition::Beginning),
         pass: Pass { number: 1, ..Pass::default() },
         seen: HashMap::new(),
+        pages: HashMap::new(),
         ready: BytesMut::from(&b"["[..]),
         is_first: true,
         has_ended: false,
@@ -79,11 +84,30 @@ struct Passes {
     /// Every record, and the last pass that had it. Half of a key is enough to tell a million records apart (a chance of one in
     /// 10^7 that two of them share it), and takes half of the memory.
     seen: HashMap<u64, u8>,
+    /// Every page by its digest. As a rule the second pass brings the same pages again, and none of them need be read twice.
+    pages: HashMap<PageDigest, Page>,
     /// Text that has been made and not been taken.
     ready: BytesMut,
     is_first: bool,
     has_ended: bool,
     names: Names,
+}
+
+/// What there was on a page.
+#[derive(Debug)]
+struct Page {
+    /// The keys of its records, as in [`Passes::seen`].
+    keys: Box<[u64]>,
+    /// The last pass that had it, and the page behind it there.
+    pass: u8,
+    next: Option<RecordsPosition>,
+}
+
+/// A page as it comes.
+enum Brought {
+    /// One whose records are known.
+    Known(PageOutline),
+    New(RecordsPage),
 }
 
 /// What one pass has brought.
@@ -103,36 +127,71 @@ impl Passes {
             self.end_pass();
             return Ok(());
         };
-        let page = self.page(position).await?;
+        let brought = self.page(position).await?;
         self.progress.step();
-        self.position = page.next();
-        for record in &page.records {
-            self.take(record);
+        let outline = match &brought {
+            Brought::Known(outline) => outline,
+            Brought::New(page) => &page.outline,
+        };
+        let (digest, next, number) = (outline.digest, outline.next(), self.pass.number);
+        if let Some(page) = self.pages.get_mut(&digest) {
+            if next.is_some() && (page.pass, &page.next) == (number, &next) {
+                return Err(self.circle());
+            }
+            for key in &page.keys {
+                let before = self.seen.insert(*key, number);
+                self.pass.records += usize::from(before != Some(number));
+            }
+            (page.pass, page.next) = (number, next.clone());
+        } else if let Brought::New(page) = brought {
+            let keys = page.records.iter().map(|record| self.take(record)).collect();
+            self.pages.insert(digest, Page { keys, pass: number, next: next.clone() });
         }
+        self.position = next;
         Ok(())
     }
 
-    async fn page(&self, position: &RecordsPosition) -> Result<RecordsPage, GraphError> {
+    fn circle(&self) -> GraphError {
+        let problem = "its pages lead in a circle".to_owned();
+        let (operation, failure) = (GraphOperation::ListRecords, Box::new(GraphFailure::Malformed { problem }));
+        GraphError { operation, tenant: self.tenant, failure }
+    }
+
+    async fn page(&self, position: &RecordsPosition) -> Result<Brought, GraphError> {
         let mut attempt = 1;
         loop {
-            match self.client.records(self.tenant, &self.query, position).await {
+            let answer = self.client.records(self.tenant, &self.query, position).await;
+            match answer.and_then(|answer| self.look_at(answer)) {
                 Err(error) if error.failure.may_pass() && attempt < MOST_ATTEMPTS => {
                     telemetry::search_page_retried(&error, attempt);
                     sleep(ATTEMPTS.wait(attempt)).await;
                     attempt += 1;
                 }
-                answer => return answer,
+                brought => return brought,
             }
         }
     }
 
-    fn take(&mut self, record: &AuditLogRecord) {
-        let key = match &record.id {
-            Some(id) => EventKey::new(self.tenant, id),
-            None => EventKey::new(self.tenant, &String::from_utf8_lossy(&record.text)),
-        };
+    /// Only from the second pass on are there pages that may come again.
+    fn look_at(&self, answer: RecordsAnswer) -> Result<Brought, GraphError> {
+        if self.pass.number > 1
+            && let Some(outline) = answer.outline()
+            && self.pages.contains_key(&outline.digest)
+        {
+            return Ok(Brought::Known(outline));
+        }
+        Ok(Brought::New(answer.parse()?))
+    }
+
+    /// Takes a record. Returns its key.
+    fn take(&mut self, record: &AuditLogRecord) -> u64 {
+        let id = record
+            .id
+            .as_deref()
+            .map_or_else(|| String::from_utf8_lossy(record.text.as_deref().unwrap_or_default()), Cow::Borrowed);
+        let key = EventKey::new(self.tenant, &id).half();
         let number = self.pass.number;
-        match self.seen.entry(key.half()) {
+        match self.seen.entry(key) {
             Entry::Occupied(mut entry) => {
                 let before = entry.insert(number);
                 self.pass.records += usize::from(before != number);
@@ -155,6 +214,7 @@ impl Passes {
                 }
             }
         }
+        key
     }
 
     fn end_pass(&mut self) {

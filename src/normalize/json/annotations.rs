@@ -1,59 +1,42 @@
 //! Takes `OData`'s annotations out of JSON text: members such as `@odata.type` and `Parameters@odata.type`, with which Microsoft Graph
 //! surrounds what other APIs of Microsoft's serve without them.
 
-use super::{node::MAX_DEPTH, scan::Scanner};
+use memchr::memmem;
+
+use super::scan::Scanner;
 
 /// What every annotation's name has.
 const MARK: &[u8] = b"@odata.";
 
 /// The text of a valid JSON value without annotations; `None` if it has none.
 pub(crate) fn without_annotations(text: &str) -> Option<String> {
-    memchr::memmem::find(text.as_bytes(), MARK)?;
+    let next_mark = |from: usize| Some(from + memmem::find(text.as_bytes().get(from..)?, MARK)?);
+    let mut mark = next_mark(0)?;
     let mut out = String::with_capacity(text.len());
-    copy(&mut Scanner::new(text), &mut out, 0);
-    Some(out)
-}
-
-fn copy(scanner: &mut Scanner<'_>, out: &mut String, depth: usize) {
-    let (open, close) = match scanner.peek() {
-        Some(b'{') => ('{', '}'),
-        Some(b'[') => ('[', ']'),
-        Some(_) => return out.push_str(scanner.value()),
-        None => return,
-    };
-    let mut behind = scanner.clone();
-    let whole = behind.value();
-    if depth >= MAX_DEPTH || memchr::memmem::find(whole.as_bytes(), MARK).is_none() {
-        *scanner = behind;
-        return out.push_str(whole);
-    }
-    scanner.eat(open as u8);
-    out.push(open);
-    let mut is_first = true;
-    while scanner.peek().is_some_and(|next| next != close as u8) {
-        let name = if open == '{' {
-            let name = scanner.string();
-            scanner.eat(b':');
-            Some(name)
-        } else {
-            None
-        };
-        if name.is_some_and(|name| memchr::memmem::find(name.as_bytes(), MARK).is_some()) {
-            scanner.value();
-        } else {
-            if !std::mem::replace(&mut is_first, false) {
-                out.push(',');
-            }
-            if let Some(name) = name {
-                out.push_str(name);
-                out.push(':');
-            }
-            copy(scanner, out, depth + 1);
+    let (mut scanner, mut copied) = (Scanner::new(text), 0);
+    while let Some(start) = scanner.seek_string() {
+        scanner.string();
+        if scanner.position() <= mark {
+            continue;
         }
-        scanner.eat(b',');
+        if start < mark && scanner.eat(b':') {
+            scanner.value();
+            out.push_str(text.get(copied..start).unwrap_or_default());
+            if !scanner.eat(b',') {
+                // Without a member behind it, the comma before it goes.
+                let kept = out.trim_end();
+                out.truncate(kept.strip_suffix(',').unwrap_or(kept).len());
+            }
+            copied = scanner.position();
+        }
+        // As a rule, the only annotation comes first, and nothing behind it need be looked at.
+        match next_mark(scanner.position()) {
+            Some(next) => mark = next,
+            None => break,
+        }
     }
-    scanner.eat(close as u8);
-    out.push(close);
+    out.push_str(text.get(copied..).unwrap_or_default());
+    Some(out)
 }
 
 #[cfg(test)]
@@ -69,6 +52,11 @@ mod tests {
             (r##"{"@odata.type":"#x","Id":"1"}"##, r#"{"Id":"1"}"#),
             (r##"{"Id":"1","@odata.type":"#x"}"##, r#"{"Id":"1"}"#),
             (r##"{ "@odata.type" : "#x" }"##, "{}"),
+            (r##"{"A":1 , "@odata.type":"#x", "a@odata.id":[{"b":"}"}] }"##, r#"{"A":1}"#),
+            (
+                r##"[{"A":"\"@odata.x\":1,","@odata.type":"#x","B":["@odata.y",{"@odata.z":1}]}]"##,
+                r#"[{"A":"\"@odata.x\":1,","B":["@odata.y",{}]}]"#,
+            ),
             (
                 r##"{"P@odata.type":"#C","P":[{"@odata.type":"#n","Name":"a"},7],"N":1.50e+9}"##,
                 r#"{"P":[{"Name":"a"},7],"N":1.50e+9}"#,

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2};
 
 /// A place in valid JSON text. On text that is not valid after all, it ends early; it never panics.
 #[derive(Clone, Debug)]
@@ -50,6 +50,12 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         self.skip_string();
         self.since(start)
+    }
+
+    /// Goes to the next quote, which begins a string if this place is outside of one. Returns its position.
+    pub(crate) fn seek_string(&mut self) -> Option<usize> {
+        self.at += memchr(b'"', self.text.as_bytes().get(self.at..)?)?;
+        Some(self.at)
     }
 
     /// Consumes any value.
