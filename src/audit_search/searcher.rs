@@ -42,8 +42,8 @@ const YOUNG: TimeDelta = TimeDelta::minutes(10);
 /// How often it is looked whether a day is due when nothing is under way.
 const IDLE: Duration = Duration::from_mins(10);
 
-/// For how long a query may be created without being in the list of queries.
-const UNLISTED: TimeDelta = TimeDelta::minutes(10);
+/// For how long a query may be created without being in the list of queries. Another one in its place costs a bit of the budget.
+const UNLISTED: TimeDelta = TimeDelta::minutes(2);
 
 /// A query that works for longer is stuck (seen for hours): it is made anew.
 const STUCK: TimeDelta = TimeDelta::hours(4);
@@ -338,7 +338,6 @@ impl Searcher {
         let query = NewQuery { name, start: scope.start, end: scope.end, record_types: scope.record_types.clone() };
         match self.context.client.create_query(self.tenant, &query).await {
             Ok(query) => {
-                telemetry::query_created(day.of, &query.id);
                 self.created(day, search, query).await?;
                 Ok(Asked::Query)
             }
@@ -382,6 +381,7 @@ impl Searcher {
     }
 
     async fn created(&self, day: &DayRecord, search: &Search, query: Query) -> Result<(), LedgerError> {
+        telemetry::query_created(day.of, &query.id);
         self.context.progress.step();
         self.step(day, search, SearchStep::Created { query: query.id, at: self.now() }).await
     }

@@ -20,6 +20,7 @@ mod cli_secrets;
 mod cli_state;
 mod cli_subscriptions;
 mod cli_webhook;
+mod completeness;
 mod disks;
 mod kill;
 mod metrics;

@@ -101,6 +101,17 @@ impl World {
         self.spawn(Command::new(cargo_bin!("office365-source")).args(self.arguments()).args(arguments))
     }
 
+    /// A command other than `run`.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(cargo_bin!("office365-source"));
+        command.args(arguments).arg("--config").arg(self.path("config.toml")).stdin(Stdio::null());
+        command
+    }
+
+    pub fn start_command(&self, arguments: &[&str]) -> Process {
+        self.spawn(&mut self.command(arguments))
+    }
+
     /// Starts it in a shell, which does to it what `script` says: `"$@"` stands for the program and its arguments.
     pub fn start_in_shell(&self, script: &str, arguments: &[&str]) -> Process {
         let mut shell = Command::new("sh");
