@@ -83,8 +83,7 @@ impl TenantCheck<'_> {
     }
 
     async fn first_page(&self, client: &GraphClient, tenant: &TenantEntry, id: &str) -> Finding {
-        let page = async { client.records(tenant.id, id, &RecordsPosition::Beginning).await?.parse() };
-        match self.within(page).await {
+        match self.within(client.records(tenant.id, id, &RecordsPosition::Beginning)).await {
             Ok(Ok(page)) => {
                 let text =
                     format!("a query of one minute was created, finished and read: {} records", page.records.len());

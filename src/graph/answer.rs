@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use memchr::memmem;
-use rapidhash::v3::rapidhash_v3;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// How far a query is.
@@ -132,42 +131,24 @@ pub fn names_id(text: &[u8]) -> bool {
 pub struct RecordsPage {
     /// The records.
     pub records: Vec<AuditLogRecord>,
-    /// How it compares with others.
-    pub outline: PageOutline,
-}
-
-/// What can be known of a page of records without looking at its records.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct PageOutline {
-    /// A hash of all but the link: pages with the same one have the same records.
-    pub digest: PageDigest,
-    /// `@odata.nextLink`; `None` on the last page.
+    /// `@odata.nextLink`
     pub(super) next: Option<String>,
 }
 
-/// Hashes of what is before and behind the link.
-pub type PageDigest = [u64; 2];
-
-#[derive(Deserialize)]
-struct RawPage<'a, V> {
-    value: V,
-    #[serde(default, borrow, rename = "@odata.nextLink")]
-    next: Option<&'a RawValue>,
+/// The ids of a query's records, and where there are more.
+#[derive(Debug)]
+pub struct IdsPage {
+    /// The ids; `None` for a record without one.
+    pub ids: Vec<Option<String>>,
+    /// `@odata.nextLink`
+    pub(super) next: Option<String>,
 }
 
-impl<V> RawPage<'_, V> {
-    /// `text` is that of the page.
-    fn outline(&self, text: &str) -> PageOutline {
-        let (mut before, mut behind) = (text, "");
-        if let Some(next) = self.next.map(RawValue::get) {
-            // It is a part of the text.
-            let start = (next.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-            before = text.get(..start).unwrap_or(text);
-            behind = text.get(start + next.len()..).unwrap_or_default();
-        }
-        let digest = [before, behind].map(|part| rapidhash_v3(part.as_bytes()));
-        PageOutline { digest, next: self.next.and_then(|next| serde_json::from_str(next.get()).ok()) }
-    }
+#[derive(Deserialize)]
+struct RawPage<R> {
+    value: Vec<R>,
+    #[serde(default, rename = "@odata.nextLink")]
+    next: Option<String>,
 }
 
 /// Not decoded: strings that cannot be decoded must not take the rest along.
@@ -203,31 +184,39 @@ impl RecordsPage {
             audit_data: raw.audit_data.map(slice),
         };
         // Nearly all pages are read in one go; one with a record that is odd is looked at once more, record by record.
-        if let Ok(page) = raw_page::<Vec<RawRecord<'_>>>(text)
+        if let Ok(page) = raw_page::<RawRecord<'_>>(text)
             && page.value.iter().all(AuditLogRecord::is_plain)
         {
-            let outline = page.outline(text);
-            return Ok(Self { records: page.value.into_iter().map(|raw| record(raw, None)).collect(), outline });
+            let records = page.value.into_iter().map(|raw| record(raw, None)).collect();
+            return Ok(Self { records, next: page.next });
         }
-        let page = raw_page::<Vec<&RawValue>>(text)?;
-        let outline = page.outline(text);
+        let page = raw_page::<&RawValue>(text)?;
         let records = page.value.into_iter().map(|raw| {
             let members = serde_json::from_str(raw.get()).unwrap_or_default();
             record(members, Some(raw))
         });
-        Ok(Self { records: records.collect(), outline })
+        Ok(Self { records: records.collect(), next: page.next })
     }
 }
 
-impl PageOutline {
-    /// Reads that of a page; `None` of one that is odd.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(body).ok()?;
-        Some(raw_page::<IgnoredAny>(text).ok()?.outline(text))
+impl IdsPage {
+    /// Reads a page, whatever else its records have.
+    ///
+    /// # Errors
+    ///
+    /// A sentence without a full stop.
+    pub fn parse(body: &[u8]) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct RawId {
+            #[serde(default)]
+            id: Option<String>,
+        }
+        let page = raw_page::<RawId>(&String::from_utf8_lossy(body))?;
+        Ok(Self { ids: page.value.into_iter().map(|record| record.id).collect(), next: page.next })
     }
 }
 
-fn raw_page<'a, V: Deserialize<'a>>(text: &'a str) -> Result<RawPage<'a, V>, String> {
+fn raw_page<'a, R: Deserialize<'a>>(text: &'a str) -> Result<RawPage<R>, String> {
     serde_json::from_str(text).map_err(|error| format!("expected a list: {error}"))
 }
 
@@ -264,38 +253,25 @@ mod tests {
         assert_eq!(data[2], Some(&br#"{"Id":"3"}"#[..]));
         assert_eq!((data[3], page.records[3].id.as_deref()), (Some(&br#"{"Id":"4"}"#[..]), None));
         assert_eq!(page.records[0].record_type.as_deref(), Some("ExchangeItem"));
-        assert_eq!(page.outline.next.as_deref(), Some("u"));
+        assert_eq!(page.next.as_deref(), Some("u"));
         assert!(page.records.iter().all(|record| record.text.is_some()), "some of them are odd");
         let page = br#"{"value":[{"id":"1","operation":"x","auditData":{"Id":"1"},"auditLogRecordType":"a"}]}"#;
         let page = RecordsPage::parse(Bytes::from_static(page)).unwrap();
         let (text, data) = (None, Some(Bytes::from_static(br#"{"Id":"1"}"#)));
         let plain =
             AuditLogRecord { id: Some("1".to_owned()), record_type: Some("a".to_owned()), text, audit_data: data };
-        assert_eq!((page.records, page.outline.next), (vec![plain], None));
+        assert_eq!((page.records, page.next), (vec![plain], None));
         assert!(RecordsPage::parse(Bytes::from_static(b"{\"value\":{}}")).is_err());
     }
 
     #[test]
-    fn pages_are_the_same_whatever_their_links() {
-        let page = |record: &str, link: &str| {
-            let first = format!(r#"{{"@odata.nextLink":{link},"value":[{record}]}}"#);
-            let last = format!(r#"{{"value":[{record}],"@odata.nextLink":{link}}}"#);
-            [first, last].map(|text| {
-                let outline = PageOutline::parse(text.as_bytes()).unwrap();
-                assert_eq!(outline, RecordsPage::parse(Bytes::from(text)).unwrap().outline);
-                outline
-            })
-        };
-        let plain = r#"{"id":"1","auditData":{"Id":"1"}}"#;
-        let [first, last] = page(plain, r#""https://a/?$skiptoken=1""#);
-        assert_eq!(first.next.as_deref(), Some("https://a/?$skiptoken=1"));
-        for link in [r#""""#, "null", r#""https://a/?$skiptoken=22""#] {
-            let [other_first, other_last] = page(plain, link);
-            assert_eq!((other_first.digest, other_last.digest), (first.digest, last.digest), "{link}");
+    fn ids_are_read_of_records_with_and_without_more() {
+        let page = br#"{"value":[{"id":"1"},{"id":"2","auditData":{"Id":"2"}},{},{"id":null}],"@odata.nextLink":"u"}"#;
+        let page = IdsPage::parse(page).unwrap();
+        assert_eq!(page.ids, [Some("1".to_owned()), Some("2".to_owned()), None, None]);
+        assert_eq!(page.next.as_deref(), Some("u"));
+        for bad in ["", "[]", "{}", r#"{"value":[7]}"#, r#"{"value":[{"id":7}]}"#] {
+            assert!(IdsPage::parse(bad.as_bytes()).is_err(), "{bad}");
         }
-        for odd in [r#"{"id":"2","auditData":{"Id":"2"}}"#, "{}", ""] {
-            assert_ne!(page(odd, "null")[0].digest, first.digest, "{odd}");
-        }
-        assert_eq!(PageOutline::parse(br#"{"value":[]}"#).unwrap().next, None);
     }
 }

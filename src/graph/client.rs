@@ -6,7 +6,7 @@ use std::{
     num::NonZeroU32,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -52,6 +52,7 @@ pub struct GraphClient {
     tokens: Arc<Tokens>,
     clock: ServerClock,
     version: Arc<AtomicU8>,
+    pub(super) selects_ids: Arc<AtomicBool>,
     tenants: Arc<Mutex<HashMap<TenantId, Arc<Pace>>>>,
 }
 
@@ -107,9 +108,20 @@ impl Subject {
 /// Where a request goes.
 pub(super) enum Target<'a> {
     /// A path below `/security/auditLog/`, in whichever version the API has it.
-    Path(&'a str),
+    Path {
+        path: &'a str,
+        /// What follows the question mark.
+        parameters: Option<&'a str>,
+    },
     /// A link of a response, as it is.
     Link(Url),
+}
+
+impl<'a> Target<'a> {
+    /// A path without parameters.
+    pub const fn path(path: &'a str) -> Self {
+        Self::Path { path, parameters: None }
+    }
 }
 
 impl GraphClient {
@@ -123,6 +135,7 @@ impl GraphClient {
             tokens,
             clock,
             version: Arc::new(AtomicU8::new(Version::Unknown as u8)),
+            selects_ids: Arc::new(AtomicBool::new(true)),
             tenants: Arc::default(),
         }
     }
@@ -170,7 +183,9 @@ impl GraphClient {
         let _permit = pace.at_once.acquire().await;
         let response = match target {
             Target::Link(url) => self.send(subject, method, url, body).await?,
-            Target::Path(path) => self.send_to_either_version(subject, method, path, body).await?,
+            Target::Path { path, parameters } => {
+                self.send_to_either_version(subject, method, (path, parameters), body).await?
+            }
         };
         let answer = response.read_up_to(limit).await;
         let answer = answer.map_err(|error| subject.error(GraphFailure::Transport(error)))?;
@@ -186,13 +201,14 @@ impl GraphClient {
         &self,
         subject: Subject,
         method: Method,
-        path: &str,
+        (path, parameters): (&str, Option<&str>),
         body: Bytes,
     ) -> Result<Response, GraphError> {
         let version = self.version();
         let url = |version: Version| {
             let mut url = self.origin.url().clone();
             url.set_path(&format!("/{}/security/auditLog/{path}", version.path()));
+            url.set_query(parameters);
             url
         };
         let answer = self.send(subject, method.clone(), url(version), body.clone()).await;

@@ -12,10 +12,10 @@ mod records;
 mod telemetry;
 
 pub use self::{
-    answer::{AuditLogRecord, PageDigest, PageOutline, Query, QueryStatus, RecordsPage, names_id},
+    answer::{AuditLogRecord, IdsPage, Query, QueryStatus, RecordsPage, names_id},
     client::{GraphClient, GraphOptions},
     error::{GraphError, GraphFailure, GraphOperation},
     permissions::SearchPermissions,
     queries::NewQuery,
-    records::{RecordsAnswer, RecordsPosition},
+    records::RecordsPosition,
 };

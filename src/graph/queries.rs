@@ -76,7 +76,7 @@ impl GraphClient {
     /// See [`GraphFailure`].
     pub async fn create_query(&self, tenant: TenantId, query: &NewQuery) -> Result<Query, GraphError> {
         let subject = Subject { operation: GraphOperation::CreateQuery, tenant };
-        let answer = self.call(subject, Method::POST, Target::Path("queries"), query.body(), LARGEST_ANSWER).await?;
+        let answer = self.call(subject, Method::POST, Target::path("queries"), query.body(), LARGEST_ANSWER).await?;
         Query::parse(&answer).map_err(|problem| subject.error(GraphFailure::Malformed { problem }))
     }
 
@@ -88,7 +88,7 @@ impl GraphClient {
     pub async fn get_query(&self, tenant: TenantId, id: &str) -> Result<Query, GraphError> {
         let subject = Subject { operation: GraphOperation::GetQuery, tenant };
         let path = format!("queries/{id}");
-        let answer = self.call(subject, Method::GET, Target::Path(&path), Bytes::new(), LARGEST_ANSWER).await?;
+        let answer = self.call(subject, Method::GET, Target::path(&path), Bytes::new(), LARGEST_ANSWER).await?;
         Query::parse(&answer).map_err(|problem| subject.error(GraphFailure::Malformed { problem }))
     }
 
@@ -100,7 +100,7 @@ impl GraphClient {
     pub async fn find_query(&self, tenant: TenantId, name: &str) -> Result<Option<Query>, GraphError> {
         let subject = Subject { operation: GraphOperation::ListQueries, tenant };
         let malformed = |problem| subject.error(GraphFailure::Malformed { problem });
-        let mut target = Target::Path("queries");
+        let mut target = Target::path("queries");
         for _ in 0..MOST_PAGES {
             let answer = self.call(subject, Method::GET, target, Bytes::new(), LARGEST_ANSWER).await?;
             let QueriesPage { queries, next } = QueriesPage::parse(&answer).map_err(malformed)?;
@@ -122,7 +122,7 @@ impl GraphClient {
     pub async fn delete_query(&self, tenant: TenantId, id: &str) -> Result<(), GraphError> {
         let subject = Subject { operation: GraphOperation::DeleteQuery, tenant };
         let path = format!("queries/{id}");
-        match self.call(subject, Method::DELETE, Target::Path(&path), Bytes::new(), LARGEST_ANSWER).await {
+        match self.call(subject, Method::DELETE, Target::path(&path), Bytes::new(), LARGEST_ANSWER).await {
             Err(error) if !matches!(*error.failure, GraphFailure::Gone(_)) => Err(error),
             _ => Ok(()),
         }

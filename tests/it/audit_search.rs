@@ -272,6 +272,48 @@ async fn passes_that_disagree_are_taken_together() {
     lab.assert_arrived_once(&ids.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
+/// How often records were asked for, and how often ids alone.
+fn passes_asked(lab: &Lab) -> (usize, usize) {
+    let first_pages = lab.wire.sent_to("/records").into_iter().filter(|sent| sent.parameter("$skiptoken").is_none());
+    let (ids, records): (Vec<_>, Vec<_>) = first_pages.partition(|sent| sent.parameter("$select").is_some());
+    (records.len(), ids.len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_second_pass_asks_for_ids_alone_unless_that_is_refused() {
+    let ids: Vec<_> = (0..400).map(|number| number.to_string()).collect();
+    let ids: Vec<_> = ids.iter().map(String::as_str).collect();
+    // Two days are compared. A refusal is not asked for twice.
+    for (select_refused, passes) in [(false, (2, 2)), (true, (4, 1))] {
+        let lab = lab(faulty(GraphFaults { select_refused, ..GraphFaults::default() }));
+        hide(&lab, &ids);
+        let day = compared(&lab).await;
+        assert_eq!((day.state, day.found, passes_asked(&lab)), (DayState::Complete, 400, passes));
+        lab.assert_arrived_once(&{
+            let mut ids = ids.clone();
+            ids.sort_unstable();
+            ids
+        });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_empty_first_pass_is_not_believed() {
+    let lab = lab(lab::empty());
+    hide(&lab, &["b"]);
+    let mut asked = 0;
+    lab.wire.rewrite(move |sent, answer| {
+        if !sent.asks("/records") {
+            return Ok(answer);
+        }
+        asked += 1;
+        let body = if asked == 1 { r#"{"value":[]}"#.into() } else { answer.body.clone() };
+        Ok(Answer { body, ..answer })
+    });
+    let day = compared(&lab).await;
+    assert_eq!((day.state, day.found, day.healed), (DayState::Complete, 1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn pages_that_lead_in_a_circle_are_told_and_not_followed() {
     let lab = lab(lab::empty());

@@ -1,11 +1,12 @@
 //! The records of a query, pass after pass, each once.
 //!
 //! The same finished query has been paged twice with different counts (docs/graph-behaviour.md). So it is paged until two passes agree,
-//! or, when they do not, for as often as is reasonable, and every record of any pass counts.
+//! or, when they do not, for as often as is reasonable, and every record of any pass counts. The second pass asks for ids alone: as a rule
+//! it agrees with the first.
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, hash_map::Entry},
+    collections::{HashMap, HashSet, hash_map::Entry},
     mem,
     time::Duration,
 };
@@ -22,10 +23,7 @@ use crate::{
     backoff::Backoff,
     collector::telemetry,
     content::TenantId,
-    graph::{
-        AuditLogRecord, GraphClient, GraphError, GraphFailure, GraphOperation, PageDigest, PageOutline, RecordsAnswer,
-        RecordsPage, RecordsPosition,
-    },
+    graph::{AuditLogRecord, GraphClient, GraphError, GraphFailure, GraphOperation, RecordsPosition},
     ledger::EventKey,
     telemetry::Progress,
 };
@@ -52,8 +50,9 @@ pub fn passes(
         progress,
         position: Some(RecordsPosition::Beginning),
         pass: Pass { number: 1, ..Pass::default() },
+        links: HashSet::new(),
         seen: HashMap::new(),
-        pages: HashMap::new(),
+        unread: HashSet::new(),
         ready: BytesMut::from(&b"["[..]),
         is_first: true,
         has_ended: false,
@@ -78,14 +77,16 @@ struct Passes {
     tenant: TenantId,
     query: String,
     progress: Progress,
+    pass: Pass,
     /// The next page; `None` at the end of a pass.
     position: Option<RecordsPosition>,
-    pass: Pass,
+    /// The pages that this pass has named.
+    links: HashSet<RecordsPosition>,
     /// Every record, and the last pass that had it. Half of a key is enough to tell a million records apart (a chance of one in
     /// 10^7 that two of them share it), and takes half of the memory.
     seen: HashMap<u64, u8>,
-    /// Every page by its digest. As a rule the second pass brings the same pages again, and none of them need be read twice.
-    pages: HashMap<PageDigest, Page>,
+    /// Records of which only the id has come.
+    unread: HashSet<u64>,
     /// Text that has been made and not been taken.
     ready: BytesMut,
     is_first: bool,
@@ -93,98 +94,80 @@ struct Passes {
     names: Names,
 }
 
-/// What there was on a page.
-#[derive(Debug)]
-struct Page {
-    /// The keys of its records, as in [`Passes::seen`].
-    keys: Box<[u64]>,
-    /// The last pass that had it, and the page behind it there.
-    pass: u8,
-    next: Option<RecordsPosition>,
-}
-
-/// A page as it comes.
-enum Brought {
-    /// One whose records are known.
-    Known(PageOutline),
-    New(RecordsPage),
-}
-
 /// What one pass has brought.
 #[derive(Clone, Copy, Debug, Default)]
 struct Pass {
     number: u8,
+    /// Whether it asks for ids alone.
+    is_of_ids: bool,
     /// Records that no pass had before.
     new: usize,
-    /// Different records.
+    /// Different records that were read.
     records: usize,
 }
 
 impl Passes {
     /// Reads a page, or ends a pass.
     async fn advance(&mut self) -> Result<(), GraphError> {
-        let Some(position) = &self.position else {
-            self.end_pass();
-            return Ok(());
+        let Some(position) = &self.position else { return self.end_pass() };
+        let (client, tenant, query) = (&self.client, self.tenant, &self.query);
+        let next = if self.pass.is_of_ids {
+            match retried(|| client.record_ids(tenant, query, position)).await {
+                Ok(page) => {
+                    page.ids.iter().for_each(|id| self.look_at(id.as_deref()));
+                    page.next()
+                }
+                Err(error) if error.failure.concerns_the_tenant() => return Err(error),
+                Err(_) => {
+                    self.ask_for_records();
+                    return Ok(());
+                }
+            }
+        } else {
+            let page = retried(|| client.records(tenant, query, position)).await?;
+            page.records.iter().for_each(|record| self.take(record));
+            page.next()
         };
-        let brought = self.page(position).await?;
         self.progress.step();
-        let outline = match &brought {
-            Brought::Known(outline) => outline,
-            Brought::New(page) => &page.outline,
-        };
-        let (digest, next, number) = (outline.digest, outline.next(), self.pass.number);
-        if let Some(page) = self.pages.get_mut(&digest) {
-            if next.is_some() && (page.pass, &page.next) == (number, &next) {
-                return Err(self.circle());
+        if let Some(next) = &next
+            && !self.links.insert(next.clone())
+        {
+            if !self.pass.is_of_ids {
+                return Err(self.malformed("its pages lead in a circle".to_owned()));
             }
-            for key in &page.keys {
-                let before = self.seen.insert(*key, number);
-                self.pass.records += usize::from(before != Some(number));
-            }
-            (page.pass, page.next) = (number, next.clone());
-        } else if let Brought::New(page) = brought {
-            let keys = page.records.iter().map(|record| self.take(record)).collect();
-            self.pages.insert(digest, Page { keys, pass: number, next: next.clone() });
+            self.ask_for_records();
+            return Ok(());
         }
         self.position = next;
         Ok(())
     }
 
-    fn circle(&self) -> GraphError {
-        let problem = "its pages lead in a circle".to_owned();
-        let (operation, failure) = (GraphOperation::ListRecords, Box::new(GraphFailure::Malformed { problem }));
-        GraphError { operation, tenant: self.tenant, failure }
+    /// Begins a pass anew that has asked for ids. That is to save time: whole records will do.
+    fn ask_for_records(&mut self) {
+        self.begin_pass(Pass { number: self.pass.number, ..Pass::default() });
     }
 
-    async fn page(&self, position: &RecordsPosition) -> Result<Brought, GraphError> {
-        let mut attempt = 1;
-        loop {
-            let answer = self.client.records(self.tenant, &self.query, position).await;
-            match answer.and_then(|answer| self.look_at(answer)) {
-                Err(error) if error.failure.may_pass() && attempt < MOST_ATTEMPTS => {
-                    telemetry::search_page_retried(&error, attempt);
-                    sleep(ATTEMPTS.wait(attempt)).await;
-                    attempt += 1;
-                }
-                brought => return brought,
-            }
+    fn begin_pass(&mut self, pass: Pass) {
+        (self.pass, self.position) = (pass, Some(RecordsPosition::Beginning));
+        self.links.clear();
+    }
+
+    /// Looks whether the record of an id has come before.
+    fn look_at(&mut self, id: Option<&str>) {
+        let number = self.pass.number;
+        // One without an id is known by all that it has.
+        let Some(id) = id else {
+            self.pass.new += 1;
+            return;
+        };
+        let key = EventKey::new(self.tenant, id).half();
+        match self.seen.get_mut(&key) {
+            Some(last) => self.pass.records += usize::from(mem::replace(last, number) != number),
+            None => self.pass.new += usize::from(self.unread.insert(key)),
         }
     }
 
-    /// Only from the second pass on are there pages that may come again.
-    fn look_at(&self, answer: RecordsAnswer) -> Result<Brought, GraphError> {
-        if self.pass.number > 1
-            && let Some(outline) = answer.outline()
-            && self.pages.contains_key(&outline.digest)
-        {
-            return Ok(Brought::Known(outline));
-        }
-        Ok(Brought::New(answer.parse()?))
-    }
-
-    /// Takes a record. Returns its key.
-    fn take(&mut self, record: &AuditLogRecord) -> u64 {
+    fn take(&mut self, record: &AuditLogRecord) {
         let id = record
             .id
             .as_deref()
@@ -198,6 +181,7 @@ impl Passes {
             }
             Entry::Vacant(entry) => {
                 entry.insert(number);
+                self.unread.remove(&key);
                 self.pass.records += 1;
                 self.pass.new += 1;
                 match classic_record(record) {
@@ -214,21 +198,45 @@ impl Passes {
                 }
             }
         }
-        key
     }
 
-    fn end_pass(&mut self) {
+    fn end_pass(&mut self) -> Result<(), GraphError> {
         let pass = self.pass;
-        let agrees = pass.new == 0 && pass.records == self.seen.len();
-        if pass.number > 1 && !agrees {
+        let is_another = pass.number > 1;
+        let agrees = is_another && pass.new == 0 && pass.records == self.seen.len();
+        if is_another && !agrees {
             telemetry::passes_disagree(self.tenant, &self.query, pass.number, pass.records, self.seen.len());
         }
-        if agrees || pass.number == MOST_PASSES {
-            self.ready.extend_from_slice(b"]");
-            self.has_ended = true;
-        } else {
-            self.pass = Pass { number: pass.number + 1, ..Pass::default() };
-            self.position = Some(RecordsPosition::Beginning);
+        if !agrees && pass.number < MOST_PASSES {
+            let is_of_ids = !is_another && self.client.selects_ids();
+            self.begin_pass(Pass { number: pass.number + 1, is_of_ids, ..Pass::default() });
+            return Ok(());
+        }
+        if !self.unread.is_empty() {
+            return Err(self.malformed(format!("{} of its records are named and not shown", self.unread.len())));
+        }
+        self.ready.extend_from_slice(b"]");
+        self.has_ended = true;
+        Ok(())
+    }
+
+    fn malformed(&self, problem: String) -> GraphError {
+        let (operation, failure) = (GraphOperation::ListRecords, Box::new(GraphFailure::Malformed { problem }));
+        GraphError { operation, tenant: self.tenant, failure }
+    }
+}
+
+/// Asks for a page again, if that may help.
+async fn retried<T, F: Future<Output = Result<T, GraphError>>>(ask: impl Fn() -> F) -> Result<T, GraphError> {
+    let mut attempt = 1;
+    loop {
+        match ask().await {
+            Err(error) if error.failure.may_pass() && attempt < MOST_ATTEMPTS => {
+                telemetry::search_page_retried(&error, attempt);
+                sleep(ATTEMPTS.wait(attempt)).await;
+                attempt += 1;
+            }
+            answer => return answer,
         }
     }
 }

@@ -60,7 +60,16 @@ impl Call {
 
     /// `$skiptoken`, of which a page other than the first has one.
     pub fn skip_token(&self) -> Option<&str> {
-        self.query.iter().find(|(name, _)| name.eq_ignore_ascii_case("$skiptoken")).map(|(_, value)| value.as_str())
+        self.parameter("$skiptoken")
+    }
+
+    /// `$select`, the members that records are to have.
+    pub fn select(&self) -> Option<&str> {
+        self.parameter("$select")
+    }
+
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 }
 

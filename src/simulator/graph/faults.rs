@@ -47,6 +47,8 @@ pub struct GraphFaults {
     /// How many of a tenant's queries of any 24 hours others create: the neighbours that share
     /// [`submissions_per_day`](super::GraphConfig::submissions_per_day).
     pub neighbour_submissions: u32,
+    /// Whether `$select` is refused, as the list of sign-ins does (SEEN; of records it is not known).
+    pub select_refused: bool,
     /// Whether `v1.0` does not have the audit search, as was the case for a time: 404 to everything. `beta` has it.
     pub v1_withdrawn: bool,
 }

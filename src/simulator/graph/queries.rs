@@ -96,7 +96,8 @@ pub(super) fn context(state: &SimulatorState, call: &Call, of: &str) -> String {
 
 /// The absolute URL of the next page. `$` stands unescaped in Microsoft's.
 pub(super) fn link(state: &SimulatorState, call: &Call, path: &str, token: &str) -> String {
-    format!("{}{}/security/auditLog/{path}?$skiptoken={token}", state.graph_base_url(), call.version)
+    let select = call.select().map(|select| format!("$select={select}&")).unwrap_or_default();
+    format!("{}{}/security/auditLog/{path}?{select}$skiptoken={token}", state.graph_base_url(), call.version)
 }
 
 pub(super) fn invalid_token() -> GraphError {

@@ -35,6 +35,13 @@ pub(super) fn list(service: &Service, call: &Call, tenant: TenantId, now: DateTi
         service.state().stats.violation(violation);
         return Err(GraphError::no_records_yet(status.as_str(), status != Status::NotStarted));
     };
+    let select = call.select();
+    if select.is_some() && service.state().faults.graph.select_refused {
+        return Err(GraphError::bad_request("Query option 'Select' is not allowed."));
+    }
+    if let Some(other) = select.filter(|select| *select != "id") {
+        service.state().stats.violation(format!("$select={other}: only id is asked for"));
+    }
     let page = match call.skip_token() {
         Some(token) => Page::read(token, query.id).ok_or_else(invalid_token)?,
         None => Page { pass: begin_pass(service, query.id), offset: 0 },
@@ -48,6 +55,9 @@ pub(super) fn list(service: &Service, call: &Call, tenant: TenantId, now: DateTi
 
     let records = on_page.into_iter().filter_map(|occurrence| {
         let id = service.world.id(occurrence)?;
+        if select.is_some() {
+            return Some(json!({ "id": id }).to_string());
+        }
         Some(record::write(&service.world.record(occurrence)?, &id, occurrence.at))
     });
     let records: Vec<_> = records.collect();
