@@ -25,7 +25,7 @@ pub(crate) fn without_annotations(text: &str) -> Option<String> {
             if !scanner.eat(b',') {
                 // Without a member behind it, the comma before it goes.
                 let kept = out.trim_end();
-                out.truncate(kept.strip_suffix(',').unwrap_or(kept).len());
+                out.truncate(kept.strip_suffix(',').unwrap_or(kept).trim_end().len());
             }
             copied = scanner.position();
         }
