@@ -164,7 +164,7 @@ fn is_due_again(record: &DayRecord, wanted: Wanted, hidden: &[ContentType], now:
     let (_, end) = bounds(record.of.day);
     let shows_more = record.hidden.iter().any(|content_type| !hidden.contains(content_type));
     // What the pipeline has rejected may be accepted another day.
-    let came_to_nothing = record.given_up || (is_missing && wanted.heal);
+    let came_to_nothing = record.given_up || record.found_nothing() || (is_missing && wanted.heal);
     let wait = if now - end < YOUNG { AGAIN } else { AGAIN_WHEN_OLD };
     shows_more || (is_missing && wanted.heal && !record.heals) || (came_to_nothing && now - settled >= wait)
 }

@@ -94,11 +94,11 @@ pub struct DayReport {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every day is complete.
+    /// Every day is complete, and the search has found something.
     Complete,
     /// A day is not.
     Incomplete,
-    /// No day is known to be incomplete, and some cannot be told.
+    /// No day is known to be incomplete, and some cannot be told, or the search has found nothing at all.
     Unknown,
 }
 
@@ -133,7 +133,7 @@ impl Report {
         let days: Vec<_> = tenants.iter().flat_map(|tenant| dates().map(move |date| day(tenant, date))).collect();
         let verdict = if days.iter().any(|day| day.state == DayState::Incomplete) {
             Verdict::Incomplete
-        } else if days.iter().all(|day| day.state == DayState::Complete) && !days.is_empty() {
+        } else if days.iter().all(|day| day.state == DayState::Complete) && days.iter().any(|day| day.found > 0) {
             Verdict::Complete
         } else {
             Verdict::Unknown
@@ -195,15 +195,18 @@ pub(super) fn state_of(record: &DayRecord) -> DayState {
         DayState::Searching
     } else if record.found.values().any(|found| found.missing > 0) {
         DayState::Incomplete
-    } else if record.given_up || !record.hidden.is_empty() {
+    } else if record.given_up || record.found_nothing() || !record.hidden.is_empty() {
         DayState::Unknown
     } else {
         DayState::Complete
     }
 }
 
+const FOUND_NOTHING: &str = "the audit search finds no record at all of this day, of which events were delivered, so that it proves nothing; \
+                             the day is compared again";
+
 fn problem_of(record: &DayRecord, hidden: &[ContentType]) -> Option<String> {
-    record.problem.clone().or_else(|| {
+    record.problem.clone().or_else(|| record.found_nothing().then(|| FOUND_NOTHING.to_owned())).or_else(|| {
         let names = hidden.iter().map(|content_type| content_type.as_str()).collect::<Vec<_>>().join(", ");
         (!hidden.is_empty()).then(|| {
             format!("the application may not search {names}; grant it AuditLogsQuery.Read.All of Microsoft Graph to have them told")
@@ -283,8 +286,17 @@ mod tests {
         assert_eq!(report(vec![complete(), incomplete], 3).verdict, Verdict::Incomplete);
         let unknown = report(vec![complete()], 2);
         assert_eq!((unknown.verdict, unknown.days[1].state), (Verdict::Unknown, DayState::NotCompared));
+        let quiet = report(vec![settled(1, &[], 0, 0), settled(2, &[], 0, 0)], 2);
+        assert_eq!((quiet.verdict, quiet.days[0].state), (Verdict::Unknown, DayState::Complete), "0 of 0 is no proof");
         let nobody = Report::new(&BTreeMap::new(), (date(1), date(2)), Vec::new(), time());
         assert_eq!(nobody.verdict, Verdict::Unknown, "nothing is no proof");
+    }
+
+    #[test]
+    fn a_search_that_finds_nothing_of_what_was_delivered_keeps_a_day_from_being_told() {
+        let report = report(vec![settled(1, &[], 4, 0), settled(2, &[(ContentType::Exchange, 1, 0)], 4, 0)], 2);
+        assert_eq!([report.days[0].state, report.days[1].state], [DayState::Unknown, DayState::Complete]);
+        assert!(report.days[0].problem.as_ref().unwrap().contains("finds no record at all"), "{:?}", report.days[0]);
     }
 
     #[test]

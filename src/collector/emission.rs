@@ -160,6 +160,9 @@ impl<'a> Emission<'a> {
 
     fn discard(&mut self, records: u64, reason: &str) {
         telemetry::records_discarded(&self.task.key, records, reason);
+        if let Some(comparison) = &mut self.comparison {
+            comparison.discard(records);
+        }
         self.tally.add(Fate::Discarded, records);
     }
 

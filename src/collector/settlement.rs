@@ -165,9 +165,10 @@ async fn complete(
     events: u64,
 ) -> Result<Next, CollectorError> {
     let (shared, key) = (&task.shared, &task.key);
-    if let Some(Comparison { query, found, .. }) = comparison {
-        telemetry::search_compared(key, &found, events);
-        shared.ledger.complete_search(key.clone(), query.clone(), batch, found, shared.now()).await?;
+    if let Some(finished) = comparison.map(Comparison::finish) {
+        telemetry::search_compared(key, &finished.found, events);
+        let query = finished.query.clone();
+        shared.ledger.complete_search(key.clone(), finished, batch, shared.now()).await?;
         search::delete(shared, key.feed.tenant, &query).await;
         return Ok(Next::Done { events });
     }

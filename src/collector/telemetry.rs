@@ -317,13 +317,6 @@ pub(super) fn search_page_retried(error: &GraphError, attempt: u32) {
     debug!(message = "A page of the audit search is asked for again.", tenant = %error.tenant, %error, attempt);
 }
 
-/// A record of a query has no id, also not beside its `auditData`.
-pub(super) fn search_record_unusable(tenant: TenantId, query: &str) {
-    counter!("component_discarded_events_total", "intentional" => "false").increment(1);
-    count_error("parser_failed", "processing", "invalid_record");
-    warn!(message = "A record of the audit search has no id and was left out.", %tenant, query);
-}
-
 /// Two passes over the records of the same finished query differ.
 pub(super) fn passes_disagree(tenant: TenantId, query: &str, pass: u8, records: usize, all: usize) {
     counter!("office365_search_disagreements_total", "tenant" => tenant.to_string()).increment(1);

@@ -134,6 +134,17 @@ impl Found {
 /// What searches have found, by content type.
 pub type FoundByType = BTreeMap<ContentType, Found>;
 
+/// A search whose records have been read and compared.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct FinishedSearch {
+    /// The id of its query.
+    pub query: String,
+    /// What it has found.
+    pub found: FoundByType,
+    /// Why that is not all that it has shown, free of secrets: the day cannot be told as a whole then.
+    pub problem: Option<String>,
+}
+
 /// A day that was to be compared with the audit search.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct DayRecord {
@@ -213,6 +224,15 @@ impl DayRecord {
         self.settled.is_none()
     }
 
+    /// Whether nothing was found of a day of which events were delivered. Such a search shows nothing, and proves nothing.
+    pub fn found_nothing(&self) -> bool {
+        let count = |counts: &DeliveredCounts| counts.live.saturating_add(counts.healed);
+        let is_shown = |content_type: &ContentType| !self.hidden.contains(content_type);
+        !self.is_open()
+            && self.found.values().all(|found| found.records == 0)
+            && self.delivered.iter().any(|(content_type, counts)| is_shown(content_type) && count(counts) > 0)
+    }
+
     /// The search whose records are those of a query.
     pub fn reading(&self, query: &str) -> Option<&Search> {
         self.searches.iter().find(|search| matches!(&search.state, SearchState::Reading { query: of } if of == query))
@@ -273,12 +293,16 @@ impl DayRecord {
     }
 
     /// A search is finished: its records have been compared, and delivered if that was wanted.
-    pub(super) fn finish(&mut self, query: &str, found: &FoundByType, at: DateTime<Utc>) {
-        let Some(number) = self.reading(query).map(|search| search.number) else { return };
+    pub(super) fn finish(&mut self, finished: &FinishedSearch, at: DateTime<Utc>) {
+        let Some(number) = self.reading(&finished.query).map(|search| search.number) else { return };
         self.searches.retain(|search| search.number != number);
-        for (content_type, some) in found {
+        for (content_type, some) in &finished.found {
             let all = self.found.entry(*content_type).or_default();
             *all = all.and(*some);
+        }
+        if let Some(problem) = &finished.problem {
+            self.given_up = true;
+            self.problem = Some(problem.clone());
         }
         // What failed before and did not stop the day from being told is no problem of the day.
         if !self.given_up && self.searches.iter().all(|search| search.failures == 0) {
@@ -342,7 +366,10 @@ impl DayCoverage {
     /// Whether a comparison has come to its end and found nothing missing.
     pub fn is_proved(&self) -> bool {
         let is_told = |record: &DayRecord| {
-            !record.is_open() && !record.given_up && record.found.values().all(|found| found.missing == 0)
+            !record.is_open()
+                && !record.given_up
+                && !record.found_nothing()
+                && record.found.values().all(|found| found.missing == 0)
         };
         self.record.as_ref().is_some_and(is_told)
     }
@@ -384,14 +411,12 @@ pub trait CoverageStore: fmt::Debug + Send + Sync {
     ) -> Result<(), LedgerError>;
 
     /// Marks held content of a search done, notes the last of its events as delivered, and adds what was found to the day of the
-    /// search: in one transaction. `query` is the id of its query. Where no search of the tenant reads it any more, the rest is done
-    /// all the same.
+    /// search: in one transaction. Where no search of the tenant reads it any more, the rest is done all the same.
     async fn complete_search(
         &self,
         key: BlobKey,
-        query: String,
+        finished: FinishedSearch,
         delivery: DeliveredBatch,
-        found: FoundByType,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError>;
 

@@ -25,6 +25,10 @@ fn fail(record: &mut DayRecord, number: u32, problem: Option<&str>) {
     record.step(number, SearchStep::Replanned { not_before: at(3), problem: problem.map(str::to_owned) });
 }
 
+fn finished(query: &str) -> FinishedSearch {
+    FinishedSearch { query: query.to_owned(), ..FinishedSearch::default() }
+}
+
 #[test]
 fn a_search_goes_its_way() {
     let mut record = begin(vec![scope(0, 1)]);
@@ -33,9 +37,9 @@ fn a_search_goes_its_way() {
     assert!(record.read(0));
     assert!(!record.read(0), "it is being read");
     assert!(!record.read(1), "there is none");
-    record.finish("b", &FoundByType::new(), at(4));
+    record.finish(&finished("b"), at(4));
     assert!(record.is_open());
-    record.finish("a", &FoundByType::new(), at(4));
+    record.finish(&finished("a"), at(4));
     assert_eq!((record.settled, record.searches.len()), (Some(at(4)), 0));
 }
 
@@ -61,7 +65,7 @@ fn a_problem_that_is_overcome_is_forgotten() {
     for (number, problem) in [(1, Some("503")), (0, None)] {
         run(&mut record, number, "a");
         record.read(number);
-        record.finish("a", &FoundByType::new(), at(5));
+        record.finish(&finished("a"), at(5));
         assert_eq!(record.problem.as_deref(), problem);
     }
     assert!(!record.is_open());
@@ -76,8 +80,38 @@ fn a_day_with_a_search_that_was_given_up_says_so_for_good() {
     assert_eq!(record.problem.as_deref(), Some("too many"));
     run(&mut record, 1, "a");
     record.read(1);
-    record.finish("a", &FoundByType::new(), at(5));
+    record.finish(&finished("a"), at(5));
     assert_eq!((record.settled, record.problem.as_deref()), (Some(at(5)), Some("too many")));
+}
+
+#[test]
+fn a_search_that_has_shown_more_than_it_could_be_compared_with_keeps_its_day_from_being_told() {
+    let mut record = begin(vec![scope(0, 1), scope(1, 2)]);
+    for (number, query, problem) in [(0, "a", Some("no Id")), (1, "b", None)] {
+        run(&mut record, number, query);
+        record.read(number);
+        record.finish(&FinishedSearch { problem: problem.map(str::to_owned), ..finished(query) }, at(5));
+    }
+    assert!(!record.is_open() && record.given_up);
+    assert_eq!(record.problem.as_deref(), Some("no Id"));
+}
+
+#[test]
+fn a_search_that_finds_nothing_of_what_was_delivered_proves_nothing() {
+    let day = |records: u64, live: u64, of: ContentType| {
+        let mut record = begin(vec![scope(0, 1)]);
+        run(&mut record, 0, "a");
+        record.read(0);
+        let found = [(ContentType::Exchange, Found { records, missing: 0 })].into();
+        record.finish(&FinishedSearch { found, ..finished("a") }, at(5));
+        record.hidden = vec![ContentType::Dlp];
+        record.delivered.insert(of, DeliveredCounts { live, healed: 0 });
+        DayCoverage { of: record.of, delivered: record.delivered.clone(), record: Some(record) }
+    };
+    assert!(!day(0, 1, ContentType::Exchange).is_proved());
+    assert!(day(0, 0, ContentType::Exchange).is_proved(), "nothing was delivered");
+    assert!(day(1, 2, ContentType::Exchange).is_proved());
+    assert!(day(0, 1, ContentType::Dlp).is_proved(), "of that the search may show nothing");
 }
 
 #[test]

@@ -38,7 +38,7 @@ mod upkeep;
 pub(crate) use self::memory::MemoryLedger;
 pub use self::{
     coverage::{
-        AuditDay, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredCounts, Found, FoundByType, Search,
+        AuditDay, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredCounts, FinishedSearch, Found, FoundByType, Search,
         SearchState, SearchStep,
     },
     error::LedgerError,

@@ -323,7 +323,7 @@ mod tests {
     use super::*;
     use crate::{
         content::ContentType,
-        ledger::{DayRequest, Found, SearchScope, SearchStep},
+        ledger::{DayRequest, FinishedSearch, Found, SearchScope, SearchStep},
     };
 
     /// A day with a search in each state.
@@ -342,7 +342,8 @@ mod tests {
         record.read(3);
         record.read(4);
         let found = Found { records: 5, missing: 2 };
-        record.finish("query 4", &[(ContentType::Exchange, found)].into(), at);
+        let found = [(ContentType::Exchange, found)].into();
+        record.finish(&FinishedSearch { query: "query 4".to_owned(), found, problem: None }, at);
         record.step(0, SearchStep::Replanned { not_before: at, problem: Some("503".to_owned()) });
         record
     }

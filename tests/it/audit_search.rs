@@ -151,11 +151,77 @@ async fn without_healing_a_hole_is_told_and_stays() {
 
 #[tokio::test(start_paused = true)]
 async fn what_only_the_search_lacks_is_no_gap() {
-    let lab = lab(faulty(GraphFaults { lacking: 1.0, ..GraphFaults::default() }));
-    lab.publish(&["a", "b"]);
+    let lab = lab(faulty(GraphFaults { lacking: 0.5, ..GraphFaults::default() }));
+    let ids: Vec<_> = (0..40).map(|number| number.to_string()).collect();
+    lab.publish(&ids.iter().map(String::as_str).collect::<Vec<_>>());
     let day = compared(&lab).await;
-    assert_eq!(day.state, DayState::Complete);
-    assert_eq!((day.delivered, day.found, day.missing, day.only_here), (2, 0, 0, 2));
+    assert_eq!((day.state, day.delivered, day.missing), (DayState::Complete, 40, 0));
+    assert!((1..40).contains(&day.found), "{day:?}");
+    assert_eq!(day.only_here, 40 - day.found);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_search_that_finds_nothing_of_what_was_delivered_proves_nothing() {
+    let lab = lab(lab::empty());
+    lab.publish(&["a", "b"]);
+    lab.wire.rewrite(|sent, answer| {
+        let body = if sent.asks("/records") { r#"{"value":[]}"#.into() } else { answer.body.clone() };
+        Ok(Answer { body, ..answer })
+    });
+    let day = compared(&lab).await;
+    assert_eq!((day.state, day.delivered, day.found, day.missing, day.only_here), (DayState::Unknown, 2, 0, 0, 2));
+    assert!(day.problem.as_ref().is_some_and(|problem| problem.contains("finds no record at all")), "{day:?}");
+    // It is asked again, and believed when it shows something.
+    lab.wire.rewrite(|_, answer| Ok(answer));
+    let running = lab.start().await;
+    hours(48).await;
+    running.stop().await;
+    let day = day_of(&lab).await;
+    assert_eq!((day.state, day.found, day.problem), (DayState::Complete, 2, None));
+}
+
+/// Has every record changed that the search shows.
+fn change_records(lab: &Lab, change: impl Fn(&mut Value) + Send + Sync + 'static) {
+    lab.wire.rewrite(move |sent, answer| {
+        if !sent.asks("/records") || !answer.status.is_success() {
+            return Ok(answer);
+        }
+        let mut page: Value = serde_json::from_slice(&answer.body).unwrap();
+        page["value"].as_array_mut().unwrap().iter_mut().for_each(&change);
+        Ok(Answer { body: page.to_string().into(), ..answer })
+    });
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_without_an_id_keep_a_day_from_being_told() {
+    let lab = lab(lab::empty());
+    lab.publish(&["a"]);
+    hide(&lab, &["b", "c"]);
+    change_records(&lab, |record| {
+        if record["id"] == "c" {
+            record.as_object_mut().unwrap().remove("id");
+            record["auditData"]["Id"] = Value::Null;
+        }
+    });
+    let day = compared(&lab).await;
+    assert_eq!((day.state, day.found, day.healed), (DayState::Unknown, 2, 1));
+    assert!(day.problem.as_ref().is_some_and(|problem| problem.contains("1 of the records")), "{day:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_counts_where_the_search_shows_it_whatever_time_it_has() {
+    let mut lab = lab(lab::empty());
+    search(&mut lab).heal = false;
+    lab.publish(&["a"]);
+    hide(&lab, &["b", "c"]);
+    change_records(&lab, |record| match record["auditData"]["Id"].as_str() {
+        // Early in the morning of the next day, which is late on the day in UTC.
+        Some("b") => record["auditData"]["CreationTime"] = "2001-02-03T04:05:06+09:00".into(),
+        Some("c") => record["auditData"]["CreationTime"] = "some day".into(),
+        _ => {}
+    });
+    let day = compared(&lab).await;
+    assert_eq!((day.state, day.found, day.missing), (DayState::Incomplete, 3, 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -58,6 +58,11 @@ fn verdict(report: &Report) -> String {
         ),
         Verdict::Unknown => {
             let complete = of_state(DayState::Complete);
+            if complete == report.days.len() {
+                return "Nothing is proved: the audit search finds no record of these days, and none was delivered. Look whether auditing \
+                        is turned on: Microsoft Purview portal > Audit."
+                    .to_owned();
+            }
             format!(
                 "Cannot be told as a whole: {complete} of {} days are proved complete ({} of {found} records{healed}), the others were not \
                  compared, or not to the end.",

@@ -1,15 +1,18 @@
 //! What is known of the records of a search: with which content type the source would have them, and how many were missing.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::query_of;
 use crate::{
     collector::{error::CollectorError, shared::Shared},
     component::JsonObject,
     content::ContentType,
-    ledger::{BlobKey, EventCount, Found, FoundByType, SearchScope},
+    ledger::{BlobKey, EventCount, FinishedSearch, Found, FoundByType, SearchScope},
     normalize::content_types_of,
 };
+
+/// Times of records, and the filters of queries, are exact to the second.
+const MOMENT: TimeDelta = TimeDelta::seconds(1);
 
 /// The comparison of a search's records with what was delivered.
 #[derive(Debug)]
@@ -19,7 +22,9 @@ pub struct Comparison {
     /// Whether missing events are delivered.
     pub heals: bool,
     /// What has been found so far.
-    pub found: FoundByType,
+    found: FoundByType,
+    /// Records that can be compared with nothing.
+    discarded: u64,
     scope: Option<SearchScope>,
     collected: Vec<ContentType>,
 }
@@ -40,6 +45,7 @@ impl Comparison {
             query: query.to_owned(),
             heals: heals && shared.options.heals,
             found: FoundByType::new(),
+            discarded: 0,
             scope,
             collected: shared.options.content_types.clone(),
         }))
@@ -58,14 +64,73 @@ impl Comparison {
         }
     }
 
-    /// Counts a record that the source collects, and whether it is missing and stays so. One of another time is counted where it belongs:
-    /// whether a query includes the end of its time, Microsoft does not say.
+    /// Counts records that nobody can compare: what they are, and whether they were delivered, cannot be told.
+    pub const fn discard(&mut self, records: u64) {
+        self.discarded = self.discarded.saturating_add(records);
+    }
+
+    /// Counts a record that the source collects, and whether it is missing and stays so. One of the moment at which the search ends is
+    /// left to the next search: whether a query includes the end of its time, Microsoft does not say. Any other counts where the
+    /// search has shown it, whatever time it has.
     pub fn count(&mut self, content_type: ContentType, time: Option<DateTime<Utc>>, is_missing: bool) {
-        let is_of = |scope: &SearchScope| time.is_none_or(|time| (scope.start..scope.end).contains(&time));
-        if !self.scope.as_ref().is_none_or(is_of) {
+        let is_of_the_next = |scope: &SearchScope| time.is_some_and(|time| time >= scope.end && time - scope.end < MOMENT);
+        if self.scope.as_ref().is_some_and(is_of_the_next) {
             return;
         }
         let found = self.found.entry(content_type).or_default();
         *found = found.and(Found { records: 1, missing: u64::from(is_missing) });
+    }
+
+    /// What came of it.
+    pub fn finish(self) -> FinishedSearch {
+        let problem = (self.discarded > 0).then(|| {
+            format!(
+                "{} of the records that the search shows cannot be compared, because they have no Id or are no records; the log has a line \
+                 about each kind",
+                self.discarded
+            )
+        });
+        FinishedSearch { query: self.query, found: self.found, problem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_780_000_000 + seconds, 0).unwrap()
+    }
+
+    fn comparison() -> Comparison {
+        Comparison {
+            query: "a".to_owned(),
+            heals: false,
+            found: FoundByType::new(),
+            discarded: 0,
+            scope: Some(SearchScope { start: at(0), end: at(100), record_types: Vec::new() }),
+            collected: vec![ContentType::Exchange],
+        }
+    }
+
+    #[test]
+    fn only_what_the_next_search_finds_as_well_is_left_to_it() {
+        let mut comparison = comparison();
+        // The second is in another time zone, say, and the last has no time.
+        let times = [Some(at(50)), Some(at(-9 * 3_600)), Some(at(101)), Some(at(99)), None];
+        times.into_iter().for_each(|time| comparison.count(ContentType::Exchange, time, true));
+        let end = [at(100), at(100) + TimeDelta::milliseconds(999)];
+        end.into_iter().for_each(|time| comparison.count(ContentType::Exchange, Some(time), true));
+        let found = comparison.finish().found;
+        assert_eq!(found[&ContentType::Exchange], Found { records: 5, missing: 5 });
+    }
+
+    #[test]
+    fn what_cannot_be_compared_is_a_problem() {
+        assert_eq!(comparison().finish().problem, None);
+        let mut comparison = comparison();
+        comparison.discard(2);
+        comparison.discard(1);
+        assert!(comparison.finish().problem.unwrap().starts_with("3 of the records"));
     }
 }

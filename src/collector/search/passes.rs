@@ -6,7 +6,8 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet, hash_map::Entry},
+    collections::HashSet,
+    hash::{Hash, Hasher},
     mem,
     time::Duration,
 };
@@ -35,6 +36,9 @@ const MOST_PASSES: u8 = 4;
 const ATTEMPTS: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 const MOST_ATTEMPTS: u32 = 8;
 
+/// Stands for a record without an id. What has none is counted, and discarded, where events are made.
+const NAMELESS: &[u8] = b"{}";
+
 /// The records of a query as one JSON array, cut anywhere.
 pub fn passes(
     client: GraphClient,
@@ -51,7 +55,7 @@ pub fn passes(
         position: Some(RecordsPosition::Beginning),
         pass: Pass { number: 1, ..Pass::default() },
         links: HashSet::new(),
-        seen: HashMap::new(),
+        seen: HashSet::new(),
         unread: HashSet::new(),
         ready: BytesMut::from(&b"["[..]),
         is_first: true,
@@ -82,9 +86,8 @@ struct Passes {
     position: Option<RecordsPosition>,
     /// The pages that this pass has named.
     links: HashSet<RecordsPosition>,
-    /// Every record, and the last pass that had it. Half of a key is enough to tell a million records apart (a chance of one in
-    /// 10^7 that two of them share it), and takes half of the memory.
-    seen: HashMap<u64, u8>,
+    /// Every record.
+    seen: HashSet<Seen>,
     /// Records of which only the id has come.
     unread: HashSet<u64>,
     /// Text that has been made and not been taken.
@@ -92,6 +95,37 @@ struct Passes {
     is_first: bool,
     has_ended: bool,
     names: Names,
+}
+
+/// A record that has come, and the last pass that had it: 62 bits of its key, and 2 of the pass. That is enough to tell a million
+/// records apart (a chance of one in 10^7 that two of them share a key), and a set of them takes half of the memory of a map.
+#[derive(Clone, Copy, Debug)]
+struct Seen(u64);
+
+impl Seen {
+    const PASS: u64 = 0b11;
+
+    fn new(key: u64, pass: u8) -> Self {
+        Self((key & !Self::PASS) | (u64::from(pass) & Self::PASS))
+    }
+
+    const fn key(self) -> u64 {
+        self.0 & !Self::PASS
+    }
+}
+
+impl PartialEq for Seen {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for Seen {}
+
+impl Hash for Seen {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
 }
 
 /// What one pass has brought.
@@ -161,9 +195,11 @@ impl Passes {
             return;
         };
         let key = EventKey::new(self.tenant, id).half();
-        match self.seen.get_mut(&key) {
-            Some(last) => self.pass.records += usize::from(mem::replace(last, number) != number),
-            None => self.pass.new += usize::from(self.unread.insert(key)),
+        let seen = Seen::new(key, number);
+        if self.seen.contains(&seen) {
+            self.note(seen);
+        } else {
+            self.pass.new += usize::from(self.unread.insert(key));
         }
     }
 
@@ -173,31 +209,26 @@ impl Passes {
             .as_deref()
             .map_or_else(|| String::from_utf8_lossy(record.text.as_deref().unwrap_or_default()), Cow::Borrowed);
         let key = EventKey::new(self.tenant, &id).half();
-        let number = self.pass.number;
-        match self.seen.entry(key) {
-            Entry::Occupied(mut entry) => {
-                let before = entry.insert(number);
-                self.pass.records += usize::from(before != number);
-            }
-            Entry::Vacant(entry) => {
-                entry.insert(number);
-                self.unread.remove(&key);
-                self.pass.records += 1;
-                self.pass.new += 1;
-                match classic_record(record) {
-                    Some(text) => {
-                        if let Some(name) = &record.record_type {
-                            self.names.look(name, &text);
-                        }
-                        if !mem::replace(&mut self.is_first, false) {
-                            self.ready.extend_from_slice(b",");
-                        }
-                        self.ready.extend_from_slice(&text);
-                    }
-                    None => telemetry::search_record_unusable(self.tenant, &self.query),
-                }
-            }
+        if !self.note(Seen::new(key, self.pass.number)) {
+            return;
         }
+        self.unread.remove(&key);
+        self.pass.new += 1;
+        let text = classic_record(record);
+        if let (Some(name), Some(text)) = (&record.record_type, &text) {
+            self.names.look(name, text);
+        }
+        if !mem::replace(&mut self.is_first, false) {
+            self.ready.extend_from_slice(b",");
+        }
+        self.ready.extend_from_slice(text.as_deref().unwrap_or(NAMELESS));
+    }
+
+    /// Notes that this pass has a record. Returns whether it is the first one that has.
+    fn note(&mut self, seen: Seen) -> bool {
+        let before = self.seen.replace(seen);
+        self.pass.records += usize::from(before.is_none_or(|before| before.0 != seen.0));
+        before.is_none()
     }
 
     fn end_pass(&mut self) -> Result<(), GraphError> {

@@ -48,6 +48,10 @@ async fn record(ledger: &impl CoverageStore, of: AuditDay) -> DayRecord {
     known.remove(0).record.unwrap()
 }
 
+fn finished(query: &str, found: impl Into<FoundByType>) -> FinishedSearch {
+    FinishedSearch { query: query.to_owned(), found: found.into(), problem: None }
+}
+
 fn found(content_type: ContentType, records: u64, missing: u64) -> FoundByType {
     [(content_type, Found { records, missing })].into()
 }
@@ -70,14 +74,14 @@ pub async fn a_day_is_settled_when_all_its_searches_are_done(storage: &impl Stor
     let event = EventKey::new(of.tenant, "e");
     let delivery = DeliveredBatch { events: vec![event], counts: counts(exchange, of.day, 0, 1) };
     let some = found(ContentType::Exchange, 5, 1);
-    ledger.complete_search(key("a"), "a".into(), delivery, some.clone(), time(9)).await.unwrap();
+    ledger.complete_search(key("a"), finished("a", some.clone()), delivery, time(9)).await.unwrap();
     assert!(!ledger.is_pending(key("a")).await.unwrap());
     assert!(ledger.is_pending(key("b")).await.unwrap(), "held or not");
     assert_eq!(ledger.delivered(vec![event]).await.unwrap(), [true]);
     let open = record(&ledger, of).await;
     assert_eq!((open.is_open(), open.searches.len(), &open.found), (true, 1, &some));
 
-    ledger.complete_search(key("b"), "b".into(), vec![].into(), some, time(10)).await.unwrap();
+    ledger.complete_search(key("b"), finished("b", some), vec![].into(), time(10)).await.unwrap();
     assert!(ledger.open_days(None).await.unwrap().is_empty());
     let known = coverage_of_all(&ledger).await.remove(0);
     assert_eq!(known.delivered, [(ContentType::Exchange, DeliveredCounts { live: 0, healed: 1 })].into());
@@ -147,7 +151,7 @@ pub async fn what_a_search_has_found_is_pending_once(storage: &impl Storage) {
     ledger.step_search(of, 0, step).await.unwrap();
     read(&ledger, of, 0, "a").await;
     assert_eq!(ledger.claim(key.feed, Wanted::Any).await.unwrap().unwrap().attempts, 0);
-    ledger.complete_search(key.clone(), "a".into(), vec![].into(), FoundByType::new(), time(30)).await.unwrap();
+    ledger.complete_search(key.clone(), finished("a", FoundByType::new()), vec![].into(), time(30)).await.unwrap();
     let settled = record(&ledger, of).await;
     assert_eq!(
         (settled.settled, settled.problem),
@@ -170,7 +174,7 @@ pub async fn records_that_no_search_reads_any_more_change_no_day(storage: &impl 
     let key = BlobKey::from(&records_of(one.tenant, "a"));
     ledger.claim(key.feed, Wanted::Any).await.unwrap().unwrap();
     let some = found(ContentType::Exchange, 1, 1);
-    ledger.complete_search(key.clone(), "a".into(), vec![].into(), some, time(9)).await.unwrap();
+    ledger.complete_search(key.clone(), finished("a", some), vec![].into(), time(9)).await.unwrap();
     assert!(!ledger.is_pending(key).await.unwrap());
     assert_eq!(coverage_of_all(&ledger).await, before, "the query of another tenant is another one");
 }
@@ -316,7 +320,7 @@ pub async fn a_tenant_that_is_forgotten_takes_its_days_along(storage: &impl Stor
     // What is in flight comes back to nothing.
     read(&ledger, gone, 1, "b").await;
     let key = BlobKey::from(&records_of(gone.tenant, "a"));
-    ledger.complete_search(key, "a".into(), vec![].into(), FoundByType::new(), time(9)).await.unwrap();
+    ledger.complete_search(key, finished("a", FoundByType::new()), vec![].into(), time(9)).await.unwrap();
     assert_eq!(ledger.open_days(None).await.unwrap().len(), 1);
     assert_eq!(ledger.summary().await.unwrap().len(), 1);
 }
@@ -333,7 +337,7 @@ pub async fn an_export_holds_what_was_compared<S: Storage>(storage: &S) {
     // A type that no record is of is kept all the same.
     let some =
         [(ContentType::Exchange, Found { records: 5, missing: 1 }), (ContentType::AuditLogQuery, Found::default())];
-    ledger.complete_search(a, "a".into(), vec![].into(), some.into(), time(9)).await.unwrap();
+    ledger.complete_search(a, finished("a", some), vec![].into(), time(9)).await.unwrap();
     for days in 1..1_050 {
         ledger.request_day(request(day(2, days), days % 2, false)).await.unwrap();
         let counts = counts(feed(2, ContentType::Exchange), day(2, days).day, 1, 0);
@@ -364,7 +368,7 @@ pub async fn an_export_holds_what_was_compared<S: Storage>(storage: &S) {
     assert_eq!(other.spend_query(day(3, 0).tenant, time(8), 1).await.unwrap(), Err(time(7) + TimeDelta::hours(24)));
     // The search goes on where it was.
     assert_eq!(other.claim(b.feed, Wanted::Any).await.unwrap().unwrap().content, records_of(of.tenant, "b"));
-    other.complete_search(b, "b".into(), vec![].into(), FoundByType::new(), time(10)).await.unwrap();
+    other.complete_search(b, finished("b", FoundByType::new()), vec![].into(), time(10)).await.unwrap();
     assert_eq!(record(&other, of).await.searches.len(), 2);
     // An import goes before what is known: the open day is that of the export again.
     other.import(pieces.clone()).await.unwrap();

@@ -10,7 +10,7 @@ use crate::{
     content::{ContentRef, TenantId},
     ledger::{
         AuditDay, BlobKey, ContentQueue, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredBatch,
-        FoundByType, LedgerError, SearchStep, query_budget, row::Row,
+        FinishedSearch, LedgerError, SearchStep, query_budget, row::Row,
     },
 };
 
@@ -79,9 +79,8 @@ impl CoverageStore for MemoryLedger {
     async fn complete_search(
         &self,
         key: BlobKey,
-        query: String,
+        finished: FinishedSearch,
         delivery: DeliveredBatch,
-        found: FoundByType,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
         let tenant = key.feed.tenant;
@@ -89,8 +88,8 @@ impl CoverageStore for MemoryLedger {
         let mut stored = self.stored();
         let Stored { days, counts, .. } = &mut *stored;
         let mut open = days.values_mut().filter(|day| day.is_open() && day.of.tenant == tenant);
-        if let Some(day) = open.find(|day| day.reading(&query).is_some()) {
-            day.finish(&query, &found, now);
+        if let Some(day) = open.find(|day| day.reading(&finished.query).is_some()) {
+            day.finish(&finished, now);
             if !day.is_open() {
                 let of_day = counts.iter().filter(|((of, _), _)| *of == day.of);
                 day.delivered = of_day.map(|((_, content_type), count)| (*content_type, *count)).collect();

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     content::{ContentRef, TenantId},
     ledger::{
-        AuditDay, BlobKey, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredBatch, FoundByType, LedgerError,
+        AuditDay, BlobKey, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredBatch, FinishedSearch, LedgerError,
         SearchStep, keys, query_budget, row::Row,
     },
 };
@@ -86,13 +86,12 @@ impl CoverageStore for RedbLedger {
     async fn complete_search(
         &self,
         key: BlobKey,
-        query: String,
+        finished: FinishedSearch,
         delivery: DeliveredBatch,
-        found: FoundByType,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
         let tenant = key.feed.tenant;
-        let finish = move |tx: &WriteTransaction| finish(tx, tenant, &query, &found, now);
+        let finish = move |tx: &WriteTransaction| finish(tx, tenant, &finished, now);
         self.complete_and(key, delivery, now, finish).await.map(|_| ())
     }
 
@@ -135,13 +134,12 @@ fn request_day(tx: &WriteTransaction, request: DayRequest) -> Result<bool, redb:
 fn finish(
     tx: &WriteTransaction,
     tenant: TenantId,
-    query: &str,
-    found: &FoundByType,
+    finished: &FinishedSearch,
     now: DateTime<Utc>,
 ) -> Result<(), redb::Error> {
     let open = days::open_days(&tx.open_table(OPEN_AUDIT_DAYS)?, &tx.open_table(AUDIT_DAYS)?, Some(tenant))?;
-    if let Some(mut record) = open.into_iter().find(|record| record.reading(query).is_some()) {
-        record.finish(query, found, now);
+    if let Some(mut record) = open.into_iter().find(|record| record.reading(&finished.query).is_some()) {
+        record.finish(finished, now);
         if !record.is_open() {
             record.delivered = counts::of_day(tx, record.of)?;
         }

@@ -106,7 +106,8 @@ async fn take(ledger: &impl Ledger, step: Step, number: usize) -> String {
         Step::Complete(tenant, query, counts) => {
             let delivery = DeliveredBatch { events: vec![EventKey::new(tenant, &format!("{number}"))], counts };
             let found = [(ContentType::ALL[query], Found { records: 3, missing: 1 })].into();
-            let done = ledger.complete_search(key(tenant, query), QUERIES[query].into(), delivery, found, time(70));
+            let finished = FinishedSearch { query: QUERIES[query].into(), found, problem: None };
+            let done = ledger.complete_search(key(tenant, query), finished, delivery, time(70));
             format!("{:?}", done.await.unwrap())
         }
         Step::GiveUp(tenant, query) => {
