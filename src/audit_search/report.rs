@@ -149,6 +149,12 @@ impl Report {
         self
     }
 
+    /// When the next query may be created, if none may be now: those days wait for it that have no query yet.
+    pub fn pause(&self) -> Option<DateTime<Utc>> {
+        let waits = self.days.iter().filter(|day| day.state == DayState::Searching && day.problem.is_none());
+        waits.filter_map(|day| day.waits_until).filter(|until| *until > self.made).min()
+    }
+
     /// Whether days are still being compared.
     pub fn is_open(&self) -> bool {
         self.days.iter().any(|day| day.state == DayState::Searching)

@@ -58,7 +58,7 @@ const TROUBLE: Backoff = Backoff { first: Duration::from_secs(30), longest: Dura
 /// Metrics tell of so many days.
 const TOLD: TimeDelta = TimeDelta::days(30);
 
-/// In a run that should end, a tenant that cannot be searched is tried so often.
+/// In a run that should end, a tenant that cannot be searched is tried so often, unless an administrator has to do something.
 const TRIES_ONCE: u32 = 3;
 
 /// How a tenant's audit log is searched.
@@ -122,12 +122,14 @@ pub(super) struct Searcher {
     tenant: TenantId,
     context: SearchContext,
     failures: u32,
+    /// Whether the last failure needs an administrator.
+    is_hopeless: bool,
     planned: Option<Instant>,
 }
 
 impl Searcher {
     pub const fn new(tenant: TenantId, context: SearchContext) -> Self {
-        Self { tenant, context, failures: 0, planned: None }
+        Self { tenant, context, failures: 0, is_hopeless: false, planned: None }
     }
 
     /// Passes again and again, and plans what is due; indefinitely. Begins after a while, or when somebody asks for days.
@@ -155,7 +157,7 @@ impl Searcher {
                 Err(RequestError::Ledger { source }) => return Err(source),
                 Err(RequestError::Graph { source }) => {
                     let wait = self.told(&source);
-                    if self.failures >= TRIES_ONCE {
+                    if self.gives_up() {
                         return Ok(());
                     }
                     sleep(wait).await;
@@ -163,7 +165,7 @@ impl Searcher {
             }
         }
         while let Some(wait) = self.pass_and_tell().await? {
-            if self.failures >= TRIES_ONCE {
+            if self.gives_up() {
                 return Ok(());
             }
             sleep(wait).await;
@@ -171,11 +173,16 @@ impl Searcher {
         Ok(())
     }
 
+    /// Whether a run that should end does so without having come to its end.
+    const fn gives_up(&self) -> bool {
+        self.is_hopeless || self.failures >= TRIES_ONCE
+    }
+
     /// A pass; reports its success or failure. Returns when the next one is due; `None` when no day is under way.
     async fn pass_and_tell(&mut self) -> Result<Option<Duration>, LedgerError> {
         match self.pass().await {
             Ok(wait) => {
-                self.failures = 0;
+                (self.failures, self.is_hopeless) = (0, false);
                 feed_recovered(&self.context.progress, self.feed(), Stage::Listing);
                 Ok(wait)
             }
@@ -187,6 +194,7 @@ impl Searcher {
     /// Reports a failure; returns how long to wait.
     fn told(&mut self, error: &GraphError) -> Duration {
         self.failures = self.failures.saturating_add(1);
+        self.is_hopeless = error.failure.concerns_the_tenant();
         feed_failed(&self.context.progress, self.feed(), Stage::Listing, error.failure.code(), &error.to_string());
         TROUBLE.wait(self.failures)
     }
@@ -433,7 +441,10 @@ impl Searcher {
             }
             QueryStatus::Succeeded => self.read(day, search, query).await?,
             QueryStatus::Failed | QueryStatus::Cancelled => {
-                self.fail(day, search, format!("its query ended as {:?}", found.status)).await?;
+                let was_cancelled = found.status == QueryStatus::Cancelled;
+                let problem =
+                    if was_cancelled { "its query was cancelled" } else { "Microsoft could not carry its query out" };
+                self.fail(day, search, problem.to_owned()).await?;
                 self.delete(query).await;
             }
             QueryStatus::NotStarted | QueryStatus::Running | QueryStatus::Unknown => {

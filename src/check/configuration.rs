@@ -78,6 +78,12 @@ impl ConfigurationFindings {
                     cloud.as_str()
                 ));
             }
+            if let Some(host) = source.audit_search.as_ref().and_then(AuditSearchConfig::of_another_cloud) {
+                findings.hints.push(format!(
+                    "sources.{name}.audit_search.endpoint: {host} is Microsoft Graph of another cloud, which has no audit search; leave endpoint \
+                     out for that of the global cloud."
+                ));
+            }
             if source.mode == Mode::Webhook {
                 listener_files::check(&mut findings, &format!("sources.{name}.webhook"), &source.webhook).await;
             }

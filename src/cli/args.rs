@@ -39,8 +39,8 @@ pub(super) enum Command {
     /// Check a configuration and what it refers to, without connecting to anything, and show what it says.
     Validate(ConfigArgs),
     /// Try everything that collecting needs (secrets, disk, DNS, proxy, TLS, clock, the public URL of mode "webhook", tokens,
-    /// permissions, the audit log, subscriptions, content) and say of each failure what to change. Changes nothing; can run beside
-    /// the source.
+    /// permissions, the audit log, subscriptions, content, the audit search) and say of each failure what to change. Changes nothing,
+    /// but for a query of the audit search that it creates and deletes; can run beside the source.
     Check(CheckArgs),
     /// Print a link under which an administrator of a tenant can consent, so that its audit logs are collected in mode
     /// "webhook".

@@ -14,7 +14,7 @@ use super::{
     args::{SourceArgs, StateCommand},
     asking::{ask, choose, failure, load, unexpected},
     columns::columns,
-    completeness::coverage_table,
+    completeness::{self, coverage_table},
     exit,
     output::{complain, print},
 };
@@ -22,10 +22,14 @@ use crate::{
     component::GlobalOptions,
     config::HumanDuration,
     tenancy::{
-        Answer, Answered, ConfiguredSource, Connection, ExportError, FeedState, Imported, Question, export_state,
-        import_state,
+        Answer, Answered, Comparing, ConfiguredSource, Connection, ExportError, FeedState, Imported, Question,
+        export_state, import_state,
     },
 };
+
+/// Of days that are being compared.
+const NOBODY: &str =
+    "No process compares these days now: they go on when the source runs, or with `verify` or `backfill`.";
 
 pub(super) fn state(command: StateCommand) -> ExitCode {
     match command {
@@ -43,13 +47,21 @@ pub(super) fn state(command: StateCommand) -> ExitCode {
                 complain(&"--since is further away than any calendar goes");
                 return exit::usage();
             };
-            let question = Question::Coverage { range: (from, now.date_naive()), tenant };
+            let through = now.date_naive();
+            if let Err(problem) = completeness::check_days(from, through) {
+                complain(&problem);
+                return exit::usage();
+            }
+            let question = Question::Coverage { range: (from, through), tenant };
             ask(&source, &question, |Answered { answer, .. }| match answer {
-                Answer::Coverage { report } if json => match serde_json::to_string_pretty(&report) {
+                Answer::Coverage { report, .. } if json => match serde_json::to_string_pretty(&report) {
                     Ok(text) => print(&text),
                     Err(error) => failure(&error),
                 },
-                Answer::Coverage { report } => print(&coverage_table(&report)),
+                Answer::Coverage { report, comparing } if report.is_open() && comparing == Comparing::Nobody => {
+                    print(&format!("{}\n{NOBODY}", coverage_table(&report)))
+                }
+                Answer::Coverage { report, .. } => print(&coverage_table(&report)),
                 _ => unexpected(),
             })
         }

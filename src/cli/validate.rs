@@ -73,17 +73,37 @@ fn events_summary(source: &Office365Config) -> String {
     format!("  events: schema {}, values that data loss prevention has detected are {values}", source.schema.as_str())
 }
 
-fn search_summary(search: &AuditSearchConfig) -> String {
+fn search_summary(source: &Office365Config) -> Option<String> {
+    let search = source.audit_search.as_ref()?;
+    if !AuditSearchConfig::is_in(source.effective_cloud()) {
+        return Some("  audit search: none in this cloud".to_owned());
+    }
     let AuditSearchConfig { verify, heal, budget_per_day, max_gap, .. } = search;
-    let when = match verify {
-        VerifyRhythm::Daily => "each day is compared once it is 72 hours old",
-        VerifyRhythm::Off => "days are compared when somebody asks",
+    let what = match (verify, heal) {
+        (VerifyRhythm::Daily, true) => {
+            format!(
+                "each day is compared once it is 72 hours old, and what is missing is delivered, as far back as {max_gap}"
+            )
+        }
+        (VerifyRhythm::Daily, false) => {
+            format!(
+                "each day is compared once it is 72 hours old, as far back as {max_gap}; what is missing is told, and delivered by `backfill`"
+            )
+        }
+        (VerifyRhythm::Off, true) => {
+            format!(
+                "days of outages of more than seven days are compared, and what is missing is delivered, as far back as {max_gap}; others when somebody asks"
+            )
+        }
+        (VerifyRhythm::Off, false) => {
+            "days are compared when somebody asks, and what is missing is delivered by `backfill`".to_owned()
+        }
     };
-    let heals = if *heal { "what is missing is delivered" } else { "what is missing is told and not delivered" };
-    format!(
-        "  audit search: {when}; {heals}, as far back as {max_gap}; {budget_per_day} queries per tenant and 24 hours, at {}",
+    let queries = if *budget_per_day == 1 { "query" } else { "queries" };
+    Some(format!(
+        "  audit search: {what}; {budget_per_day} {queries} per tenant and 24 hours, at {}",
         search.endpoint()
-    )
+    ))
 }
 
 fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
@@ -104,7 +124,7 @@ fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
             exclude.len()
         ));
     }
-    lines.extend(source.audit_search.as_ref().map(search_summary));
+    lines.extend(search_summary(source));
     lines.extend(source.tenants.iter().map(|TenantConfig { id, domain, auth }| {
         let domain = domain.as_ref().map_or_else(String::new, |domain| format!(" ({domain})"));
         let app = auth.as_ref().map_or_else(String::new, |auth| format!(", app: {}", application(auth)));

@@ -282,7 +282,11 @@ impl<'a> Emission<'a> {
             if is_new {
                 lags.extend(record.members.creation_time.map(|created| now - created));
                 if shared.options.counts_days {
-                    days.add(content_type, record.members.creation_time);
+                    let time = record.members.creation_time;
+                    days.add(
+                        content_type,
+                        self.comparison.as_ref().map_or(time, |comparison| comparison.time_of(time)),
+                    );
                 }
                 tell_of_auditing(key, &record);
                 let origin = self.origins.of(content_type);

@@ -9,8 +9,12 @@ use super::{cloud::Cloud, duration::HumanDuration, error::Problems, limits::Boun
 /// Microsoft takes so many queries of a tenant in 24 hours, of all applications together.
 const BUDGET: Bounds = Bounds { min: 1, max: 200 };
 
-/// Purview Audit (Premium) keeps records for a year, and for ten with an add-on.
-const GAP: [HumanDuration; 2] = [HumanDuration::from_days(1), HumanDuration::from_days(3_653)];
+/// A day may have to wait for eight days until it is compared. Purview Audit (Premium) keeps records for a year, and for ten with an
+/// add-on.
+const GAP: [HumanDuration; 2] = [HumanDuration::from_days(8), HumanDuration::from_days(3_653)];
+
+/// Microsoft Graph of other clouds.
+const OTHER_CLOUDS: [&str; 3] = ["graph.microsoft.us", "dod-graph.microsoft.us", "microsoftgraph.chinacloudapi.cn"];
 
 const ENDPOINT: &str = "https://graph.microsoft.com";
 
@@ -74,6 +78,13 @@ impl AuditSearchConfig {
     /// Whether a cloud has the audit search (Microsoft's page of `auditLogQuery`, "national cloud deployments").
     pub const fn is_in(cloud: Cloud) -> bool {
         matches!(cloud, Cloud::Enterprise | Cloud::Gcc)
+    }
+
+    /// The host of [`endpoint`](Self::endpoint), if it is Microsoft Graph of a national cloud (Microsoft's page "National cloud
+    /// deployments").
+    pub fn of_another_cloud(&self) -> Option<&str> {
+        let host = self.endpoint.as_ref()?.host_str()?;
+        OTHER_CLOUDS.contains(&host).then_some(host)
     }
 
     pub(super) fn check(&self, problems: &mut Problems) {

@@ -225,7 +225,12 @@ impl GraphClient {
         if other.is_ok() {
             self.remember(version.other());
         }
-        other
+        other.map_err(|error| match *error.failure {
+            GraphFailure::Gone(refusal) if subject.operation == GraphOperation::CreateQuery => {
+                subject.error(GraphFailure::NotThere(refusal))
+            }
+            failure => subject.error(failure),
+        })
     }
 
     fn version(&self) -> Version {

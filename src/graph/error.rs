@@ -71,6 +71,8 @@ pub enum GraphFailure {
     AuditingDisabled,
     /// There is no such query, or its records are gone (404).
     Gone(ErrorResponse),
+    /// Neither version of the API has an audit search.
+    NotThere(ErrorResponse),
     /// A link that leads elsewhere.
     Foreign(ForeignUri),
     /// The service is in trouble (5xx, 408, a page for people).
@@ -105,6 +107,7 @@ impl GraphFailure {
             Self::TokenRefused(_) => "token_refused",
             Self::AuditingDisabled => "auditing_disabled",
             Self::Gone(_) => "query_gone",
+            Self::NotThere(_) => "not_there",
             Self::Foreign(_) => "foreign_uri",
             Self::Unavailable { .. } => "unavailable",
             Self::Refused { .. } => "refused",
@@ -163,6 +166,17 @@ impl fmt::Display for GraphFailure {
                  It can take an hour to have effect",
             ),
             Self::Gone(refusal) => write!(f, "Microsoft Graph has no such query any more{}", quoted(refusal)),
+            Self::NotThere(refusal) => write!(
+                f,
+                "there is no audit search, neither in v1.0 nor in beta (HTTP 404): see whether audit_search.endpoint leads to Microsoft Graph \
+                 of the global cloud, https://graph.microsoft.com{}",
+                quoted(refusal)
+            ),
+            Self::Foreign(ForeignUri::Elsewhere { found, expected }) => write!(
+                f,
+                "Microsoft Graph named a page at {found}, but requests go to {expected} only, since each carries an access token; if a proxy \
+                 rewrites its answers, set audit_search.endpoint to the origin that it uses"
+            ),
             Self::Foreign(error) => error.fmt(f),
             Self::Unavailable { status, refusal } => {
                 write!(f, "Microsoft Graph is unavailable (HTTP {status}){}", quoted(refusal))

@@ -74,7 +74,7 @@ pub enum HostError {
         source: crate::Error,
     },
     /// A source has given up. It has logged why.
-    #[snafu(display("sources.{key}: stopped with an error; the log lines before this one say why and what to do."))]
+    #[snafu(display("sources.{key}: stopped with an error; its log says why, and what to do."))]
     SourceFailed {
         /// The source.
         key: ComponentKey,

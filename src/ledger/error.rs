@@ -12,8 +12,8 @@ use snafu::Snafu;
 pub enum LedgerError {
     /// Another process has it.
     #[snafu(display(
-        "data_dir: the ledger {} is in use by another process; stop the other office365-source (or pipeline) first, or \
-         give this one a data_dir of its own",
+        "data_dir: the ledger {} is in use by another process; stop the other office365-source (or pipeline) first, wait for the end of a \
+         `verify` or `backfill`, or give this one a data_dir of its own",
         path.display()
     ))]
     InUse {

@@ -38,8 +38,8 @@ mod upkeep;
 pub(crate) use self::memory::MemoryLedger;
 pub use self::{
     coverage::{
-        AuditDay, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredCounts, FinishedSearch, Found, FoundByType, Search,
-        SearchState, SearchStep,
+        AuditDay, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredCounts, FinishedSearch, Found,
+        FoundByType, Search, SearchState, SearchStep,
     },
     error::LedgerError,
     events::{DeliveredBatch, DeliveredEvents, EventCount, IdRetention},

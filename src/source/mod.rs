@@ -122,7 +122,7 @@ impl SourceConfig for Office365Config {
         };
         let collector = Collector::new(parts, options, work.clone());
         self.tell_start(&cx.key, &tenants);
-        let source = Administration { tenancy, ledger: ledger.clone(), work, search: searching.clone() };
+        let source = Administration { tenancy, ledger: ledger.clone(), work, search: searching.clone(), task };
         let control = range.is_none().then(|| Control { source, directory });
         let running = Running {
             component: cx.key,

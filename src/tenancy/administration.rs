@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api_clients::{ApiClients, Environment},
-    audit_search::SearchContext,
+    audit_search::{SearchContext, SearchTask},
     config::Mode,
     content::{ContentType, Feed, TenantId},
     discovery::{SubscriptionBook, WebhookPolicy},
@@ -31,6 +31,8 @@ pub struct Administration {
     pub(crate) work: WakeUp,
     /// What searching the audit log works with, where it is configured.
     pub(crate) search: Option<SearchContext>,
+    /// The only days that it compares, where a command runs it for that.
+    pub(crate) task: Option<SearchTask>,
 }
 
 /// Which feeds are meant.
@@ -82,7 +84,7 @@ impl Administration {
             turns: Turns::default(),
         };
         // Nothing searches here: a program that wants that runs the source.
-        Ok(Self { tenancy, ledger, work: WakeUp::default(), search: None })
+        Ok(Self { tenancy, ledger, work: WakeUp::default(), search: None, task: None })
     }
 
     /// The tenants that are meant, with their domains.

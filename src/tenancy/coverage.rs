@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use snafu::Snafu;
 
-use super::{Administration, Selection, TenancyError};
+use super::{Administration, Comparing, Selection, TenancyError};
 use crate::{
     audit_search::{DayState, Report, RequestError, SearchTask, report, request},
     content::{ContentType, Feed, TenantId},
@@ -39,6 +39,17 @@ pub enum CoverageError {
          cloud and GCC), and reload it"
     ))]
     NotConfigured,
+    /// A command has the source compare its own days.
+    #[snafu(display(
+        "another `verify` or `backfill` has the ledger, for the days from {from} to {through}; run this again when that has ended, or stop it \
+         before. `office365-source state coverage` shows how far it is"
+    ))]
+    Busy {
+        /// Its first day.
+        from: NaiveDate,
+        /// Its last day.
+        through: NaiveDate,
+    },
 }
 
 impl Administration {
@@ -64,6 +75,15 @@ impl Administration {
         Ok(report)
     }
 
+    /// Who goes on with days that are being compared.
+    pub(super) const fn comparing(&self) -> Comparing {
+        match (&self.search, self.task) {
+            (None, _) => Comparing::Nobody,
+            (Some(_), None) => Comparing::Source,
+            (Some(_), Some(_)) => Comparing::Command,
+        }
+    }
+
     /// Asks for the comparison of days.
     ///
     /// # Errors
@@ -71,6 +91,10 @@ impl Administration {
     /// See [`CoverageError`].
     pub(super) async fn compare(&self, task: SearchTask) -> Result<Report, CoverageError> {
         let Some(context) = &self.search else { return NotConfiguredSnafu.fail() };
+        // Its events go where the command wants them.
+        if let Some(SearchTask { from, through, .. }) = self.task {
+            return BusySnafu { from, through }.fail();
+        }
         for (tenant, _) in self.tenants(&Selection { tenant: task.tenant, content_types: Vec::new() })? {
             request(context, tenant, task).await?;
         }

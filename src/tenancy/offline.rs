@@ -38,6 +38,16 @@ pub enum AskError {
         /// What happened.
         source: std::io::Error,
     },
+    /// This user may not ask.
+    #[cfg(unix)]
+    #[snafu(display(
+        "this user may not ask the source of {}, nor see whether it runs (no permission); run this as its user, or as root",
+        directory.display()
+    ))]
+    Denied {
+        /// Its directory.
+        directory: PathBuf,
+    },
     /// A source runs and has no control socket.
     #[snafu(display(
         "a source runs with {} and cannot be asked; stop it first, and start it afterwards",
@@ -78,6 +88,25 @@ pub async fn ask_source(source: ConfiguredSource<'_>, question: &Question) -> Re
     Connection::new(source).ask(question).await
 }
 
+/// Asks the running source. `None` when none runs, or it cannot be asked on this system. Leaves the ledger to a source that starts.
+///
+/// # Errors
+///
+/// When a source runs that does not answer. A refused question is an [`Answer`].
+#[cfg(unix)]
+pub async fn ask_running(source: ConfiguredSource<'_>, question: &Question) -> Result<Option<Answer>, AskError> {
+    let directory = source.directory();
+    match super::control::ask(&directory, question).await {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => DeniedSnafu { directory }.fail(),
+        answer => answer.context(SilentSnafu { directory }),
+    }
+}
+
+#[cfg(not(unix))]
+pub async fn ask_running(_: ConfiguredSource<'_>, _: &Question) -> Result<Option<Answer>, AskError> {
+    Ok(None)
+}
+
 /// The way to a source for several questions: a ledger that was opened for one stays open for the next.
 #[derive(Debug)]
 pub struct Connection<'a> {
@@ -106,13 +135,8 @@ impl<'a> Connection<'a> {
         if let Some(opened) = &self.opened {
             return Ok(Answered { answer: answer(opened, question.clone()).await, running: false });
         }
-        #[cfg(unix)]
-        {
-            let answer = super::control::ask(&directory, question);
-            let answer = answer.await.with_context(|_| SilentSnafu { directory: directory.clone() })?;
-            if let Some(answer) = answer {
-                return Ok(Answered { answer, running: true });
-            }
+        if let Some(answer) = ask_running(self.source, question).await? {
+            return Ok(Answered { answer, running: true });
         }
         let answer = if RedbLedger::exists(&directory) {
             let opened = self.opened.insert(Administration::offline(self.source, &directory).await?);

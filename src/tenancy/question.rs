@@ -111,6 +111,9 @@ pub enum Answer {
     Coverage {
         /// Day by day.
         report: Report,
+        /// Who goes on with those that are being compared.
+        #[serde(default)]
+        comparing: Comparing,
     },
     /// A page of all that the ledger holds.
     Exported {
@@ -122,6 +125,19 @@ pub enum Answer {
         /// Why, and what to do.
         problem: String,
     },
+}
+
+/// Who compares days with the audit search.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparing {
+    /// Nobody: no source runs, or it has no audit search.
+    #[default]
+    Nobody,
+    /// The source that runs.
+    Source,
+    /// A command, which compares its own days and nothing else.
+    Command,
 }
 
 /// What to say of an answer that fits no question, as a source of another version may give it.
@@ -164,11 +180,11 @@ pub async fn answer(source: &Administration, question: Question) -> Answer {
             Err(error) => refused(&error),
         },
         Question::Coverage { range, tenant } => match source.coverage(range, tenant).await {
-            Ok(report) => Answer::Coverage { report },
+            Ok(report) => Answer::Coverage { report, comparing: source.comparing() },
             Err(error) => refused(&error),
         },
         Question::Compare { task } => match source.compare(task).await {
-            Ok(report) => Answer::Coverage { report },
+            Ok(report) => Answer::Coverage { report, comparing: source.comparing() },
             Err(error) => refused(&error),
         },
         Question::Export { from } => match source.ledger.export(from).await {

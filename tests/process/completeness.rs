@@ -2,7 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 #![cfg(all(unix, feature = "cli", feature = "simulator"))]
 
-use std::{collections::BTreeSet, process::Output, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    io::{BufRead, BufReader, pipe},
+    process::{Output, Stdio},
+    time::Duration,
+};
 
 use chrono::{Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use office365_source::{
@@ -14,7 +20,7 @@ use serde_json::{Value, json};
 
 use crate::{
     moment::Seen,
-    program::{IN_FLIGHT, World},
+    program::{IN_FLIGHT, Process, World, read_lines},
     world::{lines, text},
 };
 
@@ -32,12 +38,17 @@ fn id(day: NaiveDate, number: usize) -> String {
 
 /// A tenant whose content of three days is never listed, and a source with an audit search.
 async fn world_with_holes() -> World {
+    world_with_holes_and(Duration::ZERO).await
+}
+
+/// The same, where Microsoft works on a query for so long.
+async fn world_with_holes_and(running: Duration) -> World {
     let at_once = Duration::ZERO..=Duration::ZERO;
     let latency = Some(Duration::from_millis(2)..=Duration::from_millis(20));
     let graph = GraphFaults { latency, ..GraphFaults::default() };
     let simulated = SimulatorConfig {
         backlog: Backlog { blobs_per_feed: 0, ..SimulatorConfig::default().backlog },
-        graph: GraphConfig { page_size: 100, queued: at_once.clone(), running: at_once, ..GraphConfig::default() },
+        graph: GraphConfig { page_size: 100, queued: at_once, running: running..=running, ..GraphConfig::default() },
         faults: Faults { graph, ..Faults::default() },
         ..SimulatorConfig::default()
     };
@@ -174,4 +185,87 @@ async fn a_source_that_runs_does_what_the_commands_ask_for() {
     assert!(written.values().all(|times| *times == 1));
     source.signal("TERM");
     assert_eq!(world.wait(&mut source).await, 0, "{}", world.log());
+}
+
+/// Longer than any test.
+const FOREVER: Duration = Duration::from_hours(3);
+
+/// Starts a command about the three days and waits until it has Microsoft work on a query.
+async fn start_and_wait_for_a_query(world: &World, command: &[&str], out: Stdio) -> Process {
+    let [first, _, last] = days().map(|day| day.to_string());
+    let mut watch = world.watch(Seen::Logged("Audit log query created."));
+    let process = world.start_command_into(&about_days(command, &first, &last), out);
+    world.until("a query is created", || watch.count() > 0).await;
+    process
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_ends_when_the_source_that_it_waits_for_has_ended() {
+    let world = world_with_holes_and(FOREVER).await;
+    let mut source = world.start(&["-vv"]);
+    world.until("it can be asked", || world.path("data/m365/control.sock").exists()).await;
+    let [first, _, last] = days().map(|day| day.to_string());
+    let mut watch = world.watch(Seen::Logged("Audit log query created."));
+    let verify = about_days(&["verify"], &first, &last);
+    let mut verify = world.start_command_into(&verify, File::create(world.path("report")).unwrap());
+    world.until("a query is created", || watch.count() > 0).await;
+    source.signal("KILL");
+    assert_eq!(world.wait(&mut source).await, -1);
+    assert_eq!(world.wait(&mut verify).await, 3, "{}", world.log());
+    assert!(world.log().contains("the source that compared the days has ended"), "{}", world.log());
+    let report = read_lines(&world.path("report")).join("\n");
+    assert!(report.contains("searching") && report.contains("Cannot be told as a whole"), "{report}");
+    let coverage = lines(&world.command(&["state", "coverage"]).output().unwrap(), 0).join("\n");
+    assert!(coverage.contains("No process compares these days now"), "{coverage}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_at_a_time_has_the_ledger() {
+    let world = world_with_holes_and(FOREVER).await;
+    let out = File::create(world.path("printed")).unwrap();
+    let mut first = start_and_wait_for_a_query(&world, &["backfill", "--to-stdout", "-vv"], out.into()).await;
+    for (command, code) in [(&["verify"][..], 3), (&["backfill"], 1), (&["backfill", "--to-stdout"], 1)] {
+        let refused = run(&world, command);
+        assert!(lines(&refused, code).is_empty(), "{command:?}");
+        let said = text(&refused.stderr);
+        assert!(said.contains("another `verify` or `backfill` has the ledger"), "{command:?}: {said}");
+    }
+    let known = lines(&run(&world, &["verify", "--no-wait"]), 3).join("\n");
+    assert!(known.contains("searching"), "{known}");
+    first.signal("TERM");
+    assert_eq!(world.wait(&mut first).await, 3, "{}", world.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_go_only_where_somebody_reads_them() {
+    let world = world_with_holes().await;
+    let [first, _, last] = days().map(|day| day.to_string());
+    let print = about_days(&["backfill", "--to-stdout"], &first, &last);
+    let mut refused = world.start_command_into(&print, Stdio::null());
+    assert_eq!(world.wait(&mut refused).await, 2);
+    assert!(world.log().contains("the standard output is the null device, or closed"), "{}", world.log());
+    assert!(!world.path("data/m365").exists(), "no ledger is made");
+
+    // A reader that has enough.
+    let (reader, writer) = pipe().unwrap();
+    let mut printing = world.start_command_into(&print, writer);
+    let read: Vec<_> = BufReader::new(reader).lines().take(300).map(Result::unwrap).collect();
+    assert_eq!(world.wait(&mut printing).await, 3, "{}", world.log());
+    let log = world.log();
+    let said = log.lines().find(|line| line.contains("The reader of the standard output has ended")).unwrap();
+    let written: usize = said.split_whitespace().find_map(|word| word.parse().ok()).unwrap();
+    assert!((read.len()..3 * EVENTS).contains(&written), "{said}");
+    let rest = lines(&world.command(&print).output().unwrap(), 0);
+    assert_eq!(rest.len() + written, 3 * EVENTS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_is_not_collected_is_told_before_anything_is_made() {
+    let world = world_with_holes().await;
+    for command in ["verify", "backfill"] {
+        let refused = run(&world, &[command, "--tenant", "11111111-2222-4333-8444-555555555555"]);
+        assert!(lines(&refused, 2).is_empty());
+        assert!(text(&refused.stderr).contains("is not collected"), "{}", text(&refused.stderr));
+    }
+    assert!(!world.path("data/m365").exists());
 }

@@ -127,6 +127,11 @@ impl World {
         (Process(command.spawn().unwrap()), reader)
     }
 
+    /// A command other than `run`, with another standard output.
+    pub fn start_command_into(&self, arguments: &[&str], out: impl Into<Stdio>) -> Process {
+        Process(self.command(arguments).stdout(out).stderr(self.log_file()).spawn().unwrap())
+    }
+
     fn log_file(&self) -> File {
         File::options().create(true).append(true).open(self.path("log")).unwrap()
     }

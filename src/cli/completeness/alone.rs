@@ -1,12 +1,12 @@
 //! Comparing without a source that runs: this process runs it, for nothing else.
 
 use std::{
-    io::{self, BufWriter, ErrorKind, Write},
+    io::{self, ErrorKind},
     pin::pin,
     time::Duration,
 };
 
-use super::watch;
+use super::{Refusal, events_out::EventsOut, watch};
 use crate::cli::output::complain;
 use crate::{
     RunMode,
@@ -18,8 +18,7 @@ use crate::{
     config::TopologyConfig,
     host::{self, Options},
     host_services::HostServices,
-    ledger::RedbLedger,
-    tenancy::{Answer, Answered, ConfiguredSource, Question, ask_source},
+    tenancy::{Answer, Answered, ConfiguredSource, NO_TENANT, Question, TenancyError, UNEXPECTED, ask_source},
 };
 
 /// How long a write that has begun may go on after everything else has ended.
@@ -28,14 +27,20 @@ pub(super) const LAST_WRITE: Duration = Duration::from_secs(1);
 /// How long failures of Microsoft, or of sinks, are ridden out. Queries that work, and a budget that is spent, are no failures.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// Whether a source runs with this ledger.
-pub(super) async fn runs(source: ConfiguredSource<'_>) -> crate::Result<bool> {
-    if !RedbLedger::exists(&source.directory()) {
-        return Ok(false);
+/// Whether a source runs with this ledger. Looks whether it collects the tenant that is meant, too; never makes a ledger.
+pub(super) async fn runs(source: ConfiguredSource<'_>, task: SearchTask) -> Result<bool, Refusal> {
+    let Answered { answer, running } = ask_source(source, &Question::List).await?;
+    let tenants = match answer {
+        Answer::Tenants { tenants } => tenants,
+        Answer::Refused { problem } => return Err(Refusal::Failure(problem.into())),
+        _ => return Err(Refusal::Failure(UNEXPECTED.into())),
+    };
+    if tenants.is_empty() {
+        return Err(Refusal::Usage(NO_TENANT.to_owned()));
     }
-    match ask_source(source, &Question::List).await? {
-        Answered { answer: Answer::Refused { problem }, .. } => Err(problem.into()),
-        Answered { running, .. } => Ok(running),
+    match task.tenant.filter(|id| !tenants.iter().any(|tenant| tenant.id == *id)) {
+        Some(id) => Err(Refusal::Usage(TenancyError::Unknown { id }.to_string())),
+        None => Ok(running),
     }
 }
 
@@ -58,16 +63,13 @@ pub(super) async fn print(
     task: SearchTask,
     stop: impl Future<Output = ()>,
 ) -> crate::Result<()> {
-    let mut out = BufWriter::new(io::stdout());
+    let (mut out, mut is_read) = (EventsOut::new(), true);
     run(source, task, stop, move |batch| {
-        let mut text = Vec::new();
-        for event in &batch.events {
-            text.clear();
-            event.write_json(&mut text);
-            text.push(b'\n');
-            out.write_all(&text)?;
+        let written = out.write(batch);
+        if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::BrokenPipe) && std::mem::take(&mut is_read) {
+            out.reader_is_gone();
         }
-        out.flush()
+        written
     })
     .await
 }
@@ -126,13 +128,13 @@ fn settled(take: &mut impl FnMut(&SourceSenderItem) -> io::Result<()>, batch: &S
     taken
 }
 
-/// Delivers missing events to the sinks of the source.
+/// Delivers missing events to the sinks of the source. Returns whether a sink or the source has failed.
 pub(super) async fn deliver(
     topology: &TopologyConfig,
     source: ConfiguredSource<'_>,
     task: SearchTask,
     stop: impl Future<Output = ()> + Send,
-) -> crate::Result<()> {
+) -> crate::Result<bool> {
     let mut topology = topology.clone();
     topology.sources.retain(|name, _| name == source.name);
     topology.sinks.retain(|_, sink| sink.inputs().iter().any(|input| input == source.name));
@@ -154,7 +156,7 @@ pub(super) async fn deliver(
             if let Some(failure) = &report.failure {
                 complain(failure);
             }
-            Ok(())
+            Ok(report.failure.is_some())
         }
         never = &mut shown => match never {},
     }

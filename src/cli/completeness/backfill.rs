@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tokio::runtime::Builder;
 
-use super::{alone, require_search, show, task, watch};
+use super::{Refusal, alone, events_out, require_search, show, task, watch};
 use crate::{
     audit_search::{Report, SearchTask},
     cli::{
@@ -15,7 +15,7 @@ use crate::{
     },
     config::TopologyConfig,
     host,
-    tenancy::{ConfiguredSource, Question, ask_source},
+    tenancy::{Comparing, ConfiguredSource, Question, ask_source},
 };
 
 pub(in crate::cli) fn backfill(args: &BackfillArgs) -> ExitCode {
@@ -36,20 +36,28 @@ pub(in crate::cli) fn backfill(args: &BackfillArgs) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return super::super::asking::failure(&error),
     };
-    let report = runtime.block_on(fill(&topology, source, task, args.to_stdout));
+    let filled = runtime.block_on(fill(&topology, source, task, args.to_stdout));
     runtime.shutdown_timeout(alone::LAST_WRITE);
-    match report {
-        // The standard output has the events.
-        Ok(report) if args.to_stdout => {
-            complain(&super::coverage_table(&report));
-            super::code(&report)
+    match filled {
+        Ok(Filled { report, has_failed }) => {
+            let shown = if args.to_stdout {
+                // The standard output has the events.
+                complain(&super::coverage_table(&report));
+                super::code(&report)
+            } else {
+                show(&report, days.json)
+            };
+            if has_failed { exit::FAILURE } else { shown }
         }
-        Ok(report) => show(&report, days.json),
-        Err(error) => {
-            complain(&error);
-            exit::FAILURE
-        }
+        Err(refusal) => refusal.end(exit::FAILURE),
     }
+}
+
+/// What came of a backfill.
+struct Filled {
+    report: Report,
+    /// Whether a sink, or the source, has failed.
+    has_failed: bool,
 }
 
 /// Has missing events delivered by the source that runs, or without one.
@@ -58,26 +66,43 @@ async fn fill(
     source: ConfiguredSource<'_>,
     task: SearchTask,
     to_stdout: bool,
-) -> crate::Result<Report> {
+) -> Result<Filled, Refusal> {
+    if to_stdout && events_out::is_lost() {
+        let problem = "the standard output is the null device, or closed: the events would count as delivered and be lost; write > FILE";
+        return Err(Refusal::Usage(problem.to_owned()));
+    }
     let stop = host::stop_signal()?;
-    let runs = alone::runs(source).await?;
+    let runs = alone::runs(source, task).await?;
     if runs && to_stdout {
-        let name = source.name;
-        return Err(
-            format!("the source {name} runs and has the ledger; stop it first, or leave --to-stdout out").into()
-        );
+        return Err(in_use(source, task).await);
     }
     if runs {
         watch::reported(ask_source(source, &Question::Compare { task }).await)?;
-        return tokio::select! {
-            report = watch::until_compared(source, task) => report,
-            () = stop => Ok(watch::coverage(source, task).await?.0),
+        let report = tokio::select! {
+            report = watch::until_compared(source, task) => report?,
+            () = stop => watch::coverage(source, task).await?.0,
         };
+        return Ok(Filled { report, has_failed: false });
     }
-    if to_stdout {
+    let has_failed = if to_stdout {
         alone::print(source, task, stop).await?;
+        false
     } else {
-        alone::deliver(topology, source, task, stop).await?;
-    }
-    Ok(watch::coverage(source, task).await?.0)
+        alone::deliver(topology, source, task, stop).await?
+    };
+    Ok(Filled { report: watch::coverage(source, task).await?.0, has_failed })
+}
+
+/// Why events cannot be printed while another process has the ledger.
+async fn in_use(source: ConfiguredSource<'_>, task: SearchTask) -> Refusal {
+    let name = source.name;
+    let problem = match watch::coverage(source, task).await {
+        Ok((_, Comparing::Command)) => {
+            format!(
+                "another `verify` or `backfill` has the ledger of the source {name}; run this again when that has ended"
+            )
+        }
+        _ => format!("the source {name} runs and has the ledger; stop it first, or leave --to-stdout out"),
+    };
+    Refusal::Failure(problem.into())
 }

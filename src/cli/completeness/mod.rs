@@ -2,6 +2,8 @@
 
 mod alone;
 mod backfill;
+mod events_out;
+mod refusal;
 mod table;
 mod verify;
 mod watch;
@@ -10,6 +12,7 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use self::refusal::Refusal;
 pub(super) use self::{backfill::backfill, table::coverage_table, verify::verify};
 use super::{
     args::{Day, DaysArgs},
@@ -44,10 +47,19 @@ fn range(since: Day, until: Option<Day>, now: DateTime<Utc>) -> Result<(NaiveDat
             ),
         });
     }
+    check_days(from, through)?;
+    Ok((from, through))
+}
+
+/// Whether a report can have these days.
+pub(super) fn check_days(from: NaiveDate, through: NaiveDate) -> Result<(), String> {
+    if from > through {
+        return Err("--since is in the future; write an earlier day".to_owned());
+    }
     if (through - from).num_days() >= MOST_DAYS {
         return Err(format!("the days are more than {MOST_DAYS}; write a later --since, or an earlier --until"));
     }
-    Ok((from, through))
+    Ok(())
 }
 
 /// The task that the arguments describe.

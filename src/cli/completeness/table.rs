@@ -5,6 +5,7 @@ use std::fmt::Write;
 use crate::{
     audit_search::{DayReport, DayState, Report, Verdict},
     cli::columns::columns,
+    content::TenantId,
 };
 
 /// A line for each day, the problems below, and what it all comes to.
@@ -27,13 +28,27 @@ pub(in crate::cli) fn coverage_table(report: &Report) -> String {
     let rows: Vec<_> = report.days.iter().map(row).collect();
     let head = ["TENANT", "DAY", "DELIVERED", "FOUND", "MISSING", "HEALED", "ONLY HERE", "STATE"];
     let mut text = columns(head, &rows);
-    // Writing to a `String` cannot fail. The same problem of several days is told once.
-    let mut told: Vec<&str> = Vec::new();
+    // Writing to a `String` cannot fail. The same problem of several days of a tenant is told once.
+    let mut told: Vec<(TenantId, &str)> = Vec::new();
     for day in &report.days {
-        if let Some(problem) = day.problem.as_deref().filter(|problem| !told.contains(problem)) {
-            let _ = write!(text, "\n{} {}: {problem}", name(day), day.day);
-            told.push(problem);
+        let Some(problem) = day.problem.as_deref() else { continue };
+        let same = |other: &&DayReport| other.tenant == day.tenant && other.problem.as_deref() == Some(problem);
+        if !told.contains(&(day.tenant, problem)) {
+            let others = match report.days.iter().filter(same).count() {
+                1 => String::new(),
+                2 => " and 1 other day".to_owned(),
+                days => format!(" and {} other days", days - 1),
+            };
+            let _ = write!(text, "\n{} {}{others}: {problem}", name(day), day.day);
+            told.push((day.tenant, problem));
         }
+    }
+    if let Some(until) = report.pause() {
+        let until = until.format("%F %H:%M UTC");
+        let _ = write!(
+            text,
+            "\nThe next query can be created at {until}: audit_search.budget_per_day is spent, or Microsoft asks to wait."
+        );
     }
     let _ = write!(text, "\n{}", verdict(report));
     text
@@ -52,9 +67,12 @@ fn verdict(report: &Report) -> String {
             found
         ),
         Verdict::Incomplete => format!(
-            "Not complete: {missing} of {found} records that the audit search finds were not delivered, on {} of {} days.",
+            "Not complete: {missing} of {found} records that the audit search finds were not delivered, on {} of {} days. To deliver them: \
+             office365-source backfill --since {} --until {}",
             of_state(DayState::Incomplete),
-            report.days.len()
+            report.days.len(),
+            report.from,
+            report.through
         ),
         Verdict::Unknown => {
             let complete = of_state(DayState::Complete);
@@ -79,7 +97,6 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::content::TenantId;
 
     fn day(number: u32, state: DayState, missing: u64) -> DayReport {
         DayReport {

@@ -4,14 +4,13 @@ use std::process::ExitCode;
 
 use tokio::runtime::Builder;
 
-use super::{alone, require_search, show, task, watch};
+use super::{Refusal, alone, require_search, show, task, watch};
 use crate::{
     audit_search::{Report, SearchTask},
     cli::{
         args::VerifyArgs,
         asking::{choose, load},
         exit,
-        output::complain,
     },
     host,
     tenancy::{ConfiguredSource, Question, ask_source},
@@ -31,29 +30,27 @@ pub(in crate::cli) fn verify(args: &VerifyArgs) -> ExitCode {
         Ok(task) => task,
         Err(refused) => return refused,
     };
-    let report = Builder::new_multi_thread().enable_all().build().map_err(crate::Error::from);
-    match report.and_then(|runtime| runtime.block_on(find_out(source, task, args.no_wait))) {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(Refusal::from);
+    match runtime.and_then(|runtime| runtime.block_on(find_out(source, task, args.no_wait))) {
         Ok(report) => show(&report, days.json),
-        Err(error) => {
-            complain(&error);
-            exit::unknown()
-        }
+        Err(refusal) => refusal.end(exit::unknown()),
     }
 }
 
 /// Has the days compared by the source that runs, or without one, and waits for that.
-async fn find_out(source: ConfiguredSource<'_>, task: SearchTask, no_wait: bool) -> crate::Result<Report> {
+async fn find_out(source: ConfiguredSource<'_>, task: SearchTask, no_wait: bool) -> Result<Report, Refusal> {
+    let runs = alone::runs(source, task).await?;
     if no_wait {
         return Ok(watch::coverage(source, task).await?.0);
     }
     let stop = host::stop_signal()?;
-    if !alone::runs(source).await? {
+    if !runs {
         alone::compare(source, task, stop).await?;
         return Ok(watch::coverage(source, task).await?.0);
     }
     watch::reported(ask_source(source, &Question::Compare { task }).await)?;
     tokio::select! {
-        report = watch::until_compared(source, task) => report,
+        report = watch::until_compared(source, task) => Ok(report?),
         () = stop => Ok(watch::coverage(source, task).await?.0),
     }
 }

@@ -6,44 +6,78 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     audit_search::{DayState, Report, SearchTask},
-    tenancy::{Answer, Answered, AskError, ConfiguredSource, Question, UNEXPECTED, ask_source},
+    cli::output::complain,
+    tenancy::{Answer, Answered, AskError, Comparing, ConfiguredSource, Question, UNEXPECTED, ask_running, ask_source},
 };
 
-/// So much of a problem fits into a line.
-const LONGEST: usize = 80;
+/// The width of a terminal that does not tell it. Unit: characters.
+const WIDTH: u16 = 80;
+
+/// How long a source may take to come back that restarts.
+const RESTART: Duration = Duration::from_secs(30);
 
 /// Between looks.
 const TICK: Duration = Duration::from_secs(2);
 
-/// Asks the running source, or the ledger of one that does not run.
-pub(super) async fn coverage(source: ConfiguredSource<'_>, task: SearchTask) -> crate::Result<(Report, bool)> {
-    let question = Question::Coverage { range: (task.from, task.through), tenant: task.tenant };
-    reported(ask_source(source, &question).await)
+const fn question(task: SearchTask) -> Question {
+    Question::Coverage { range: (task.from, task.through), tenant: task.tenant }
 }
 
-/// The report that was asked for, and whether a source that runs gave it.
-pub(super) fn reported(answered: Result<Answered, AskError>) -> crate::Result<(Report, bool)> {
-    match answered? {
-        Answered { answer: Answer::Coverage { report }, running } => Ok((report, running)),
-        Answered { answer: Answer::Refused { problem }, .. } => Err(problem.into()),
-        Answered { .. } => Err(UNEXPECTED.into()),
+/// Asks the running source, or the ledger of one that does not run: for a report, and who compares what it leaves open.
+pub(super) async fn coverage(source: ConfiguredSource<'_>, task: SearchTask) -> crate::Result<(Report, Comparing)> {
+    reported(ask_source(source, &question(task)).await)
+}
+
+/// The report that was asked for.
+pub(super) fn reported(answered: Result<Answered, AskError>) -> crate::Result<(Report, Comparing)> {
+    report_in(answered?.answer)
+}
+
+fn report_in(answer: Answer) -> crate::Result<(Report, Comparing)> {
+    match answer {
+        Answer::Coverage { report, comparing } => Ok((report, comparing)),
+        Answer::Refused { problem } => Err(problem.into()),
+        _ => Err(UNEXPECTED.into()),
     }
 }
 
-/// Waits until no day of a task is being compared by the running source.
+/// Waits until no day of a task is being compared by the running source. Ends without that when the source ends, or has no
+/// audit search any more.
 pub(super) async fn until_compared(source: ConfiguredSource<'_>, task: SearchTask) -> crate::Result<Report> {
-    let mut line = Line::default();
+    let (mut line, mut alone_since) = (Line::default(), None);
     loop {
-        let (report, _) = coverage(source, task).await?;
-        if !report.is_open() {
+        // The ledger is left to a source that restarts.
+        let answer = ask_running(source, &question(task)).await;
+        let (problem, comparing) = match answer.map(|answer| answer.map(report_in)) {
+            Ok(Some(Ok((report, _)))) if !report.is_open() => {
+                line.clear();
+                return Ok(report);
+            }
+            Ok(Some(Ok((report, comparing)))) => {
+                line.show(&report);
+                let problem = match comparing {
+                    Comparing::Command => "another command has the ledger now, and the source that was asked has ended",
+                    _ => "the running source has no audit_search any more",
+                };
+                (crate::Error::from(problem), comparing)
+            }
+            Ok(Some(Err(refused))) => (refused, Comparing::Nobody),
+            Ok(None) => ("the source that compared the days has ended".into(), Comparing::Nobody),
+            Err(error) => (error.into(), Comparing::Nobody),
+        };
+        if comparing == Comparing::Source {
+            alone_since = None;
+        } else if alone_since.get_or_insert_with(Instant::now).elapsed() >= RESTART {
             line.clear();
-            return Ok(report);
+            complain(&format_args!(
+                "{problem}. What is under way goes on when the source runs again, or with this command"
+            ));
+            return Ok(coverage(source, task).await?.0);
         }
-        line.show(&report);
         sleep(TICK).await;
     }
 }
@@ -55,7 +89,8 @@ pub(super) async fn show(source: ConfiguredSource<'_>, task: SearchTask) -> Infa
         sleep(TICK).await;
         // Without a socket, there is nothing to ask while the ledger is in use.
         if line.is_shown()
-            && let Ok((report, true)) = coverage(source, task).await
+            && let Ok(Some(answer)) = ask_running(source, &question(task)).await
+            && let Ok((report, _)) = report_in(answer)
         {
             line.show(&report);
         }
@@ -76,7 +111,10 @@ impl Line {
     fn show(&mut self, report: &Report) {
         if self.is_shown() {
             self.is_drawn = true;
-            let _ = write!(io::stderr(), "\r\x1b[2K{}\r", progress(report));
+            let width = terminal_size::terminal_size_of(io::stderr()).map_or(WIDTH, |(width, _)| width.0);
+            // A line that is cut off with the terminal cannot be drawn over.
+            let line: String = progress(report).chars().take(usize::from(width.saturating_sub(1))).collect();
+            let _ = write!(io::stderr(), "\r\x1b[2K{line}\r");
         }
     }
 
@@ -93,18 +131,66 @@ impl Drop for Line {
     }
 }
 
-/// How far the days of a report are.
+/// How far the days of a report are: first what somebody may have to do something about.
 fn progress(report: &Report) -> String {
-    let open = report.days.iter().filter(|day| day.state == DayState::Searching);
-    let done = report.days.len() - open.clone().count();
+    let open = || report.days.iter().filter(|day| day.state == DayState::Searching);
+    let done = report.days.len() - open().count();
     let healed: u64 = report.days.iter().map(|day| day.healed).sum();
-    let waits = open.clone().map(|day| day.waits_until).collect::<Option<Vec<_>>>();
-    let waits = waits.and_then(|times| times.into_iter().min()).map(|time| {
-        let time = time.format("%F %H:%M UTC");
-        format!("; the next query may be made at {time}")
-    });
-    let problem = open.clone().find_map(|day| day.problem.clone());
-    let problem = problem.map(|problem| format!("; {}", problem.chars().take(LONGEST).collect::<String>()));
-    let text = format!("{done} of {} days compared, {healed} events healed", report.days.len());
-    text + &waits.or(problem).unwrap_or_default()
+    let mut parts = vec![format!("{done} of {} days compared", report.days.len())];
+    parts.extend(
+        report.pause().map(|until| format!("the next query can be created at {}", until.format("%F %H:%M UTC"))),
+    );
+    parts.extend(open().find_map(|day| day.problem.clone()));
+    parts.push(format!("{healed} events healed"));
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        audit_search::{DayReport, Verdict},
+        content::TenantId,
+    };
+
+    fn report(change: impl FnOnce(&mut DayReport)) -> Report {
+        let made: DateTime<Utc> = "2026-06-10T10:00:00Z".parse().unwrap();
+        let from = NaiveDate::from_ymd_opt(2026, 6, 1).unwrap();
+        let day = |state| DayReport {
+            tenant: TenantId(Uuid::from_u128(1)),
+            domain: None,
+            day: from,
+            state,
+            delivered: 5,
+            found: 5,
+            missing: 0,
+            healed: 2,
+            only_here: 0,
+            hidden: Vec::new(),
+            compared: None,
+            waits_until: None,
+            problem: None,
+        };
+        let mut days = vec![day(DayState::Complete), day(DayState::Searching), day(DayState::Searching)];
+        change(&mut days[1]);
+        Report { from, through: from, made, verdict: Verdict::Unknown, days }
+    }
+
+    #[test]
+    fn the_line_says_first_what_it_waits_for() {
+        assert_eq!(progress(&report(|_| {})), "1 of 3 days compared; 6 events healed");
+        let waits = report(|day| day.waits_until = Some("2026-06-10T14:30:00Z".parse().unwrap()));
+        let expected = "1 of 3 days compared; the next query can be created at 2026-06-10 14:30 UTC; 6 events healed";
+        assert_eq!(progress(&waits), expected);
+        let over = report(|day| day.waits_until = Some("2026-06-10T09:59:00Z".parse().unwrap()));
+        assert_eq!(over.pause(), None, "{}", over.made - TimeDelta::minutes(1));
+        let fails = report(|day| {
+            day.waits_until = Some("2026-06-10T14:30:00Z".parse().unwrap());
+            day.problem = Some("HTTP 503".to_owned());
+        });
+        assert_eq!(progress(&fails), "1 of 3 days compared; HTTP 503; 6 events healed");
+    }
 }

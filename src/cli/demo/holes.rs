@@ -105,7 +105,7 @@ async fn compare(source: ConfiguredSource<'_>, task: SearchTask) -> crate::Resul
 
 async fn ask(source: ConfiguredSource<'_>, question: Question) -> crate::Result<Report> {
     match ask_source(source, &question).await?.answer {
-        Answer::Coverage { report } => Ok(report),
+        Answer::Coverage { report, .. } => Ok(report),
         Answer::Refused { problem } => Err(problem.into()),
         _ => Err(UNEXPECTED.into()),
     }

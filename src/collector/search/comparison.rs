@@ -56,6 +56,11 @@ impl Comparison {
         content_types_of(record).iter().copied().find(|content_type| self.collected.contains(content_type))
     }
 
+    /// The time by which a healed event counts: its own, or, if it has none, that for which it was found.
+    pub fn time_of(&self, own: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        own.or_else(|| self.scope.as_ref().map(|scope| scope.start))
+    }
+
     /// Counts events that the pipeline has rejected for good as missing.
     pub fn reject(&mut self, rejected: &[EventCount]) {
         for count in rejected {
@@ -73,7 +78,8 @@ impl Comparison {
     /// left to the next search: whether a query includes the end of its time, Microsoft does not say. Any other counts where the
     /// search has shown it, whatever time it has.
     pub fn count(&mut self, content_type: ContentType, time: Option<DateTime<Utc>>, is_missing: bool) {
-        let is_of_the_next = |scope: &SearchScope| time.is_some_and(|time| time >= scope.end && time - scope.end < MOMENT);
+        let is_of_the_next =
+            |scope: &SearchScope| time.is_some_and(|time| time >= scope.end && time - scope.end < MOMENT);
         if self.scope.as_ref().is_some_and(is_of_the_next) {
             return;
         }
@@ -118,9 +124,12 @@ mod tests {
         let mut comparison = comparison();
         // The second is in another time zone, say, and the last has no time.
         let times = [Some(at(50)), Some(at(-9 * 3_600)), Some(at(101)), Some(at(99)), None];
-        times.into_iter().for_each(|time| comparison.count(ContentType::Exchange, time, true));
-        let end = [at(100), at(100) + TimeDelta::milliseconds(999)];
-        end.into_iter().for_each(|time| comparison.count(ContentType::Exchange, Some(time), true));
+        for time in times {
+            comparison.count(ContentType::Exchange, time, true);
+        }
+        for time in [at(100), at(100) + TimeDelta::milliseconds(999)] {
+            comparison.count(ContentType::Exchange, Some(time), true);
+        }
         let found = comparison.finish().found;
         assert_eq!(found[&ContentType::Exchange], Found { records: 5, missing: 5 });
     }

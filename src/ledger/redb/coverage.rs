@@ -15,8 +15,8 @@ use super::{
 use crate::{
     content::{ContentRef, TenantId},
     ledger::{
-        AuditDay, BlobKey, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredBatch, FinishedSearch, LedgerError,
-        SearchStep, keys, query_budget, row::Row,
+        AuditDay, BlobKey, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredBatch, FinishedSearch,
+        LedgerError, SearchStep, keys, query_budget, row::Row,
     },
 };
 
