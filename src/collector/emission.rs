@@ -8,7 +8,7 @@ use tracing::Instrument;
 
 use super::{
     body::{Body, PIECE},
-    budget::Held,
+    budget::{Held, Share},
     day_counts::DayCounts,
     decode::{Batch, Decoder, Record},
     dedupe::{Dependencies, Reservation},
@@ -128,7 +128,7 @@ impl<'a> Emission<'a> {
         // Events that share a body in memory keep it there until the last of them is acknowledged. It waits for room while it
         // holds none.
         let held = if shared.normalizer.copies() { 0 } else { self.held };
-        let whole = if held > 0 { shared.budget.hold(held).await } else { None };
+        let whole = if held > 0 { shared.budget.hold(held, self.share()).await } else { None };
         // Sent only when the next one is known: the last batch is confirmed together with the blob.
         let mut pending: Option<Ready> = None;
         let mut is_empty = true;
@@ -156,6 +156,11 @@ impl<'a> Emission<'a> {
         };
         let Self { events, dependencies, confirmations, comparison, .. } = self;
         Ok(Emitted { last, events, dependencies, confirmations, comparison })
+    }
+
+    /// Whose part of the memory its events take.
+    const fn share(&self) -> Share {
+        if self.comparison.is_some() { Share::Searches } else { Share::Live }
     }
 
     fn discard(&mut self, records: u64, reason: &str) {
@@ -328,7 +333,7 @@ impl<'a> Emission<'a> {
         let Ready { mut events, counts, facts, bytes, reservation } = ready;
         let held = match whole {
             Some(whole) => Some(Arc::clone(whole)),
-            None => self.task.shared.budget.hold(bytes).await,
+            None => self.task.shared.budget.hold(bytes, self.share()).await,
         };
         let count = events.len() as u64;
         self.events += count;

@@ -16,19 +16,21 @@ pub(crate) struct UserAgent {
 }
 
 #[cfg(feature = "user-agent")]
+mod patterns;
+
+#[cfg(feature = "user-agent")]
 mod parser {
     use std::{
         num::NonZeroUsize,
-        sync::{Mutex, OnceLock, PoisonError},
+        sync::{Mutex, PoisonError},
     };
 
     use lru::LruCache;
-    use simple_useragent::UserAgentParser;
 
-    use super::{Arc, UserAgent};
+    use super::{Arc, UserAgent, patterns::read};
 
-    /// So many user agents are remembered. Reading one takes a thousand regular expressions, some milliseconds; a tenant has
-    /// some thousands of them, and events in their millions.
+    /// So many user agents are remembered. Reading one takes some microseconds; a tenant has some thousands of them, and events in
+    /// their millions.
     const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
     /// Longer ones are no user agents.
@@ -36,14 +38,12 @@ mod parser {
 
     /// Reads user agents, and remembers what it has read.
     pub(crate) struct UserAgents {
-        /// Made for the first user agent: it compiles a thousand patterns, which takes a third of a second.
-        parser: OnceLock<UserAgentParser>,
         known: Mutex<LruCache<Box<str>, Arc<UserAgent>>>,
     }
 
     impl UserAgents {
         pub(crate) fn new() -> Self {
-            Self { parser: OnceLock::new(), known: Mutex::new(LruCache::new(REMEMBERED)) }
+            Self { known: Mutex::new(LruCache::new(REMEMBERED)) }
         }
 
         /// What `text` says; `None` if it is too long.
@@ -56,21 +56,9 @@ mod parser {
                 return Some(Arc::clone(agent));
             }
             // Not under the lock: other events go on meanwhile.
-            let agent = Arc::new(self.read(text));
+            let agent = Arc::new(read(text));
             known().put(text.into(), Arc::clone(&agent));
             Some(agent)
-        }
-
-        fn read(&self, text: &str) -> UserAgent {
-            let parsed = self.parser.get_or_init(UserAgentParser::new).parse(text);
-            // The word of uap-core for what it does not know.
-            let known = |family: String| (family != "Other").then_some(family);
-            UserAgent {
-                name: known(parsed.client.family),
-                version: parsed.client.version,
-                os_name: known(parsed.os.family),
-                os_version: parsed.os.version,
-            }
         }
     }
 }
@@ -117,6 +105,8 @@ mod tests {
         assert_eq!((found.name.as_deref(), found.version.as_deref()), (Some("Edge"), Some("131.0.0")));
         assert_eq!((found.os_name.as_deref(), found.os_version.as_deref()), (Some("Windows"), Some("10")));
         assert!(Arc::ptr_eq(&found, &agents.parse(edge).unwrap()), "it is remembered");
+        let short = agents.parse("HTTPClient/1.0 (2.8.3, ruby 2.5.5 (2019-03-15))").unwrap();
+        assert_eq!((short.name.as_deref(), short.version.as_deref()), (Some("HTTPClient"), Some("1.0")));
         assert_eq!(*agents.parse("BAV2ROPC").unwrap(), UserAgent::default());
         assert_eq!(agents.parse(&"x".repeat(513)), None);
     }
