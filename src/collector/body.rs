@@ -3,7 +3,7 @@
 //! A broken download must emit nothing, and memory must not grow with the size of a blob: a small body stays in memory, a
 //! larger one goes to a file under the data directory, and both are read again in pieces.
 
-use std::{error::Error, io, path::Path};
+use std::{error::Error, io, ops::Range, path::Path};
 
 use bytes::{Bytes, BytesMut};
 use futures::{Stream, StreamExt};
@@ -182,6 +182,20 @@ impl Body {
             }
         };
         Ok(Self { pieces, len, held, form, count })
+    }
+
+    /// A body of records that came one by one: `text` has them, each in one of these places.
+    pub fn of_records(text: Bytes, places: &[Range<usize>]) -> Self {
+        let element = |place: &Range<usize>| Element { start: place.start, end: place.end, is_alone: false };
+        let elements = Some(places.iter().map(element).collect());
+        let (len, held, count) = (text.len() as u64, text.len(), places.len() as u64);
+        Self {
+            pieces: Pieces::Memory { body: text, is_read: false, elements },
+            len,
+            held,
+            form: Form::default(),
+            count,
+        }
     }
 
     /// Its length, in bytes.

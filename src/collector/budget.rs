@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The part of a budget that searches may take: live collection must find room beside them. A quarter of it.
-const SEARCHES: usize = 4;
+/// The part of a budget that searches may take: live collection must find room beside them. An eighth of it.
+const SEARCHES: usize = 8;
 
 /// A bound on the memory of events in flight.
 #[derive(Debug)]

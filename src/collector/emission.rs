@@ -15,10 +15,9 @@ use super::{
     error::{BlobError, CollectorError, SpoolSnafu},
     form::judge,
     origins::Origins,
-    search::Comparison,
+    search::{Comparison, Passes},
     settlement::{Confirmed, Emitted, Sent, confirm},
     shared::Shared,
-    split::Form,
     tally::{Fate, Tally},
     task::BlobTask,
     telemetry,
@@ -41,6 +40,8 @@ struct Ready {
     facts: Vec<Fact>,
     /// How many bytes they take until they are acknowledged.
     bytes: usize,
+    /// The bytes of their body, if they keep it in memory.
+    whole: Held,
     reservation: Reservation,
 }
 
@@ -54,12 +55,16 @@ pub async fn emit(task: &Arc<BlobTask>, body: Body) -> Result<Emitted, BlobError
     let accepts_odd = task.claim.attempts >= ODD_ATTEMPTS && !task.claim.announced;
     let judged = judge(body, task.shared.options.batch, accepts_odd).await;
     match readable(&task.shared, judged)? {
-        Ok(body) => {
-            let comparison = Comparison::of(&task.shared, &task.key).await?;
-            Emission::new(task, accepts_odd, body, comparison).run().await
-        }
+        Ok(body) => Emission::new(task, None).send_blob(body, accepts_odd).await,
         Err(problem) => Err(malformed(task, problem)),
     }
+}
+
+/// Sends everything new that a search has found, while it is being read: events that have been delivered stay delivered when it breaks
+/// off, and are known when it is read again.
+pub async fn emit_search(task: &Arc<BlobTask>, records: Passes) -> Result<Emitted, BlobError> {
+    let comparison = Comparison::of(&task.shared, &task.key).await?;
+    Emission::new(task, comparison).send_search(records).await
 }
 
 /// Found out only now that the body is no content.
@@ -86,72 +91,117 @@ struct Emission<'a> {
     origins: Origins,
     /// What a search is compared with; `None` for content of the Management Activity API.
     comparison: Option<Comparison>,
-    form: Form,
-    /// How many bytes stay in memory as long as a record of the body does.
-    held: usize,
-    decoder: Decoder,
-    /// Whether a blob counts as complete without a single element.
-    accepts_empty: bool,
     tally: Tally,
+    /// Sent only when the next one is known: the last batch of a blob is confirmed together with the blob.
+    pending: Option<Ready>,
     events: u64,
     dependencies: Dependencies,
     confirmations: JoinSet<Result<Confirmed, CollectorError>>,
 }
 
 impl<'a> Emission<'a> {
-    fn new(task: &'a Arc<BlobTask>, accepts_empty: bool, body: Body, comparison: Option<Comparison>) -> Self {
-        let (shared, form) = (&task.shared, body.form());
-        // A record that is cut off is no element, and is discarded all the same.
-        let records = body.count() + u64::from(form.is_cut);
+    fn new(task: &'a Arc<BlobTask>, comparison: Option<Comparison>) -> Self {
+        let shared = &task.shared;
         Self {
             task,
             origins: Origins::new(shared, &task.claim.content),
-            // A search may well find nothing.
-            accepts_empty: accepts_empty || comparison.is_some(),
             comparison,
-            form,
-            held: body.held(),
-            decoder: Decoder::new(body, shared.options.batch),
-            tally: Tally::new(&shared.progress, task.key.feed, records),
+            tally: Tally::new(&shared.progress, task.key.feed, 0),
+            pending: None,
             events: 0,
             dependencies: Dependencies::default(),
             confirmations: JoinSet::new(),
         }
     }
 
-    async fn run(mut self) -> Result<Emitted, BlobError> {
-        let (shared, key) = (&self.task.shared, &self.task.key);
-        if self.form.goes_on {
-            telemetry::records_behind_array(key);
+    /// Sends what is new in a blob. `accepts_empty` says whether it counts as complete without a single element.
+    async fn send_blob(mut self, body: Body, accepts_empty: bool) -> Result<Emitted, BlobError> {
+        let form = body.form();
+        if form.goes_on {
+            telemetry::records_behind_array(&self.task.key);
         }
-        self.origins.sensitive_types = shared.sensitive_types(key.feed).await;
-        // Events that share a body in memory keep it there until the last of them is acknowledged. It waits for room while it
-        // holds none.
-        let held = if shared.normalizer.copies() { 0 } else { self.held };
-        let whole = if held > 0 { shared.budget.hold(held, self.share()).await } else { None };
-        // Sent only when the next one is known: the last batch is confirmed together with the blob.
-        let mut pending: Option<Ready> = None;
-        let mut is_empty = true;
-        while let Some(batch) = readable(shared, self.decoder.next_batch().await)? {
-            is_empty = false;
-            if let Some(ready) = self.prepare(batch).await?
-                && let Some(previous) = pending.replace(ready)
-            {
-                let sent = self.send(previous, &whole).await?;
-                // Its log lines and metrics carry this component.
-                self.confirmations.spawn(confirm(Arc::clone(self.task), sent).in_current_span());
-            }
-        }
-        if self.form.is_cut {
+        self.resolve_names().await;
+        // A record that is cut off is no element, and is discarded all the same.
+        self.tally.receive(u64::from(form.is_cut));
+        let is_empty = self.send_body(body).await?;
+        if form.is_cut {
             self.discard(1, "the body ends in the middle of it");
         }
-        if is_empty && !self.accepts_empty {
+        if is_empty && !accepts_empty {
             return Err(malformed(self.task, "an empty array; content has at least one event".to_owned()));
         }
-        let unsent = pending.as_ref().map_or(0, |ready| ready.events.len() as u64);
+        self.finish().await
+    }
+
+    /// Sends what is new in the records of a search.
+    async fn send_search(mut self, mut records: Passes) -> Result<Emitted, BlobError> {
+        self.resolve_names().await;
+        let sent = self.send_pages(&mut records).await;
+        if let Err(error) = sent {
+            // It begins anew, and must know then what has been delivered.
+            while let Some(confirmed) = self.confirmations.join_next().await {
+                confirmed.map_err(|error| CollectorError::Defect { detail: error.to_string() })??;
+            }
+            return Err(error);
+        }
+        self.finish().await
+    }
+
+    async fn send_pages(&mut self, records: &mut Passes) -> Result<(), BlobError> {
+        let shared = &self.task.shared;
+        loop {
+            let body = tokio::select! {
+                body = records.next() => body?,
+                () = shared.stop_fetching.cancelled() => return Err(BlobError::Stopped),
+            };
+            let Some(body) = body else { return Ok(()) };
+            telemetry::bytes_received(&shared.progress, body.len());
+            self.send_body(body).await?;
+            // It holds memory for which the next page may have to wait.
+            if let Some(last) = self.pending.take() {
+                self.send_and_confirm(last).await?;
+            }
+        }
+    }
+
+    async fn resolve_names(&mut self) {
+        self.origins.sensitive_types = self.task.shared.sensitive_types(self.task.key.feed).await;
+    }
+
+    /// Sends what is new in a body, but for the last batch, which is pending then. Returns whether it has nothing at all.
+    async fn send_body(&mut self, body: Body) -> Result<bool, BlobError> {
+        let shared = &self.task.shared;
+        self.tally.receive(body.count());
+        // Events that share a body in memory keep it there until the last of them is acknowledged. It waits for room while it
+        // holds none.
+        let held = if shared.normalizer.copies() { 0 } else { body.held() };
+        let whole = if held > 0 { shared.budget.hold(held, self.share()).await } else { None };
+        let mut decoder = Decoder::new(body, shared.options.batch);
+        let mut is_empty = true;
+        while let Some(batch) = readable(shared, decoder.next_batch().await)? {
+            is_empty = false;
+            if let Some(ready) = self.prepare(batch, &whole).await?
+                && let Some(previous) = self.pending.replace(ready)
+            {
+                self.send_and_confirm(previous).await?;
+            }
+        }
+        Ok(is_empty)
+    }
+
+    async fn send_and_confirm(&mut self, ready: Ready) -> Result<(), CollectorError> {
+        let sent = self.send(ready).await?;
+        // Its log lines and metrics carry this component.
+        self.confirmations.spawn(confirm(Arc::clone(self.task), sent).in_current_span());
+        Ok(())
+    }
+
+    /// Everything has been read.
+    async fn finish(mut self) -> Result<Emitted, BlobError> {
+        let unsent = self.pending.as_ref().map_or(0, |ready| ready.events.len() as u64);
         self.tally.check(unsent).map_err(|problem| malformed(self.task, problem))?;
-        let last = match pending {
-            Some(ready) => Some(self.send(ready, &whole).await?),
+        let last = match self.pending.take() {
+            Some(ready) => Some(self.send(ready).await?),
             None => None,
         };
         let Self { events, dependencies, confirmations, comparison, .. } = self;
@@ -240,7 +290,7 @@ impl<'a> Emission<'a> {
     }
 
     /// Makes events of what is new in a batch: neither delivered before nor in flight elsewhere.
-    async fn prepare(&mut self, mut batch: Batch) -> Result<Option<Ready>, CollectorError> {
+    async fn prepare(&mut self, mut batch: Batch, whole: &Held) -> Result<Option<Ready>, CollectorError> {
         if let Some(reason) = batch.discarded.first() {
             self.discard(batch.discarded.len() as u64, reason);
         }
@@ -326,13 +376,13 @@ impl<'a> Emission<'a> {
             batch.bytes + 2 * PIECE + rewritten
         };
         let bytes = bytes + facts.iter().map(Fact::size).sum::<usize>();
-        Ok(Some(Ready { events, counts: days.finish(), facts, bytes, reservation }))
+        Ok(Some(Ready { events, counts: days.finish(), facts, bytes, whole: whole.clone(), reservation }))
     }
 
-    async fn send(&mut self, ready: Ready, whole: &Held) -> Result<Sent, CollectorError> {
-        let Ready { mut events, counts, facts, bytes, reservation } = ready;
+    async fn send(&mut self, ready: Ready) -> Result<Sent, CollectorError> {
+        let Ready { mut events, counts, facts, bytes, whole, reservation } = ready;
         let held = match whole {
-            Some(whole) => Some(Arc::clone(whole)),
+            Some(whole) => Some(whole),
             None => self.task.shared.budget.hold(bytes, self.share()).await,
         };
         let count = events.len() as u64;

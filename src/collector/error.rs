@@ -4,8 +4,7 @@ use std::{io, path::PathBuf};
 
 use snafu::Snafu;
 
-use super::search::SearchFailure;
-use crate::{activity::ActivityError, ledger::LedgerError};
+use crate::{activity::ActivityError, graph::GraphError, ledger::LedgerError};
 
 /// Why collecting cannot go on. Nothing is lost: what is pending stays pending.
 #[derive(Debug, Snafu)]
@@ -49,10 +48,10 @@ pub enum BlobError {
         source: ActivityError,
     },
     /// The records of a search cannot be read now, or not at all.
-    #[snafu(display("a search of the audit log failed"))]
+    #[snafu(display("{source}"), context(false))]
     Search {
         /// Why.
-        failure: SearchFailure,
+        source: GraphError,
     },
     /// The source shuts down, and the download was broken off.
     #[snafu(display("the source shuts down"))]

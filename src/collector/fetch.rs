@@ -8,7 +8,6 @@ use snafu::ResultExt;
 use super::{
     body::{Body, BodyError},
     error::{BlobError, SpoolSnafu},
-    search,
     split::MalformedBody,
     spool::is_no_room,
     task::BlobTask,
@@ -33,9 +32,6 @@ pub async fn fetch(task: &Arc<BlobTask>) -> Result<Body, BlobError> {
 }
 
 async fn download(task: &Arc<BlobTask>) -> Result<Body, BlobError> {
-    if let Some(query) = search::query_of(&task.key) {
-        return search::download(task, query).await;
-    }
     let (shared, content) = (&task.shared, &task.claim.content);
     let response = shared.client.retrieve_content(content.feed, &content.content_uri).await?;
     let (progress, mut received) = (shared.progress.clone(), 0);

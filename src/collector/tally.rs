@@ -55,6 +55,12 @@ impl Tally {
         Self { progress: progress.clone(), feed, received, accounted: 0 }
     }
 
+    /// So many more records.
+    pub fn receive(&mut self, records: u64) {
+        telemetry::records_received(&self.progress, self.feed, records);
+        self.received += records;
+    }
+
     /// So many records came to this end.
     pub fn add(&mut self, fate: Fate, records: u64) {
         if records > 0 {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    emission::emit,
+    emission::{emit, emit_search},
     error::{BlobError, CollectorError},
     failure,
     fetch::fetch,
@@ -70,15 +70,17 @@ impl BlobTask {
             Ok(next) => next,
             Err(BlobError::Stopped) => Next::Requeue,
             Err(BlobError::Failed { source }) => failure::judge(&task, source),
-            Err(BlobError::Search { failure }) => search::judge(&task, failure).await?,
+            Err(BlobError::Search { source }) => search::judge(&task, source).await?,
             Err(BlobError::Fatal { source }) => return Err(source),
         };
         task.conclude(next).await
     }
 
     async fn stages(self: &Arc<Self>, slot: &mut Option<Slot>) -> Result<Next, BlobError> {
-        let body = fetch(self).await?;
-        let emitted = emit(self, body).await?;
+        let emitted = match search::query_of(&self.key) {
+            Some(query) => emit_search(self, search::reader(self, query)?).await?,
+            None => emit(self, fetch(self).await?).await?,
+        };
         drop(slot.take());
         self.served();
         Ok(settle(self, emitted).await?)

@@ -192,7 +192,7 @@ pub struct MemoryConfig {
     #[schemars(extend("x-unit" = "bytes"))]
     pub spool_threshold: ByteSize,
     /// The most bytes of events that wait for their acknowledgement, over all tenants; at least four times
-    /// `batch.max_bytes` and at least `spool_threshold`. Events of the audit search take up to a quarter of it. Unit: bytes.
+    /// `batch.max_bytes` and at least `spool_threshold`. Events of the audit search take up to an eighth of it. Unit: bytes.
     #[schemars(extend("x-unit" = "bytes"))]
     pub max_buffered_bytes: ByteSize,
     /// The largest single audit record. A larger one is reported and left out. Unit: bytes.

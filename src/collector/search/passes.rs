@@ -9,11 +9,11 @@ use std::{
     collections::HashSet,
     hash::{Hash, Hasher},
     mem,
+    ops::Range,
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
-use futures::{Stream, stream::try_unfold};
+use bytes::BytesMut;
 use tokio::time::sleep;
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     backoff::Backoff,
-    collector::telemetry,
+    collector::{body::Body, telemetry},
     content::TenantId,
     graph::{AuditLogRecord, GraphClient, GraphError, GraphFailure, GraphOperation, RecordsPosition},
     ledger::EventKey,
@@ -39,44 +39,8 @@ const MOST_ATTEMPTS: u32 = 8;
 /// Stands for a record without an id. What has none is counted, and discarded, where events are made.
 const NAMELESS: &[u8] = b"{}";
 
-/// The records of a query as one JSON array, cut anywhere.
-pub fn passes(
-    client: GraphClient,
-    tenant: TenantId,
-    query: String,
-    progress: Progress,
-    told: NamesTold,
-) -> impl Stream<Item = Result<Bytes, GraphError>> + Send + Unpin {
-    let start = Passes {
-        client,
-        tenant,
-        query,
-        progress,
-        position: Some(RecordsPosition::Beginning),
-        pass: Pass { number: 1, ..Pass::default() },
-        links: HashSet::new(),
-        seen: HashSet::new(),
-        unread: HashSet::new(),
-        ready: BytesMut::from(&b"["[..]),
-        is_first: true,
-        has_ended: false,
-        names: Names::new(told),
-    };
-    Box::pin(try_unfold(start, |mut passes| async move {
-        loop {
-            if !passes.ready.is_empty() {
-                return Ok(Some((passes.ready.split().freeze(), passes)));
-            }
-            if passes.has_ended {
-                return Ok(None);
-            }
-            passes.advance().await?;
-        }
-    }))
-}
-
-/// Where a reader of a query is.
-struct Passes {
+/// Reads the records of a query.
+pub struct Passes {
     client: GraphClient,
     tenant: TenantId,
     query: String,
@@ -90,9 +54,9 @@ struct Passes {
     seen: HashSet<Seen>,
     /// Records of which only the id has come.
     unread: HashSet<u64>,
-    /// Text that has been made and not been taken.
-    ready: BytesMut,
-    is_first: bool,
+    /// Records that have not been taken: their texts, one behind the other, and where each is.
+    text: BytesMut,
+    places: Vec<Range<usize>>,
     has_ended: bool,
     names: Names,
 }
@@ -141,6 +105,40 @@ struct Pass {
 }
 
 impl Passes {
+    /// A reader of a finished query.
+    pub fn new(client: GraphClient, tenant: TenantId, query: String, progress: Progress, told: NamesTold) -> Self {
+        Self {
+            client,
+            tenant,
+            query,
+            progress,
+            position: Some(RecordsPosition::Beginning),
+            pass: Pass { number: 1, ..Pass::default() },
+            links: HashSet::new(),
+            seen: HashSet::new(),
+            unread: HashSet::new(),
+            text: BytesMut::new(),
+            places: Vec::new(),
+            has_ended: false,
+            names: Names::new(told),
+        }
+    }
+
+    /// The next records that have not come before, as classic records. `None` after the last ones.
+    ///
+    /// # Errors
+    ///
+    /// When Microsoft Graph does not serve them.
+    pub async fn next(&mut self) -> Result<Option<Body>, GraphError> {
+        while self.places.is_empty() {
+            if self.has_ended {
+                return Ok(None);
+            }
+            self.advance().await?;
+        }
+        Ok(Some(Body::of_records(self.text.split().freeze(), &mem::take(&mut self.places))))
+    }
+
     /// Reads a page, or ends a pass.
     async fn advance(&mut self) -> Result<(), GraphError> {
         let Some(position) = &self.position else { return self.end_pass() };
@@ -218,10 +216,9 @@ impl Passes {
         if let (Some(name), Some(text)) = (&record.record_type, &text) {
             self.names.look(name, text);
         }
-        if !mem::replace(&mut self.is_first, false) {
-            self.ready.extend_from_slice(b",");
-        }
-        self.ready.extend_from_slice(text.as_deref().unwrap_or(NAMELESS));
+        let start = self.text.len();
+        self.text.extend_from_slice(text.as_deref().unwrap_or(NAMELESS));
+        self.places.push(start..self.text.len());
     }
 
     /// Notes that this pass has a record. Returns whether it is the first one that has.
@@ -246,7 +243,6 @@ impl Passes {
         if !self.unread.is_empty() {
             return Err(self.malformed(format!("{} of its records are named and not shown", self.unread.len())));
         }
-        self.ready.extend_from_slice(b"]");
         self.has_ended = true;
         Ok(())
     }
