@@ -220,14 +220,14 @@ fn problem_of(record: &DayRecord, hidden: &[ContentType]) -> Option<String> {
     })
 }
 
-/// When the next search of a day begins, if all that it has are planned for later.
+/// When the next search of a day begins, if none is under way. Those without a time wait behind the one that has it.
 fn waits_until(record: &DayRecord) -> Option<DateTime<Utc>> {
     use crate::ledger::SearchState::Planned;
     let times = record.searches.iter().map(|search| match search.state {
-        Planned { not_before } => not_before,
+        Planned { not_before } => Some(not_before),
         _ => None,
     });
-    times.collect::<Option<Vec<_>>>()?.into_iter().min()
+    times.collect::<Option<Vec<_>>>()?.into_iter().flatten().min()
 }
 
 #[cfg(test)]
@@ -303,6 +303,29 @@ mod tests {
         let report = report(vec![settled(1, &[], 4, 0), settled(2, &[(ContentType::Exchange, 1, 0)], 4, 0)], 2);
         assert_eq!([report.days[0].state, report.days[1].state], [DayState::Unknown, DayState::Complete]);
         assert!(report.days[0].problem.as_ref().unwrap().contains("finds no record at all"), "{:?}", report.days[0]);
+    }
+
+    #[test]
+    fn a_day_waits_when_no_search_of_it_is_under_way() {
+        use crate::ledger::{Search, SearchScope, SearchState};
+        let mut day = settled(1, &[], 0, 0);
+        let scope = SearchScope { start: time(), end: time() + chrono::TimeDelta::hours(1), record_types: Vec::new() };
+        let record = day.record.as_mut().unwrap();
+        let number = |number| Search {
+            number,
+            scope: scope.clone(),
+            failures: 0,
+            state: SearchState::Planned { not_before: None },
+        };
+        (record.settled, record.searches) = (None, vec![number(0), number(1)]);
+        let waits = |day: &DayCoverage| report(vec![day.clone()], 1).days[0].waits_until;
+        assert_eq!(waits(&day), None);
+        let later = time() + chrono::TimeDelta::hours(5);
+        let of_first = |day: &mut DayCoverage, state| day.record.as_mut().unwrap().searches[0].state = state;
+        of_first(&mut day, SearchState::Planned { not_before: Some(later) });
+        assert_eq!(waits(&day), Some(later), "the other one waits behind it");
+        of_first(&mut day, SearchState::Reading { query: "a".to_owned() });
+        assert_eq!(waits(&day), None);
     }
 
     #[test]

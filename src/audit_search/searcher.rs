@@ -122,6 +122,8 @@ pub(super) struct Searcher {
     tenant: TenantId,
     context: SearchContext,
     failures: u32,
+    /// The only days that are searched, where a command runs the source for them.
+    only: Option<SearchTask>,
     /// Whether the last failure needs an administrator.
     is_hopeless: bool,
     planned: Option<Instant>,
@@ -129,7 +131,7 @@ pub(super) struct Searcher {
 
 impl Searcher {
     pub const fn new(tenant: TenantId, context: SearchContext) -> Self {
-        Self { tenant, context, failures: 0, is_hopeless: false, planned: None }
+        Self { tenant, context, failures: 0, only: None, is_hopeless: false, planned: None }
     }
 
     /// Passes again and again, and plans what is due; indefinitely. Begins after a while, or when somebody asks for days.
@@ -151,6 +153,7 @@ impl Searcher {
 
     /// Passes until the days of a task have been compared, or cannot be for a reason that does not pass.
     pub async fn run_task(mut self, task: SearchTask) -> Result<(), LedgerError> {
+        self.only = Some(task);
         loop {
             match request(&self.context, self.tenant, task).await {
                 Ok(()) => break,
@@ -267,7 +270,11 @@ impl Searcher {
 
     /// Takes every search that is under way a step further, as far as that is possible now.
     async fn pass(&self) -> Result<Option<Duration>, PassError> {
-        let days = self.context.ledger.open_days(Some(self.tenant)).await?;
+        let mut days = self.context.ledger.open_days(Some(self.tenant)).await?;
+        if let Some(SearchTask { from, through, .. }) = self.only {
+            // Others were asked for by somebody who does not wait here.
+            days.retain(|day| (from..=through).contains(&day.of.day));
+        }
         if days.is_empty() {
             return Ok(None);
         }

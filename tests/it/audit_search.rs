@@ -625,6 +625,28 @@ async fn days_before_the_source_began_are_delivered_when_somebody_asks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_command_waits_for_its_own_days_alone() {
+    let mut lab = lab(lab::empty());
+    search(&mut lab).budget_per_day = 1;
+    let day = |days| the_day() - TimeDelta::days(days);
+    let ask = |from, through| SearchTask { from, through, tenant: None, heals: true, again: false };
+    let mut setup = lab.setup(RunMode::Once { patience: Duration::from_mins(10) });
+    setup.search = Some(ask(day(7), day(6)));
+    let running = setup.start().await;
+    hours(1).await;
+    running.crash().await;
+    let began = lab.now();
+    // The first of the two was compared, and the other one has to wait for the budget.
+    let (compared, _) = task(&lab, ask(day(7), day(7))).await;
+    compared.unwrap();
+    assert!(lab.now() - began < TimeDelta::hours(1));
+    let content_types = &lab.source.content_types;
+    let report = report_of(lab.data.path(), &[lab.feed.tenant], content_types, (day(7), day(6)), lab.now()).await;
+    assert_eq!([report.days[0].state, report.days[1].state], [DayState::Complete, DayState::Searching]);
+    assert!(report.pause().is_some(), "{report:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_crash_while_queries_work_and_are_read_repeats_and_loses_nothing() {
     let lab = lab(faulty(GraphFaults { slow: None, ..GraphFaults::stormy() }));
     let ids: Vec<_> = (0..2_000).map(|number| number.to_string()).collect();

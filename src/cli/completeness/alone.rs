@@ -54,15 +54,15 @@ pub(super) async fn compare(
     task: SearchTask,
     stop: impl Future<Output = ()>,
 ) -> crate::Result<()> {
-    run(source, task, stop, |_| Err(io::Error::other("a comparison has no events"))).await
+    run(source, task, stop, |_| Err(io::Error::other("a comparison has no events"))).await.map(drop)
 }
 
-/// Prints missing events, and counts them as delivered.
+/// Prints missing events, and counts them as delivered. Returns whether the standard output has failed.
 pub(super) async fn print(
     source: ConfiguredSource<'_>,
     task: SearchTask,
     stop: impl Future<Output = ()>,
-) -> crate::Result<()> {
+) -> crate::Result<bool> {
     let (mut out, mut is_read) = (EventsOut::new(), true);
     run(source, task, stop, move |batch| {
         let written = out.write(batch);
@@ -74,13 +74,13 @@ pub(super) async fn print(
     .await
 }
 
-/// Runs a source for a task. An event counts as delivered when `take` has taken its batch.
+/// Runs a source for a task. An event counts as delivered when `take` has taken its batch. Returns whether `take` has failed.
 async fn run(
     source: ConfiguredSource<'_>,
     task: SearchTask,
     stop: impl Future<Output = ()>,
     mut take: impl FnMut(&SourceSenderItem) -> io::Result<()>,
-) -> crate::Result<()> {
+) -> crate::Result<bool> {
     let (trigger, shutdown, _done) = ShutdownSignal::new_wired();
     let mut builder = SourceSender::builder();
     let mut output = builder.add_source_output(SourceOutput::new_logs(LogNamespace::Legacy), source.name.into());
@@ -117,7 +117,10 @@ async fn run(
             complain(&format_args!("{feed}: {problem}"));
         }
     }
-    failure.map_or(Ok(()), |error| Err(format!("cannot write to the standard output: {error}").into()))
+    if let Some(error) = &failure {
+        complain(&format_args!("cannot write to the standard output: {error}"));
+    }
+    Ok(failure.is_some())
 }
 
 /// Says what became of a batch: events that are dropped without a word would count as delivered.

@@ -85,8 +85,7 @@ async fn fill(
         return Ok(Filled { report, has_failed: false });
     }
     let has_failed = if to_stdout {
-        alone::print(source, task, stop).await?;
-        false
+        alone::print(source, task, stop).await?
     } else {
         alone::deliver(topology, source, task, stop).await?
     };

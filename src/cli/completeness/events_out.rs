@@ -32,8 +32,8 @@ impl EventsOut {
     /// Says what a reader that went away may not have read.
     pub(super) fn reader_is_gone(&self) {
         complain(&format_args!(
-            "The reader of the standard output has ended. {} events had been written before and count as delivered, also those of the last \
-             64 KiB or so, which it may not have read. The rest stays missing; the same command goes on with it.",
+            "The reader of the standard output has ended. The {} events of the batches before count as delivered, also those of the last \
+             64 KiB or so, which it may not have read. The rest stays missing and comes with the next run of this command.",
             self.written
         ));
     }

@@ -56,9 +56,11 @@ impl Comparison {
         content_types_of(record).iter().copied().find(|content_type| self.collected.contains(content_type))
     }
 
-    /// The time by which a healed event counts: its own, or, if it has none, that for which it was found.
+    /// The time by which a healed event counts: its own, unless that is not the one for which the search has shown it.
     pub fn time_of(&self, own: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        own.or_else(|| self.scope.as_ref().map(|scope| scope.start))
+        let Some(scope) = &self.scope else { return own };
+        let is_own = |time: &DateTime<Utc>| (scope.start..scope.end + MOMENT).contains(time);
+        own.filter(is_own).or(Some(scope.start))
     }
 
     /// Counts events that the pipeline has rejected for good as missing.
@@ -132,6 +134,13 @@ mod tests {
         }
         let found = comparison.finish().found;
         assert_eq!(found[&ContentType::Exchange], Found { records: 5, missing: 5 });
+    }
+
+    #[test]
+    fn a_healed_event_counts_for_the_time_for_which_it_was_found() {
+        let time_of = |seconds: Option<i64>| comparison().time_of(seconds.map(at)).unwrap();
+        assert_eq!([time_of(Some(50)), time_of(Some(100))], [at(50), at(100)]);
+        assert_eq!([time_of(None), time_of(Some(-1)), time_of(Some(101))], [at(0); 3]);
     }
 
     #[test]
