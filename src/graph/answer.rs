@@ -138,7 +138,7 @@ pub struct RecordsPage {
 /// The ids of a query's records, and where there are more.
 #[derive(Debug)]
 pub struct IdsPage {
-    /// The ids; `None` for a record without one.
+    /// The ids; `None` for a record without one, and for what is no record.
     pub ids: Vec<Option<String>>,
     /// `@odata.nextLink`
     pub(super) next: Option<String>,
@@ -211,8 +211,13 @@ impl IdsPage {
             #[serde(default)]
             id: Option<String>,
         }
-        let page = raw_page::<RawId>(&String::from_utf8_lossy(body))?;
-        Ok(Self { ids: page.value.into_iter().map(|record| record.id).collect(), next: page.next })
+        let text = String::from_utf8_lossy(body);
+        if let Ok(RawPage { value, next }) = raw_page::<RawId>(&text) {
+            return Ok(Self { ids: value.into_iter().map(|record| record.id).collect(), next });
+        }
+        let RawPage { value, next } = raw_page::<&RawValue>(&text)?;
+        let id = |element: &RawValue| serde_json::from_str::<RawId>(element.get()).ok()?.id;
+        Ok(Self { ids: value.into_iter().map(id).collect(), next })
     }
 }
 
@@ -270,7 +275,10 @@ mod tests {
         let page = IdsPage::parse(page).unwrap();
         assert_eq!(page.ids, [Some("1".to_owned()), Some("2".to_owned()), None, None]);
         assert_eq!(page.next.as_deref(), Some("u"));
-        for bad in ["", "[]", "{}", r#"{"value":[7]}"#, r#"{"value":[{"id":7}]}"#] {
+        let odd = IdsPage::parse(br#"{"value":[7,{"id":7},{"id":"1"},"x",[]],"@odata.nextLink":"u"}"#).unwrap();
+        assert_eq!(odd.ids, [None, None, Some("1".to_owned()), None, None]);
+        assert_eq!(odd.next.as_deref(), Some("u"));
+        for bad in ["", "[]", "{}", r#"{"value":7}"#, r#"{"value":[{"id":"1"}"#] {
             assert!(IdsPage::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }

@@ -144,10 +144,7 @@ impl Passes {
         let Some(position) = &self.position else { return self.end_pass() };
         let (client, tenant, query) = (&self.client, self.tenant, &self.query);
         let next = if self.pass.is_of_ids {
-            // Whole records are at hand where the page of ids makes no sense.
-            let may_pass =
-                |failure: &GraphFailure| failure.may_pass() && !matches!(failure, GraphFailure::Malformed { .. });
-            match retried(|| client.record_ids(tenant, query, position), may_pass).await {
+            match retried(|| client.record_ids(tenant, query, position)).await {
                 Ok(page) => {
                     page.ids.iter().for_each(|id| self.look_at(id.as_deref()));
                     page.next()
@@ -159,7 +156,7 @@ impl Passes {
                 }
             }
         } else {
-            let page = retried(|| client.records(tenant, query, position), GraphFailure::may_pass).await?;
+            let page = retried(|| client.records(tenant, query, position)).await?;
             page.records.iter().for_each(|record| self.take(record));
             page.next()
         };
@@ -257,14 +254,11 @@ impl Passes {
 }
 
 /// Asks for a page again, if that may help.
-async fn retried<T, F: Future<Output = Result<T, GraphError>>>(
-    ask: impl Fn() -> F,
-    may_pass: impl Fn(&GraphFailure) -> bool,
-) -> Result<T, GraphError> {
+async fn retried<T, F: Future<Output = Result<T, GraphError>>>(ask: impl Fn() -> F) -> Result<T, GraphError> {
     let mut attempt = 1;
     loop {
         match ask().await {
-            Err(error) if may_pass(&error.failure) && attempt < MOST_ATTEMPTS => {
+            Err(error) if error.failure.may_pass() && attempt < MOST_ATTEMPTS => {
                 telemetry::search_page_retried(&error, attempt);
                 sleep(ATTEMPTS.wait(attempt)).await;
                 attempt += 1;

@@ -39,7 +39,7 @@ pub struct GraphFaults {
     /// Creations whose answer is lost: the query exists, and the caller hears nothing, gets a 504, or loses the connection.
     pub lost_answers: f64,
     /// The share of a query's records that a pass over its pages leaves out. Which ones follows from the query and the number
-    /// of the pass, and no two passes in a row leave out the same record. A pass begins with each request for records without
+    /// of the pass, and no two passes leave out the same record. A pass begins with each request for records without
     /// `$skiptoken`.
     pub omitted_in_pass: f64,
     /// The share of events that no search ever shows. Fixed at the start.

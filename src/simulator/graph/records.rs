@@ -82,20 +82,21 @@ fn begin_pass(service: &Service, id: Uuid) -> u64 {
 struct Omissions {
     share: f64,
     this_pass: Dice,
-    pass_before: Option<Dice>,
+    passes_before: Vec<Dice>,
 }
 
 impl Omissions {
     fn of(service: &Service, id: Uuid, pass: u64) -> Self {
         let dice = Dice::new(service.config.seed).of_uuid("passes", id);
-        let pass_before = pass.checked_sub(1).map(|before| dice.of("pass", before));
-        Self { share: service.state().faults.graph.omitted_in_pass, this_pass: dice.of("pass", pass), pass_before }
+        let passes_before = (0..pass).map(|before| dice.of("pass", before)).collect();
+        Self { share: service.state().faults.graph.omitted_in_pass, this_pass: dice.of("pass", pass), passes_before }
     }
 
-    /// What the pass before may have left out is shown, so that two passes in a row show everything.
+    /// What a pass before may have left out is shown: any two passes show everything together, also when others between them broke
+    /// off.
     fn has(&self, number: usize) -> bool {
         let draws = |pass: &Dice| pass.of("record", number as u64).chance(self.share);
-        draws(&self.this_pass) && !self.pass_before.as_ref().is_some_and(draws)
+        draws(&self.this_pass) && !self.passes_before.iter().any(draws)
     }
 }
 
