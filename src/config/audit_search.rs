@@ -95,8 +95,8 @@ impl AuditSearchConfig {
                 "audit_search.max_gap",
                 format!("{} is out of range", self.max_gap),
                 format!(
-                    "Write a duration from \"{shortest}\" to \"{longest}\", such as max_gap = \"180d\": that far back the audit search \
-                     reaches."
+                    "Write a duration from \"{shortest}\" to \"{longest}\", such as max_gap = \"180d\", as far back as the audit search \
+                     reaches. A day may wait for eight days until it is compared."
                 ),
             );
         }
