@@ -24,6 +24,8 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use uuid::Uuid;
 
+const TENANT: TenantId = TenantId(Uuid::from_u128(1));
+
 fn main() {
     divan::main();
 }
@@ -72,7 +74,7 @@ fn keys(first: u64, count: u64) -> Vec<EventKey> {
 async fn look_up_and_deliver(ledger: &RedbLedger, events: Vec<EventKey>, now: DateTime<Utc>) {
     let known = ledger.delivered(events.clone()).await.unwrap();
     assert!(!known.contains(&true));
-    ledger.deliver(events.into(), now).await.unwrap();
+    ledger.deliver(TENANT, events.into(), now).await.unwrap();
 }
 
 /// Delivers 2,000 new events while so many others are in the window of de-duplication.
@@ -85,7 +87,7 @@ fn deliver_new_events(bencher: Bencher<'_, '_>, delivered: u64) {
     let ledger = runtime.block_on(async {
         let ledger = RedbLedger::open(directory.path(), TimeDelta::days(7)).await.unwrap();
         for first in (0..delivered).step_by(20_000) {
-            ledger.deliver(keys(first, 20_000).into(), now).await.unwrap();
+            ledger.deliver(TENANT, keys(first, 20_000).into(), now).await.unwrap();
         }
         ledger
     });

@@ -97,7 +97,7 @@ pub async fn confirm(task: Arc<BlobTask>, mut sent: Sent) -> Result<Confirmed, C
     let verdict = sent.verdict(&task.key).await;
     let rejected = if verdict == Verdict::Rejected { sent.counts.clone() } else { Vec::new() };
     if verdict == Verdict::Delivered {
-        task.shared.ledger.deliver(sent.batch(), task.shared.now()).await?;
+        task.shared.ledger.deliver(task.key.feed.tenant, sent.batch(), task.shared.now()).await?;
         sent.commit(&task.shared, &task.key);
     }
     Ok(Confirmed { verdict, rejected })
@@ -131,7 +131,7 @@ pub async fn settle(task: &BlobTask, emitted: Emitted) -> Result<Next, Collector
     }
     // The last batch must not wait for other blobs: they may be waiting for it.
     if let Some(last) = last.filter(|_| last_delivered) {
-        shared.ledger.deliver(batch, shared.now()).await?;
+        shared.ledger.deliver(key.feed.tenant, batch, shared.now()).await?;
         last.commit(shared, key);
     }
     if verdict == Verdict::Errored {

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::{CoverageStore, EventKey, LedgerError};
-use crate::content::Feed;
+use crate::content::{Feed, TenantId};
 
 /// Events that were delivered together.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -77,6 +77,6 @@ pub trait DeliveredEvents: fmt::Debug + Send + Sync {
     /// Which of these events were delivered, in the order of `events`.
     async fn delivered(&self, events: Vec<EventKey>) -> Result<Vec<bool>, LedgerError>;
 
-    /// Notes events as delivered whose blob is not done yet, and counts them by day.
-    async fn deliver(&self, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError>;
+    /// Notes events of a tenant as delivered whose blob is not done yet, and counts them by day.
+    async fn deliver(&self, tenant: TenantId, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError>;
 }

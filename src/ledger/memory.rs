@@ -173,7 +173,7 @@ impl ContentQueue for MemoryLedger {
         let announced = self.held().remove(&key).flatten();
         let mut done = true;
         self.change(&key, |row| done = row.complete(now, announced.as_deref()));
-        self.deliver(delivery, now).await?;
+        self.deliver(key.feed.tenant, delivery, now).await?;
         Ok(done)
     }
 
@@ -241,7 +241,7 @@ impl DeliveredEvents for MemoryLedger {
         Ok(events.iter().map(|event| stored.events.contains_key(event)).collect())
     }
 
-    async fn deliver(&self, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
+    async fn deliver(&self, _: TenantId, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let mut stored = self.stored();
         stored.events.extend(delivery.events.into_iter().map(|event| (event, now)));
         for (key, more) in by_day(&delivery.counts) {

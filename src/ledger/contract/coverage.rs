@@ -106,7 +106,7 @@ pub async fn a_comparison_goes_on_until_it_is_settled_and_is_replaced_after_that
 
     let exchange = feed(1, ContentType::Exchange);
     let delivery = DeliveredBatch { events: vec![], counts: counts(exchange, of.day, 3, 0) };
-    ledger.deliver(delivery, time(1)).await.unwrap();
+    ledger.deliver(TENANT, delivery, time(1)).await.unwrap();
     let step = SearchStep::GivenUp { problem: "why".into(), at: time(5) };
     ledger.step_search(of, 0, step.clone()).await.unwrap();
     let settled = record(&ledger, of).await;
@@ -187,7 +187,7 @@ pub async fn delivered_events_are_counted_by_the_day_of_the_events(storage: &imp
     let events = (0..20_001).map(|number| EventKey::new(a.tenant, &number.to_string())).collect();
     let batch = |counts: [Vec<EventCount>; 3]| DeliveredBatch { events: vec![], counts: counts.concat() };
     let many = counts(a, first.day, 20_001, 0);
-    ledger.deliver(DeliveredBatch { events, counts: many }, time(0)).await.unwrap();
+    ledger.deliver(TENANT, DeliveredBatch { events, counts: many }, time(0)).await.unwrap();
     ledger.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
     let more = batch([counts(a, first.day, 1, 2), counts(a, first.day, 10, 0), counts(b, second.day, 5, 0)]);
     ledger.complete(BlobKey { feed: a, content_id: "x".into() }, more, time(1)).await.unwrap();
@@ -196,7 +196,7 @@ pub async fn delivered_events_are_counted_by_the_day_of_the_events(storage: &imp
     ledger = storage.open().await;
     // Records can have any time. No audit log has such days.
     let odd = [NaiveDate::MIN, NaiveDate::MAX, NaiveDate::default()].map(|day| counts(a, day, 1, 1));
-    ledger.deliver(batch(odd), time(2)).await.unwrap();
+    ledger.deliver(TENANT, batch(odd), time(2)).await.unwrap();
     let delivered = |content_type, live, healed| BTreeMap::from([(content_type, DeliveredCounts { live, healed })]);
     let expected = [
         DayCoverage { of: first, record: None, delivered: delivered(ContentType::Exchange, 20_012, 2) },
@@ -214,7 +214,7 @@ pub async fn days_are_told_in_the_order_of_tenants_and_days(storage: &impl Stora
             let exchange = feed(tenant, ContentType::Exchange);
             let counts =
                 [counts(exchange, day(tenant, days + 1).day, 1, 0), counts(exchange, day(tenant, 9).day, 1, 0)];
-            ledger.deliver(DeliveredBatch { events: vec![], counts: counts.concat() }, time(0)).await.unwrap();
+            ledger.deliver(TENANT, DeliveredBatch { events: vec![], counts: counts.concat() }, time(0)).await.unwrap();
         }
     }
     let told = async |tenant: Option<u128>, days: std::ops::RangeInclusive<i64>| {
@@ -267,7 +267,7 @@ pub async fn it_is_noted_which_ids_are_forgotten(storage: &impl Storage) {
     let tenant = day(1, 0).tenant;
     let in_days = |days: i64| time(0) + TimeDelta::days(days);
     for days in [0, 1, 3] {
-        ledger.deliver(vec![EventKey::new(tenant, &days.to_string())].into(), in_days(days)).await.unwrap();
+        ledger.deliver(TENANT, vec![EventKey::new(tenant, &days.to_string())].into(), in_days(days)).await.unwrap();
     }
     ledger.prune(in_days(7)).await.unwrap();
     assert_eq!(ledger.ids_forgotten_before().await.unwrap(), None);
@@ -288,7 +288,7 @@ pub async fn days_are_forgotten_after_400_days_unless_they_are_open(storage: &im
             let of = day(tenant, days);
             ledger.request_day(request(of, searches, false)).await.unwrap();
             let counts = counts(feed(tenant, ContentType::General), of.day, 1, 1);
-            ledger.deliver(DeliveredBatch { events: vec![], counts }, time(0)).await.unwrap();
+            ledger.deliver(TENANT, DeliveredBatch { events: vec![], counts }, time(0)).await.unwrap();
         }
     }
     let before = coverage_of_all(&ledger).await;
@@ -309,7 +309,7 @@ pub async fn a_tenant_that_is_forgotten_takes_its_days_along(storage: &impl Stor
         read(&ledger, of, 0, "a").await;
         let feed = Feed { tenant: of.tenant, content_type: ContentType::Exchange };
         let counts = counts(feed, of.day, 1, 0);
-        ledger.deliver(DeliveredBatch { events: vec![], counts }, time(0)).await.unwrap();
+        ledger.deliver(TENANT, DeliveredBatch { events: vec![], counts }, time(0)).await.unwrap();
         ledger.spend_query(of.tenant, time(0), 1).await.unwrap().unwrap();
     }
     assert_eq!(ledger.forget_tenant(gone.tenant).await.unwrap(), 1, "records of searches are content, too");
@@ -341,14 +341,14 @@ pub async fn an_export_holds_what_was_compared<S: Storage>(storage: &S) {
     for days in 1..1_050 {
         ledger.request_day(request(day(2, days), days % 2, false)).await.unwrap();
         let counts = counts(feed(2, ContentType::Exchange), day(2, days).day, 1, 0);
-        ledger.deliver(DeliveredBatch { events: vec![], counts }, time(0)).await.unwrap();
+        ledger.deliver(TENANT, DeliveredBatch { events: vec![], counts }, time(0)).await.unwrap();
     }
     for tenant in [1, 2, 3] {
         ledger.spend_query(day(tenant, 0).tenant, time(7), 2).await.unwrap().unwrap();
     }
     let ids = |days: i64| vec![EventKey::new(of.tenant, &days.to_string())];
     for days in [0, 9] {
-        ledger.deliver(ids(days).into(), time(0) + TimeDelta::days(days)).await.unwrap();
+        ledger.deliver(TENANT, ids(days).into(), time(0) + TimeDelta::days(days)).await.unwrap();
     }
     ledger.prune(time(0) + TimeDelta::days(8)).await.unwrap();
 

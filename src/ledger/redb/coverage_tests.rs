@@ -9,7 +9,7 @@ use crate::{
     content::{ContentType, Feed},
     ledger::{
         Counts, EventCount, EventKey, ExportPosition, Found, Ledger, MemoryLedger, Wanted,
-        contract::{DEDUPE_WINDOW, coverage_of_all, day, records_of, request, scope, time},
+        contract::{DEDUPE_WINDOW, TENANT, coverage_of_all, day, records_of, request, scope, time},
     },
 };
 
@@ -116,7 +116,7 @@ async fn take(ledger: &impl Ledger, step: Step, number: usize) -> String {
         Step::Deliver(events, counts, days) => {
             let event = |event: usize| EventKey::new(day(1, 0).tenant, &format!("{number} {event}"));
             let delivery = DeliveredBatch { events: (0..events).map(event).collect(), counts };
-            format!("{:?}", ledger.deliver(delivery, time(0) + TimeDelta::days(days)).await.unwrap())
+            format!("{:?}", ledger.deliver(TENANT, delivery, time(0) + TimeDelta::days(days)).await.unwrap())
         }
         Step::Spend(tenant, hours) => {
             format!("{:?}", ledger.spend_query(tenant, time(hours * 3_600), 2).await.unwrap())

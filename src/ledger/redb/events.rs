@@ -24,7 +24,10 @@ use super::{
     tables::{Bytes, corrupt},
     writer::Rank,
 };
-use crate::ledger::{DeliveredBatch, DeliveredEvents, EventKey, LedgerError, counting::by_day};
+use crate::{
+    content::TenantId,
+    ledger::{DeliveredBatch, DeliveredEvents, EventKey, LedgerError, counting::by_day},
+};
 
 type EventTable<'a> = TableDefinition<'a, [u8; 16], ()>;
 
@@ -74,7 +77,7 @@ impl DeliveredEvents for RedbLedger {
         .await
     }
 
-    async fn deliver(&self, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
+    async fn deliver(&self, _: TenantId, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let (mut chunks, counts) = (chunks(delivery.events, MOST_EVENTS), by_day(&delivery.counts));
         let last = chunks.pop().unwrap_or_default();
         for some in chunks {

@@ -10,7 +10,7 @@ use crate::{
     content::TenantId,
     ledger::{
         Upkeep,
-        contract::{DEDUPE_WINDOW, time},
+        contract::{DEDUPE_WINDOW, TENANT, time},
     },
 };
 
@@ -93,7 +93,7 @@ async fn run(steps: Vec<Step>) {
     for step in steps {
         match step {
             Step::Deliver(new, days) => {
-                ledger.deliver(keys(count..count + new).into(), time(0) + TimeDelta::days(days)).await.unwrap();
+                ledger.deliver(TENANT, keys(count..count + new).into(), time(0) + TimeDelta::days(days)).await.unwrap();
                 model.extend((count..count + new).map(|number| (number, days)));
                 count += new;
             }
@@ -144,9 +144,9 @@ proptest! {
 async fn what_is_delivered_while_events_move_is_kept() {
     let directory = TempDir::new().unwrap();
     let ledger = open(&directory).await;
-    ledger.deliver(keys(0..100).into(), time(0)).await.unwrap();
+    ledger.deliver(TENANT, keys(0..100).into(), time(0)).await.unwrap();
     let (day, (events, newest)) = (day(time(0)), ledger.recent.waiting(day(time(0))));
-    ledger.deliver(keys(100..200).into(), time(0)).await.unwrap();
+    ledger.deliver(TENANT, keys(100..200).into(), time(0)).await.unwrap();
     ledger.recent.moving(day, &events);
     let those = events.clone();
     ledger.writer.write(Rank::Bulk(1), move |tx| insert(tx, &those, day)).await.unwrap();
@@ -156,7 +156,7 @@ async fn what_is_delivered_while_events_move_is_kept() {
     let ledger = open(&directory).await;
     assert_eq!(ledger.delivered(keys(0..200)).await.unwrap(), [true; 200]);
     // Numbers of batches go on after those that are there: nothing is overwritten.
-    ledger.deliver(keys(200..300).into(), time(0)).await.unwrap();
+    ledger.deliver(TENANT, keys(200..300).into(), time(0)).await.unwrap();
     drop(ledger);
     assert_eq!(open(&directory).await.delivered(keys(0..300)).await.unwrap(), [true; 300]);
 }
@@ -180,7 +180,7 @@ async fn a_batch_of_half_an_id_is_damage() {
 async fn filters_of_tables_are_made_after_a_start() {
     let directory = TempDir::new().unwrap();
     let ledger = open(&directory).await;
-    ledger.deliver(keys(0..1_000).into(), time(0)).await.unwrap();
+    ledger.deliver(TENANT, keys(0..1_000).into(), time(0)).await.unwrap();
     ledger.move_to_tables().await.unwrap();
     drop(ledger);
     let ledger = open(&directory).await;

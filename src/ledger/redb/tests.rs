@@ -18,7 +18,7 @@ use crate::{
         AuditDay, BlobKey, ContentIntake, ContentQueue, CoverageStore, Cursor, CursorMove, DayRequest, DeliveredBatch,
         DeliveredEvents, EventCount, EventKey, IdRetention, SearchScope, SearchStep, SubscriptionStore, TenantStore,
         Upkeep, Wanted,
-        contract::{DEDUPE_WINDOW, Storage, content, feed, time},
+        contract::{DEDUPE_WINDOW, Storage, TENANT, content, feed, time},
     },
 };
 
@@ -213,7 +213,7 @@ async fn what_an_earlier_version_may_have_forgotten_is_noted_once() {
             ledger.record(a, Vec::new(), Some(step), time(0)).await.unwrap();
         }
         if has_delivered {
-            ledger.deliver(vec![EventKey::new(a.tenant, "e")].into(), delivered).await.unwrap();
+            ledger.deliver(TENANT, vec![EventKey::new(a.tenant, "e")].into(), delivered).await.unwrap();
         }
         assert_eq!(ledger.ids_forgotten_before().await.unwrap(), None);
         make_format_3(&ledger);
@@ -227,7 +227,7 @@ async fn what_an_earlier_version_may_have_forgotten_is_noted_once() {
         }
         assert!(ledger.open_days(None).await.unwrap().is_empty());
         // What this version delivers from now on is not taken for forgotten at its next start.
-        ledger.deliver(vec![EventKey::new(a.tenant, "f")].into(), time(0)).await.unwrap();
+        ledger.deliver(TENANT, vec![EventKey::new(a.tenant, "f")].into(), time(0)).await.unwrap();
         drop(ledger);
         assert_eq!(open(&directory).await.ids_forgotten_before().await.unwrap(), noted);
     }
@@ -334,7 +334,7 @@ async fn ids_stay_while_a_day_is_not_proved_complete_but_not_indefinitely() {
     let of = AuditDay { tenant: a.tenant, day: delivered.date_naive() };
     let event = EventKey::new(a.tenant, "e");
     let counts = vec![EventCount { feed: a, day: of.day, events: 1, healed: false }];
-    ledger.deliver(DeliveredBatch { events: vec![event], counts }, delivered).await.unwrap();
+    ledger.deliver(TENANT, DeliveredBatch { events: vec![event], counts }, delivered).await.unwrap();
     let is_known = async |days: i64| {
         ledger.prune(delivered + TimeDelta::days(days)).await.unwrap();
         ledger.delivered(vec![event]).await.unwrap() == [true]
@@ -355,6 +355,6 @@ async fn ids_stay_while_a_day_is_not_proved_complete_but_not_indefinitely() {
     let other = AuditDay { tenant: feed(2, ContentType::Exchange).tenant, ..of };
     let counts = counts.into_iter().map(|count| EventCount { feed: Feed { tenant: other.tenant, ..a }, ..count });
     let batch = DeliveredBatch { events: vec![event], counts: counts.collect() };
-    ledger.deliver(batch, delivered).await.unwrap();
+    ledger.deliver(TENANT, batch, delivered).await.unwrap();
     assert!(is_known(19).await && !is_known(22).await, "nobody compares it");
 }
