@@ -11,6 +11,8 @@ pub mod check;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
+#[cfg(feature = "nats")]
+pub mod cluster;
 pub mod collector;
 pub mod component;
 pub mod config;
@@ -31,6 +33,9 @@ pub mod ledger;
 #[cfg(test)]
 #[path = "../tests/support/mmdb.rs"]
 mod mmdb;
+#[cfg(all(test, feature = "nats"))]
+#[path = "../tests/support/nats_server.rs"]
+mod nats_server;
 pub mod normalize;
 mod once;
 mod pem;
@@ -39,6 +44,8 @@ mod record_types;
 pub mod registration;
 mod run_mode;
 pub mod secrets;
+#[cfg(feature = "nats")]
+mod shared_state;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod source;

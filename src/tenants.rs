@@ -45,6 +45,20 @@ impl Tenants {
         Self(Arc::new(watch::Sender::new(tenants)))
     }
 
+    /// None, until others are set with [`replace`](Self::replace).
+    pub fn none() -> Self {
+        Self(Arc::default())
+    }
+
+    /// Collects these from now on, and no others.
+    pub fn replace(&self, tenants: BTreeMap<TenantId, Tenant>) {
+        self.0.send_if_modified(|current| {
+            let differ = *current != tenants;
+            *current = tenants;
+            differ
+        });
+    }
+
     /// Those of now, and then each change.
     pub fn watch(&self) -> watch::Receiver<BTreeMap<TenantId, Tenant>> {
         self.0.subscribe()
@@ -82,7 +96,11 @@ impl Tenants {
 
     /// Takes over what the ledger now says about a tenant.
     pub fn apply(&self, record: &TenantRecord) {
-        self.0.send_modify(|tenants| merge(tenants, record));
+        self.0.send_if_modified(|tenants| {
+            let before = tenants.get(&record.id).cloned();
+            merge(tenants, record);
+            tenants.get(&record.id) != before.as_ref()
+        });
     }
 
     /// Stops collecting a tenant, unless the configuration names it.

@@ -12,6 +12,8 @@ mod data_dir;
 mod finding;
 mod listener_files;
 mod public_url;
+#[cfg(feature = "nats")]
+mod state;
 mod tenants;
 
 use std::{collections::BTreeSet, fmt::Display, time::Duration};
@@ -70,6 +72,10 @@ pub async fn check_source(
 ) {
     let key = source.key();
     found(Finding::new(format!("{key}, disk"), data_dir::free_space(&source.directory())));
+    #[cfg(feature = "nats")]
+    if let Some(outcome) = state::shared_state(&source.config.state, &format!("{key}.state"), patience).await {
+        found(Finding::new(format!("{key}, state"), outcome));
+    }
     let (mut tenants, running) = known_tenants(source, patience, found).await;
     if let Some(only) = only {
         tenants.retain(|tenant| tenant.id == only);

@@ -157,9 +157,15 @@ impl Collector {
                     self.note_work(feeds);
                 }
                 Ok(()) = self.tenants.changed() => {
-                    let tenants = self.tenants.borrow_and_update();
-                    self.scheduler.retain(|tenant| tenants.contains_key(&tenant));
-                    self.shared.announcements.retain(|tenant| tenants.contains_key(&tenant));
+                    {
+                        let tenants = self.tenants.borrow_and_update();
+                        self.scheduler.retain(|tenant| tenants.contains_key(&tenant));
+                        self.shared.announcements.retain(|tenant| tenants.contains_key(&tenant));
+                    }
+                    // A tenant that another collector had may have content that is deferred.
+                    if !self.draining {
+                        self.promote(self.shared.now()).await?;
+                    }
                 }
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() && !self.draining => {
                     self.promote(self.shared.now()).await?;

@@ -30,6 +30,7 @@ mod secret_backend;
 mod sinks;
 mod size;
 mod source;
+mod state;
 mod structure;
 mod telemetry;
 mod topology;
@@ -70,6 +71,7 @@ pub use sinks::{
 };
 pub use size::{ByteSize, InvalidSize};
 pub use source::{AcknowledgementsConfig, EventSchema, Mode, Office365Config, TenantConfig};
+pub use state::{NatsTlsConfig, StateConfig, StateKind};
 pub use telemetry::{TelemetryBasicAuthConfig, TelemetryConfig, TelemetryTlsConfig};
 pub use topology::{SourceEntry, TopologyConfig};
 pub use validate::is_domain;

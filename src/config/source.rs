@@ -16,6 +16,7 @@ use super::{
     limits::{BatchConfig, DedupeConfig, MemoryConfig, PollConfig, RequestConfig},
     network::{ProxyConfig, TlsConfig},
     normalize::NormalizeConfig,
+    state::StateConfig,
     webhook::WebhookConfig,
 };
 use crate::content::{ContentType, TenantId};
@@ -85,6 +86,10 @@ pub struct Office365Config {
     #[serde(default)]
     #[schemars(example = [TenantConfig::example()])]
     pub tenants: Vec<TenantConfig>,
+
+    /// Where the source keeps what it must not forget. Default: in a file below `data_dir`.
+    #[serde(default)]
+    pub state: StateConfig,
 
     /// The audit search of Microsoft Graph, which finds what the Management Activity API did not deliver. Default: it is not used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,6 +259,7 @@ impl Office365Config {
             token_path: None,
             auth,
             tenants,
+            state: StateConfig::default(),
             audit_search: None,
             filters: FiltersConfig::default(),
             normalize: NormalizeConfig::default(),

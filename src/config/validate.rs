@@ -27,6 +27,7 @@ impl Office365Config {
                 "Write a duration from \"1s\" to \"7d\", such as start_from = \"24h\": the API holds seven days.",
             );
         }
+        self.state.check(&mut problems);
         if let Some(search) = &self.audit_search {
             search.check(&mut problems);
         }

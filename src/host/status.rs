@@ -59,11 +59,15 @@ fn source(progress: &Progress) -> Value {
         }
         feed
     });
-    json!({
+    let mut source = json!({
         "totals": totals(progress.totals()),
         "missing": progress.missing(),
         "feeds": feeds.collect::<Vec<_>>(),
-    })
+    });
+    if let Some(cluster) = progress.cluster() {
+        source["cluster"] = json!(cluster);
+    }
+    source
 }
 
 fn totals(totals: Totals) -> Value {

@@ -4,6 +4,9 @@ use std::{io, path::PathBuf, sync::Arc};
 
 use snafu::Snafu;
 
+#[cfg(feature = "nats")]
+use super::nats::NatsError;
+
 /// The ledger cannot be used, or no longer.
 ///
 /// Cheap to clone: one failed write fails everything that waits for it.
@@ -99,12 +102,26 @@ pub enum LedgerError {
         /// What redb said.
         detail: String,
     },
+    /// The state that several collectors share cannot be used.
+    #[cfg(feature = "nats")]
+    #[snafu(display("{source}"))]
+    Nats {
+        /// Why.
+        source: Arc<NatsError>,
+    },
     /// The runtime is shutting down.
     #[snafu(display("the ledger {} has been closed", path.display()))]
     Closed {
         /// The ledger file.
         path: PathBuf,
     },
+}
+
+#[cfg(feature = "nats")]
+impl From<NatsError> for LedgerError {
+    fn from(error: NatsError) -> Self {
+        Self::Nats { source: Arc::new(error) }
+    }
 }
 
 impl LedgerError {
@@ -120,7 +137,15 @@ impl LedgerError {
             Self::Io { .. } => "ledger_io",
             Self::Defect { .. } => "ledger_defect",
             Self::Closed { .. } => "ledger_closed",
+            #[cfg(feature = "nats")]
+            Self::Nats { .. } => "nats",
         }
+    }
+
+    /// Whether it may pass by itself: NATS was asked and does not answer now.
+    #[cfg(feature = "nats")]
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Nats { source } if matches!(**source, NatsError::Answer { .. } | NatsError::Taken))
     }
 
     /// Whether the file has changed, [`LedgerFile`](super::file::LedgerFile) knows.

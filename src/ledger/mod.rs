@@ -24,10 +24,14 @@ mod intake;
 mod keys;
 #[cfg(test)]
 mod memory;
+#[cfg(feature = "nats")]
+mod nats;
 mod query_budget;
 mod queue;
 mod redb;
 mod row;
+#[cfg(feature = "nats")]
+mod row_key;
 mod search_scope;
 mod subscriptions;
 mod tenants;
@@ -36,6 +40,10 @@ mod upkeep;
 
 #[cfg(test)]
 pub(crate) use self::memory::MemoryLedger;
+#[cfg(feature = "nats")]
+pub use self::nats::{
+    AnnouncedElsewhere, Announcements, LEASE, Member, NatsError, NatsLedger, NatsLogin, NatsOptions, NatsProbe, Owner,
+};
 pub use self::{
     coverage::{
         AuditDay, CoverageStore, DayCoverage, DayRecord, DayRequest, DeliveredCounts, FinishedSearch, Found,

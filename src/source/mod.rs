@@ -1,7 +1,9 @@
 //! The source component: puts the modules together.
 
+mod membership;
 mod options;
 mod running;
+mod state;
 mod webhook;
 
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use futures::FutureExt;
 use tracing::{info, warn};
 
 use self::{
+    membership::Membership,
     running::{Control, Running},
     webhook::Webhook,
 };
@@ -32,7 +35,7 @@ use crate::{
     geoip::GeoipFiles,
     graph::GraphClient,
     host_services::HostServices,
-    ledger::{Ledger, RedbLedger, SubscriptionStore},
+    ledger::{Ledger, SubscriptionStore},
     normalize::Normalizer,
     secrets::SecretReader,
     telemetry::Progress,
@@ -54,7 +57,8 @@ impl SourceConfig for Office365Config {
         let auth_id = configured_auth_id(&self.webhook, &secrets, &format!("{path}.webhook.auth_id")).await?;
         let geoip = self.open_geoip(&path).await?;
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
-        let ledger: Arc<dyn Ledger> = Arc::new(RedbLedger::open(&directory, self.ids_kept_for()).await?);
+        let state = self.open_state(&directory, run_mode, &secrets, &path).await?;
+        let ledger = Arc::clone(&state.ledger);
         let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
         let listener = self.listener(run_mode).await?;
         let auth_id = match auth_id {
@@ -81,6 +85,7 @@ impl SourceConfig for Office365Config {
         tenancy.tell_what_is_missing();
 
         let (work, announcements) = (WakeUp::default(), Announcements::default());
+        let cluster = Membership::of(&state, &tenants, &progress, &work);
         let webhook = listener.map(|listener| {
             let parts = EndpointParts {
                 rates: SourceRates::of_notifications(self.webhook.limits.quota_per_minute()),
@@ -114,7 +119,7 @@ impl SourceConfig for Office365Config {
             out: cx.out,
             component: cx.key.clone(),
             announcements,
-            tenants: tenants.clone(),
+            tenants: cluster.own(&tenants),
             normalizer: Normalizer::new(self.normalize_options()),
             geoip: geoip.as_ref().map(GeoipFiles::databases),
             progress: progress.clone(),
@@ -135,7 +140,8 @@ impl SourceConfig for Office365Config {
             geoip,
             credentials,
             clock: client.clock().clone(),
-            tenants,
+            tenants: cluster.own(&tenants),
+            cluster,
             content_types: self.content_types.clone(),
             ledger,
             progress,

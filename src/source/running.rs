@@ -2,7 +2,7 @@
 
 use std::{future::pending, path::PathBuf, sync::Arc};
 
-use super::webhook::Webhook;
+use super::{membership::Membership, webhook::Webhook};
 use crate::{
     RunMode,
     audit_search::{SearchContext, SearchTask, search_once, search_until},
@@ -51,7 +51,9 @@ pub(super) struct Running {
     pub geoip: Option<GeoipFiles>,
     pub credentials: Credentials,
     pub clock: ServerClock,
+    /// Those that this source works on.
     pub tenants: Tenants,
+    pub cluster: Membership,
     pub content_types: Vec<ContentType>,
     pub ledger: Arc<dyn Ledger>,
     pub progress: Progress,
@@ -73,6 +75,7 @@ impl Running {
             credentials,
             clock,
             tenants,
+            cluster,
             content_types,
             ledger,
             progress,
@@ -125,6 +128,7 @@ impl Running {
             outcome = webhook => outcome,
             outcome = collecting => outcome,
             Err(error) = maintenance => Err(error),
+            Err(error) = cluster.run() => Err(CollectorError::from(error)),
             () = control => Ok(()),
             () = databases => Ok(()),
             never = watch_expiry(credentials, move || clock.now(), expiries) => match never {},
@@ -133,6 +137,7 @@ impl Running {
                 Ok(())
             }
         };
+        cluster.leave().await;
         if let Err(error) = outcome {
             source_failed(&component, &error);
             return Err(());

@@ -10,5 +10,5 @@ mod progress;
 pub(crate) use self::events::{count, count_error, labels, webhook_is_healthy};
 pub use self::{
     events::{FoundBy, content_found, feed_failed, feed_recovered, fetch_failed, throttled},
-    progress::{FeedProgress, PastProblem, Progress, Stage, Totals, WebhookProgress},
+    progress::{ClusterMember, ClusterProgress, FeedProgress, PastProblem, Progress, Stage, Totals, WebhookProgress},
 };

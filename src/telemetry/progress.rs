@@ -9,6 +9,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::{
@@ -44,6 +45,32 @@ struct Inner {
     /// When the certificate of the webhook's listener expires.
     listener_certificate: Mutex<Option<DateTime<Utc>>>,
     missing: Mutex<Option<&'static str>>,
+    /// The collectors that share the tenants, if any do.
+    cluster: Mutex<Option<ClusterProgress>>,
+}
+
+/// The collectors that share the tenants, as one of them sees it.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
+pub struct ClusterProgress {
+    /// What names this run of this collector among all.
+    pub session: String,
+    /// All collectors that are there.
+    pub members: Vec<ClusterMember>,
+    /// The tenants that this one works on.
+    pub tenants: Vec<TenantId>,
+}
+
+/// One of the collectors that share the tenants.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct ClusterMember {
+    /// What names its run.
+    pub session: String,
+    /// The name of its machine.
+    pub host: String,
+    /// Its version.
+    pub version: String,
+    /// How many tenants it works on.
+    pub tenants: usize,
 }
 
 /// What of collecting a feed can fail by itself.
@@ -256,6 +283,17 @@ impl Progress {
     /// Notes whether a feed has an enabled subscription.
     pub(crate) fn set_subscribed(&self, feed: Feed, subscribed: bool) {
         self.with(feed, |state| state.subscribed = Some(subscribed));
+    }
+
+    /// Notes which collectors share the tenants, and which tenants are this one's.
+    #[cfg(feature = "nats")]
+    pub(crate) fn set_cluster(&self, cluster: ClusterProgress) {
+        *self.0.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(cluster);
+    }
+
+    /// The collectors that share the tenants, if any do.
+    pub fn cluster(&self) -> Option<ClusterProgress> {
+        self.0.cluster.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Notes when a credential expires: the source's own, or a tenant's.

@@ -5,6 +5,9 @@
 #[cfg(all(unix, feature = "simulator"))]
 #[path = "../support/moment.rs"]
 mod moment;
+#[cfg(all(unix, feature = "nats", feature = "simulator"))]
+#[path = "../support/nats_server.rs"]
+mod nats_server;
 #[cfg(all(unix, feature = "simulator"))]
 #[path = "../support/program.rs"]
 mod program;
@@ -20,6 +23,7 @@ mod cli_secrets;
 mod cli_state;
 mod cli_subscriptions;
 mod cli_webhook;
+mod cluster;
 mod completeness;
 mod disks;
 mod kill;

@@ -157,13 +157,7 @@ impl World {
 
     /// Waits for the end of a process and returns its exit code: -1 for the one of a signal.
     pub async fn wait(&self, process: &mut Process) -> i32 {
-        let mut status = None;
-        self.until("it ends", || {
-            status = process.0.try_wait().unwrap();
-            status.is_some()
-        })
-        .await;
-        status.unwrap().code().unwrap_or(-1)
+        process.wait(&|| self.log()).await
     }
 
     /// Waits until something is so.
@@ -207,7 +201,24 @@ pub fn read_lines(path: &Path) -> Vec<String> {
 /// A process that ends with the test.
 pub struct Process(Child);
 
+impl From<Child> for Process {
+    fn from(child: Child) -> Self {
+        Self(child)
+    }
+}
+
 impl Process {
+    /// Waits for its end and returns its exit code: -1 for the one of a signal.
+    pub async fn wait(&mut self, tell: &dyn Fn() -> String) -> i32 {
+        let mut status = None;
+        let ends = || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        };
+        patience::until("it ends", ends, tell).await;
+        status.unwrap().code().unwrap_or(-1)
+    }
+
     pub fn signal(&self, name: &str) {
         let pid = self.0.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());

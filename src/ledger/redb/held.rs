@@ -10,6 +10,8 @@ use std::{
 };
 
 use super::tables::{ANNOUNCED, Index, READY};
+#[cfg(feature = "nats")]
+use crate::content::TenantId;
 use crate::{
     content::Feed,
     ledger::{BlobKey, Claim},
@@ -86,6 +88,12 @@ impl Held {
     /// Whether a blob is held.
     pub fn contains(&self, key: &BlobKey) -> bool {
         self.lock().blobs.contains_key(key)
+    }
+
+    /// Whether any blob of a tenant is held.
+    #[cfg(feature = "nats")]
+    pub fn any_of(&self, tenant: TenantId) -> bool {
+        self.lock().blobs.keys().any(|key| key.feed.tenant == tenant)
     }
 
     /// The URI of a held blob that only a notification had announced when it was claimed.

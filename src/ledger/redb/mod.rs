@@ -11,6 +11,8 @@ mod forgotten;
 mod held;
 mod intake;
 mod open;
+#[cfg(feature = "nats")]
+mod pieces;
 mod queue;
 mod recent;
 mod rows;
@@ -21,7 +23,12 @@ mod transfer;
 mod upkeep;
 mod writer;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use redb::{Database, ReadTransaction, ReadableDatabase};
 use tracing::Span;
@@ -109,6 +116,16 @@ impl RedbLedger {
     /// Whether there is a ledger in `directory`, for a caller that must not start one.
     pub fn exists(directory: &Path) -> bool {
         directory.join(FILE).exists()
+    }
+
+    /// Gives the ledger in `directory` another name, so that no source goes on with it. On failure, says which file it is.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be renamed.
+    pub fn put_aside(directory: &Path) -> Result<(), (PathBuf, io::Error)> {
+        let path = directory.join(FILE);
+        fs::rename(&path, path.with_extension("redb.moved")).map_err(|error| (path, error))
     }
 
     async fn read<T: Send + 'static>(

@@ -204,6 +204,12 @@ fn forget_announced(tx: &WriteTransaction, key: &BlobKey) -> Result<bool, redb::
     Ok(row.announced)
 }
 
+/// Whether a blob that is deferred until `until` is due. None waits for longer than [`LONGEST_WAIT`]: the clock was wrong then.
+#[cfg(feature = "nats")]
+pub(super) fn is_due(until: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    until <= now || until > now + LONGEST_WAIT
+}
+
 /// When the next deferred blob is due.
 fn next_due(tx: &ReadTransaction, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, redb::Error> {
     let deferred = tx.open_table(DEFERRED)?;

@@ -87,3 +87,15 @@ impl SubscriptionStore for RedbLedger {
             .await
     }
 }
+
+#[cfg(feature = "nats")]
+impl RedbLedger {
+    /// The AuthID that this source has made up, if it has.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub async fn known_auth_id(&self) -> Result<Option<SecretString>, LedgerError> {
+        self.read(|tx| Ok(tx.open_table(SECRETS)?.get(AUTH_ID)?.map(|known| SecretString::from(known.value())))).await
+    }
+}

@@ -1,0 +1,329 @@
+//! Several collectors that share their tenants through NATS.
+//!
+//! Each member says every few seconds that it is there. From the members that are there, each concludes who should work on which tenant,
+//! takes those of its own that nobody works on, and gives back those that are another's. A member that has not been heard of for
+//! [`LEASE`](crate::ledger::LEASE) has lost its tenants to whoever takes them; what it writes after that does not count.
+
+mod assignment;
+mod telemetry;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, sleep_until, timeout_at},
+};
+use tracing::Instrument;
+
+use self::assignment::assign;
+use crate::{
+    content::{ContentType, Feed, TenantId},
+    ledger::{LedgerError, Member, NatsLedger, Owner, TenantStore},
+    telemetry::{ClusterMember, ClusterProgress, Progress},
+    tenants::Tenants,
+    wake_up::WakeUp,
+};
+
+/// How often a member says that it is there.
+const RENEWAL: Duration = Duration::from_secs(3);
+
+/// How often a member looks whether the others are.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How long before the end of its lease a member stops.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Members that start together see each other before they give tenants back and forth.
+const SETTLED: Duration = Duration::from_secs(5);
+
+/// How often the tenants are read that have registered elsewhere.
+const TENANTS: Duration = Duration::from_secs(10);
+
+/// How many tenants are taken at once.
+const TAKEN_AT_ONCE: usize = 8;
+
+/// What a member of a cluster works with.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    /// The shared state.
+    pub ledger: Arc<NatsLedger>,
+    /// All tenants, whoever works on them.
+    pub tenants: Tenants,
+    /// Those that this member works on, as it finds out.
+    pub own: Tenants,
+    /// What this member tells of itself.
+    pub progress: Progress,
+    /// Wakes the collector when content comes with a tenant, or from another member.
+    pub work: WakeUp,
+}
+
+impl Cluster {
+    /// Shares the tenants with the other members; runs indefinitely.
+    ///
+    /// # Errors
+    ///
+    /// When the copy of the state on this machine fails.
+    pub async fn run(&self) -> Result<(), LedgerError> {
+        tokio::select! {
+            never = self.stay() => never,
+            error = Share::new(self.clone()).keep() => Err(error),
+            ended = self.hear() => ended,
+        }
+    }
+
+    /// Gives all tenants back, and says that this member goes. Nothing may be collected any more.
+    pub async fn leave(&self) {
+        self.own.replace(BTreeMap::new());
+        for tenant in self.ledger.owned() {
+            match self.ledger.give_back(tenant).await {
+                Ok(()) => telemetry::gave_back(tenant),
+                Err(error) => telemetry::failed("give a tenant back", &error),
+            }
+        }
+        if let Err(error) = self.ledger.resign().await {
+            telemetry::failed("leave the cluster", &error);
+        }
+    }
+
+    /// Says again and again that this member is there.
+    async fn stay(&self) -> Result<(), LedgerError> {
+        loop {
+            let until = self.ledger.leased_until() - MARGIN;
+            let renewed = async {
+                let mut is_failing = false;
+                while let Err(error) = self.ledger.renew(&self.member()).await {
+                    if !mem::replace(&mut is_failing, true) {
+                        telemetry::failed("renew the lease", &error);
+                    }
+                    sleep(RENEWAL / 3).await;
+                }
+            };
+            tokio::pin!(renewed);
+            // The first lease cannot run out.
+            let is_first = until <= Instant::now() && self.ledger.owned().is_empty();
+            if is_first || timeout_at(until, &mut renewed).await.is_err() {
+                if !is_first {
+                    telemetry::lease_ran_out();
+                    self.own.replace(BTreeMap::new());
+                }
+                renewed.await;
+            }
+            sleep(RENEWAL).await;
+        }
+    }
+
+    /// Takes content that other members were told of.
+    async fn hear(&self) -> Result<(), LedgerError> {
+        let mut announcements = self.ledger.announcements().await?;
+        while let Some(announcement) = announcements.next().await {
+            if let Some(feed) = self.ledger.take_announcement(announcement).await? {
+                self.work.announce(feed);
+            }
+        }
+        // The connection is closed only with the ledger.
+        std::future::pending().await
+    }
+
+    fn member(&self) -> Member {
+        Member {
+            session: self.ledger.session().to_owned(),
+            host: host(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            tenants: self.ledger.owned().len(),
+        }
+    }
+}
+
+/// This member's share of the tenants.
+struct Share {
+    cluster: Cluster,
+    /// The sessions that were there at the last look.
+    members: Vec<String>,
+    /// Since when they have been the same.
+    since: Instant,
+    /// When the tenants are to be read again.
+    tenants_due: Instant,
+    /// Tenants that are being given back.
+    leaving: BTreeSet<TenantId>,
+    /// Whether the last look failed.
+    is_failing: bool,
+    returns: JoinSet<(TenantId, Result<(), LedgerError>)>,
+}
+
+impl Share {
+    fn new(cluster: Cluster) -> Self {
+        let now = Instant::now();
+        Self {
+            cluster,
+            members: Vec::new(),
+            since: now,
+            tenants_due: now,
+            leaving: BTreeSet::new(),
+            is_failing: false,
+            returns: JoinSet::new(),
+        }
+    }
+
+    /// Takes and gives back what is to be. Returns when the copy of the state fails.
+    async fn keep(mut self) -> LedgerError {
+        let mut lost = self.cluster.ledger.lost();
+        let mut tenants = self.cluster.tenants.watch();
+        loop {
+            match self.look().await {
+                Ok(()) => self.is_failing = false,
+                Err(error) if !error.may_pass() => return error,
+                Err(error) => {
+                    if !mem::replace(&mut self.is_failing, true) {
+                        telemetry::failed("share the tenants", &error);
+                    }
+                }
+            }
+            let next = Instant::now() + LOOK;
+            tokio::select! {
+                () = sleep_until(next) => {}
+                Ok(()) = lost.changed() => {}
+                Ok(()) = tenants.changed() => {}
+                Some(ended) = self.returns.join_next() => {
+                    if let Ok((tenant, outcome)) = ended {
+                        self.leaving.remove(&tenant);
+                        match outcome {
+                            Ok(()) => telemetry::gave_back(tenant),
+                            Err(error) if error.may_pass() => telemetry::failed("give a tenant back", &error),
+                            Err(error) => return error,
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look(&mut self) -> Result<(), LedgerError> {
+        if Instant::now() >= self.tenants_due {
+            self.read_tenants().await?;
+            self.tenants_due = Instant::now() + TENANTS;
+        }
+        let there = self.cluster.ledger.members().await?;
+        let members: Vec<_> = there.iter().map(|member| member.session.clone()).collect();
+        let own = self.cluster.ledger.session();
+        if !members.iter().any(|session| session == own) || Instant::now() >= self.cluster.ledger.leased_until() {
+            // Others do not count on this member, so that it does not either.
+            self.follow();
+            return Ok(());
+        }
+        self.cluster.ledger.confirm().await?;
+        if members != self.members {
+            telemetry::members_changed(members.len());
+            (self.members, self.since) = (members, Instant::now());
+        }
+        let tenants = self.cluster.tenants.all();
+        let assigned = assign(&self.members, tenants.keys().copied());
+        let mine: BTreeSet<_> =
+            assigned.iter().filter(|(_, member)| **member == own).map(|(tenant, _)| *tenant).collect();
+        self.give_back(&mine, &tenants.keys().copied().collect());
+        self.take(&mine).await?;
+        self.follow();
+        self.tell(there);
+        Ok(())
+    }
+
+    /// Tells who is there, and what this member has.
+    fn tell(&self, there: Vec<Member>) {
+        let tenants = self.cluster.ledger.owned();
+        telemetry::shares(there.len(), tenants.len());
+        let members = there.into_iter().map(|Member { session, host, version, tenants }| ClusterMember {
+            session,
+            host,
+            version,
+            tenants,
+        });
+        let session = self.cluster.ledger.session().to_owned();
+        self.cluster.progress.set_cluster(ClusterProgress { session, members: members.collect(), tenants });
+    }
+
+    /// Reads who has registered, or was removed, at another member.
+    async fn read_tenants(&self) -> Result<(), LedgerError> {
+        // In this order: who is known by now has a record, unless it was removed.
+        let known = self.cluster.tenants.all();
+        let records = self.cluster.ledger.tenants().await?;
+        for record in &records {
+            self.cluster.tenants.apply(record);
+        }
+        let registered: BTreeSet<_> = records.iter().map(|record| record.id).collect();
+        for (tenant, entry) in known {
+            if !entry.configured && !registered.contains(&tenant) {
+                self.cluster.tenants.remove(tenant);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins to give back what is another's, or nobody's any more.
+    fn give_back(&mut self, mine: &BTreeSet<TenantId>, all: &BTreeSet<TenantId>) {
+        let is_settled = self.since.elapsed() >= SETTLED;
+        for tenant in self.cluster.ledger.owned() {
+            let is_gone = !all.contains(&tenant);
+            if (is_gone || (is_settled && !mine.contains(&tenant))) && self.leaving.insert(tenant) {
+                let ledger = Arc::clone(&self.cluster.ledger);
+                let give_back = async move { (tenant, ledger.give_back(tenant).await) };
+                self.follow();
+                self.returns.spawn(give_back.in_current_span());
+            }
+        }
+    }
+
+    /// Takes what is this member's, and nobody else works on.
+    async fn take(&self, mine: &BTreeSet<TenantId>) -> Result<(), LedgerError> {
+        let owned: BTreeSet<_> = self.cluster.ledger.owned().into_iter().collect();
+        let wanted = mine.difference(&owned).copied().filter(|tenant| !self.leaving.contains(tenant));
+        let taken = stream::iter(wanted).map(|tenant| self.take_one(tenant)).buffer_unordered(TAKEN_AT_ONCE);
+        let outcomes: Vec<_> = taken.collect().await;
+        outcomes.into_iter().collect()
+    }
+
+    async fn take_one(&self, tenant: TenantId) -> Result<(), LedgerError> {
+        let owner = self.cluster.ledger.owner(tenant).await?;
+        if self.is_there(&owner) || !self.cluster.ledger.take(tenant, &owner).await? {
+            return Ok(());
+        }
+        telemetry::took(tenant, owner.session.as_deref());
+        self.follow();
+        for content_type in ContentType::ALL.into_iter().chain([ContentType::AuditLogQuery]) {
+            self.cluster.work.announce(Feed { tenant, content_type });
+        }
+        Ok(())
+    }
+
+    /// Whether the owner of a tenant is a member that is there.
+    fn is_there(&self, owner: &Owner) -> bool {
+        owner.session.as_ref().is_some_and(|session| self.members.contains(session))
+    }
+
+    /// Has those tenants collected that are this member's.
+    fn follow(&self) {
+        let mut own = self.cluster.tenants.all();
+        own.retain(|tenant, _| self.cluster.ledger.may_begin(*tenant) && !self.leaving.contains(tenant));
+        for tenant in self.cluster.own.all().into_keys().filter(|tenant| !own.contains_key(tenant)) {
+            // Another member tells of it now.
+            self.cluster.progress.forget(tenant);
+        }
+        self.cluster.own.replace(own);
+    }
+}
+
+/// The name of this machine, as far as it has one.
+fn host() -> String {
+    #[cfg(unix)]
+    {
+        rustix::system::uname().nodename().to_string_lossy().into_owned()
+    }
+    #[cfg(not(unix))]
+    {
+        std::env::var("COMPUTERNAME").unwrap_or_default()
+    }
+}

@@ -1,0 +1,410 @@
+//! The bucket of JetStream that holds the state: one row a subject, of which the newest message counts.
+
+use std::{fmt::Display, time::Duration};
+
+use async_nats::{
+    Client, ConnectOptions, HeaderMap, Subscriber,
+    header::{
+        NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
+        NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_TTL,
+    },
+    jetstream::{
+        self, Context, ErrorCode,
+        consumer::pull::{Ordered, OrderedConfig},
+        context::CreateStreamErrorKind,
+        publish::PublishAck,
+        response::Response,
+        stream::{Config, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream},
+    },
+};
+use bytes::Bytes;
+use futures::StreamExt;
+use secrecy::ExposeSecret;
+use snafu::ensure;
+use tokio::time::sleep;
+
+use super::{
+    error::{
+        AnswerSnafu, BucketSnafu, ConnectSnafu, DiffersSnafu, NatsError, OptionsSnafu, RowSnafu, TooNewSnafu,
+        TooOldSnafu,
+    },
+    options::{NatsLogin, NatsOptions},
+    subject,
+};
+
+/// The format of the rows. A version that changes their meaning counts it up.
+const FORMAT: u64 = 1;
+
+/// The first version with atomic batches.
+const OLDEST: (i64, i64) = (2, 12);
+
+/// For how long an answer is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often, and with which pauses, servers are asked for the bucket that have not elected a leader yet.
+const MOST_TRIES: u32 = 10;
+const ELECTION: Duration = Duration::from_secs(1);
+
+/// How many messages a server takes in one batch.
+pub(super) const MOST_MESSAGES: usize = 1_000;
+
+/// For how long it is remembered that a row was deleted. Longer than any consumer needs to be told.
+const DELETED: Duration = Duration::from_secs(3_600);
+
+/// The header that names the subject whose sequence is compared, where it is not the message's own.
+const EXPECTED_SUBJECT: &str = "Nats-Expected-Last-Subject-Sequence-Subject";
+
+/// Marks deleted rows, for everybody who reads the bucket as a key-value store.
+const OPERATION: (&str, &str) = ("KV-Operation", "DEL");
+
+/// The bucket, over a connection of its own.
+#[derive(Clone, Debug)]
+pub(super) struct Bucket {
+    client: Client,
+    stream: Stream<()>,
+    /// What all subjects begin with, with the last dot.
+    prefix: String,
+}
+
+/// A row as it is to be.
+#[derive(Clone, Debug)]
+pub(super) struct Message {
+    /// Its subject, without the prefix.
+    pub subject: String,
+    /// What is to be in it; `None` deletes it.
+    pub value: Option<Bytes>,
+    /// When it goes by itself.
+    pub expires_in: Option<Duration>,
+    /// What must hold for it to be written.
+    pub fence: Option<Fence>,
+}
+
+/// A row's newest message must be the one with this revision.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Fence {
+    /// Its subject, without the prefix.
+    pub subject: String,
+    /// The sequence of its newest message; 0 if there must be none.
+    pub revision: u64,
+}
+
+/// A row as it was found.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// Its subject, without the prefix.
+    pub subject: String,
+    /// The sequence of the message.
+    pub revision: u64,
+    /// What is in it; `None` if it was deleted.
+    pub value: Option<Bytes>,
+}
+
+/// Why something was not written.
+#[derive(Debug)]
+pub(super) enum WriteError {
+    /// A fence does not hold. Nothing of the batch was written.
+    Fenced,
+    /// Whether it was written is not known, or the servers cannot now.
+    Failed(String),
+}
+
+impl Bucket {
+    /// Connects, and opens the bucket or makes it.
+    pub async fn open(options: &NatsOptions) -> Result<Self, NatsError> {
+        let connection = Connection::open(options).await?;
+        let wanted = connection.wanted(options);
+        let opened = connection.make(&wanted).await?;
+        compare(&opened.cached_info().config, &wanted)?;
+        let bucket = connection.bucket().await?;
+        bucket.check_format(&connection.name).await?;
+        Ok(bucket)
+    }
+
+    /// Notes the format, or compares it with the one that is noted.
+    async fn check_format(&self, bucket: &str) -> Result<(), NatsError> {
+        let format = Bytes::from(FORMAT.to_string());
+        if self.create(subject::FORMAT, format).await?.is_some() {
+            return Ok(());
+        }
+        let known = self.last(subject::FORMAT).await?.and_then(|row| row.value).unwrap_or_default();
+        let found = std::str::from_utf8(&known).ok().and_then(|text| text.parse::<u64>().ok());
+        match found {
+            Some(found) => {
+                ensure!(found <= FORMAT, TooNewSnafu { bucket, found, known: FORMAT });
+                Ok(())
+            }
+            None => RowSnafu { subject: subject::FORMAT, detail: "it is no number" }.fail(),
+        }
+    }
+
+    /// The newest message of a row, as its leader has it.
+    pub async fn last(&self, subject: &str) -> Result<Option<Row>, NatsError> {
+        match self.stream.get_last_raw_message_by_subject(&format!("{}{subject}", self.prefix)).await {
+            Ok(message) => Ok(Some(Row {
+                subject: subject.to_owned(),
+                revision: message.sequence,
+                value: value(Some(&message.headers), message.payload),
+            })),
+            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+            Err(error) => AnswerSnafu { task: "read a row", detail: error.to_string() }.fail(),
+        }
+    }
+
+    /// Writes a row that does not exist. Returns its revision; `None` if it exists.
+    pub async fn create(&self, subject: &str, value: Bytes) -> Result<Option<u64>, NatsError> {
+        self.replace(subject, Some(value), 0).await
+    }
+
+    /// Writes a row whose newest message has this revision. Returns the new one; `None` if it has another.
+    pub async fn replace(&self, subject: &str, value: Option<Bytes>, revision: u64) -> Result<Option<u64>, NatsError> {
+        let fence = Some(Fence { subject: subject.to_owned(), revision });
+        self.put(Message { subject: subject.to_owned(), value, expires_in: None, fence }).await
+    }
+
+    /// Writes one row, whatever it was, unless it has a fence that does not hold. Returns its revision; `None` if it was not written.
+    pub async fn put(&self, message: Message) -> Result<Option<u64>, NatsError> {
+        match self.commit("", std::slice::from_ref(&message)).await {
+            Ok(revision) => Ok(Some(revision)),
+            Err(WriteError::Fenced) => Ok(None),
+            Err(WriteError::Failed(detail)) => AnswerSnafu { task: "write a row", detail }.fail(),
+        }
+    }
+
+    /// Writes up to [`MOST_MESSAGES`] rows, all of them or none. `id` names the batch, and no other. Returns the revision of the last.
+    pub async fn commit(&self, id: &str, messages: &[Message]) -> Result<u64, WriteError> {
+        let Some((last, others)) = messages.split_last() else { return Ok(0) };
+        for (at, message) in others.iter().enumerate() {
+            let mut headers = headers(message, &self.prefix);
+            headers.insert(NATS_BATCH_ID, id);
+            headers.insert(NATS_BATCH_SEQUENCE, (at + 1).to_string().as_str());
+            let payload = message.value.clone().unwrap_or_default();
+            let published = self.client.publish_with_headers(self.subject(message), headers, payload).await;
+            published.map_err(|error| WriteError::Failed(error.to_string()))?;
+        }
+        let mut headers = headers(last, &self.prefix);
+        if !others.is_empty() {
+            headers.insert(NATS_BATCH_ID, id);
+            headers.insert(NATS_BATCH_SEQUENCE, messages.len().to_string().as_str());
+            headers.insert(NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL);
+        }
+        let payload = last.value.clone().unwrap_or_default();
+        let answer = self.client.request_with_headers(self.subject(last), headers, payload).await;
+        let answer = answer.map_err(|error| WriteError::Failed(error.to_string()))?;
+        match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
+            Ok(Response::Ok(acknowledged)) => Ok(acknowledged.sequence),
+            Ok(Response::Err { error }) if error.error_code() == ErrorCode::STREAM_WRONG_LAST_SEQUENCE => {
+                Err(WriteError::Fenced)
+            }
+            Ok(Response::Err { error }) => Err(WriteError::Failed(error.to_string())),
+            Err(error) => Err(WriteError::Failed(format!("the answer cannot be read: {error}"))),
+        }
+    }
+
+    /// Reads the rows that a filter names, in the order in which they were written.
+    pub async fn rows(&self, filter: &str) -> Result<Rows, NatsError> {
+        let failed = |detail: String| AnswerSnafu { task: "read rows", detail }.build();
+        let filter_subject = format!("{}{filter}", self.prefix);
+        let config = OrderedConfig { filter_subject, ..OrderedConfig::default() };
+        let consumer = self.stream.create_consumer(config).await.map_err(|error| failed(error.to_string()))?;
+        let messages = consumer.messages().await.map_err(|error| failed(error.to_string()))?;
+        Ok(Rows { messages, prefix: self.prefix.clone() })
+    }
+
+    /// The subjects that a filter names and that have a row, without the prefix.
+    pub async fn subjects(&self, filter: &str) -> Result<Vec<String>, NatsError> {
+        let failed = |detail: String| AnswerSnafu { task: "list rows", detail }.build();
+        let listed = self.stream.info_with_subjects(format!("{}{filter}", self.prefix)).await;
+        let mut listed = listed.map_err(|error| failed(error.to_string()))?;
+        let mut subjects = Vec::new();
+        while let Some(subject) = listed.next().await {
+            let (subject, _) = subject.map_err(|error| failed(error.to_string()))?;
+            subjects.extend(subject.strip_prefix(&self.prefix).map(str::to_owned));
+        }
+        Ok(subjects)
+    }
+
+    /// Removes the rows that a filter names, without a trace.
+    pub async fn purge(&self, filter: &str) -> Result<(), NatsError> {
+        let purged = self.stream.purge().filter(format!("{}{filter}", self.prefix)).await;
+        purged.map(drop).map_err(|error| AnswerSnafu { task: "remove rows", detail: error.to_string() }.build())
+    }
+
+    /// The connection, for messages that nobody stores.
+    pub const fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Messages that nobody stores, from now on.
+    pub async fn subscribe(&self, subject: String) -> Result<Subscriber, NatsError> {
+        let subscribed = self.client.subscribe(subject).await;
+        subscribed.map_err(|error| AnswerSnafu { task: "subscribe", detail: error.to_string() }.build())
+    }
+
+    fn subject(&self, message: &Message) -> String {
+        format!("{}{}", self.prefix, message.subject)
+    }
+}
+
+/// Rows that are being read, and those that come later.
+pub(super) struct Rows {
+    messages: Ordered,
+    prefix: String,
+}
+
+impl Rows {
+    /// The next row, and how many are there after it, as the server knows that is asked: it may lag behind. Waits if there is none.
+    pub async fn next(&mut self) -> Result<(Row, u64), NatsError> {
+        let failed = |detail: String| AnswerSnafu { task: "read rows", detail }.build();
+        let message = self.messages.next().await.ok_or_else(|| failed("the consumer ended".to_owned()))?;
+        let message = message.map_err(|error| failed(error.to_string()))?;
+        let info = message.info().map_err(|error| failed(error.to_string()))?;
+        let (revision, pending) = (info.stream_sequence, info.pending);
+        let subject = message.subject.strip_prefix(&self.prefix).unwrap_or_default().to_owned();
+        let value = value(message.headers.as_ref(), message.payload.clone());
+        Ok((Row { subject, revision, value }, pending))
+    }
+}
+
+/// A connection to servers that can hold the bucket.
+pub(super) struct Connection {
+    pub client: Client,
+    pub context: Context,
+    /// The name of the bucket.
+    pub name: String,
+}
+
+impl Connection {
+    pub async fn open(options: &NatsOptions) -> Result<Self, NatsError> {
+        let servers = options.servers.join(", ");
+        let client = connect(options).await?.connect(options.servers.as_slice()).await;
+        let client = client.map_err(|error| ConnectSnafu { servers, detail: error.to_string() }.build())?;
+        let version = client.server_info().version;
+        ensure!(client.is_server_compatible(OLDEST.0, OLDEST.1, 0), TooOldSnafu { version });
+        Ok(Self { context: jetstream::new(client.clone()), client, name: format!("{}_state", options.prefix) })
+    }
+
+    /// Opens the stream of the bucket, or makes it. Servers that have just started need a moment to elect those that decide about it.
+    async fn make(&self, wanted: &Config) -> Result<Stream, NatsError> {
+        let mut tries = 0;
+        loop {
+            let error = match self.context.get_or_create_stream(wanted.clone()).await {
+                Ok(stream) => return Ok(stream),
+                Err(error) => error,
+            };
+            tries += 1;
+            let may_pass = match error.kind() {
+                CreateStreamErrorKind::TimedOut => true,
+                CreateStreamErrorKind::JetStream(refusal) => {
+                    refusal.error_code() == ErrorCode::CLUSTER_NOT_AVAILABLE
+                        || refusal.error_code() == ErrorCode::CLUSTER_NO_PEERS
+                }
+                _ => false,
+            };
+            if !may_pass || tries == MOST_TRIES {
+                return Err(self.refused(error));
+            }
+            sleep(ELECTION).await;
+        }
+    }
+
+    /// The name of the stream of the bucket.
+    pub fn stream(&self) -> String {
+        format!("KV_{}", self.name)
+    }
+
+    /// The bucket, which must exist.
+    pub async fn bucket(&self) -> Result<Bucket, NatsError> {
+        let stream = self.context.get_stream_no_info(self.stream()).await.map_err(|error| self.refused(error))?;
+        Ok(Bucket { client: self.client.clone(), stream, prefix: format!("$KV.{}.", self.name) })
+    }
+
+    /// How the stream of the bucket is to be.
+    pub fn wanted(&self, options: &NatsOptions) -> Config {
+        Config {
+            name: self.stream(),
+            description: Some("State of office365-source".to_owned()),
+            subjects: vec![format!("$KV.{}.>", self.name)],
+            max_messages_per_subject: 1,
+            discard: DiscardPolicy::New,
+            storage: StorageType::File,
+            num_replicas: options.replicas,
+            allow_atomic_publish: true,
+            allow_message_ttl: true,
+            allow_rollup: true,
+            deny_delete: true,
+            ..Config::default()
+        }
+    }
+
+    pub fn refused(&self, error: impl Display) -> NatsError {
+        BucketSnafu { bucket: &self.name, detail: error.to_string() }.build()
+    }
+}
+
+async fn connect(options: &NatsOptions) -> Result<ConnectOptions, NatsError> {
+    let connect =
+        ConnectOptions::new().name("office365-source").connection_timeout(PATIENCE).request_timeout(Some(PATIENCE));
+    let connect = match &options.tls {
+        Some(tls) => connect.tls_client_config(tls.clone()),
+        None => connect,
+    };
+    Ok(match &options.login {
+        NatsLogin::Anonymous => connect,
+        NatsLogin::CredentialsFile(path) => connect.credentials_file(path).await.map_err(|error| {
+            let detail = format!("cannot read {}: {error}; write the path of a file that `nsc` made", path.display());
+            OptionsSnafu { key: "credentials_file", detail }.build()
+        })?,
+        NatsLogin::Token(token) => connect.token(token.expose_secret().to_owned()),
+        NatsLogin::User { name, password } => {
+            connect.user_and_password(name.clone(), password.expose_secret().to_owned())
+        }
+        NatsLogin::Nkey(seed) => connect.nkey(seed.expose_secret().to_owned()),
+    })
+}
+
+/// Whether a stream that exists is what the state relies on. A server that does not know a setting leaves it out.
+pub(super) fn compare(found: &Config, wanted: &Config) -> Result<(), NatsError> {
+    let settings = [
+        (
+            "max_msgs_per_subject",
+            found.max_messages_per_subject.to_string(),
+            wanted.max_messages_per_subject.to_string(),
+        ),
+        ("allow_atomic", found.allow_atomic_publish.to_string(), "true".to_owned()),
+        ("allow_msg_ttl", found.allow_message_ttl.to_string(), "true".to_owned()),
+        ("max_age", found.max_age.as_secs().to_string(), "0".to_owned()),
+        ("discard", format!("{:?}", found.discard), format!("{:?}", wanted.discard)),
+        ("num_replicas", found.num_replicas.to_string(), wanted.num_replicas.to_string()),
+        ("subjects", found.subjects.join(" "), wanted.subjects.join(" ")),
+    ];
+    for (setting, found, expected) in settings {
+        ensure!(found == expected, DiffersSnafu { stream: &wanted.name, setting, found, expected });
+    }
+    Ok(())
+}
+
+fn headers(message: &Message, prefix: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    let expires_in = if message.value.is_none() {
+        headers.insert(OPERATION.0, OPERATION.1);
+        Some(DELETED)
+    } else {
+        message.expires_in
+    };
+    if let Some(expires_in) = expires_in {
+        headers.insert(NATS_MESSAGE_TTL, expires_in.as_secs().max(1).to_string().as_str());
+    }
+    if let Some(Fence { subject, revision }) = &message.fence {
+        headers.insert(NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, revision.to_string().as_str());
+        if *subject != message.subject {
+            headers.insert(EXPECTED_SUBJECT, format!("{prefix}{subject}").as_str());
+        }
+    }
+    headers
+}
+
+fn value(headers: Option<&HeaderMap>, payload: Bytes) -> Option<Bytes> {
+    let is_marker = headers
+        .is_some_and(|headers| headers.get(OPERATION.0).is_some() || headers.get("Nats-Marker-Reason").is_some());
+    (!is_marker).then_some(payload)
+}

@@ -1,0 +1,111 @@
+//! What can go wrong with the shared state, and what an administrator does about it.
+
+use snafu::Snafu;
+
+/// The shared state cannot be used.
+///
+/// Outages of the servers are none of these once the source runs: it waits until they are over.
+#[derive(Debug, Snafu)]
+#[snafu(visibility(pub(super)))]
+pub enum NatsError {
+    /// How to reach the servers cannot be used.
+    #[snafu(display("state.{key}: {detail}"))]
+    Options {
+        /// Which key of the configuration.
+        key: &'static str,
+        /// What is wrong with it, and what to write.
+        detail: String,
+    },
+    /// No server answers, or none lets this program in.
+    #[snafu(display(
+        "state.servers: cannot connect to NATS at {servers}: {detail}; check that a server runs there, that this machine reaches it, and \
+         the credentials in the same block"
+    ))]
+    Connect {
+        /// The servers that were tried.
+        servers: String,
+        /// What the client said.
+        detail: String,
+    },
+    /// A server lacks what the state relies on.
+    #[snafu(display(
+        "state.servers: the NATS server is version {version}; versions before 2.12 ignore atomic batches, on which the state relies. \
+         Upgrade all servers to 2.12 or later"
+    ))]
+    TooOld {
+        /// What it says it is.
+        version: String,
+    },
+    /// The bucket could not be made or opened.
+    #[snafu(display("state: cannot open the bucket {bucket} of JetStream: {detail}. {}", advice(detail)))]
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// What the server said.
+        detail: String,
+    },
+    /// The bucket exists with another configuration.
+    #[snafu(display(
+        "state: the stream {stream} of JetStream has {setting} = {found} where {expected} is needed; set it with `nats stream edit \
+         {stream}`, or write another state.prefix"
+    ))]
+    Differs {
+        /// The stream of the bucket.
+        stream: String,
+        /// Which setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        expected: String,
+    },
+    /// A newer version wrote the bucket.
+    #[snafu(display(
+        "state: the bucket {bucket} has format {found}, this version knows formats up to {known}; use the newer office365-source that \
+         wrote it"
+    ))]
+    TooNew {
+        /// Its name.
+        bucket: String,
+        /// Its format.
+        found: u64,
+        /// The newest format that this version knows.
+        known: u64,
+    },
+    /// Something in the bucket is not what this program writes.
+    #[snafu(display(
+        "state: {subject} cannot be read: {detail}. Somebody else has written it, or the storage of the NATS servers is damaged; restore \
+         the stream from a backup"
+    ))]
+    Row {
+        /// Which row.
+        subject: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// An answer did not come, or was a refusal.
+    #[snafu(display("state: NATS cannot {task}: {detail}"))]
+    Answer {
+        /// What was asked for.
+        task: &'static str,
+        /// What the client or the server said.
+        detail: String,
+    },
+    /// The runtime is shutting down.
+    #[snafu(display("state: the program is ending"))]
+    Stopped,
+    /// Another member has taken the tenant.
+    #[snafu(display("another member of the cluster collects this tenant now"))]
+    Taken,
+}
+
+/// What to do when a bucket cannot be opened.
+fn advice(detail: &str) -> &'static str {
+    if detail.contains("replicas") || detail.contains("no suitable peers") {
+        "With one server, write state.replicas = 1; with a cluster, no more than it has servers"
+    } else if detail.contains("not enabled") || detail.contains("No responders") || detail.contains("no responders") {
+        "Turn JetStream on: `jetstream {}` in the servers' configuration, and for the account that this program uses"
+    } else {
+        "Check that the account may use JetStream, and that there is room"
+    }
+}

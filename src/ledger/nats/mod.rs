@@ -1,0 +1,98 @@
+//! The ledger that several collectors share, in a bucket of NATS JetStream.
+//!
+//! A tenant is worked on by one member of the cluster at a time, its *owner*. The owner has the tenant's rows in a ledger on its own
+//! machine, which answers every question, and writes each change to the bucket before it returns. Who takes a tenant over reads the
+//! rows from the bucket. What is on a machine is a copy: a member that starts has none.
+//!
+//! Why not a work queue of JetStream for content: it forgets the ids of acknowledged messages with the window of duplicates, and a blob
+//! that is listed again has to be recognised for eight days. So a blob is a row, as in the embedded ledger, and content, cursor and ids
+//! of events change together, in an atomic batch.
+
+mod announcing;
+mod bucket;
+mod change;
+mod coverage;
+mod error;
+mod events;
+mod intake;
+mod membership;
+mod options;
+mod owned;
+mod ownership;
+mod probe;
+mod queue;
+mod replicator;
+mod subject;
+mod subscriptions;
+mod tenants;
+mod transfer;
+mod upkeep;
+
+use std::{fs, io, path::Path, sync::Arc};
+
+use uuid::Uuid;
+
+pub use self::{
+    announcing::{AnnouncedElsewhere, Announcements},
+    error::NatsError,
+    membership::{LEASE, Member},
+    options::{NatsLogin, NatsOptions},
+    ownership::Owner,
+    probe::NatsProbe,
+};
+use self::{bucket::Bucket, change::Change, owned::Owned, replicator::Replicator};
+use super::{IdRetention, LedgerError, RedbLedger, row_key::RowKey};
+
+/// Where the copy is, below the directory of a source.
+const COPY: &str = "nats-copy";
+
+/// A [`Ledger`](super::Ledger) whose rows are in NATS JetStream. It knows the tenants that it has taken.
+#[derive(Debug)]
+pub struct NatsLedger {
+    bucket: Bucket,
+    local: Arc<RedbLedger>,
+    owned: Owned,
+    replicator: Replicator,
+    /// Names this run of this member among all.
+    session: String,
+    prefix: String,
+}
+
+impl NatsLedger {
+    /// Connects to the servers, and makes the bucket if there is none. `directory` is the source's own.
+    ///
+    /// # Errors
+    ///
+    /// When no server can be reached, when one lacks what the ledger relies on, or when the directory cannot be used.
+    pub async fn open(
+        options: &NatsOptions,
+        directory: &Path,
+        retention: impl Into<IdRetention>,
+    ) -> Result<Self, LedgerError> {
+        let bucket = Bucket::open(options).await?;
+        let copy = directory.join(COPY);
+        let retention = retention.into();
+        fs::create_dir_all(&copy).map_err(|error| LedgerError::from_io(copy.clone(), error))?;
+        // Nobody else may be using it.
+        drop(RedbLedger::open(&copy, retention).await?);
+        match fs::remove_dir_all(&copy).and_then(|()| fs::create_dir_all(&copy)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(LedgerError::from_io(copy, error)),
+        }
+        let local = Arc::new(RedbLedger::open(&copy, retention).await?);
+        let (owned, session) = (Owned::default(), Uuid::new_v4().simple().to_string());
+        let replicator = Replicator::start(bucket.clone(), Arc::clone(&local), owned.clone(), session.clone());
+        let ledger = Self { bucket, local, owned, replicator, session, prefix: options.prefix.clone() };
+        ledger.load_shared().await?;
+        Ok(ledger)
+    }
+
+    /// Returns when these rows are in the bucket.
+    async fn wrote(&self, rows: impl IntoIterator<Item = RowKey>) -> Result<(), LedgerError> {
+        self.replicator.write(Change::of(rows)).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,389 @@
+use std::{collections::BTreeSet, path::Path};
+
+use chrono::TimeDelta;
+use proptest::prelude::*;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    content::{ContentType, TenantId},
+    ledger::{
+        BlobKey, ContentIntake, ContentQueue, Counts, CoverageStore, CursorMove, DeliveredBatch, DeliveredEvents,
+        EventCount, EventKey, ExportPosition, Piece, SearchStep, SubscriptionStore, Transfer, Upkeep, Wanted,
+        contract::{DEDUPE_WINDOW, Storage, claim_all, content, day, feed, ids, request, time},
+    },
+    nats_server::{self, NatsServer},
+};
+
+contract_tests!(TestBucket);
+
+/// A server, and a member's directory.
+struct TestBucket {
+    server: NatsServer,
+    directory: TempDir,
+}
+
+impl Default for TestBucket {
+    fn default() -> Self {
+        Self { server: NatsServer::start(), directory: TempDir::new().unwrap() }
+    }
+}
+
+impl Storage for TestBucket {
+    type Ledger = NatsLedger;
+
+    fn obstacle() -> Option<&'static str> {
+        nats_server::obstacle()
+    }
+
+    async fn open(&self) -> NatsLedger {
+        // The writer of the ledger before ends when it sees that its last handle is gone.
+        tokio::task::yield_now().await;
+        let ledger = open(&self.server, self.directory.path()).await;
+        ledger.renew(&member(&ledger)).await.unwrap();
+        for number in 0..10 {
+            take(&ledger, TenantId(Uuid::from_u128(number))).await;
+        }
+        ledger
+    }
+}
+
+async fn open(server: &NatsServer, directory: &Path) -> NatsLedger {
+    let options = NatsOptions {
+        servers: vec![server.url()],
+        prefix: "test".to_owned(),
+        replicas: 1,
+        login: NatsLogin::Anonymous,
+        tls: None,
+    };
+    NatsLedger::open(&options, directory, DEDUPE_WINDOW).await.unwrap()
+}
+
+fn member(ledger: &NatsLedger) -> Member {
+    Member { session: ledger.session().to_owned(), host: "test".to_owned(), version: String::new(), tenants: 0 }
+}
+
+/// Takes a tenant from whoever has it.
+async fn take(ledger: &NatsLedger, tenant: TenantId) {
+    let owner = ledger.owner(tenant).await.unwrap();
+    assert!(ledger.take(tenant, &owner).await.unwrap());
+}
+
+/// Two members of one cluster, or nothing where there is no server.
+async fn two_members() -> Option<(NatsServer, [NatsLedger; 2], [TempDir; 2])> {
+    if let Some(obstacle) = nats_server::obstacle() {
+        eprintln!("skipped: {obstacle}");
+        return None;
+    }
+    let (server, directories) = (NatsServer::start(), [TempDir::new().unwrap(), TempDir::new().unwrap()]);
+    let members = [open(&server, directories[0].path()).await, open(&server, directories[1].path()).await];
+    for ledger in &members {
+        ledger.renew(&member(ledger)).await.unwrap();
+    }
+    Some((server, members, directories))
+}
+
+/// All that a member has.
+async fn everything(ledger: &NatsLedger) -> BTreeSet<String> {
+    let (mut found, mut position) = (BTreeSet::new(), Some(ExportPosition::Beginning));
+    while let Some(from) = position {
+        let page = ledger.export(from).await.unwrap();
+        for piece in page.pieces {
+            match piece {
+                // How many come together is of no importance.
+                Piece::Delivered(record) => {
+                    found.extend(record.events.iter().map(|key| format!("{} {key:?}", record.day)));
+                }
+                piece => drop(found.insert(serde_json::to_string(&piece).unwrap())),
+            }
+        }
+        position = page.next;
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_a_member_writes_after_another_took_its_tenant_does_not_count() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let a = feed(1, ContentType::Exchange);
+    take(&one, a.tenant).await;
+    let step = |secs: i64| Some(CursorMove::ListedThrough(time(secs)));
+    one.record(a, vec![content(a, "x", time(0))], step(10), time(0)).await.unwrap();
+    let held = one.claim(a, Wanted::Any).await.unwrap().unwrap();
+    let mut lost = one.lost();
+
+    take(&two, a.tenant).await;
+    // The first one does not know it yet.
+    assert_eq!(one.owned(), [a.tenant]);
+    one.record(a, vec![content(a, "y", time(5))], step(10_000), time(0)).await.unwrap();
+    assert!(lost.has_changed().unwrap());
+    lost.mark_unchanged();
+    assert!(one.owned().is_empty());
+    one.complete(BlobKey::from(&held.content), DeliveredBatch::default(), time(1)).await.unwrap();
+    assert_eq!(one.claim(a, Wanted::Any).await.unwrap(), None);
+
+    assert_eq!(ids(&claim_all(&two, a, 9, Wanted::Any).await), ["x"]);
+    assert_eq!(two.cursor(a).await.unwrap().listed_through, Some(time(10)));
+    // Nor in the bucket.
+    take(&one, a.tenant).await;
+    assert_eq!(ids(&claim_all(&one, a, 9, Wanted::Any).await), ["x"]);
+    assert_eq!(one.cursor(a).await.unwrap().listed_through, Some(time(10)));
+}
+
+#[tokio::test]
+async fn a_tenant_is_taken_once() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let tenant = feed(1, ContentType::Exchange).tenant;
+    let owner = one.owner(tenant).await.unwrap();
+    assert_eq!(owner.session, None);
+    let (first, second) = tokio::join!(one.take(tenant, &owner), two.take(tenant, &owner));
+    assert_eq!(u8::from(first.unwrap()) + u8::from(second.unwrap()), 1);
+    let owner = two.owner(tenant).await.unwrap().session.unwrap();
+    assert!(owner == one.session() || owner == two.session());
+}
+
+#[tokio::test]
+async fn a_member_whose_lease_has_run_out_begins_nothing_until_it_knows_what_is_its_own() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let (a, b) = (feed(1, ContentType::Exchange), feed(2, ContentType::Exchange));
+    for of in [a, b] {
+        take(&one, of.tenant).await;
+        one.record(of, vec![content(of, "x", time(0))], None, time(0)).await.unwrap();
+    }
+    one.owned.renew(tokio::time::Instant::now());
+    assert_eq!(one.claim(a, Wanted::Any).await.unwrap(), None);
+    take(&two, a.tenant).await;
+    // The lease is renewed, but what happened in the gap is not known yet.
+    one.renew(&member(&one)).await.unwrap();
+    assert_eq!(one.claim(b, Wanted::Any).await.unwrap(), None);
+    one.confirm().await.unwrap();
+    assert_eq!(one.owned(), [b.tenant]);
+    assert!(one.claim(b, Wanted::Any).await.unwrap().is_some());
+    assert_eq!(one.claim(a, Wanted::Any).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_outage_of_the_server_is_waited_for() {
+    let Some((mut server, [one, two], _directories)) = two_members().await else { return };
+    let a = feed(1, ContentType::Exchange);
+    take(&one, a.tenant).await;
+    server.stop();
+    let recording = tokio::spawn(async move {
+        one.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
+        one
+    });
+    tokio::task::yield_now().await;
+    server.restart();
+    let one = recording.await.unwrap();
+    assert!(one.owned().contains(&a.tenant));
+    take(&two, a.tenant).await;
+    assert_eq!(ids(&claim_all(&two, a, 9, Wanted::Any).await), ["x"]);
+}
+
+#[tokio::test]
+async fn small_moves_of_a_cursor_come_with_the_tenant() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let a = feed(1, ContentType::Exchange);
+    take(&one, a.tenant).await;
+    for secs in [0, 60, 120] {
+        one.record(a, vec![], Some(CursorMove::ListedThrough(time(secs))), time(0)).await.unwrap();
+    }
+    one.give_back(a.tenant).await.unwrap();
+    assert!(one.owned().is_empty());
+    assert_eq!(two.owner(a.tenant).await.unwrap().session, None);
+    take(&two, a.tenant).await;
+    assert_eq!(two.cursor(a).await.unwrap().listed_through, Some(time(120)));
+}
+
+#[tokio::test]
+async fn a_tenant_is_not_given_back_while_a_blob_of_it_is_held() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let a = feed(1, ContentType::Exchange);
+    take(&one, a.tenant).await;
+    one.record(a, vec![content(a, "x", time(0))], None, time(0)).await.unwrap();
+    let held = one.claim(a, Wanted::Any).await.unwrap().unwrap();
+    let one = Arc::new(one);
+    let giving = Arc::clone(&one);
+    let given_back = tokio::spawn(async move { giving.give_back(a.tenant).await.unwrap() });
+    tokio::task::yield_now().await;
+    assert!(two.owner(a.tenant).await.unwrap().session.is_some());
+    one.complete(BlobKey::from(&held.content), DeliveredBatch::default(), time(1)).await.unwrap();
+    given_back.await.unwrap();
+    take(&two, a.tenant).await;
+    assert_eq!(two.claim(a, Wanted::Any).await.unwrap(), None, "it is done");
+}
+
+#[tokio::test]
+async fn content_that_is_announced_to_another_member_reaches_the_owner() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let a = feed(1, ContentType::Exchange);
+    let refs = || vec![content(a, "x", time(0)), content(a, "y", time(1))];
+    let nobody = two.announce(a, refs(), 9, time(0)).await.unwrap();
+    assert_eq!((nobody.added, nobody.postponed), (0, 2), "the listing finds it");
+
+    take(&one, a.tenant).await;
+    let mut announcements = one.announcements().await.unwrap();
+    let owner = async {
+        let announced = announcements.next().await.unwrap();
+        one.take_announcement(announced).await.unwrap()
+    };
+    let (told, heard) = tokio::join!(two.announce(a, refs(), 9, time(0)), owner);
+    assert_eq!((told.unwrap().added, heard), (2, Some(a)));
+    assert_eq!(ids(&claim_all(&one, a, 9, Wanted::Any).await), ["x", "y"]);
+}
+
+#[tokio::test]
+async fn members_know_each_other_until_they_go() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let sessions = |members: Vec<Member>| members.into_iter().map(|member| member.session).collect::<BTreeSet<_>>();
+    let both = [one.session().to_owned(), two.session().to_owned()];
+    assert_eq!(sessions(one.members().await.unwrap()), both.clone().into());
+    one.resign().await.unwrap();
+    assert_eq!(sessions(two.members().await.unwrap()), [both[1].clone()].into());
+}
+
+#[tokio::test]
+async fn another_configuration_of_the_bucket_is_refused() {
+    let Some((server, [one, _], [directory, _])) = two_members().await else { return };
+    let options = |replicas| NatsOptions {
+        servers: vec![server.url()],
+        prefix: "test".to_owned(),
+        replicas,
+        login: NatsLogin::Anonymous,
+        tls: None,
+    };
+    drop(one);
+    let refused = NatsLedger::open(&options(3), directory.path(), DEDUPE_WINDOW).await.unwrap_err().to_string();
+    assert!(refused.contains("num_replicas = 1 where 3 is needed"), "{refused}");
+    let other = NatsOptions { prefix: "other".to_owned(), ..options(3) };
+    let refused = NatsLedger::open(&other, directory.path(), DEDUPE_WINDOW).await.unwrap_err().to_string();
+    assert!(refused.contains("write state.replicas = 1"), "{refused}");
+}
+
+/// What an owner does with one of few blobs, days and events.
+#[derive(Clone, Debug)]
+enum Step {
+    Record(usize, i64),
+    Announce(usize),
+    Complete(usize),
+    Defer,
+    DeadLetter,
+    Revive,
+    Deliver(usize),
+    Start(i64),
+    Webhook(usize),
+    Day(i64),
+    Search(i64),
+    Query(i64),
+    Prune(i64),
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..6_usize, 0..400_i64).prop_map(|(blob, minutes)| Step::Record(blob, minutes)),
+        1 => (0..6_usize).prop_map(Step::Announce),
+        3 => (0..9_usize).prop_map(Step::Complete),
+        1 => Just(Step::Defer),
+        1 => Just(Step::DeadLetter),
+        1 => Just(Step::Revive),
+        1 => (0..9_usize).prop_map(Step::Deliver),
+        1 => (0..9_i64).prop_map(Step::Start),
+        1 => (0..3_usize).prop_map(Step::Webhook),
+        1 => (0..3_i64).prop_map(Step::Day),
+        1 => (0..3_i64).prop_map(Step::Search),
+        1 => (0..9_i64).prop_map(Step::Query),
+        1 => (0..12_i64).prop_map(Step::Prune),
+    ]
+}
+
+async fn take_step(ledger: &NatsLedger, step: Step) {
+    let a = feed(1, ContentType::Exchange);
+    let blob = |number: usize| content(a, &format!("{number}$x"), time(i64::try_from(number).unwrap()));
+    let delivery = |number: usize| DeliveredBatch {
+        events: (0..number).map(|event| EventKey::new(a.tenant, &event.to_string())).collect(),
+        counts: vec![EventCount {
+            feed: a,
+            day: time(0).date_naive(),
+            events: number as u64,
+            healed: number.is_multiple_of(2),
+        }],
+    };
+    let claim = async || ledger.claim(a, Wanted::Any).await.unwrap().map(|claim| BlobKey::from(&claim.content));
+    match step {
+        Step::Record(number, minutes) => {
+            let moved = CursorMove::ListedThrough(time(minutes * 60));
+            ledger.record(a, vec![blob(number)], Some(moved), time(0)).await.unwrap();
+        }
+        Step::Announce(number) => {
+            let _ = ledger.announce(a, vec![blob(number)], 3, time(0)).await.unwrap();
+        }
+        Step::Complete(number) => {
+            if let Some(key) = claim().await {
+                ledger.complete(key, delivery(number), time(1)).await.unwrap();
+            }
+        }
+        Step::Defer => {
+            if let Some(key) = claim().await {
+                ledger.defer(key, time(60), Counts::Attempt).await.unwrap();
+            }
+        }
+        Step::DeadLetter => {
+            if let Some(key) = claim().await {
+                ledger.dead_letter(key, "a test".to_owned(), time(2)).await.unwrap();
+            }
+        }
+        Step::Revive => {
+            let _ = ledger.revive(vec![a], time(3)).await.unwrap();
+        }
+        Step::Deliver(number) => ledger.deliver(a.tenant, delivery(number), time(1)).await.unwrap(),
+        Step::Start(secs) => ledger.note_subscription_attempt(a, time(secs)).await.unwrap(),
+        Step::Webhook(0) => ledger.forget_webhooks(a).await.unwrap(),
+        Step::Webhook(number) => ledger.note_webhook(a, format!("https://{number}/")).await.unwrap(),
+        Step::Day(days) => {
+            let _ = ledger.request_day(request(day(1, days), 2, true)).await.unwrap();
+        }
+        Step::Search(days) => {
+            let step = SearchStep::Creating { name: "a query".to_owned(), at: time(0) };
+            ledger.step_search(day(1, days), 0, step).await.unwrap();
+        }
+        Step::Query(secs) => {
+            let _ = ledger.spend_query(a.tenant, time(secs), 5).await.unwrap();
+        }
+        Step::Prune(days) => {
+            let _ = ledger.prune(time(0) + TimeDelta::days(days)).await.unwrap();
+        }
+    }
+}
+
+#[test]
+fn whoever_takes_a_tenant_over_has_all_that_its_owner_had() {
+    if let Some(obstacle) = nats_server::obstacle() {
+        eprintln!("skipped: {obstacle}");
+        return;
+    }
+    proptest!(ProptestConfig::with_cases(24), |(steps in prop::collection::vec(any_step(), 1..40))| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (_server, [one, two], _directories) = two_members().await.unwrap();
+            let tenant = TenantId(Uuid::from_u128(1));
+            take(&one, tenant).await;
+            let mut pruned = 0;
+            for step in steps {
+                if let Step::Prune(days) = step {
+                    pruned = pruned.max(days);
+                }
+                take_step(&one, step).await;
+            }
+            // What is over goes from the bucket by itself, a day later.
+            take_step(&one, Step::Prune(pruned)).await;
+            // The last small moves of cursors are written.
+            one.wrote(ownership::feeds(tenant)).await.unwrap();
+            let had = everything(&one).await;
+            take(&two, tenant).await;
+            take_step(&two, Step::Prune(pruned)).await;
+            prop_assert_eq!(had, everything(&two).await);
+            Ok(())
+        })?;
+    });
+}

@@ -1,0 +1,57 @@
+//! Where the state of a source is.
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    RunMode,
+    config::{Office365Config, StateKind},
+    ledger::{Ledger, RedbLedger},
+    secrets::SecretReader,
+};
+#[cfg(feature = "nats")]
+use crate::{ledger::NatsLedger, shared_state::nats_options};
+
+/// The ledger of a source.
+pub(super) struct State {
+    pub ledger: Arc<dyn Ledger>,
+    /// The same, if several collectors share it.
+    #[cfg(feature = "nats")]
+    pub shared: Option<Arc<NatsLedger>>,
+}
+
+impl Office365Config {
+    /// Opens the ledger. `path` is where this block of the configuration is, such as `sources.m365`.
+    pub(super) async fn open_state(
+        &self,
+        directory: &Path,
+        run_mode: RunMode,
+        secrets: &SecretReader,
+        path: &str,
+    ) -> crate::Result<State> {
+        match self.state.kind {
+            StateKind::Embedded => Ok(State {
+                ledger: Arc::new(RedbLedger::open(directory, self.ids_kept_for()).await?),
+                #[cfg(feature = "nats")]
+                shared: None,
+            }),
+            #[cfg(feature = "nats")]
+            StateKind::Nats => {
+                if let RunMode::Once { .. } = run_mode {
+                    return Err(format!(
+                        "{path}.state: collectors that share their state run all the time; `run --once`, and `backfill` and `verify` \
+                         without a source that runs, need state.type = \"embedded\""
+                    )
+                    .into());
+                }
+                let options = nats_options(&self.state, secrets, &format!("{path}.state")).await?;
+                let shared = Arc::new(NatsLedger::open(&options, directory, self.ids_kept_for()).await?);
+                Ok(State { ledger: Arc::clone(&shared) as Arc<dyn Ledger>, shared: Some(shared) })
+            }
+            #[cfg(not(feature = "nats"))]
+            StateKind::Nats => {
+                let _ = (run_mode, secrets);
+                Err(format!("{path}.state: this build has no NATS; build with the feature nats").into())
+            }
+        }
+    }
+}
