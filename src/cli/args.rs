@@ -10,6 +10,8 @@ use chrono::{DateTime, Utc};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+#[cfg(feature = "nats")]
+pub(super) use self::administration::{MigrateArgs, StatePlace};
 pub(super) use self::{
     administration::{SelectionArgs, StateCommand, SubscriptionsCommand},
     completeness::{BackfillArgs, Day, DaysArgs, VerifyArgs},
@@ -56,6 +58,10 @@ pub(super) enum Command {
     /// that runs, or without.
     #[command(subcommand)]
     State(StateCommand),
+    /// Move the state of a source between the ledger of one collector and NATS JetStream, where several share it. Stop all collectors
+    /// first.
+    #[cfg(feature = "nats")]
+    Migrate(MigrateArgs),
     /// Compare what was delivered with what the audit search of Microsoft Graph finds, day by day, and report it. Delivers nothing. Beside a
     /// source that runs, or without.
     Verify(VerifyArgs),
@@ -101,6 +107,8 @@ impl Command {
             Self::Check(_) | Self::Fetch(_) | Self::Verify(_) | Self::Backfill(_) => LogLevel::Off,
             // They say themselves what they do.
             Self::Register(_) | Self::Tenants(_) | Self::Subscriptions(_) | Self::State(_) => LogLevel::Warn,
+            #[cfg(feature = "nats")]
+            Self::Migrate(_) => LogLevel::Warn,
             _ => LogLevel::Info,
         }
     }

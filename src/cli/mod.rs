@@ -16,6 +16,8 @@ mod exit;
 mod fetch;
 mod help_files;
 mod logging;
+#[cfg(feature = "nats")]
+mod migrate;
 mod normalize;
 mod output;
 mod register;
@@ -55,6 +57,8 @@ pub fn main() -> ExitCode {
         Command::Register(args) => register::register(args),
         Command::Tenants(command) => tenants::tenants(command),
         Command::State(command) => state::state(command),
+        #[cfg(feature = "nats")]
+        Command::Migrate(args) => migrate::migrate(&args),
         Command::Subscriptions(command) => subscriptions::subscriptions(command),
         Command::Verify(args) => completeness::verify(&args),
         Command::Backfill(args) => completeness::backfill(&args),

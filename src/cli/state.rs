@@ -77,7 +77,7 @@ pub(super) fn state(command: StateCommand) -> ExitCode {
     }
 }
 
-fn with_source(args: &SourceArgs, run: impl FnOnce(ConfiguredSource<'_>) -> ExitCode) -> ExitCode {
+pub(super) fn with_source(args: &SourceArgs, run: impl FnOnce(ConfiguredSource<'_>) -> ExitCode) -> ExitCode {
     let topology = match load(&args.config) {
         Ok(topology) => topology,
         Err(refused) => return refused,

@@ -7,6 +7,8 @@ mod configured_source;
 pub mod control;
 mod coverage;
 mod error;
+#[cfg(feature = "nats")]
+pub mod migration;
 mod offline;
 mod question;
 mod state;

@@ -1,7 +1,9 @@
-//! The arguments of `subscriptions` and `state`.
+//! The arguments of `subscriptions`, `state` and `migrate`.
 
 use std::path::PathBuf;
 
+#[cfg(feature = "nats")]
+use clap::ValueEnum;
 use clap::{Args, Subcommand};
 
 use super::{Day, SourceArgs};
@@ -112,4 +114,27 @@ pub(in crate::cli) enum StateCommand {
         #[command(flatten)]
         source: SourceArgs,
     },
+}
+
+/// Where state is.
+#[cfg(feature = "nats")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(in crate::cli) enum StatePlace {
+    /// In a ledger below `data_dir`
+    Embedded,
+    /// In NATS JetStream, as the table `state` of the source says
+    Nats,
+}
+
+#[cfg(feature = "nats")]
+#[derive(Args, Debug)]
+pub(in crate::cli) struct MigrateArgs {
+    /// Where it is now.
+    #[arg(long, value_enum)]
+    pub(in crate::cli) from: StatePlace,
+    /// Where it is to go; there must be none yet.
+    #[arg(long, value_enum)]
+    pub(in crate::cli) to: StatePlace,
+    #[command(flatten)]
+    pub(in crate::cli) source: SourceArgs,
 }
