@@ -116,7 +116,15 @@ impl Bucket {
         let opened = connection.make(&wanted).await?;
         compare(&opened.cached_info().config, &wanted)?;
         let bucket = connection.bucket().await?;
-        bucket.check_format(&connection.name).await?;
+        let mut tries = 0;
+        // The servers of a bucket that was just made elect a leader for it, too.
+        while let Err(error) = bucket.check_format(&connection.name).await {
+            tries += 1;
+            if tries == MOST_TRIES || !matches!(error, NatsError::Answer { .. }) {
+                return Err(error);
+            }
+            sleep(ELECTION).await;
+        }
         Ok(bucket)
     }
 
