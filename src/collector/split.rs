@@ -10,6 +10,8 @@
 
 use snafu::Snafu;
 
+use crate::component::find_quote_or_backslash;
+
 /// Where an element begins or ends, as the number of bytes consumed so far.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Boundary {
@@ -147,7 +149,7 @@ impl Splitter {
                     }
                     _ => at += 1,
                 },
-                Position::Within(Text::Inside) => match memchr::memchr2(b'"', b'\\', &input[at..]) {
+                Position::Within(Text::Inside) => match find_quote_or_backslash(&input[at..]) {
                     None => at = input.len(),
                     Some(offset) => {
                         let text = if input[at + offset] == b'"' { Text::Outside } else { Text::Escaped };

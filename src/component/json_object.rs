@@ -3,7 +3,7 @@
 //! A tree per event costs more than everything else together on the way to a JSON sink, and it damages numbers. So an
 //! event keeps the text it came as, and a caller that needs a member scans for it.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -14,7 +14,7 @@ use serde::{
 use serde_json::value::RawValue;
 use snafu::Snafu;
 
-use super::{Repair, repair::repair_text};
+use super::{Repair, json_check, repair::repair_text};
 
 /// Text known to be one JSON object: valid UTF-8, valid syntax, every string decodable.
 #[derive(Clone)]
@@ -32,6 +32,14 @@ struct Member {
     value: Span,
 }
 
+impl Member {
+    /// `None` if one is beyond 4 GiB.
+    fn all(places: Vec<json_check::Place>) -> Option<Arc<Vec<Self>>> {
+        let member = |(name, value)| Some(Self { name: Span::new(name)?, value: Span::new(value)? });
+        places.into_iter().map(member).collect::<Option<Vec<_>>>().map(Arc::new)
+    }
+}
+
 /// A range of bytes.
 #[derive(Clone, Copy, Debug)]
 struct Span {
@@ -44,7 +52,12 @@ impl Span {
     fn of(part: &str, whole: &str) -> Option<Self> {
         let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
         let end = start.checked_add(part.len()).filter(|end| *end <= whole.len())?;
-        Some(Self { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
+        Self::new(start..end)
+    }
+
+    /// `None` beyond 4 GiB.
+    fn new(range: Range<usize>) -> Option<Self> {
+        Some(Self { start: u32::try_from(range.start).ok()?, end: u32::try_from(range.end).ok()? })
     }
 
     fn get(self, whole: &str) -> &str {
@@ -104,8 +117,14 @@ impl JsonObject {
             Some(other) => return Err(InvalidRecord::NotAnObject { found: kind_of(*other) }),
             None => return Err(InvalidRecord::NotAnObject { found: "empty" }),
         }
-        // Records have some dozens of members.
-        let mut members = Some(Vec::with_capacity(32));
+        if let Some(places) = json_check::members(&text) {
+            for (name, value) in &places {
+                visit(text.get(name.clone()).unwrap_or_default(), text.get(value.clone()).unwrap_or_default());
+            }
+            let members = Member::all(places);
+            return Ok(Self { text, members });
+        }
+        let mut members = Some(Vec::new());
         visit_members(&text, |name, value| {
             let value = value.get();
             let member = || Some(Member { name: Span::of(name, &text)?, value: Span::of(value, &text)? });
@@ -152,6 +171,17 @@ impl JsonObject {
             .map_err(|error| InvalidRecord::Syntax { reason: format!("not UTF-8: {error:?}") })?;
         debug_assert!(visit_members(&text, |_, _| {}).is_ok(), "not an object: {text}");
         Ok(Self { text, members: None })
+    }
+
+    /// As [`JsonObject::written`], of which the members will be asked for.
+    ///
+    /// # Errors
+    ///
+    /// When it is not UTF-8 after all.
+    pub(crate) fn rewritten(text: Vec<u8>) -> Result<Self, InvalidRecord> {
+        let object = Self::written(text)?;
+        let members = json_check::members(&object.text).and_then(Member::all);
+        Ok(Self { members, ..object })
     }
 
     /// The text.

@@ -56,14 +56,15 @@ mod event;
 mod extra_context;
 mod field;
 mod finalization;
+mod json_check;
 mod json_object;
+mod json_string;
 mod repair;
 mod sender;
 mod shutdown;
 mod source;
 pub(crate) mod whole_number;
 
-pub(crate) use self::repair::{escape_control_characters, repair_text};
 pub use self::{
     context::{ComponentKey, GlobalOptions, SourceContext},
     event::{EventMetadata, LogEvent, SharedFields},
@@ -78,6 +79,11 @@ pub use self::{
     sender::{Builder, SendError, SourceReceiver, SourceSender, SourceSenderItem},
     shutdown::{ShutdownDone, ShutdownSignal, ShutdownSignalToken, ShutdownTrigger},
     source::{DataType, LogNamespace, Resource, Source, SourceConfig, SourceOutput},
+};
+pub(crate) use self::{
+    json_check::find_special,
+    json_string::find_quote_or_backslash,
+    repair::{escape_control_characters, repair_text},
 };
 /// The tree of an event, as [`LogEvent::value`] builds it. Named here for hosts whose own `vrl` is of another version.
 #[cfg(feature = "vrl")]

@@ -5,7 +5,9 @@
 
 use std::borrow::Cow;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
+
+use crate::component::find_quote_or_backslash;
 
 /// A place in valid JSON text. On text that is not valid after all, it ends early; it never panics.
 #[derive(Clone, Debug)]
@@ -77,7 +79,7 @@ impl<'a> Scanner<'a> {
     fn skip_string(&mut self) {
         let bytes = self.text.as_bytes();
         let mut at = (self.at + 1).min(bytes.len());
-        while let Some(found) = memchr2(b'"', b'\\', &bytes[at..]) {
+        while let Some(found) = find_quote_or_backslash(&bytes[at..]) {
             let is_end = bytes[at + found] == b'"';
             at = (at + found + if is_end { 1 } else { 2 }).min(bytes.len());
             if is_end {
