@@ -1,13 +1,17 @@
 //! The members of an audit record while they are mapped.
 
+mod index;
+
 use std::{borrow::Cow, collections::HashMap};
 
 use chrono::{DateTime, Utc};
 
+use self::index::{Index, Prefix};
+pub(crate) use self::index::{Path, paths};
 use super::{
     damage::{Damage, Damages},
     flattened::has_flattened,
-    json::{Members, Node, Object, decode, write_pruned, write_string},
+    json::{Members, Node, Object, decode, split_path, write_pruned, write_string},
     spelling,
     time::{is_unset, parse_time},
 };
@@ -16,6 +20,9 @@ use crate::component::JsonObject;
 /// Where an object has a time, best first.
 pub(super) const TIME_MEMBERS: [&str; 2] = ["value", "DateTime"];
 
+/// Most records have fewer members.
+const EXPECTED_MEMBERS: usize = 40;
+
 /// Records with more members than this look for repeated names in a map.
 const MANY_MEMBERS: usize = 64;
 
@@ -23,15 +30,14 @@ const MANY_MEMBERS: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Audit<'a> {
     members: Vec<Member<'a>>,
-    /// Which tags the members' names have. Rules ask for many more names than a record has, and this answers most of them.
-    tags: [u64; 4],
+    /// Where each is. Rules ask for many more names than a record has, and this answers most of them.
+    index: Index,
     /// What could not be read.
     pub(crate) damages: Damages,
 }
 
 #[derive(Debug)]
 struct Member<'a> {
-    tag: u8,
     name: Cow<'a, str>,
     value: Value<'a>,
     /// Whether it has moved to a field of the schema and no longer stands where it stood.
@@ -49,14 +55,15 @@ enum Value<'a> {
 impl<'a> Audit<'a> {
     /// The members of a record; of those with the same name the last one counts.
     pub(crate) fn new(record: &'a JsonObject) -> Self {
-        let mut members: Vec<Member<'a>> = Vec::with_capacity(40);
+        let mut members: Vec<Member<'a>> = Vec::with_capacity(EXPECTED_MEMBERS);
+        let mut index = Index::with_capacity(EXPECTED_MEMBERS);
         let mut damages = Damages::default();
         // Records have some dozens of members. For one that has thousands, looking at all of them for each is too slow.
         let mut places: HashMap<Cow<'a, str>, usize> = HashMap::new();
         let mut add = |name: Cow<'a, str>, raw: &'a str| {
-            let tag = tag(&name);
+            let prefix = Prefix::of(&name);
             let known = if members.len() < MANY_MEMBERS {
-                members.iter().position(|member| member.tag == tag && member.name == name)
+                index.places(prefix).find(|at| members.get(*at).is_some_and(|member| member.name == name))
             } else {
                 if places.is_empty() {
                     places = members.iter().enumerate().map(|(at, member)| (member.name.clone(), at)).collect();
@@ -71,16 +78,13 @@ impl<'a> Audit<'a> {
                 if !places.is_empty() {
                     places.insert(name.clone(), members.len());
                 }
-                members.push(Member { tag, name, value, moved: false });
+                index.push(prefix);
+                members.push(Member { name, value, moved: false });
             }
         };
         match record.members() {
             Some(members) => members.for_each(|(name, raw)| add(Cow::Borrowed(name), raw)),
             None => Members::of(record.as_str()).for_each(|(name, raw)| add(name, raw)),
-        }
-        let mut tags = [0; 4];
-        for member in &members {
-            set_bit(&mut tags, member.tag);
         }
         if has_flattened(record.as_str()) {
             for Member { name, value, .. } in &members {
@@ -89,32 +93,39 @@ impl<'a> Audit<'a> {
                 }
             }
         }
-        Self { members, tags, damages }
+        Self { members, index, damages }
     }
 
     /// A member as it came, unless it is empty or moved. `a.b` looks into objects.
-    pub(crate) fn node(&mut self, path: &str) -> Option<&Node<'a>> {
-        let (name, rest) = split_path(path);
-        let node = self.parsed(name)?;
-        match rest {
-            None => Some(node),
-            Some(rest) => node.get(rest),
-        }
+    #[inline]
+    pub(crate) fn node<'p>(&mut self, path: impl Into<Path<'p>>) -> Option<&Node<'a>> {
+        let path = path.into();
+        if self.may_have(path) { self.find_node(path) } else { None }
+    }
+
+    fn find_node(&mut self, path: Path<'_>) -> Option<&Node<'a>> {
+        let (place, rest) = self.parse(path)?;
+        self.members.get(place)?.node(rest)
     }
 
     /// The text of a scalar; numbers and booleans as they are written. Empty strings and those that only say that there
     /// is nothing, such as `<null>`, count as absent. An array or object is damage.
-    pub(crate) fn text(&mut self, path: &str) -> Option<Cow<'a, str>> {
-        let node = self.scalar(path)?;
-        scalar_text(&node)
+    #[inline]
+    pub(crate) fn text<'p>(&mut self, path: impl Into<Path<'p>>) -> Option<Cow<'a, str>> {
+        let path = path.into();
+        if self.may_have(path) { self.find_text(path) } else { None }
+    }
+
+    fn find_text(&mut self, path: Path<'_>) -> Option<Cow<'a, str>> {
+        scalar_text(self.scalar(path)?)
     }
 
     /// The text of a string; anything else than a string is damage.
-    pub(crate) fn string(&mut self, path: &str) -> Option<Cow<'a, str>> {
-        let node = self.scalar(path)?;
-        match &node {
+    pub(crate) fn string<'p>(&mut self, path: impl Into<Path<'p>>) -> Option<Cow<'a, str>> {
+        let path = path.into();
+        match self.scalar(path)? {
             Node::Json(json) if !json.starts_with('"') => {
-                self.damages.add(path.to_owned(), Damage::WrongType);
+                self.damages.add(path.as_str().to_owned(), Damage::WrongType);
                 None
             }
             node => scalar_text(node),
@@ -122,39 +133,53 @@ impl<'a> Audit<'a> {
     }
 
     /// As [`Audit::text`], but as JSON text with quotes, so that nothing needs to be decoded.
-    pub(crate) fn keyword(&mut self, path: &str) -> Option<Node<'a>> {
+    #[inline]
+    pub(crate) fn keyword<'p>(&mut self, path: impl Into<Path<'p>>) -> Option<Node<'a>> {
+        let path = path.into();
+        if self.may_have(path) { self.find_keyword(path) } else { None }
+    }
+
+    fn find_keyword(&mut self, path: Path<'_>) -> Option<Node<'a>> {
         let node = self.scalar(path)?;
-        match &node {
-            Node::Json(json) if json.starts_with('"') => (!is_absent(&scalar_text(&node)?)).then_some(node),
-            _ => scalar_text(&node).map(Node::Text),
+        let text = scalar_text(node)?;
+        match node {
+            Node::Json(json) if json.starts_with('"') => Some(node.clone()),
+            _ => Some(Node::Text(text)),
         }
     }
 
     /// A whole number, also written as a string, or with a fraction of zero or an exponent.
-    pub(crate) fn integer(&mut self, path: &str) -> Option<i64> {
+    #[inline]
+    pub(crate) fn integer<'p>(&mut self, path: impl Into<Path<'p>>) -> Option<i64> {
+        let path = path.into();
+        if self.may_have(path) { self.find_integer(path) } else { None }
+    }
+
+    fn find_integer(&mut self, path: Path<'_>) -> Option<i64> {
         let text = self.text(path)?;
         let number = parse_integer(&text);
         if number.is_none() {
-            self.damages.add(path.to_owned(), Damage::WrongType);
+            self.damages.add(path.as_str().to_owned(), Damage::WrongType);
         }
         number
     }
 
     /// A time. Without a zone it is UTC. One that was never set is as good as absent.
-    pub(crate) fn time(&mut self, path: &str) -> Option<DateTime<Utc>> {
+    pub(crate) fn time<'p>(&mut self, path: impl Into<Path<'p>>) -> Option<DateTime<Utc>> {
+        let path = path.into();
         let text = match self.wrapped_time(path) {
             Some(text) => text,
             None => self.text(path)?,
         };
         let time = parse_time(&text);
         if time.is_none() && !is_unset(&text) {
-            self.damages.add(path.to_owned(), Damage::InvalidTime);
+            self.damages.add(path.as_str().to_owned(), Damage::InvalidTime);
         }
         time
     }
 
     /// The text of a time in an object, as Windows PowerShell writes it: `{"value":"/Date(…)/","DisplayHint":2,"DateTime":"…"}`.
-    fn wrapped_time(&mut self, path: &str) -> Option<Cow<'a, str>> {
+    fn wrapped_time(&mut self, path: Path<'_>) -> Option<Cow<'a, str>> {
         let object = self.node(path)?.as_object()?;
         TIME_MEMBERS.iter().find_map(|name| object.get(name).and_then(scalar_text))
     }
@@ -162,33 +187,39 @@ impl<'a> Audit<'a> {
     /// When it happened. That a record does not say it is damage: events must have a time. One that is not written year first, as
     /// Microsoft does, gets that form: an index takes the field for a date.
     pub(crate) fn creation_time(&mut self) -> Option<DateTime<Utc>> {
-        const NAME: &str = "CreationTime";
+        const NAME: Path<'static> = Path::new("CreationTime");
         let known = self.damages.len();
         let time = self.time(NAME);
         if time.is_none() && self.damages.len() == known {
             let damage = if self.text(NAME).is_some() { Damage::InvalidTime } else { Damage::Missing };
-            self.damages.add(NAME, damage);
+            self.damages.add(NAME.as_str(), damage);
         }
         if let Some(time) = time
             && (self.wrapped_time(NAME).is_some()
                 || self.text(NAME).is_some_and(|text| text.find('-') != Some("2015".len())))
         {
-            self.set(NAME, Node::text(time.format("%Y-%m-%dT%H:%M:%S%.f").to_string()));
+            self.set(NAME.as_str(), Node::text(time.format("%Y-%m-%dT%H:%M:%S%.f").to_string()));
         }
         time
     }
 
     /// The strings of a member: an array's, or the one that stands there instead of an array.
-    pub(crate) fn texts(&mut self, path: &str) -> Vec<Cow<'a, str>> {
-        match self.node(path) {
-            Some(Node::List(list)) => list.iter().filter_map(scalar_text).filter(|text| !is_absent(text)).collect(),
-            Some(_) => self.text(path).into_iter().collect(),
+    #[inline]
+    pub(crate) fn texts<'p>(&mut self, path: impl Into<Path<'p>>) -> Vec<Cow<'a, str>> {
+        let path = path.into();
+        if self.may_have(path) { self.find_texts(path) } else { Vec::new() }
+    }
+
+    fn find_texts(&mut self, path: Path<'_>) -> Vec<Cow<'a, str>> {
+        match self.find_node(path) {
+            Some(Node::List(list)) => list.iter().filter_map(scalar_text).collect(),
+            Some(_) => self.find_text(path).into_iter().collect(),
             None => Vec::new(),
         }
     }
 
     /// Whether a member has nothing but scalars, and so nothing but what its texts say.
-    pub(crate) fn is_plain(&mut self, path: &str) -> bool {
+    pub(crate) fn is_plain<'p>(&mut self, path: impl Into<Path<'p>>) -> bool {
         let is_scalar = |node: &Node<'_>| !matches!(node, Node::List(_) | Node::Object(_));
         match self.node(path) {
             Some(Node::List(list)) => list.iter().all(is_scalar),
@@ -198,54 +229,64 @@ impl<'a> Audit<'a> {
     }
 
     /// Takes a member's content; it no longer stands under `o365.audit`.
-    pub(crate) fn set_moved(&mut self, path: &str) {
-        let (name, Some(rest)) = split_path(path) else {
+    pub(crate) fn set_moved<'p>(&mut self, path: impl Into<Path<'p>>) {
+        let path = path.into();
+        if path.split().1.is_none() {
             if let Some(member) = self.find(path) {
                 member.moved = true;
             }
             return;
-        };
-        if let Some(Node::Object(object)) = self.parsed_mut(name)
+        }
+        if let Some((place, Some(rest))) = self.parse(path)
+            && let Some(member) = self.members.get_mut(place)
+            && let Some(Node::Object(object)) = member.node_mut()
             && take_path(object, rest)
-            && let Some(member) = self.find(name)
         {
             member.value = Value::Parsed(None);
         }
     }
 
     /// Changes a member in place, or takes it away.
-    pub(crate) fn change(&mut self, name: &str, change: impl FnOnce(Node<'a>, &mut Damages) -> Option<Node<'a>>) {
-        let mut damages = std::mem::take(&mut self.damages);
-        if let Some(member) = self.find(name).filter(|member| !member.moved) {
+    #[inline]
+    pub(crate) fn change<'p>(
+        &mut self,
+        name: impl Into<Path<'p>>,
+        change: impl FnOnce(Node<'a>, &mut Damages) -> Option<Node<'a>>,
+    ) {
+        let name = name.into();
+        if self.may_have(name)
+            && let Some(place) = self.place(name)
+            && let Some(member) = self.members.get_mut(place).filter(|member| !member.moved)
+        {
             let old = match &mut member.value {
                 Value::Raw(raw) => Node::parse(raw),
                 Value::Parsed(node) => node.take(),
             };
-            member.value = Value::Parsed(old.and_then(|old| change(old, &mut damages)));
+            member.value = Value::Parsed(old.and_then(|old| change(old, &mut self.damages)));
         }
-        self.damages = damages;
     }
 
     /// Gives a member another name, unless that exists.
     pub(crate) fn rename(&mut self, name: &str, new: &'static str) {
+        let new = Path::new(new);
         if self.find(new).is_none()
-            && let Some(member) = self.find(name)
+            && let Some(place) = self.place(Path::new(name))
+            && let Some(member) = self.members.get_mut(place)
         {
-            member.name = Cow::Borrowed(new);
-            member.tag = tag(new);
-            set_bit(&mut self.tags, tag(new));
+            member.name = Cow::Borrowed(new.as_str());
+            self.index.replace(place, new.prefix());
         }
     }
 
     /// Adds or replaces a member.
     pub(crate) fn set(&mut self, name: &'static str, node: Node<'a>) {
         let value = Value::Parsed(Some(node));
-        if let Some(member) = self.find(name) {
+        let path = Path::new(name);
+        if let Some(member) = self.find(path) {
             (member.value, member.moved) = (value, false);
         } else {
-            let tag = tag(name);
-            set_bit(&mut self.tags, tag);
-            self.members.push(Member { tag, name: Cow::Borrowed(name), value, moved: false });
+            self.index.push(path.prefix());
+            self.members.push(Member { name: Cow::Borrowed(name), value, moved: false });
         }
     }
 
@@ -286,7 +327,7 @@ impl<'a> Audit<'a> {
     pub(crate) fn into_rest(self) -> (Object<'a>, Damages) {
         let rest = self.members.into_iter().filter(|member| !member.moved).filter_map(|member| {
             let node = match member.value {
-                Value::Raw(raw) => Node::parse(raw),
+                Value::Raw(raw) => Node::pruned(raw),
                 Value::Parsed(node) => node,
             };
             Some((member.name, node?))
@@ -295,49 +336,70 @@ impl<'a> Audit<'a> {
     }
 
     /// A scalar, unless it is absent. An array or object is damage.
-    fn scalar(&mut self, path: &str) -> Option<Node<'a>> {
-        let node = self.node(path)?;
-        match node {
-            Node::List(_) | Node::Object(_) => {
-                self.damages.add(path.to_owned(), Damage::WrongType);
-                None
-            }
-            scalar => Some(scalar.clone()),
-        }
-    }
-
-    fn find(&mut self, name: &str) -> Option<&mut Member<'a>> {
-        let tag = tag(name);
-        if !has_bit(&self.tags, tag) {
+    fn scalar(&mut self, path: Path<'_>) -> Option<&Node<'a>> {
+        let (place, rest) = self.parse(path)?;
+        let node = self.members.get(place)?.node(rest)?;
+        if matches!(node, Node::List(_) | Node::Object(_)) {
+            self.damages.add(path.as_str().to_owned(), Damage::WrongType);
             return None;
         }
-        let mut same_tag = self.members.iter_mut().enumerate().filter(|(_, member)| member.tag == tag);
-        let at = match same_tag.find(|(_, member)| member.name == name) {
-            Some((at, _)) => at,
-            None => self.find_in_another_case(name, tag)?,
-        };
-        self.members.get_mut(at)
+        Some(node)
+    }
+
+    /// Whether there may be a member of the first name in a path. Most answers are no, and cost little.
+    #[inline]
+    fn may_have(&self, path: Path<'_>) -> bool {
+        self.index.may_have(path.prefix())
+    }
+
+    fn find(&mut self, name: Path<'_>) -> Option<&mut Member<'a>> {
+        let place = self.place(name)?;
+        self.members.get_mut(place)
+    }
+
+    /// Where the member is that a name is of.
+    fn place(&mut self, name: Path<'_>) -> Option<usize> {
+        let is_it = |place: &usize| self.members.get(*place).is_some_and(|member| member.name == name.as_str());
+        let exact = self.index.places(name.prefix()).find(is_it);
+        exact.or_else(|| self.place_in_another_case(name))
     }
 
     /// A member whose name differs in case only, and is no other name of Microsoft's. From now on it has the name that it was
     /// asked for by, so that no field of an index comes in two spellings.
-    fn find_in_another_case(&mut self, name: &str, tag: u8) -> Option<usize> {
-        let is_it = |member: &Member<'_>| member.tag == tag && member.name.eq_ignore_ascii_case(name);
-        let at = self.members.iter().position(|member| is_it(member) && !spelling::is_known(&member.name))?;
-        self.members.get_mut(at)?.name = Cow::Owned(name.to_owned());
-        Some(at)
+    fn place_in_another_case(&mut self, name: Path<'_>) -> Option<usize> {
+        let is_it =
+            |member: &Member<'_>| member.name.eq_ignore_ascii_case(name.as_str()) && !spelling::is_known(&member.name);
+        let has_it = |place: &usize| self.members.get(*place).is_some_and(is_it);
+        // Of several, the first one in the record.
+        let place = self.index.places(name.prefix()).filter(has_it).last()?;
+        self.members.get_mut(place)?.name = Cow::Owned(name.as_str().to_owned());
+        Some(place)
     }
 
-    fn parsed(&mut self, name: &str) -> Option<&Node<'a>> {
-        self.parsed_mut(name).map(|node| &*node)
-    }
-
-    fn parsed_mut(&mut self, name: &str) -> Option<&mut Node<'a>> {
-        let member = self.find(name).filter(|member| !member.moved)?;
+    /// Takes the member apart that is the first in a path, unless it has moved. Returns where it is, and the rest of the path.
+    fn parse<'p>(&mut self, path: Path<'p>) -> Option<(usize, Option<&'p str>)> {
+        let (name, rest) = path.split();
+        let place = self.place(name)?;
+        let member = self.members.get_mut(place).filter(|member| !member.moved)?;
         if let Value::Raw(raw) = member.value {
             member.value = Value::Parsed(Node::parse(raw));
         }
-        match &mut member.value {
+        Some((place, rest))
+    }
+}
+
+impl<'a> Member<'a> {
+    /// What it holds, once it has been taken apart; with a path, what is there within it.
+    fn node(&self, path: Option<&str>) -> Option<&Node<'a>> {
+        match (&self.value, path) {
+            (Value::Parsed(Some(node)), None) => Some(node),
+            (Value::Parsed(Some(node)), Some(path)) => node.get(path),
+            (Value::Parsed(None) | Value::Raw(_), _) => None,
+        }
+    }
+
+    fn node_mut(&mut self) -> Option<&mut Node<'a>> {
+        match &mut self.value {
             Value::Parsed(node) => node.as_mut(),
             Value::Raw(_) => None,
         }
@@ -359,44 +421,6 @@ fn take_path(object: &mut Object<'_>, path: &str) -> bool {
     object.is_empty()
 }
 
-/// The first name of a path, and what comes after the dot.
-fn split_path(path: &str) -> (&str, Option<&str>) {
-    match path.bytes().position(|byte| byte == b'.') {
-        Some(at) => (&path[..at], Some(&path[at + 1..])),
-        None => (path, None),
-    }
-}
-
-/// A small hash of a name, the same in any case of letters.
-const fn tag(name: &str) -> u8 {
-    const CASE: u8 = 0x20;
-    let bytes = name.as_bytes();
-    match bytes {
-        [first, .., last] => {
-            let (first, middle, last) = (*first | CASE, bytes[bytes.len() / 2] | CASE, *last | CASE);
-            #[expect(clippy::cast_possible_truncation, reason = "it is a hash")]
-            let length = bytes.len() as u8;
-            length
-                .wrapping_mul(37)
-                .wrapping_add(first.wrapping_mul(11))
-                .wrapping_add(middle.wrapping_mul(5))
-                .wrapping_add(last)
-        }
-        [only] => *only | CASE,
-        [] => 0,
-    }
-}
-
-fn set_bit(bits: &mut [u64; 4], tag: u8) {
-    if let Some(word) = bits.get_mut(usize::from(tag >> 6)) {
-        *word |= 1 << (tag & 63);
-    }
-}
-
-fn has_bit(bits: &[u64; 4], tag: u8) -> bool {
-    bits.get(usize::from(tag >> 6)).is_some_and(|word| word & (1 << (tag & 63)) != 0)
-}
-
 /// The text of a scalar. Numbers and booleans have the text that they came with.
 pub(crate) fn scalar_text<'a>(node: &Node<'a>) -> Option<Cow<'a, str>> {
     let text = match node {
@@ -411,8 +435,20 @@ pub(crate) fn scalar_text<'a>(node: &Node<'a>) -> Option<Cow<'a, str>> {
     (!is_absent(&text)).then_some(text)
 }
 
+/// Whether a node's text is this one, which is not absent.
+pub(crate) fn has_text(node: &Node<'_>, text: &str) -> bool {
+    match node {
+        Node::Text(known) => known == text && !is_absent(text),
+        node => scalar_text(node).is_some_and(|known| known == text),
+    }
+}
+
 /// Whether a string says that there is nothing: Exchange and Entra write `<null>` and `undefined` so.
 pub(crate) fn is_absent(text: &str) -> bool {
+    // Nearly every text begins with another letter or digit, which is no white space either.
+    if text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric() && !matches!(first, b'n' | b'u')) {
+        return false;
+    }
     const LONGEST: usize = 16;
     let text = if text.len() > LONGEST && !text.starts_with(char::is_whitespace) { return false } else { text.trim() };
     text.is_empty() || matches!(text, "<null>" | "null" | "undefined" | "\"undefined\"")

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    audit::Audit,
+    audit::{Audit, Path, paths},
     damage::Damage,
     json::Node,
     network_address::{NetworkAddress, Use},
@@ -13,8 +13,8 @@ use super::{
 ///
 /// `ClientIPAddress` is Exchange's, `ClientIP` that of the common schema, `ActorIpAddress` Entra's, `UserIp` that of a link that was
 /// clicked ("Office 365 Management Activity API schema").
-const MEMBERS: &[&str] =
-    &["ClientIPAddress", "ClientIP", "ActorIpAddress", "UserIp", "CallerIpAddress", "IpAddress", ALERT];
+const MEMBERS: &[Path<'static>] =
+    &paths(["ClientIPAddress", "ClientIP", "ActorIpAddress", "UserIp", "CallerIpAddress", "IpAddress", ALERT]);
 
 /// Where an alert has the address of the user it is about. Damage in it was reported when `Data` was read, and it stays
 /// there.
@@ -35,24 +35,26 @@ pub(crate) fn take(record: &mut Audit<'_>) -> Client {
     let mut client = Client::default();
     let mut best = (Use::None, None);
     for member in MEMBERS {
-        let texts = texts(record, member);
-        let found: Vec<_> = texts.iter().flat_map(|text| NetworkAddress::read(text)).collect();
+        let texts = texts(record, *member);
+        let found: Vec<_> = texts
+            .iter()
+            .flat_map(|text| NetworkAddress::read(text))
+            .map(|address| (address.usefulness(), address))
+            .collect();
         if found.is_empty() {
             continue;
         }
-        if *member != ALERT && found.iter().any(|address| address.usefulness() == Use::None) {
-            record.damages.add(*member, Damage::InvalidAddress);
+        let is_alert = member.as_str() == ALERT;
+        if !is_alert && found.iter().any(|(usefulness, _)| *usefulness == Use::None) {
+            record.damages.add(member.as_str(), Damage::InvalidAddress);
         }
-        for address in &found {
-            if let Some(ip) =
-                address.ip.as_ref().filter(|ip| address.usefulness() == Use::Address && !client.ips.contains(ip))
-            {
+        for (usefulness, address) in &found {
+            if let Some(ip) = address.ip.as_ref().filter(|ip| *usefulness == Use::Address && !client.ips.contains(ip)) {
                 client.ips.push(ip.clone());
             }
         }
-        let is_only = found.len() == 1 && *member != ALERT;
-        for address in found.into_iter().filter(|address| *member != ALERT || address.ip.is_some()) {
-            let usefulness = address.usefulness();
+        let is_only = found.len() == 1 && !is_alert;
+        for (usefulness, address) in found.into_iter().filter(|(_, address)| !is_alert || address.ip.is_some()) {
             if client.address.is_none() || usefulness < best.0 {
                 best = (usefulness, is_only.then_some(*member));
                 client.address = Some(address);
@@ -73,7 +75,7 @@ pub(crate) fn take(record: &mut Audit<'_>) -> Client {
 }
 
 /// The strings of a member: of a list, or the one.
-fn texts<'a>(record: &mut Audit<'a>, member: &str) -> Vec<Cow<'a, str>> {
+fn texts<'a>(record: &mut Audit<'a>, member: Path<'_>) -> Vec<Cow<'a, str>> {
     match record.node(member) {
         Some(Node::List(_)) => record.texts(member),
         Some(_) => record.string(member).into_iter().collect(),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    audit::{Audit, scalar_text},
+    audit::{Audit, Path, paths, scalar_text},
     damage::Damage,
     json::{Node, NotJson, Repeated},
     mail_address::addresses,
@@ -11,7 +11,7 @@ use super::{
 
 /// Parameters of `New-InboxRule`, `Set-InboxRule`, `Set-Mailbox`, `New-TransportRule`, `New-JournalRule` and their kin that take
 /// recipients (Exchange PowerShell).
-const PARAMETERS: &[&str] = &[
+const PARAMETERS: &[Path<'static>] = &paths([
     "Parameters.ForwardTo",
     "Parameters.ForwardAsAttachmentTo",
     "Parameters.RedirectTo",
@@ -29,7 +29,7 @@ const PARAMETERS: &[&str] = &[
     "Parameters.ModerateMessageByUser",
     "Parameters.BccSuspiciousOutboundAdditionalRecipients",
     "Parameters.ExternalEmailAddress",
-];
+]);
 
 /// What Outlook's rules do: JSON in the value of `OperationProperties` (`UpdateInboxRules`).
 const ACTIONS: &str = "RuleActions";

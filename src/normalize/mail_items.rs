@@ -1,11 +1,14 @@
 //! The items of a mailbox that an act on several of them was about.
 
-use super::{audit::Audit, json::Node};
+use super::{
+    audit::{Audit, Path, paths},
+    json::Node,
+};
 
 /// Lists of items: of `ExchangeMailboxAuditGroupRecord`, and of aggregated records such as `MailItemsAccessed`, whose lists have the
 /// last two names after [`shape`](super::shape).
-const LISTS: &[&str] =
-    &["AffectedItems", "Folders", "Messages", "ExchangeAggregatedFolders", "ExchangeAggregatedMessages"];
+const LISTS: &[Path<'static>] =
+    &paths(["AffectedItems", "Folders", "Messages", "ExchangeAggregatedFolders", "ExchangeAggregatedMessages"]);
 
 /// What a folder has its items in.
 const FOLDER_ITEMS: &str = "FolderItems";

@@ -3,14 +3,14 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use super::{
-    audit::{Audit, scalar_text},
+    audit::{Audit, Path, paths, scalar_text},
     json::Node,
     mail_address::{addresses, is_address},
     placeholder::is_placeholder,
 };
 
 /// Members that name a user ("Exchange Mailbox schema", "Yammer schema" and others of the Management Activity API).
-const MEMBERS: &[&str] = &[
+const MEMBERS: &[Path<'static>] = &paths([
     "MailboxOwnerUPN",
     "DestMailboxOwnerUPN",
     "SendAsUserSmtp",
@@ -30,15 +30,15 @@ const MEMBERS: &[&str] = &[
     "ReleaseTo",
     "UserInformation.UsersAdded",
     "UserInformation.UsersRemoved",
-];
+]);
 
 /// Lists of objects, and the member of each that names a user.
-const LISTS: &[(&str, &str)] = &[
-    ("Members", "UPN"),
-    ("Attendees", "UPN"),
-    ("Item.ParentFolder.Permissions", "MemberUpn"),
-    ("AffectedUsers", "UPN"),
-    ("SharingInformation", "RecipientEmail"),
+const LISTS: &[(Path<'static>, &str)] = &[
+    (Path::new("Members"), "UPN"),
+    (Path::new("Attendees"), "UPN"),
+    (Path::new("Item.ParentFolder.Permissions"), "MemberUpn"),
+    (Path::new("AffectedUsers"), "UPN"),
+    (Path::new("SharingInformation"), "RecipientEmail"),
 ];
 
 /// Whom something was shared with: a user, or a group.
@@ -46,7 +46,7 @@ const GRANTEE: &str = "TargetUserOrGroupName";
 const GRANTEE_TYPE: &str = "TargetUserOrGroupType";
 
 /// Parameters of cmdlets that take users.
-const PARAMETERS: &[&str] = &[
+const PARAMETERS: &[Path<'static>] = &paths([
     "Parameters.User",
     "Parameters.Users",
     "Parameters.Member",
@@ -66,7 +66,7 @@ const PARAMETERS: &[&str] = &[
     "Parameters.ResourceDelegates",
     "Parameters.ManagedBy",
     "Parameters.SourceMailboxes",
-];
+]);
 
 /// What a cmdlet was about.
 const IDENTITY: &str = "Parameters.Identity";

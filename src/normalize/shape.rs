@@ -6,7 +6,7 @@
 use std::{borrow::Cow, collections::HashSet};
 
 use super::{
-    audit::{Audit, is_absent, parse_integer, scalar_text},
+    audit::{Audit, Path, is_absent, parse_integer, paths, scalar_text},
     conversation,
     damage::{Damage, Damages},
     json::{Node, Object, Repeated},
@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Numbers that stand for something, and are compared, not added.
-const CODES: &[&str] = &[
+const CODES: &[Path<'static>] = &paths([
     "RecordType",
     "UserType",
     "Version",
@@ -27,13 +27,13 @@ const CODES: &[&str] = &[
     "YammerNetworkId",
     "ListBaseType",
     "ErrorNumber",
-];
+]);
 
 /// Sizes and durations that also come as strings or with a fraction of zero.
-const NUMBERS: &[&str] = &["RunningTime", "FileSize", "FileSizeBytes"];
+const NUMBERS: &[Path<'static>] = &paths(["RunningTime", "FileSize", "FileSizeBytes"]);
 
 /// Members that hold items of mailboxes, however deep, and what the size of an item is named there.
-const ITEMS: &[&str] = &["Item", "AffectedItems", "Folders", "Messages"];
+const ITEMS: &[Path<'static>] = &paths(["Item", "AffectedItems", "Folders", "Messages"]);
 const ITEM_SIZE: &str = "SizeInBytes";
 
 /// Where what has no name of its own is.
@@ -42,13 +42,14 @@ const REST: &str = "_rest";
 /// Lists with more names than this look for repeated ones in a set.
 const MANY_NAMES: usize = 32;
 
-const TIMES: &[&str] = &["StartTime", "StartTimeUtc", "EndTimeUtc", "LastUpdateTimeUtc", "FilteringDate"];
+const TIMES: &[Path<'static>] =
+    &paths(["StartTime", "StartTimeUtc", "EndTimeUtc", "LastUpdateTimeUtc", "FilteringDate"]);
 
 /// Names and values that become the members of an object.
-const NAMES_AND_VALUES: &[&str] = &["Parameters", "ExtendedProperties"];
+const NAMES_AND_VALUES: &[Path<'static>] = &paths(["Parameters", "ExtendedProperties"]);
 
 /// Objects and lists that also come as JSON within a string, from those who export and forward records.
-const STRUCTURES: &[&str] = &[
+const STRUCTURES: &[Path<'static>] = &paths([
     "Actor",
     "AffectedItems",
     "AppAccessContext",
@@ -74,10 +75,10 @@ const STRUCTURES: &[&str] = &[
     "AccessedResources",
     "Contexts",
     "ModelTransparencyDetails",
-];
+]);
 
 /// JSON within a string.
-const EMBEDDED: &[&str] = &["OperationProperties", "AdditionalInfo", conversation::DATA];
+const EMBEDDED: &[Path<'static>] = &paths(["OperationProperties", "AdditionalInfo", conversation::DATA]);
 
 /// Microsoft's numbers of `Platform` (schema of Defender for Office 365 and of endpoint data loss prevention).
 const PLATFORMS: &[&str] = &["Unknown", "Windows", "MacOS", "iOS", "Android", "Web Browser"];
@@ -86,7 +87,7 @@ const PLATFORMS: &[&str] = &["Unknown", "Windows", "MacOS", "iOS", "Android", "W
 /// schema can be transferred to the other.
 pub(in crate::normalize) fn shape(record: &mut Audit<'_>, code: &str) {
     for name in STRUCTURES {
-        record.change(name, |node, damages| structure(node, name, damages));
+        record.change(name, |node, damages| structure(node, name.as_str(), damages));
     }
     for name in CODES {
         record.change(name, |node, _| Some(whole(node, Node::Text)));
@@ -102,14 +103,14 @@ pub(in crate::normalize) fn shape(record: &mut Audit<'_>, code: &str) {
     }
     record.change("ModifiedProperties", |node, _| modified_properties(node));
     for name in EMBEDDED {
-        record.change(name, |node, damages| embedded(node, name, Repeated::Last, damages));
+        record.change(name, |node, damages| embedded(node, name.as_str(), Repeated::Last, damages));
     }
     record.change("ExtendedProperties", |node, damages| Some(additional_details(node, damages)));
     for name in ["Actor", "Target"] {
         record.change(name, |node, _| Some(each(node, |object| retype(object, "Type"))));
     }
     for name in TIMES {
-        record.change(name, |node, damages| Some(time(node, name, damages)));
+        record.change(name, |node, damages| Some(time(node, name.as_str(), damages)));
     }
     record.change("RescanResult", |mut node, damages| {
         if let Some(object) = node.as_object_mut() {

@@ -12,7 +12,7 @@ use super::{
     users,
 };
 use crate::normalize::{
-    audit::scalar_text,
+    audit::{Path, paths, scalar_text},
     client,
     damage::Damage,
     json::Node,
@@ -258,9 +258,10 @@ fn host_os(mapping: &mut Mapping<'_>) {
 
 /// All values that the entities of an alert have under a name.
 pub(super) fn entities<'a>(mapping: &mut Mapping<'a>, name: &str) -> Vec<Cow<'a, str>> {
+    const LISTS: [Path<'static>; 2] = paths(["Data.flattened.Entities", "Entities"]);
     let mut found = Vec::new();
-    for list in ["Data.flattened.Entities", "Entities"] {
-        let entities = mapping.record.node(list).and_then(Node::as_list).unwrap_or_default();
+    for list in LISTS {
+        let Some(Node::List(entities)) = mapping.record.node(list) else { continue };
         found.extend(entities.iter().filter_map(|entity| entity.get(name)).flat_map(texts_of));
     }
     found
@@ -300,7 +301,8 @@ fn related(mapping: &mut Mapping<'_>) {
 }
 
 /// Members that hold addresses of others than the client: of who sent a mail, and of whom an alert is about.
-const OTHER_ADDRESSES: &[&str] = &["SenderIp", "SenderIP", "Data.sip", "ClientIPs"];
+const OTHER_ADDRESSES: [Path<'static>; 4] = paths(["SenderIp", "SenderIP", ALERT, "ClientIPs"]);
+const ALERT: &str = "Data.sip";
 
 /// What entities of alerts have addresses in.
 const ENTITY_ADDRESSES: &[&str] = &["SenderIP", "SenderIp", "Address"];
@@ -315,7 +317,7 @@ fn related_addresses(mapping: &mut Mapping<'_>) {
             match ip_of(&text).and_then(|address| address.ip) {
                 Some(ip) => addresses.push(Cow::Owned(ip)),
                 // That of an alert was looked at when its data was read.
-                None if *member != "Data.sip" => mapping.record.damages.add(*member, Damage::InvalidAddress),
+                None if member.as_str() != ALERT => mapping.record.damages.add(member.as_str(), Damage::InvalidAddress),
                 None => {}
             }
         }

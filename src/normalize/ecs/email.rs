@@ -113,7 +113,7 @@ fn senders(mapping: &mut Mapping<'_>) {
     }
     add(mapping, F::EMAIL_SENDER_ADDRESS, &[], "P1Sender");
     if ["Send", "SendAs", "SendOnBehalf"].iter().any(|known| known.eq_ignore_ascii_case(&mapping.operation)) {
-        let sent_as = SENT_AS.iter().find(|member| mapping.record.text(member).is_some());
+        let sent_as = SENT_AS.iter().find(|member| mapping.record.text(**member).is_some());
         add(mapping, F::EMAIL_FROM_ADDRESS, sent_as.map(std::slice::from_ref).unwrap_or_default(), "");
     }
 }

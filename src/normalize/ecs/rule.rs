@@ -4,7 +4,10 @@
 //! of the fields (docs/fields.md) is made from the same tables as the events.
 
 use super::{fields::Field, mapping::Mapping};
-use crate::normalize::{audit::scalar_text, json::Node};
+use crate::normalize::{
+    audit::{Path, scalar_text},
+    json::Node,
+};
 
 /// A workload family: the record types that it has, and what is done with them, in this order.
 #[derive(Debug)]
@@ -31,13 +34,38 @@ pub(super) enum Step {
 pub(super) struct Rule {
     field: Field,
     /// The first that there is counts. `a.b` looks into objects.
-    from: &'static [&'static str],
+    from: Sources,
     form: Form,
     /// Whether it leaves its place under `o365.audit`.
     moves: bool,
     existing: Existing,
     /// Only for these record types; for all of the family without any.
     only: &'static [&'static str],
+}
+
+/// Where a value may be. No rule has more places than there is room for.
+#[derive(Clone, Copy, Debug)]
+struct Sources {
+    paths: [Path<'static>; Self::MOST],
+    count: usize,
+}
+
+impl Sources {
+    const MOST: usize = 6;
+
+    const fn new(texts: &'static [&'static str]) -> Self {
+        let mut paths = [Path::new(""); Self::MOST];
+        let mut at = 0;
+        while at < texts.len() {
+            paths[at] = Path::new(texts[at]);
+            at += 1;
+        }
+        Self { paths, count: texts.len() }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = Path<'static>> {
+        self.paths.iter().copied().take(self.count)
+    }
 }
 
 /// What is done with the value.
@@ -85,7 +113,7 @@ pub struct Line {
 
 /// A copy of a scalar member.
 pub(super) const fn copied(field: Field, from: &'static [&'static str]) -> Rule {
-    Rule { field, from, form: Form::Keyword, moves: false, existing: Existing::Kept, only: &[] }
+    Rule { field, from: Sources::new(from), form: Form::Keyword, moves: false, existing: Existing::Kept, only: &[] }
 }
 
 /// A scalar member that leaves its place.
@@ -138,7 +166,7 @@ impl Rule {
         if self.existing == Existing::Kept && mapping.fields.has(self.field) {
             return;
         }
-        for from in self.from {
+        for from in self.from.iter() {
             if self.take(from, mapping) {
                 // Of a list, only texts are in the field.
                 if self.moves && (self.form != Form::Texts || mapping.record.is_plain(from)) {
@@ -149,7 +177,7 @@ impl Rule {
         }
     }
 
-    fn take(&self, from: &'static str, mapping: &mut Mapping<'_>) -> bool {
+    fn take(&self, from: Path<'static>, mapping: &mut Mapping<'_>) -> bool {
         let node = match self.form {
             Form::Keyword => mapping.record.keyword(from),
             Form::LowerCase => mapping.record.text(from).map(|text| {
@@ -187,7 +215,7 @@ impl Step {
     fn lines(&self) -> Vec<Line> {
         match self {
             Self::Rule(rule) => {
-                let from: Vec<_> = rule.from.iter().map(|from| format!("`{from}`")).collect();
+                let from: Vec<_> = rule.from.iter().map(|from| format!("`{}`", from.as_str())).collect();
                 let form = match rule.form {
                     Form::Keyword | Form::Texts => "",
                     Form::LowerCase => ", in lower case",

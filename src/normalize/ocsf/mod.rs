@@ -83,6 +83,9 @@ pub(super) fn activity_of_operation(code: &str, deed: Deed, operation: &str) -> 
     activities::of_type(code, operation).unwrap_or_else(|| activity_of(code, deed))
 }
 
+/// Most events have fewer attributes at the top.
+const ATTRIBUTES: usize = 32;
+
 /// The OCSF event of a record.
 pub(crate) fn event(record: &JsonObject, context: &Context<'_>) -> Normalized {
     let mut audit = Audit::new(record);
@@ -107,7 +110,7 @@ pub(crate) fn event(record: &JsonObject, context: &Context<'_>) -> Normalized {
     let time = audit.creation_time().unwrap_or_else(|| context.fallback_time());
     let mut mapping = Mapping {
         record: audit,
-        event: Object::new(),
+        event: Object::with_capacity(ATTRIBUTES),
         code,
         operation,
         class,

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::HashSet};
 use super::mapping::Others;
 use crate::normalize::{
     audit::scalar_text,
-    json::{Node, Object},
+    json::{Node, Object, split_path},
     mail_address::addresses,
     placeholder::is_placeholder,
 };
@@ -69,7 +69,7 @@ pub(super) fn fill(event: &mut Object<'_>, others: &Others) {
     let mut known = HashSet::new();
     let mut observables = Vec::new();
     for (path, kind) in PATHS {
-        let Some((first, rest)) = path.split_once('.') else { continue };
+        let (first, Some(rest)) = split_path(path) else { continue };
         let Some(node) = event.get(first) else { continue };
         visit(node, rest, &mut |value| {
             // Mail addresses of what is unmapped stand there as they came.
@@ -99,9 +99,9 @@ fn visit<'a>(node: &Node<'a>, path: &str, found: &mut impl FnMut(Cow<'a, str>)) 
     match node {
         Node::List(list) => list.iter().for_each(|node| visit(node, path, found)),
         Node::Object(object) => {
-            let (name, rest) = path.split_once('.').unwrap_or((path, ""));
+            let (name, rest) = split_path(path);
             if let Some(node) = object.get(name) {
-                visit(node, rest, found);
+                visit(node, rest.unwrap_or_default(), found);
             }
         }
         scalar if path.is_empty() => {
