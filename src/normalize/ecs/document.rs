@@ -1,11 +1,11 @@
 //! An ECS document while it is filled.
 
-use std::{borrow::Cow, collections::HashSet, mem};
+use std::{borrow::Cow, collections::HashSet, iter, mem};
 
 use super::fields::{Field, Written};
 use crate::normalize::{
-    audit::{Audit, scalar_text},
-    json::{Node, write_string},
+    audit::{Audit, has_text, scalar_text},
+    json::Node,
 };
 
 /// Lists with more texts than this look for repetitions in a set.
@@ -118,7 +118,7 @@ impl<'a> Document<'a> {
         let mut many: HashSet<Cow<'a, str>> = HashSet::new();
         for text in texts {
             let is_new = if list.len() < MANY {
-                !list.iter().any(|node| scalar_text(node).is_some_and(|known| known == text))
+                !list.iter().any(|node| has_text(node, &text))
             } else {
                 if many.is_empty() {
                     many = list.iter().filter_map(scalar_text).collect();
@@ -134,79 +134,76 @@ impl<'a> Document<'a> {
 
     /// Appends the document as JSON, with the rest of the record and where it came from under `o365`.
     pub(super) fn write(&self, record: &Audit<'a>, content: &str, out: &mut Vec<u8>) {
-        let mut writer = Writer { out, open: Vec::with_capacity(4), is_first: true };
+        let fields = Field::written().iter().zip(self.places).map(|(written, place)| {
+            let value = place.checked_sub(1).and_then(|place| self.values.get(usize::from(place)));
+            (written, value)
+        });
+        let (others, ours) = (fields.clone().take(Field::FIRST_OF_O365), fields.skip(Field::FIRST_OF_O365));
+        let mut writer = Writer { out, open: 0, shared: 0 };
         writer.out.push(b'{');
-        let mut fields = Field::ALL.iter().filter_map(|field| Some((field.written()?, self.get(*field)?))).peekable();
-        while let Some((field, node)) = fields.next_if(|(field, _)| field.parents.first() != Some(&O365)) {
-            writer.field(field, node);
-        }
-        writer.enter(&[O365]);
+        others.for_each(|(written, value)| writer.field(written, value));
+        writer.close_to(0);
+        writer.begin_member();
+        writer.out.extend_from_slice(b"\"o365\":{");
+        (writer.open, writer.shared) = (1, 1);
         writer.record(record);
         if !content.is_empty() {
-            writer.key("\"content\":");
+            writer.begin_member();
+            writer.out.extend_from_slice(b"\"content\":");
             writer.out.extend_from_slice(content.as_bytes());
         }
-        for (field, node) in fields {
-            writer.field(field, node);
-        }
-        writer.enter(&[]);
+        ours.for_each(|(written, value)| writer.field(written, value));
+        writer.close_to(0);
         writer.out.push(b'}');
     }
 }
 
-const O365: &str = "o365";
-
 /// Writes fields one after the other, opening and closing the objects that they are in.
 struct Writer<'o> {
     out: &'o mut Vec<u8>,
-    open: Vec<&'static str>,
-    /// Whether the innermost object has no member yet.
-    is_first: bool,
+    /// How many objects are open within the document.
+    open: usize,
+    /// How many of them the next field is in as well, as far as the fields since the last one that was written tell.
+    shared: usize,
 }
 
 impl Writer<'_> {
-    fn field(&mut self, field: &'static Written, node: &Node<'_>) {
-        self.enter(&field.parents);
-        self.key(&field.key);
-        node.write(self.out);
+    /// Writes a field if it has a value. All fields come in their order, those without a value as well.
+    fn field(&mut self, field: &'static Written, value: Option<&Node<'_>>) {
+        self.shared = self.shared.min(field.shared);
+        let Some(value) = value else { return };
+        self.close_to(self.shared);
+        self.begin_member();
+        self.out.extend_from_slice(field.key(self.shared).as_bytes());
+        value.write(self.out);
+        (self.open, self.shared) = (field.depth, field.depth);
     }
 
-    /// Closes and opens objects until exactly these are open.
-    fn enter(&mut self, parents: &[&'static str]) {
-        let common = parents.iter().zip(&self.open).take_while(|(a, b)| a == b).count();
-        while self.open.len() > common {
-            self.open.pop();
-            self.out.push(b'}');
-            self.is_first = false;
-        }
-        for parent in parents.iter().skip(common) {
-            if !mem::replace(&mut self.is_first, true) {
-                self.out.push(b',');
-            }
-            write_string(parent, self.out);
-            self.out.extend_from_slice(b":{");
-            self.open.push(parent);
+    /// Closes objects until so many are open.
+    fn close_to(&mut self, open: usize) {
+        let closed = self.open.saturating_sub(open);
+        self.out.extend(iter::repeat_n(b'}', closed));
+        self.open -= closed;
+    }
+
+    /// Separates a member from the one before it.
+    fn begin_member(&mut self) {
+        // No value ends with this brace.
+        if self.out.last() != Some(&b'{') {
+            self.out.push(b',');
         }
     }
 
     /// What is left of the record, if anything is.
     fn record(&mut self, record: &Audit<'_>) {
-        const KEY: &str = "\"audit\":";
-        let (start, was_first) = (self.out.len(), self.is_first);
-        self.key(KEY);
+        let start = self.out.len();
+        self.begin_member();
+        self.out.extend_from_slice(b"\"audit\":");
         let before = self.out.len();
         record.write_rest(self.out);
         if self.out.len() == before {
             self.out.truncate(start);
-            self.is_first = was_first;
         }
-    }
-
-    fn key(&mut self, key: &str) {
-        if !mem::replace(&mut self.is_first, false) {
-            self.out.push(b',');
-        }
-        self.out.extend_from_slice(key.as_bytes());
     }
 }
 

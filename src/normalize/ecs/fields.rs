@@ -1,6 +1,6 @@
 //! The fields of the Elastic Common Schema that events can have.
 
-use std::sync::LazyLock;
+use std::{iter, sync::LazyLock};
 
 /// How a field is indexed, in ECS's words.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -209,6 +209,9 @@ fields! {
 }
 
 impl Field {
+    /// The position of the first of our own fields.
+    pub(super) const FIRST_OF_O365: usize = Self::O365_LABEL_ACTION.position();
+
     /// The field's path, with dots.
     pub fn path(self) -> &'static str {
         FIELDS.get(self.position()).map_or("", |(path, _)| path)
@@ -219,11 +222,18 @@ impl Field {
         FIELDS.get(self.position()).map_or(FieldType::Keyword, |(_, kind)| *kind)
     }
 
-    /// What is written of the field.
-    pub(super) fn written(self) -> Option<&'static Written> {
-        static ALL: LazyLock<Vec<Written>> =
-            LazyLock::new(|| FIELDS.iter().map(|(path, _)| Written::new(path)).collect());
-        ALL.get(self.position())
+    /// What is written of all fields, in their order.
+    pub(super) fn written() -> &'static [Written] {
+        static ALL: LazyLock<Vec<Written>> = LazyLock::new(|| {
+            let (others, ours) = FIELDS.split_at(Field::FIRST_OF_O365);
+            let after = |first: &'static str, fields: &'static [(&'static str, FieldType)]| {
+                let before = iter::once(first).chain(fields.iter().map(|(path, _)| *path));
+                before.zip(fields).map(|(before, (path, _))| Written::new(path, before))
+            };
+            // Before our own fields, what is left of the record stands in the same object.
+            after("", others).chain(after("o365.content", ours)).collect()
+        });
+        &ALL
     }
 
     pub(super) const fn position(self) -> usize {
@@ -234,17 +244,27 @@ impl Field {
 /// A field's path in the form that is written.
 #[derive(Debug)]
 pub(super) struct Written {
-    /// The names of the objects that it is in.
-    pub(super) parents: Vec<&'static str>,
-    /// Its own name as JSON, with the colon.
-    pub(super) key: String,
+    /// How many objects the field is in.
+    pub(super) depth: usize,
+    /// How many of those the field before it is in as well.
+    pub(super) shared: usize,
+    /// The path as JSON from each of those objects on: `"a":{"b":` and `"b":`.
+    keys: Vec<String>,
 }
 
 impl Written {
-    fn new(path: &'static str) -> Self {
-        let mut parents: Vec<_> = path.split('.').collect();
-        let name = parents.pop().unwrap_or_default();
-        Self { parents, key: format!("\"{name}\":") }
+    fn new(path: &'static str, before: &'static str) -> Self {
+        let names: Vec<_> = path.split('.').collect();
+        let depth = names.len() - 1;
+        let key = |from: usize| names[from..].iter().map(|name| format!("\"{name}\":")).collect::<Vec<_>>().join("{");
+        let parents_before = before.rsplit_once('.').map_or("", |(parents, _)| parents).split('.');
+        let shared = parents_before.zip(&names[..depth]).take_while(|(one, other)| one == *other).count();
+        Self { depth, shared, keys: (0..=depth).map(key).collect() }
+    }
+
+    /// The path as JSON within so many of its objects, with the colon.
+    pub(super) fn key(&self, open: usize) -> &str {
+        self.keys.get(open).map_or("", String::as_str)
     }
 }
 
