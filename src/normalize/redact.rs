@@ -6,7 +6,7 @@
 
 mod token;
 
-use std::{borrow::Cow, collections::HashSet, sync::LazyLock};
+use std::{borrow::Cow, collections::HashSet, ops::Range, sync::LazyLock};
 
 use memchr::{memchr2_iter, memmem::Finder};
 use serde::de::IgnoredAny;
@@ -39,7 +39,7 @@ pub(super) fn redact(record: &JsonObject) -> Option<JsonObject> {
     }
     let rewritten = rewrite(text, 0)?;
     // JSON stays JSON when strings and numbers in it are replaced by strings.
-    JsonObject::written(rewritten.into_bytes()).ok()
+    JsonObject::rewritten(rewritten.into_bytes()).ok()
 }
 
 /// Whether the name may be somewhere in JSON text, at whatever depth of strings within strings.
@@ -52,11 +52,16 @@ fn may_have_name(text: &str) -> bool {
 
 /// Whether the name is in a text, in any case.
 fn has_name(text: &str) -> bool {
+    places_of_name(text).next().is_some()
+}
+
+/// Where the name is in a text, in any case.
+fn places_of_name(text: &str) -> impl Iterator<Item = usize> {
     let bytes = text.as_bytes();
-    memchr2_iter(b'v', b'V', bytes).any(|at| {
-        at.checked_sub(V)
-            .and_then(|start| bytes.get(start..start + NAME.len()))
-            .is_some_and(|found| found.eq_ignore_ascii_case(NAME.as_bytes()))
+    memchr2_iter(b'v', b'V', bytes).filter_map(|at| {
+        let start = at.checked_sub(V)?;
+        let found = bytes.get(start..start + NAME.len())?;
+        found.eq_ignore_ascii_case(NAME.as_bytes()).then_some(start)
     })
 }
 
@@ -73,8 +78,13 @@ fn is_structured(text: &str) -> bool {
 /// Whether there are escapes such as `\u0044` of which the name, or another such escape, could be made. Those are
 /// written only on purpose. Escapes of other characters, such as `\u0026` and `\u003c`, are common.
 fn escapes_hide_letters(text: &str) -> bool {
+    hidden_letters(text).next().is_some()
+}
+
+/// Where those escapes are.
+fn hidden_letters(text: &str) -> impl Iterator<Item = usize> {
     static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r"\u00"));
-    ESCAPE.find_iter(text.as_bytes()).any(|at| {
+    ESCAPE.find_iter(text.as_bytes()).filter(|at| {
         let code = text.get(at + 4..at + 6).and_then(|hex| u8::from_str_radix(hex, 16).ok());
         code.is_some_and(|code| code == b'\\' || code.is_ascii_alphanumeric())
     })
@@ -92,7 +102,8 @@ fn is_name(name: &str) -> bool {
 
 /// JSON text without what was detected; `None` if nothing was. It is within so many strings in strings.
 fn rewrite(text: &str, depth: usize) -> Option<String> {
-    let pairs = pairs(text);
+    let mut marks = Marks::of(text);
+    let pairs = if marks.are_in_values { pairs(text) } else { HashSet::new() };
     let mut out = Output { text, copied: 0, rewritten: String::new() };
     let mut open: Vec<Container> = Vec::new();
     let mut containers = 0;
@@ -107,8 +118,10 @@ fn rewrite(text: &str, depth: usize) -> Option<String> {
             }
             Token::Close => drop(open.pop()),
             Token::Name(raw) => {
-                let name = content_of(raw);
-                if let Some(container) = open.last_mut() {
+                // Within what is taken out, names go as well; elsewhere only those matter that have a mark.
+                let is_plain = !marks.are_within(&span) && !raw.contains('\\');
+                if let Some(container) = open.last_mut().filter(|container| !is_plain || container.must_read_names()) {
+                    let name = content_of(raw);
                     taken = name.as_deref().is_none_or(is_name)
                         || (container.is_pair && name.as_deref().is_some_and(is_value));
                     if container.taken && !name.is_some_and(|name| is_documented(&name)) {
@@ -119,7 +132,9 @@ fn rewrite(text: &str, depth: usize) -> Option<String> {
             }
             Token::String(_) | Token::Number if taken || within => out.replace(span, REDACTED),
             Token::String(raw) => {
-                if let Some(rewritten) = rewrite_string(raw, depth) {
+                if marks.are_within(&span)
+                    && let Some(rewritten) = rewrite_string(raw, depth)
+                {
                     out.replace(span, &rewritten);
                 }
             }
@@ -128,6 +143,40 @@ fn rewrite(text: &str, depth: usize) -> Option<String> {
         taken = false;
     }
     out.finish()
+}
+
+/// Where a text has the name, and where escapes hide letters that may be of the name.
+struct Marks {
+    /// In their order.
+    places: Vec<usize>,
+    /// The first that may be in the spans to come.
+    next: usize,
+    /// Whether any is elsewhere than in the name of a member.
+    are_in_values: bool,
+}
+
+impl Marks {
+    fn of(text: &str) -> Self {
+        let names = places_of_name(text).map(|at| (at, is_end_of_member_name(text, at + NAME.len())));
+        let escapes = hidden_letters(text).map(|at| (at, false));
+        let mut marks: Vec<_> = names.chain(escapes).collect();
+        marks.sort_unstable();
+        let are_in_values = marks.iter().any(|(_, is_member)| !is_member);
+        Self { places: marks.into_iter().map(|(at, _)| at).collect(), next: 0, are_in_values }
+    }
+
+    /// Whether any is in a span. Spans are asked for in their order.
+    fn are_within(&mut self, span: &Range<usize>) -> bool {
+        let rest = self.places.get(self.next..).unwrap_or_default();
+        self.next += rest.iter().take_while(|at| **at < span.start).count();
+        self.places.get(self.next).is_some_and(|at| *at < span.end)
+    }
+}
+
+/// Whether the name of a member ends at a place in valid JSON text: within a string, no quotation mark stands without a
+/// backslash before it.
+fn is_end_of_member_name(text: &str, end: usize) -> bool {
+    text.get(end..).and_then(|rest| rest.strip_prefix('"')).is_some_and(|rest| rest.trim_ascii_start().starts_with(':'))
 }
 
 /// An object or array that is being read.
@@ -140,6 +189,11 @@ struct Container {
 }
 
 impl Container {
+    /// Whether any name in it may matter.
+    const fn must_read_names(&self) -> bool {
+        self.taken || self.is_pair
+    }
+
     /// The next name for a member whose own name is taken out; each is another, as names are within an object.
     fn unknown_name(&mut self) -> String {
         self.unknown += 1;
@@ -246,7 +300,7 @@ struct Output<'a> {
 }
 
 impl Output<'_> {
-    fn replace(&mut self, span: std::ops::Range<usize>, with: &str) {
+    fn replace(&mut self, span: Range<usize>, with: &str) {
         self.rewritten.push_str(self.text.get(self.copied..span.start).unwrap_or_default());
         self.rewritten.push_str(with);
         self.copied = span.end;
