@@ -14,9 +14,9 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::sync::LazyLock;
+use std::{collections::HashMap, sync::LazyLock};
 
-use self::names::compare;
+use self::names::plain;
 pub(crate) use self::{
     areas::AREAS,
     parameters::by_parameters,
@@ -24,22 +24,21 @@ pub(crate) use self::{
     words::{INSTEAD, VERBS},
 };
 
-/// A row of an area, by its name.
+/// What an area says of an operation.
 #[derive(Debug)]
 struct Entry {
-    name: &'static str,
     area: &'static Area,
     deed: Deed,
 }
 
-/// All rows of all areas, by name.
-static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(|| {
-    let mut entries: Vec<_> = AREAS
-        .iter()
-        .flat_map(|area| area.rows.iter().map(move |row| (area, row)))
-        .flat_map(|(area, row)| row.operations.iter().map(move |name| Entry { name, area, deed: row.deed }))
-        .collect();
-    entries.sort_by(|one, other| compare(one.name, other.name));
+/// All rows of all areas, by the letters and digits of their names.
+static ENTRIES: LazyLock<HashMap<String, Vec<Entry>>> = LazyLock::new(|| {
+    let mut entries: HashMap<String, Vec<Entry>> = HashMap::new();
+    for (area, row) in AREAS.iter().flat_map(|area| area.rows.iter().map(move |row| (area, row))) {
+        for name in row.operations {
+            entries.entry(plain(name)).or_default().push(Entry { area, deed: row.deed });
+        }
+    }
     entries
 });
 
@@ -56,10 +55,9 @@ pub(crate) fn look_up(record_type: &str, operation: &str) -> Option<Deed> {
 
 /// What the rows say of an operation.
 fn known(record_type: &str, operation: &str) -> Option<Deed> {
-    let start = ENTRIES.partition_point(|entry| compare(entry.name, operation).is_lt());
-    let same = || ENTRIES.iter().skip(start).take_while(|entry| compare(entry.name, operation).is_eq());
-    let own = same().find(|entry| entry.area.record_types.contains(&record_type));
-    let mut elsewhere = same().filter(|entry| entry.area.shared);
+    let same = ENTRIES.get(&plain(operation))?;
+    let own = same.iter().find(|entry| entry.area.record_types.contains(&record_type));
+    let mut elsewhere = same.iter().filter(|entry| entry.area.shared);
     own.or_else(|| {
         let first = elsewhere.next()?;
         elsewhere.all(|entry| entry.deed == first.deed).then_some(first)
