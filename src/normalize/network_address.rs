@@ -224,7 +224,9 @@ fn unquoted(text: &str) -> &str {
 
 /// Whether it is the machine's own, or none at all.
 fn is_local(ip: &str) -> bool {
-    ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+    // These begin so; most addresses do not, and need not be parsed again.
+    let may_be = ip.starts_with(['0', ':']) || ip.starts_with("127.");
+    may_be && ip.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 fn is_localhost(name: &str) -> bool {

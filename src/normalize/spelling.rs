@@ -51,9 +51,7 @@ fn spelling(name: &str) -> Option<&'static str> {
 /// A record in Microsoft's spelling, if something has changed the case of its members' names: at the top, where an exact match
 /// wins over another case, and within. `None` if nothing has, which a look at a few names shows.
 pub(super) fn respell(record: &JsonObject) -> Option<JsonObject> {
-    let mut missing = OF_ALL_RECORDS.len();
-    record.for_each_member(|name, _| missing = missing.saturating_sub(usize::from(OF_ALL_RECORDS.contains(&name))));
-    if missing == 0 {
+    if has_all(record) {
         return None;
     }
     let mut names = HashSet::new();
@@ -65,6 +63,21 @@ pub(super) fn respell(record: &JsonObject) -> Option<JsonObject> {
         return None;
     }
     JsonObject::written(rewrite(record.as_str())).ok()
+}
+
+/// Whether a record has the members that all records have, in Microsoft's spelling. Mostly they are its first ones.
+fn has_all(record: &JsonObject) -> bool {
+    let mut missing = OF_ALL_RECORDS.len();
+    let mut is_last_missing = |name: &str| {
+        missing = missing.saturating_sub(usize::from(OF_ALL_RECORDS.contains(&name)));
+        missing == 0
+    };
+    if let Some(mut members) = record.members() {
+        return members.any(|(name, _)| is_last_missing(name));
+    }
+    let mut has_all = false;
+    record.for_each_member(|name, _| has_all |= is_last_missing(name));
+    has_all
 }
 
 fn rewrite(text: &str) -> Vec<u8> {
