@@ -445,11 +445,11 @@ pub(crate) fn has_text(node: &Node<'_>, text: &str) -> bool {
 
 /// Whether a string says that there is nothing: Exchange and Entra write `<null>` and `undefined` so.
 pub(crate) fn is_absent(text: &str) -> bool {
+    const LONGEST: usize = 16;
     // Nearly every text begins with another letter or digit, which is no white space either.
     if text.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric() && !matches!(first, b'n' | b'u')) {
         return false;
     }
-    const LONGEST: usize = 16;
     let text = if text.len() > LONGEST && !text.starts_with(char::is_whitespace) { return false } else { text.trim() };
     text.is_empty() || matches!(text, "<null>" | "null" | "undefined" | "\"undefined\"")
 }

@@ -16,23 +16,14 @@ impl Prefix {
     /// That of the first name in a path such as `a.b`.
     #[inline]
     pub(super) const fn of(path: &str) -> Self {
-        const DOT: u8 = b'.';
         const LOW: u64 = u64::from_le_bytes([0x01; 8]);
         const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
         const CASE: u64 = u64::from_le_bytes([0x20; 8]);
 
-        let word = match path.as_bytes() {
-            [a, b, c, d, e, f, g, h, ..] => [*a, *b, *c, *d, *e, *f, *g, *h],
-            [a, b, c, d, e, f, g] => [*a, *b, *c, *d, *e, *f, *g, DOT],
-            [a, b, c, d, e, f] => [*a, *b, *c, *d, *e, *f, DOT, DOT],
-            [a, b, c, d, e] => [*a, *b, *c, *d, *e, DOT, DOT, DOT],
-            [a, b, c, d] => [*a, *b, *c, *d, DOT, DOT, DOT, DOT],
-            [a, b, c] => [*a, *b, *c, DOT, DOT, DOT, DOT, DOT],
-            [a, b] => [*a, *b, DOT, DOT, DOT, DOT, DOT, DOT],
-            [a] => [*a, DOT, DOT, DOT, DOT, DOT, DOT, DOT],
-            [] => [DOT; 8],
+        let word = match path.as_bytes().first_chunk() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => short(path.as_bytes()),
         };
-        let word = u64::from_le_bytes(word);
         // All eight bytes are compared with the dot at once: the lowest bit that is set here belongs to the first that is one.
         let others = word ^ u64::from_le_bytes([DOT; 8]);
         let dots = others.wrapping_sub(LOW) & !others & HIGH;
@@ -43,11 +34,24 @@ impl Prefix {
         Self((word & before) | CASE)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "eight bits are left")]
     const fn list(self) -> usize {
         // The upper bits of this product depend on all bits of the prefix (Knuth's multiplicative hashing).
         (self.0.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
     }
+}
+
+/// What separates the names in a path.
+const DOT: u8 = b'.';
+
+/// The bytes of a text of less than eight, as if more names came behind it.
+const fn short(text: &[u8]) -> u64 {
+    let mut word = [DOT; 8];
+    let mut at = 0;
+    while at < text.len() && at < word.len() {
+        word[at] = text[at];
+        at += 1;
+    }
+    u64::from_le_bytes(word)
 }
 
 /// The path to a member: its name, or `a.b` for a member `b` of the object `a`.
@@ -114,7 +118,7 @@ impl<'p> From<&'p String> for Path<'p> {
     }
 }
 
-impl<'p> From<&Self> for Path<'p> {
+impl From<&Self> for Path<'_> {
     #[inline]
     fn from(path: &Self) -> Self {
         *path
@@ -225,7 +229,9 @@ mod tests {
     fn places_are_found_by_prefix_also_after_a_change() {
         let mut index = Index::with_capacity(0);
         let names: Vec<String> = (0..1000).map(|n| format!("n{}", n % 500)).collect();
-        names.iter().for_each(|name| index.push(Prefix::of(name)));
+        for name in &names {
+            index.push(Prefix::of(name));
+        }
         let places = |index: &Index, name: &str| index.places(Prefix::of(name)).collect::<Vec<_>>();
         for (place, name) in names.iter().enumerate().take(500) {
             assert!(index.may_have(Prefix::of(name)));
