@@ -22,6 +22,8 @@ use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
 pub(crate) use self::server_tls::{ServerFiles, server_config};
+#[cfg(any(feature = "cli", feature = "nats"))]
+pub(crate) use self::tls::{ClientFiles, client_config};
 pub use self::{
     client::{HttpTransport, SetupError, TransportOptions},
     error::{TransportError, TransportFailure},
@@ -35,7 +37,6 @@ pub use self::{
 pub(crate) use self::{
     probe::{Probe, probe},
     proxy::proxy_matcher,
-    tls::{ClientFiles, client_config},
 };
 
 /// A request, body and all.

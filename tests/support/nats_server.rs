@@ -1,7 +1,7 @@
 //! A real NATS server with JetStream, for one test.
 
 use std::{
-    env,
+    env, fs,
     io::{BufRead, BufReader},
     net::TcpListener,
     path::{Path, PathBuf},
@@ -62,6 +62,18 @@ impl NatsServer {
         Self { child, address, storage, arguments }
     }
 
+    /// The id of its process.
+    #[allow(dead_code, reason = "not every test does")]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How many bytes its streams take on disk.
+    #[allow(dead_code, reason = "not every test does")]
+    pub fn stored(&self) -> u64 {
+        size(self.storage.path())
+    }
+
     /// The address where clients connect.
     #[allow(dead_code, reason = "not every test does")]
     pub fn address(&self) -> &str {
@@ -91,6 +103,11 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn size(path: &Path) -> u64 {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    entries.map(|path| if path.is_dir() { size(&path) } else { path.metadata().map_or(0, |file| file.len()) }).sum()
 }
 
 /// Starts a server. Returns it with its address when it is ready.
