@@ -23,13 +23,19 @@ pub(crate) async fn nats_options(
     let NatsTlsConfig { ca_file, crt_file, key_file } = &config.tls;
     let identity = crt_file.as_deref().zip(key_file.as_deref());
     let is_tls = config.servers.iter().any(|url| url.scheme() == "tls") || ca_file.is_some() || identity.is_some();
-    let tls = is_tls.then(|| client_config(ClientFiles { ca_file: ca_file.as_deref(), identity })).transpose();
+    let tls = match client_config(ClientFiles { ca_file: ca_file.as_deref(), identity }) {
+        Ok(tls) => Some(tls),
+        Err(error) if is_tls => return Err(format!("{path}.{error}").into()),
+        // A server that asks for TLS is refused then.
+        Err(_) => None,
+    };
     Ok(NatsOptions {
         servers: config.servers.iter().map(Url::to_string).collect(),
         prefix: config.prefix.clone(),
         replicas: usize::try_from(config.replicas)?,
         login: login(config, secrets, path).await?,
-        tls: tls.map_err(|error| format!("{path}.{error}"))?,
+        tls,
+        requires_tls: is_tls,
     })
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn shared_state(config: &StateConfig, path: &str, patience: Dur
     };
     Some(match timeout(patience, probing).await {
         Ok(Ok(NatsProbe { version, bucket, members: Some(members) })) => Outcome::ok(format!(
-            "NATS {version} with JetStream holds the bucket {bucket}, and {members} collectors share it now"
+            "NATS {version} with JetStream holds the bucket {bucket}; collectors that share it now: {members}"
         )),
         Ok(Ok(NatsProbe { version, bucket, members: None })) => Outcome::ok(format!(
             "NATS {version} with JetStream answers; the first collector that starts makes the bucket {bucket} in it"

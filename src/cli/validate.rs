@@ -5,6 +5,7 @@ mod webhook;
 use std::process::ExitCode;
 
 use tokio::runtime::Builder;
+use url::Url;
 
 use super::{
     args::ConfigArgs,
@@ -14,8 +15,8 @@ use super::{
 use crate::{
     check::{AskStores, ConfigurationFindings},
     config::{
-        AuditSearchConfig, AuthConfig, FiltersConfig, Mode, Office365Config, SourceEntry, TenantConfig, TopologyConfig,
-        VerifyRhythm,
+        AuditSearchConfig, AuthConfig, FiltersConfig, Mode, Office365Config, SourceEntry, StateConfig, StateKind,
+        TenantConfig, TopologyConfig, VerifyRhythm,
     },
     credentials::ConfiguredCredential,
     secrets,
@@ -106,6 +107,15 @@ fn search_summary(source: &Office365Config) -> Option<String> {
     ))
 }
 
+fn state_summary(source: &Office365Config) -> Option<String> {
+    let StateConfig { kind: StateKind::Nats, servers, replicas, prefix, .. } = &source.state else { return None };
+    let servers: Vec<_> = servers.iter().map(Url::as_str).collect();
+    Some(format!(
+        "  state: shared by all collectors with prefix {prefix}, in {replicas} replicas, in NATS at {}",
+        servers.join(", ")
+    ))
+}
+
 fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
     let content_types: Vec<_> = source.content_types.iter().map(|content_type| content_type.as_str()).collect();
     let mut lines = vec![
@@ -124,6 +134,7 @@ fn source_summary(name: &str, source: &Office365Config) -> Vec<String> {
             exclude.len()
         ));
     }
+    lines.extend(state_summary(source));
     lines.extend(search_summary(source));
     lines.extend(source.tenants.iter().map(|TenantConfig { id, domain, auth }| {
         let domain = domain.as_ref().map_or_else(String::new, |domain| format!(" ({domain})"));

@@ -181,6 +181,7 @@ mod tests {
             replicas: 1,
             login: NatsLogin::Anonymous,
             tls: None,
+            requires_tls: false,
         };
         let retention = IdRetention::from(TimeDelta::days(7));
         let nothing = to_nats(directory.path(), &options, retention).await.unwrap_err();

@@ -350,8 +350,11 @@ impl Connection {
 }
 
 async fn connect(options: &NatsOptions) -> Result<ConnectOptions, NatsError> {
-    let connect =
-        ConnectOptions::new().name("office365-source").connection_timeout(PATIENCE).request_timeout(Some(PATIENCE));
+    let connect = ConnectOptions::new()
+        .name("office365-source")
+        .require_tls(options.requires_tls)
+        .connection_timeout(PATIENCE)
+        .request_timeout(Some(PATIENCE));
     let connect = match &options.tls {
         Some(tls) => connect.tls_client_config(tls.clone()),
         None => connect,

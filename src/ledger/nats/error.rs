@@ -84,7 +84,10 @@ pub enum NatsError {
         detail: String,
     },
     /// An answer did not come, or was a refusal.
-    #[snafu(display("state: NATS cannot {task}: {detail}"))]
+    #[snafu(display(
+        "state: NATS cannot {task}: {detail}; check the servers, and that the user of this program has the permissions that \
+         docs/cluster.md lists"
+    ))]
     Answer {
         /// What was asked for.
         task: &'static str,

@@ -15,8 +15,10 @@ pub struct NatsOptions {
     pub replicas: usize,
     /// Who this program is.
     pub login: NatsLogin,
-    /// TLS towards the servers, where it is required.
+    /// TLS towards the servers, for those that ask for it.
     pub tls: Option<rustls::ClientConfig>,
+    /// Whether a server that does not is refused.
+    pub requires_tls: bool,
 }
 
 /// How this program shows the servers who it is.

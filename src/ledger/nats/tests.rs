@@ -56,6 +56,7 @@ async fn open(server: &NatsServer, directory: &Path) -> NatsLedger {
         replicas: 1,
         login: NatsLogin::Anonymous,
         tls: None,
+        requires_tls: false,
     };
     NatsLedger::open(&options, directory, DEDUPE_WINDOW).await.unwrap()
 }
@@ -252,6 +253,7 @@ async fn another_configuration_of_the_bucket_is_refused() {
         replicas,
         login: NatsLogin::Anonymous,
         tls: None,
+        requires_tls: false,
     };
     drop(one);
     let refused = NatsLedger::open(&options(3), directory.path(), DEDUPE_WINDOW).await.unwrap_err().to_string();
