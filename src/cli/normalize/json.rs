@@ -36,7 +36,12 @@ enum ReaderState {
         page: Option<Nesting>,
     },
     /// In a page, after its records.
-    PageEnd { nesting: Nesting, length: usize },
+    PageEnd {
+        /// Where its records end.
+        line: u64,
+        nesting: Nesting,
+        length: usize,
+    },
     /// In a line of which nothing is expected any more.
     BadLine,
     /// In an object over several lines of which nothing is expected any more. What it holds is indented, or else looks like
@@ -84,7 +89,8 @@ impl JsonReader {
                         self.state = match page.take() {
                             Some(mut nesting) => {
                                 nesting.leave_array();
-                                ReaderState::PageEnd { nesting, length: 0 }
+                                let line = self.line + line_ends(input.get(..consumed).unwrap_or(input));
+                                ReaderState::PageEnd { line, nesting, length: 0 }
                             }
                             None => ReaderState::Between,
                         };
@@ -176,7 +182,8 @@ impl JsonReader {
     }
 
     fn page_end(&mut self, input: &[u8], found: &mut dyn FnMut(Found)) -> usize {
-        let ReaderState::PageEnd { nesting, length } = &mut self.state else { return 0 };
+        let ReaderState::PageEnd { line, nesting, length } = &mut self.state else { return 0 };
+        let records_end = *line;
         let room = self.limit.saturating_add(1).saturating_sub(*length);
         let (consumed, event) = nesting.next(input.get(..room).unwrap_or(input));
         *length += consumed;
@@ -200,7 +207,9 @@ impl JsonReader {
             }
             Some(Event::Array) | None => return consumed,
         };
-        found(Found::bad(Place::Line(last_line(self.line, part)), problem));
+        // Where the next one begins depends on how the input is cut; where the records end does not.
+        let line = if matches!(problem, Problem::Unfinished) { records_end } else { last_line(self.line, part) };
+        found(Found::bad(Place::Line(line), problem));
         self.state = next;
         consumed
     }

@@ -121,6 +121,12 @@ fn a_bad_line_costs_no_other() {
             &["line 1: {}", &format!("line 2: ! {problem}"), "line 3: {\"b\":1}", "line 4: {}"],
         );
     }
+    for line_end in ["\n", "\r\n", "\n\n"] {
+        let page = format!("{{\"value\":[\n{{}}]{line_end}{{}}");
+        let next = 2 + line_end.matches('\n').count();
+        let expected = ["element 1: {}", &format!("line 2: ! {}", Problem::Unfinished), &format!("line {next}: {{}}")];
+        assert_found(&page, &expected);
+    }
     // It looks like a line break before a value; no more than that value is lost.
     assert_found("{\"a\":\n{\"b\":1}\n{}", &[&format!("line 1: ! {}", Problem::Unfinished), "line 3: {}"]);
 }
