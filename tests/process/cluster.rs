@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{Mutex, watch},
 };
 
 use crate::{
@@ -64,8 +64,8 @@ impl World {
         let simulated = SimulatorConfig {
             tenants: tenants.clone(),
             requests_per_minute: REQUESTS_PER_MINUTE,
-            backlog: Backlog { reaches_back: Duration::from_hours(12), blobs_per_feed: 40, events_per_blob: 1..=60 },
-            live: Some(Live { every: Duration::from_secs(2), events_per_blob: 1..=5 }),
+            backlog: Backlog { reaches_back: Duration::from_hours(12), blobs_per_feed: 15, events_per_blob: 1..=60 },
+            live: Some(Live { every: Duration::from_secs(20), events_per_blob: 1..=5 }),
             page_size: 10,
             faults: Faults { latency, error_rate: 0.01, reset_rate: 0.01, ..Faults::default() },
             ..SimulatorConfig::default()
@@ -185,6 +185,9 @@ impl World {
     }
 }
 
+/// Held by the test that runs: each has several processes busy.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Says why this cannot be tested here, if so.
 fn skips() -> bool {
     if let Some(obstacle) = obstacle() {
@@ -203,6 +206,7 @@ async fn members_share_the_tenants_and_take_over_those_of_one_that_is_killed_or_
     if skips() {
         return;
     }
+    let _turn = TURN.lock().await;
     let world = World::new(vec![NatsServer::start()]).await;
     let members = ["one", "two", "three"];
     let mut processes: BTreeMap<_, _> = members.iter().map(|member| (*member, world.start(member))).collect();
@@ -240,6 +244,7 @@ async fn a_server_that_is_killed_and_comes_back_costs_nothing() {
     if skips() {
         return;
     }
+    let _turn = TURN.lock().await;
     let mut world = World::new(vec![NatsServer::start()]).await;
     let mut process = world.start("one");
     world.until("it delivers", || world.lines("one") > 200).await;
@@ -298,6 +303,7 @@ async fn a_member_that_is_cut_off_from_nats_leaves_its_tenants_to_the_others_unt
     if skips() {
         return;
     }
+    let _turn = TURN.lock().await;
     let world = World::new(vec![NatsServer::start()]).await;
     let link = Link::to(&world.servers[0]).await;
     let mut processes = [world.start("one"), world.start_with("two", &[link.url()])];
@@ -324,6 +330,7 @@ async fn one_of_three_servers_can_be_lost() {
     if skips() {
         return;
     }
+    let _turn = TURN.lock().await;
     let mut world = World::new(NatsServer::cluster(3)).await;
     let members = ["one", "two", "three"];
     let mut processes = members.map(|member| world.start(member));
