@@ -105,9 +105,9 @@ impl StateConfig {
         if self.kind == StateKind::Embedded {
             if *self != Self::default() {
                 problems.add(
-                    "state",
-                    "says how NATS is reached, but not that the state is there",
-                    "Write state.type = \"nats\", or leave the other keys out.",
+                    "state.type",
+                    "is \"embedded\", beside keys that say how NATS is reached",
+                    "Write \"nats\", or leave the other keys out.",
                 );
             }
             return;
@@ -203,7 +203,7 @@ mod tests {
             ("type = \"nats\"\nservers = [\"nats://n1\"]\nuser = \"u\"", "one of user and password"),
             ("type = \"nats\"\nservers = [\"nats://n1\"]\ntoken = \"t\"\nnkey = \"n\"", "several ways to log in"),
             ("type = \"redis\"", "state"),
-            ("servers = [\"nats://n1\"]", "Write state.type = \"nats\""),
+            ("servers = [\"nats://n1\"]", "state.type: is \"embedded\", beside keys that say how NATS is reached"),
         ] {
             let found = problems(state);
             assert!(found.contains(expected), "{state}: {found}");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use office365_source::{
-    config::{EventSchema, Mode},
+    config::{EventSchema, Mode, StateKind},
     content::ContentType,
 };
 
@@ -77,6 +77,17 @@ fn texts_become_what_the_keys_want() {
 }
 
 #[test]
+fn several_collectors_share_state() {
+    let servers = [("state_type", "nats"), ("state_servers", "nats://n1:4222, tls://n2:4222")];
+    let state = with(&servers).unwrap().source.state;
+    assert_eq!(state.kind, StateKind::Nats);
+    assert_eq!(state.servers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["nats://n1:4222", "tls://n2:4222"]);
+    assert!(refusal(&servers[1..]).contains("state_type"));
+    let token = [servers[0], servers[1], ("state_token", "a"), ("state_token_env", "B")];
+    assert!(refusal(&token).contains("stands beside"));
+}
+
+#[test]
 fn several_tenants_are_a_list() {
     let other = "0f4b81ca-52b6-4d19-a6e2-fab21ca00002";
     let list = format!("{TENANT}=contoso.com, {other}");
@@ -97,6 +108,18 @@ fn every_example_is_accepted_where_it_stands() {
             "tenants" => changes.push(("tenant_id", "")),
             "client_secret_file" | "client_secret_env" | "federated_token_file" | "certificate_crt_file" => {
                 changes.push(("client_secret", ""));
+            }
+            name if name.starts_with("state_") => {
+                changes.extend([("state_type", "nats"), ("state_servers", "nats://n1:4222")]);
+                if name.starts_with("state_password") {
+                    changes.push(("state_user", "office365"));
+                } else if name == "state_user" {
+                    changes.push(("state_password", "hunter2hunter2"));
+                } else if name == "state_crt_file" {
+                    changes.push(("state_key_file", "/etc/office365-source/nats.key"));
+                } else if name == "state_key_file" {
+                    changes.push(("state_crt_file", "/etc/office365-source/nats.crt"));
+                }
             }
             name if name.starts_with("managed_identity_") => changes.push(("client_secret", "")),
             name if name.starts_with("certificate_") => {

@@ -140,6 +140,24 @@ pub(crate) const ALL: &[Property] = &[
     source("spool_threshold", "memory.spool_threshold", Kind::Number, "1MiB"),
     source("max_buffered_bytes", "memory.max_buffered_bytes", Kind::Number, "64MiB"),
     source("max_record_bytes", "memory.max_record_bytes", Kind::Number, "32MiB"),
+    source("state_type", "state.type", Kind::Text, "nats"),
+    source("state_servers", "state.servers", Kind::List, "nats://n1:4222, nats://n2:4222, nats://n3:4222"),
+    source("state_replicas", "state.replicas", Kind::Number, "3"),
+    source("state_prefix", "state.prefix", Kind::Text, "o365"),
+    source("state_credentials_file", "state.credentials_file", Kind::Text, "/etc/office365-source/nats.creds"),
+    source("state_token", "state.token", Kind::Text, "${NATS_TOKEN}"),
+    source("state_token_file", "state.token.file", Kind::Text, "/run/secrets/nats-token"),
+    source("state_token_env", "state.token.env", Kind::Text, "NATS_TOKEN"),
+    source("state_user", "state.user", Kind::Text, "office365"),
+    source("state_password", "state.password", Kind::Text, "${NATS_PASSWORD}"),
+    source("state_password_file", "state.password.file", Kind::Text, "/run/secrets/nats-password"),
+    source("state_password_env", "state.password.env", Kind::Text, "NATS_PASSWORD"),
+    source("state_nkey", "state.nkey", Kind::Text, "${NATS_NKEY}"),
+    source("state_nkey_file", "state.nkey.file", Kind::Text, "/run/secrets/nats-nkey"),
+    source("state_nkey_env", "state.nkey.env", Kind::Text, "NATS_NKEY"),
+    source("state_ca_file", "state.tls.ca_file", Kind::Text, "/etc/office365-source/nats-ca.pem"),
+    source("state_crt_file", "state.tls.crt_file", Kind::Text, "/etc/office365-source/nats.crt"),
+    source("state_key_file", "state.tls.key_file", Kind::Text, "/etc/office365-source/nats.key"),
     source("ca_file", "tls.ca_file", Kind::Text, "/etc/ssl/corporate-ca.pem"),
     source("proxy_enabled", "proxy.enabled", Kind::Switch, "on"),
     source("proxy_http", "proxy.http", Kind::Text, "http://proxy.contoso.com:3128"),
@@ -200,8 +218,15 @@ mod tests {
             .collect();
         let missing: Vec<_> = keys.difference(&known).collect();
         assert!(missing.is_empty(), "{missing:?}");
-        let forms = ["auth.client_secret", "auth.certificate.password", "webhook.auth_id"]
-            .map(|key| [".env", ".file"].map(|form| format!("{key}{form}")));
+        let forms = [
+            "auth.client_secret",
+            "auth.certificate.password",
+            "webhook.auth_id",
+            "state.token",
+            "state.password",
+            "state.nkey",
+        ]
+        .map(|key| [".env", ".file"].map(|form| format!("{key}{form}")));
         let forms: Vec<_> = forms.iter().flatten().map(String::as_str).collect();
         let forms = forms.iter().chain(&["tenants.id", "tenants.domain"]).map(|key| (*key).to_owned()).collect();
         let unknown: Vec<_> =

@@ -13,6 +13,9 @@ const EXCLUSIVE: &[&[&str]] = &[
     &["client_secret", "client_secret_file", "client_secret_env"],
     &["certificate_password", "certificate_password_file", "certificate_password_env"],
     &["webhook_auth_id", "webhook_auth_id_file", "webhook_auth_id_env"],
+    &["state_token", "state_token_file", "state_token_env"],
+    &["state_password", "state_password_file", "state_password_env"],
+    &["state_nkey", "state_nkey_file", "state_nkey_env"],
     &["tenants", "tenant_id"],
     &["tenants", "tenant_domain"],
 ];
