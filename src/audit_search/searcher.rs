@@ -145,6 +145,7 @@ impl Searcher {
             }
             wait = match self.plan().await {
                 Ok(()) => self.pass_and_tell().await?.unwrap_or(IDLE),
+                Err(PassError::Ledger { source }) if source.is_taken() => IDLE,
                 Err(PassError::Ledger { source }) => return Err(source),
                 Err(PassError::Graph { source }) => self.told(&source),
             };
@@ -189,6 +190,8 @@ impl Searcher {
                 feed_recovered(&self.context.progress, self.feed(), Stage::Listing);
                 Ok(wait)
             }
+            // The next pass begins with what is known then; this searcher ends with the tenant.
+            Err(PassError::Ledger { source }) if source.is_taken() => Ok(None),
             Err(PassError::Ledger { source }) => Err(source),
             Err(PassError::Graph { source }) => Ok(Some(self.told(&source))),
         }

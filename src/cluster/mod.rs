@@ -24,7 +24,7 @@ use tracing::Instrument;
 use self::assignment::assign;
 use crate::{
     content::{ContentType, Feed, TenantId},
-    ledger::{LedgerError, Member, NatsLedger, Owner, TenantStore},
+    ledger::{LedgerError, Member, NatsLedger, TenantStore},
     telemetry::{ClusterMember, ClusterProgress, Progress},
     tenants::Tenants,
     wake_up::WakeUp,
@@ -217,6 +217,7 @@ impl Share {
             return Ok(());
         }
         self.cluster.ledger.confirm().await?;
+        self.cluster.ledger.forget_lost().await?;
         if members != self.members {
             telemetry::members_changed(members.len());
             (self.members, self.since) = (members, Instant::now());
@@ -287,8 +288,9 @@ impl Share {
     }
 
     async fn take_one(&self, tenant: TenantId) -> Result<(), LedgerError> {
-        let owner = self.cluster.ledger.owner(tenant).await?;
-        if self.is_there(&owner) || !self.cluster.ledger.take(tenant, &owner).await? {
+        let ledger = &self.cluster.ledger;
+        let owner = ledger.owner(tenant).await?;
+        if ledger.is_there(&owner).await? || !ledger.take(tenant, &owner).await? {
             return Ok(());
         }
         telemetry::took(tenant, owner.session.as_deref());
@@ -297,11 +299,6 @@ impl Share {
             self.cluster.work.announce(Feed { tenant, content_type });
         }
         Ok(())
-    }
-
-    /// Whether the owner of a tenant is a member that is there.
-    fn is_there(&self, owner: &Owner) -> bool {
-        owner.session.as_ref().is_some_and(|session| self.members.contains(session))
     }
 
     /// Has those tenants collected that are this member's.

@@ -148,6 +148,15 @@ impl LedgerError {
         matches!(self, Self::Nats { source } if matches!(**source, NatsError::Answer { .. } | NatsError::Taken))
     }
 
+    /// Whether nothing is wrong but that another collector has taken the tenant.
+    pub fn is_taken(&self) -> bool {
+        #[cfg(feature = "nats")]
+        if let Self::Nats { source } = self {
+            return matches!(**source, NatsError::Taken);
+        }
+        false
+    }
+
     /// Whether the file has changed, [`LedgerFile`](super::file::LedgerFile) knows.
     pub(super) fn from_io(path: PathBuf, error: io::Error) -> Self {
         match error.kind() {

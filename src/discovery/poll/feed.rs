@@ -137,7 +137,8 @@ impl FeedPoller {
             Err(error) => error,
         };
         if let DiscoveryError::Ledger { source } = error {
-            return Err(source);
+            // The next pass begins at the cursor of whoever has the tenant by then; this poller ends with the tenant.
+            return if source.is_taken() { Ok(Next::Regular(self.context.options.interval)) } else { Err(source) };
         }
         self.failures = self.failures.saturating_add(1);
         if error.is_about_the_subscription() {

@@ -105,6 +105,7 @@ impl Bench {
         let api: Url = "https://manage.office.com/".parse().unwrap();
         let tenancy = Tenancy {
             tenants: Tenants::new(&config.tenants, &[]),
+            own: Tenants::none(),
             ledger: healthy.clone(),
             client: client.clone(),
             subscriptions: SubscriptionBook::new(

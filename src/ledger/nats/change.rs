@@ -1,7 +1,7 @@
 //! What a change has touched, and the messages that say so.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -27,12 +27,25 @@ pub(super) struct Change {
     pub rows: Vec<RowKey>,
     /// Events that were delivered, and on which day. They become durable before the rows.
     pub delivered: Vec<(TenantId, NaiveDate, Vec<EventKey>)>,
+    /// Rows that may become durable a minute later.
+    pub noted: Vec<RowKey>,
 }
 
 impl Change {
     /// Rows.
     pub fn of(rows: impl IntoIterator<Item = RowKey>) -> Self {
-        Self { rows: rows.into_iter().collect(), delivered: Vec::new() }
+        Self { rows: rows.into_iter().collect(), ..Self::default() }
+    }
+
+    /// Whether anything of it must become durable now.
+    pub fn is_urgent(&self) -> bool {
+        !self.rows.is_empty() || !self.delivered.is_empty()
+    }
+
+    /// Whose rows and events these are.
+    pub fn tenants(&self) -> BTreeSet<TenantId> {
+        let of_events = self.delivered.iter().map(|(tenant, ..)| *tenant);
+        self.rows.iter().map(RowKey::tenant).chain(of_events).collect()
     }
 
     /// With events that were delivered.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{NatsLedger, queue::completed};
+use super::{NatsLedger, change::Change, queue::completed};
 use crate::{
     content::{ContentRef, TenantId},
     ledger::{
@@ -28,15 +28,14 @@ impl CoverageStore for NatsLedger {
     }
 
     async fn request_day(&self, request: DayRequest) -> Result<bool, LedgerError> {
-        let of = request.of;
-        let has_begun = self.local.request_day(request).await?;
-        self.wrote([RowKey::Day(of)]).await?;
-        Ok(has_begun)
+        let (local, of) = (self.local(), request.of);
+        self.change(async move { Ok((local.request_day(request).await?, Change::of([RowKey::Day(of)]))) }).await
     }
 
     async fn step_search(&self, of: AuditDay, number: u32, step: SearchStep) -> Result<(), LedgerError> {
-        self.local.step_search(of, number, step).await?;
-        self.wrote([RowKey::Day(of)]).await
+        let local = self.local();
+        self.change(async move { Ok((local.step_search(of, number, step).await?, Change::of([RowKey::Day(of)]))) })
+            .await
     }
 
     async fn read_search(
@@ -46,9 +45,9 @@ impl CoverageStore for NatsLedger {
         content: ContentRef,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        let key = BlobKey::from(&content);
-        self.local.read_search(of, number, content, now).await?;
-        self.wrote([RowKey::Content(key), RowKey::Day(of)]).await
+        let local = self.local();
+        let change = Change::of([RowKey::Content(BlobKey::from(&content)), RowKey::Day(of)]);
+        self.change(async move { Ok((local.read_search(of, number, content, now).await?, change)) }).await
     }
 
     async fn complete_search(
@@ -58,12 +57,15 @@ impl CoverageStore for NatsLedger {
         delivery: DeliveredBatch,
         now: DateTime<Utc>,
     ) -> Result<(), LedgerError> {
-        let open = self.local.open_days(Some(key.feed.tenant)).await?;
-        let mut change = completed(&key, &delivery, now);
-        let of_search = open.iter().filter(|record| record.reading(&finished.query).is_some());
-        change.rows.extend(of_search.map(|record| RowKey::Day(record.of)));
-        self.local.complete_search(key, finished, delivery, now).await?;
-        self.replicator.write(change).await
+        let local = self.local();
+        self.settle(async move {
+            let mut change = completed(&key, &delivery, now);
+            let open = local.open_days(Some(key.feed.tenant)).await?;
+            let of_search = open.iter().filter(|record| record.reading(&finished.query).is_some());
+            change.rows.extend(of_search.map(|record| RowKey::Day(record.of)));
+            Ok((local.complete_search(key, finished, delivery, now).await?, change))
+        })
+        .await
     }
 
     async fn is_pending(&self, key: BlobKey) -> Result<bool, LedgerError> {
@@ -76,14 +78,13 @@ impl CoverageStore for NatsLedger {
         at: DateTime<Utc>,
         most: u32,
     ) -> Result<Result<(), DateTime<Utc>>, LedgerError> {
-        let spent = self.local.spend_query(tenant, at, most).await?;
-        self.wrote([RowKey::Queries(tenant)]).await?;
-        Ok(spent)
+        let (local, change) = (self.local(), Change::of([RowKey::Queries(tenant)]));
+        self.change(async move { Ok((local.spend_query(tenant, at, most).await?, change)) }).await
     }
 
     async fn refund_query(&self, tenant: TenantId, at: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.local.refund_query(tenant, at).await?;
-        self.wrote([RowKey::Queries(tenant)]).await
+        let (local, change) = (self.local(), Change::of([RowKey::Queries(tenant)]));
+        self.change(async move { Ok((local.refund_query(tenant, at).await?, change)) }).await
     }
 
     async fn ids_forgotten_before(&self) -> Result<Option<NaiveDate>, LedgerError> {

@@ -97,7 +97,7 @@ pub enum NatsError {
     /// The runtime is shutting down.
     #[snafu(display("state: the program is ending"))]
     Stopped,
-    /// Another member has taken the tenant.
+    /// Another member has taken the tenant. What was to be written about it is not.
     #[snafu(display("another member of the cluster collects this tenant now"))]
     Taken,
 }

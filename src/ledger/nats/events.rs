@@ -18,7 +18,7 @@ impl DeliveredEvents for NatsLedger {
     async fn deliver(&self, tenant: TenantId, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<(), LedgerError> {
         let rows = Change::of(counted(&delivery.counts));
         let change = rows.with_delivered(tenant, now.date_naive(), delivery.events.clone());
-        self.local.deliver(tenant, delivery, now).await?;
-        self.replicator.write(change).await
+        let local = self.local();
+        self.settle(async move { Ok((local.deliver(tenant, delivery, now).await?, change)) }).await
     }
 }

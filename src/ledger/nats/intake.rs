@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::NatsLedger;
+use super::{NatsLedger, change::Change};
 use crate::{
     content::{ContentRef, Feed},
     ledger::{Announced, BlobKey, ContentIntake, Cursor, CursorMove, LedgerError, row_key::RowKey},
@@ -21,20 +21,19 @@ impl ContentIntake for NatsLedger {
         cursor: Option<CursorMove>,
         now: DateTime<Utc>,
     ) -> Result<usize, LedgerError> {
-        let mut rows = rows(&refs);
-        let before = self.local.cursor(feed).await?;
-        let news = self.local.record(feed, refs, cursor, now).await?;
-        if self.local.cursor(feed).await? != before {
-            if rows.is_empty() && cursor.is_some_and(|step| is_small(before, step)) {
-                self.replicator.note(RowKey::Feed(feed)).await;
-            } else {
-                rows.push(RowKey::Feed(feed));
+        let local = self.local();
+        self.change(async move {
+            let mut change = Change::of(rows(&refs));
+            let before = local.cursor(feed).await?;
+            let news = local.record(feed, refs, cursor, now).await?;
+            if local.cursor(feed).await? != before {
+                let waits = change.rows.is_empty() && cursor.is_some_and(|step| is_small(before, step));
+                // After the content that was recorded with it.
+                (if waits { &mut change.noted } else { &mut change.rows }).push(RowKey::Feed(feed));
             }
-        }
-        if !rows.is_empty() {
-            self.wrote(rows).await?;
-        }
-        Ok(news)
+            Ok((news, change))
+        })
+        .await
     }
 
     async fn announce(
@@ -47,12 +46,13 @@ impl ContentIntake for NatsLedger {
         if self.owned.revision(feed.tenant).is_none() {
             return self.announce_to_owner(feed, refs, most, now).await;
         }
-        let rows = rows(&refs);
-        let announced = self.local.announce(feed, refs, most, now).await?;
-        if announced.added > 0 {
-            self.wrote(rows).await?;
-        }
-        Ok(announced)
+        let local = self.local();
+        self.change(async move {
+            let rows = rows(&refs);
+            let announced = local.announce(feed, refs, most, now).await?;
+            Ok((announced, if announced.added > 0 { Change::of(rows) } else { Change::default() }))
+        })
+        .await
     }
 
     async fn unknown(&self, refs: Vec<ContentRef>) -> Result<Vec<ContentRef>, LedgerError> {

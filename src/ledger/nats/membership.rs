@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{NatsLedger, bucket::Message, error::RowSnafu};
+use super::{NatsLedger, bucket::Message, error::RowSnafu, subject};
 use crate::ledger::LedgerError;
 
 /// For how long a member counts as there after it last said so. Servers count whole seconds.
@@ -35,7 +35,7 @@ impl NatsLedger {
         let asked = Instant::now();
         // Texts and numbers can be written as JSON.
         let value = Bytes::from(serde_json::to_vec(member).unwrap_or_default());
-        let subject = format!("member.{}", self.session);
+        let subject = subject::member(&self.session);
         self.bucket.put(Message { subject, value: Some(value), expires_in: Some(LEASE), fence: None }).await?;
         // The lease runs from when the server wrote it, which was after that.
         self.owned.renew(asked + LEASE);
@@ -48,8 +48,7 @@ impl NatsLedger {
     ///
     /// When NATS does not answer.
     pub async fn resign(&self) -> Result<(), LedgerError> {
-        let message =
-            Message { subject: format!("member.{}", self.session), value: None, expires_in: None, fence: None };
+        let message = Message { subject: subject::member(&self.session), value: None, expires_in: None, fence: None };
         self.owned.renew(Instant::now());
         self.bucket.put(message).await?;
         Ok(())

@@ -88,9 +88,36 @@ impl NatsLedger {
         Ok(ledger)
     }
 
+    /// Makes a change of the copy, and returns when it is in the bucket.
+    ///
+    /// # Errors
+    ///
+    /// [`NatsError::Taken`] if it is not: it concerns a tenant of another.
+    async fn change<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<(T, Change), LedgerError>> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let (made, is_written) = self.replicator.change(work).await?;
+        if is_written { Ok(made) } else { Err(NatsError::Taken.into()) }
+    }
+
+    /// The same for what may concern a tenant of another: the end of work that was begun when it was this member's, say. The new owner
+    /// does that work again.
+    async fn settle<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<(T, Change), LedgerError>> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        self.replicator.change(work).await.map(|(made, _)| made)
+    }
+
     /// Returns when these rows are in the bucket.
-    async fn wrote(&self, rows: impl IntoIterator<Item = RowKey>) -> Result<(), LedgerError> {
-        self.replicator.write(Change::of(rows)).await
+    async fn write(&self, rows: impl IntoIterator<Item = RowKey>) -> Result<(), LedgerError> {
+        let change = Change::of(rows);
+        self.settle(async move { Ok(((), change)) }).await
+    }
+
+    fn local(&self) -> Arc<RedbLedger> {
+        Arc::clone(&self.local)
     }
 }
 

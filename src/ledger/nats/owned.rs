@@ -1,7 +1,7 @@
 //! Which tenants this member works on, and the fences of what it writes about them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,8 +21,8 @@ pub(super) struct Owned(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     tenants: Mutex<BTreeMap<TenantId, Tenure>>,
-    /// Counts the tenants that were lost.
-    lost: watch::Sender<u64>,
+    /// The tenants that were lost, until somebody sees to them.
+    lost: watch::Sender<BTreeSet<TenantId>>,
     /// Until when others count this member as there.
     leased_until: Mutex<Option<Instant>>,
 }
@@ -70,7 +70,7 @@ impl Owned {
             tenants.remove(&tenant);
             drop(tenants);
             warn!(message = "Another member has taken a tenant.", tenant_id = %tenant);
-            self.0.lost.send_modify(|lost| *lost += 1);
+            self.0.lost.send_modify(|lost| lost.extend([tenant]));
         }
     }
 
@@ -112,8 +112,19 @@ impl Owned {
     }
 
     /// Changes whenever a tenant is lost.
-    pub fn lost(&self) -> watch::Receiver<u64> {
+    pub fn lost(&self) -> watch::Receiver<BTreeSet<TenantId>> {
         self.0.lost.subscribe()
+    }
+
+    /// The tenants that were lost since this was asked last, and are not this member's again.
+    pub fn take_lost(&self) -> BTreeSet<TenantId> {
+        let mut taken = BTreeSet::new();
+        self.0.lost.send_if_modified(|lost| {
+            taken = std::mem::take(lost);
+            false
+        });
+        taken.retain(|tenant| self.revision(*tenant).is_none());
+        taken
     }
 
     fn tenants(&self) -> MutexGuard<'_, BTreeMap<TenantId, Tenure>> {

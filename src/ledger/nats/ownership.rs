@@ -1,6 +1,6 @@
 //! Taking tenants, and giving them back.
 
-use std::{mem, time::Duration};
+use std::{collections::BTreeSet, mem, time::Duration};
 
 use bytes::Bytes;
 use tokio::{sync::watch, time::sleep};
@@ -63,7 +63,7 @@ impl NatsLedger {
     }
 
     /// Changes whenever another member has taken a tenant that was this one's.
-    pub fn lost(&self) -> watch::Receiver<u64> {
+    pub fn lost(&self) -> watch::Receiver<BTreeSet<TenantId>> {
         self.owned.lost()
     }
 
@@ -77,6 +77,31 @@ impl NatsLedger {
         let revision = row.as_ref().map_or(0, |row| row.revision);
         let session = row.and_then(|row| row.value).and_then(|value| String::from_utf8(value.into()).ok());
         Ok(Owner { session: session.filter(|session| !session.is_empty()), revision })
+    }
+
+    /// Whether the owner of a tenant is a member that is there.
+    ///
+    /// # Errors
+    ///
+    /// When NATS does not answer.
+    pub async fn is_there(&self, owner: &Owner) -> Result<bool, LedgerError> {
+        // Asked for now: a member says that it is there before it takes anything, and may have done both a moment ago.
+        Ok(match &owner.session {
+            Some(session) => self.bucket.last(&subject::member(session)).await?.is_some_and(|row| row.value.is_some()),
+            None => false,
+        })
+    }
+
+    /// Forgets what the copy has of tenants that others have taken.
+    ///
+    /// # Errors
+    ///
+    /// When the copy fails.
+    pub async fn forget_lost(&self) -> Result<(), LedgerError> {
+        for tenant in self.owned.take_lost() {
+            self.local.forget_tenant(tenant).await?;
+        }
+        Ok(())
     }
 
     /// Takes a tenant from its owner, who must be gone or have given it back, and reads its rows. From now on this member's changes
@@ -107,7 +132,7 @@ impl NatsLedger {
         while self.local.holds_any_of(tenant) {
             sleep(LOOK).await;
         }
-        self.wrote(feeds(tenant)).await?;
+        self.write(feeds(tenant)).await?;
         if let Some(revision) = self.owned.revision(tenant) {
             self.owned.remove(tenant);
             self.bucket.replace(&subject::owner(tenant), Some(Bytes::new()), revision).await?;

@@ -27,47 +27,51 @@ impl ContentQueue for NatsLedger {
     }
 
     async fn complete(&self, key: BlobKey, delivery: DeliveredBatch, now: DateTime<Utc>) -> Result<bool, LedgerError> {
-        let change = completed(&key, &delivery, now);
-        let done = self.local.complete(key, delivery, now).await?;
-        self.replicator.write(change).await?;
-        Ok(done)
+        let (local, change) = (self.local(), completed(&key, &delivery, now));
+        self.settle(async move { Ok((local.complete(key, delivery, now).await?, change)) }).await
     }
 
     async fn defer(&self, key: BlobKey, not_before: DateTime<Utc>, counts: Counts) -> Result<(), LedgerError> {
-        self.local.defer(key.clone(), not_before, counts).await?;
-        self.wrote([RowKey::Content(key)]).await
+        let (local, change) = (self.local(), of_blob(&key));
+        self.settle(async move { Ok((local.defer(key, not_before, counts).await?, change)) }).await
     }
 
     async fn dead_letter(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.local.dead_letter(key.clone(), reason, now).await?;
-        self.wrote([RowKey::Content(key)]).await
+        let (local, change) = (self.local(), of_blob(&key));
+        self.settle(async move { Ok((local.dead_letter(key, reason, now).await?, change)) }).await
     }
 
     async fn forget_announced(&self, key: BlobKey) -> Result<bool, LedgerError> {
-        let forgotten = self.local.forget_announced(key.clone()).await?;
-        if forgotten {
-            self.wrote([RowKey::Content(key)]).await?;
-        }
-        Ok(forgotten)
+        let (local, change) = (self.local(), of_blob(&key));
+        self.settle(async move {
+            let forgotten = local.forget_announced(key).await?;
+            Ok((forgotten, if forgotten { change } else { Change::default() }))
+        })
+        .await
     }
 
     async fn revive(&self, feeds: Vec<Feed>, now: DateTime<Utc>) -> Result<Revived, LedgerError> {
-        let dead = self.local.dead(&feeds).await?;
-        let revived = self.local.revive(feeds, now).await?;
-        if revived.revived > 0 {
-            self.wrote(dead.into_iter().map(RowKey::Content)).await?;
-        }
-        Ok(revived)
+        let local = self.local();
+        self.settle(async move {
+            let dead = local.dead(&feeds).await?;
+            let revived = local.revive(feeds, now).await?;
+            Ok((revived, Change::of(dead.into_iter().map(RowKey::Content))))
+        })
+        .await
     }
 
     async fn promote(&self, now: DateTime<Utc>) -> Result<Promoted, LedgerError> {
-        let due = self.local.due(now).await?;
-        let promoted = self.local.promote(now).await?;
-        if !due.is_empty() {
-            self.wrote(due.into_iter().map(RowKey::Content)).await?;
-        }
-        Ok(promoted)
+        let local = self.local();
+        self.settle(async move {
+            let due = local.due(now).await?;
+            Ok((local.promote(now).await?, Change::of(due.into_iter().map(RowKey::Content))))
+        })
+        .await
     }
+}
+
+fn of_blob(key: &BlobKey) -> Change {
+    Change::of([RowKey::Content(key.clone())])
 }
 
 /// What the end of a blob touches.

@@ -39,6 +39,11 @@ pub(super) fn tenant(id: TenantId) -> String {
     format!("tenant.{id}")
 }
 
+/// Where a member says that it is there.
+pub(super) fn member(session: &str) -> String {
+    format!("member.{session}")
+}
+
 /// Where it stands who works on a tenant.
 pub(super) fn owner(id: TenantId) -> String {
     format!("{id}.owner")

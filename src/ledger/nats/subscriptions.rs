@@ -5,12 +5,14 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{NatsLedger, error::RowSnafu, subject};
+use super::{NatsLedger, change::Change, error::RowSnafu, subject};
 use crate::{
     content::Feed,
     ledger::{LedgerError, SubscriptionStore, row_key::RowKey},
 };
 
+// A consent that another member has received starts the subscriptions of a tenant that is not its own. What it notes goes nowhere, and
+// the owner finds them started.
 #[async_trait]
 impl SubscriptionStore for NatsLedger {
     async fn subscription_attempt(&self, feed: Feed) -> Result<Option<DateTime<Utc>>, LedgerError> {
@@ -18,8 +20,11 @@ impl SubscriptionStore for NatsLedger {
     }
 
     async fn note_subscription_attempt(&self, feed: Feed, at: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.local.note_subscription_attempt(feed, at).await?;
-        self.wrote([RowKey::Feed(feed)]).await
+        let local = self.local();
+        self.settle(
+            async move { Ok((local.note_subscription_attempt(feed, at).await?, Change::of([RowKey::Feed(feed)]))) },
+        )
+        .await
     }
 
     async fn webhooks(&self, feed: Feed) -> Result<Vec<String>, LedgerError> {
@@ -27,13 +32,14 @@ impl SubscriptionStore for NatsLedger {
     }
 
     async fn note_webhook(&self, feed: Feed, address: String) -> Result<(), LedgerError> {
-        self.local.note_webhook(feed, address).await?;
-        self.wrote([RowKey::Feed(feed)]).await
+        let local = self.local();
+        self.settle(async move { Ok((local.note_webhook(feed, address).await?, Change::of([RowKey::Feed(feed)]))) })
+            .await
     }
 
     async fn forget_webhooks(&self, feed: Feed) -> Result<(), LedgerError> {
-        self.local.forget_webhooks(feed).await?;
-        self.wrote([RowKey::Feed(feed)]).await
+        let local = self.local();
+        self.settle(async move { Ok((local.forget_webhooks(feed).await?, Change::of([RowKey::Feed(feed)]))) }).await
     }
 
     async fn auth_id(&self, fresh: SecretString) -> Result<SecretString, LedgerError> {

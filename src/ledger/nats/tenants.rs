@@ -55,7 +55,7 @@ impl TenantStore for NatsLedger {
         for filter in GO {
             self.bucket.purge(&format!("{tenant}.{filter}")).await?;
         }
-        self.wrote(feeds(tenant)).await?;
+        self.write(feeds(tenant)).await?;
         if !was_owned {
             self.give_back(tenant).await?;
         }

@@ -42,7 +42,8 @@ impl Storage for TestBucket {
         tokio::task::yield_now().await;
         let ledger = open(&self.server, self.directory.path()).await;
         ledger.renew(&member(&ledger)).await.unwrap();
-        for number in 0..10 {
+        // The tenants of the suite.
+        for number in (0..10).chain([u128::MAX]) {
             take(&ledger, TenantId(Uuid::from_u128(number))).await;
         }
         ledger
@@ -117,7 +118,8 @@ async fn what_a_member_writes_after_another_took_its_tenant_does_not_count() {
     take(&two, a.tenant).await;
     // The first one does not know it yet.
     assert_eq!(one.owned(), [a.tenant]);
-    one.record(a, vec![content(a, "y", time(5))], step(10_000), time(0)).await.unwrap();
+    let refused = one.record(a, vec![content(a, "y", time(5))], step(10_000), time(0)).await.unwrap_err();
+    assert!(refused.is_taken(), "{refused}");
     assert!(lost.has_changed().unwrap());
     lost.mark_unchanged();
     assert!(one.owned().is_empty());
@@ -130,6 +132,58 @@ async fn what_a_member_writes_after_another_took_its_tenant_does_not_count() {
     take(&one, a.tenant).await;
     assert_eq!(ids(&claim_all(&one, a, 9, Wanted::Any).await), ["x"]);
     assert_eq!(one.cursor(a).await.unwrap().listed_through, Some(time(10)));
+}
+
+#[tokio::test]
+async fn a_caller_that_stops_waiting_leaves_no_cursor_without_its_content() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let a = feed(1, ContentType::Exchange);
+    let blob = |number: i64| content(a, &number.to_string(), time(number));
+    take(&one, a.tenant).await;
+    let mut waited_for = Vec::new();
+    for number in 1..200 {
+        let through = Some(CursorMove::ListedThrough(time(number * 10_000)));
+        let recording = one.record(a, vec![blob(number)], through, time(0));
+        // Stopped at any of its steps, as a poller is whose tenant goes.
+        tokio::select! {
+            biased;
+            recorded = recording => {
+                recorded.unwrap();
+                waited_for.push(number);
+            }
+            () = yields(number % 11) => {}
+        }
+        // It writes the row that has the cursor, too.
+        one.note_subscription_attempt(a, time(number)).await.unwrap();
+        if number % 20 == 0 {
+            take(&two, a.tenant).await;
+            let through = two.cursor(a).await.unwrap().listed_through;
+            // What was recorded with the cursor, and what its caller has waited for.
+            let newest = (1..=number).find(|number| Some(time(number * 10_000)) == through);
+            let listed = newest.into_iter().chain(waited_for.iter().copied());
+            let unknown = two.unknown(listed.map(blob).collect()).await.unwrap();
+            assert!(unknown.is_empty(), "{through:?}: {unknown:?}");
+            take(&one, a.tenant).await;
+        }
+    }
+}
+
+async fn yields(times: i64) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn the_owner_of_a_tenant_is_there_from_before_it_takes_it() {
+    let Some((server, [one, two], _directories)) = two_members().await else { return };
+    let tenant = feed(1, ContentType::Exchange).tenant;
+    take(&one, tenant).await;
+    let owner = two.owner(tenant).await.unwrap();
+    assert!(two.is_there(&owner).await.unwrap());
+    one.resign().await.unwrap();
+    assert!(!two.is_there(&owner).await.unwrap());
+    drop(server);
 }
 
 #[tokio::test]
@@ -380,7 +434,7 @@ fn whoever_takes_a_tenant_over_has_all_that_its_owner_had() {
             // What is over goes from the bucket by itself, a day later.
             take_step(&one, Step::Prune(pruned)).await;
             // The last small moves of cursors are written.
-            one.wrote(ownership::feeds(tenant)).await.unwrap();
+            one.write(ownership::feeds(tenant)).await.unwrap();
             let had = everything(&one).await;
             take(&two, tenant).await;
             take_step(&two, Step::Prune(pruned)).await;

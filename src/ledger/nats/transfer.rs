@@ -54,8 +54,8 @@ impl Transfer for NatsLedger {
         for tenant in tenants {
             self.seize(tenant).await?;
         }
-        self.local.import(copied).await?;
-        self.replicator.write(Change::of(rows)).await
+        let (local, change) = (self.local(), Change::of(rows));
+        self.change(async move { Ok((local.import(copied).await?, change)) }).await
     }
 }
 

@@ -3,7 +3,13 @@
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{NatsLedger, bucket::Message, change::message, subject, transfer::json};
+use super::{
+    NatsLedger,
+    bucket::Message,
+    change::{Change, message},
+    subject,
+    transfer::json,
+};
 use crate::{
     content::Feed,
     ledger::{CoverageStore, FeedSummary, LedgerError, Piece, Pruned, Upkeep, row_key::RowKey},
@@ -12,9 +18,15 @@ use crate::{
 #[async_trait]
 impl Upkeep for NatsLedger {
     async fn prune(&self, now: DateTime<Utc>) -> Result<Pruned, LedgerError> {
-        let first = self.local.first_event_day().await?;
-        let pruned = self.local.prune(now).await?;
-        self.wrote(pruned.expired.iter().map(|dead| RowKey::Content(dead.key.clone()))).await?;
+        let (local, first) = (self.local(), self.local.first_event_day().await?);
+        let pruned = self
+            .settle(async move {
+                let pruned = local.prune(now).await?;
+                let rows = pruned.expired.iter().map(|dead| RowKey::Content(dead.key.clone()));
+                let change = Change::of(rows);
+                Ok((pruned, change))
+            })
+            .await?;
         if let (Some(first), Some(before)) = (first, self.local.ids_forgotten_before().await?)
             && first < before
         {
