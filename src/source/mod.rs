@@ -11,6 +11,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use futures::FutureExt;
+use secrecy::SecretString;
 use tracing::{info, warn};
 
 use self::{
@@ -35,7 +36,7 @@ use crate::{
     geoip::GeoipFiles,
     graph::GraphClient,
     host_services::HostServices,
-    ledger::{Ledger, SubscriptionStore},
+    ledger::{Ledger, LedgerError, SubscriptionStore},
     normalize::Normalizer,
     secrets::SecretReader,
     telemetry::Progress,
@@ -61,20 +62,19 @@ impl SourceConfig for Office365Config {
         let ledger = Arc::clone(&state.ledger);
         let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
         let listener = self.listener(run_mode).await?;
-        let auth_id = match auth_id {
-            Some(auth_id) => AuthId::from(auth_id),
-            None if listener.is_some() => own_auth_id(&*ledger).await?,
-            // Nobody is told it.
-            None => AuthId::generate(),
-        };
+        let auth_id = auth_id_of(auth_id, &*ledger, listener.is_some()).await?;
         let subscriptions = SubscriptionBook::new(
             client.clone(),
             ledger.clone(),
             self.webhook_policy(run_mode, &auth_id),
             self.reconcile_interval(),
         );
+        let (work, announcements) = (WakeUp::default(), Announcements::default());
+        let cluster = Membership::of(&state, &tenants, &progress, &work);
+        let own = cluster.own(&tenants);
         let tenancy = Tenancy {
             tenants: tenants.clone(),
+            own: own.clone(),
             ledger: ledger.clone(),
             client: client.clone(),
             subscriptions: subscriptions.clone(),
@@ -84,8 +84,6 @@ impl SourceConfig for Office365Config {
         };
         tenancy.tell_what_is_missing();
 
-        let (work, announcements) = (WakeUp::default(), Announcements::default());
-        let cluster = Membership::of(&state, &tenants, &progress, &work);
         let webhook = listener.map(|listener| {
             let parts = EndpointParts {
                 rates: SourceRates::of_notifications(self.webhook.limits.quota_per_minute()),
@@ -119,7 +117,7 @@ impl SourceConfig for Office365Config {
             out: cx.out,
             component: cx.key.clone(),
             announcements,
-            tenants: cluster.own(&tenants),
+            tenants: own.clone(),
             normalizer: Normalizer::new(self.normalize_options()),
             geoip: geoip.as_ref().map(GeoipFiles::databases),
             progress: progress.clone(),
@@ -140,7 +138,7 @@ impl SourceConfig for Office365Config {
             geoip,
             credentials,
             clock: client.clock().clone(),
-            tenants: cluster.own(&tenants),
+            tenants: own,
             cluster,
             content_types: self.content_types.clone(),
             ledger,
@@ -218,8 +216,17 @@ async fn check_credentials(credentials: &Credentials, now: DateTime<Utc>) -> Res
     Ok(())
 }
 
-/// The AuthID that this source made up when it first needed one.
-async fn own_auth_id(ledger: &dyn Ledger) -> crate::Result<AuthId> {
+/// The AuthID of the configuration, or the one that this source made up when it first needed one: when it listened.
+async fn auth_id_of(
+    configured: Option<SecretString>,
+    ledger: &dyn Ledger,
+    listens: bool,
+) -> Result<AuthId, LedgerError> {
     let fresh = AuthId::generate();
-    Ok(AuthId::from(SubscriptionStore::auth_id(ledger, fresh.expose().into()).await?))
+    Ok(match configured {
+        Some(configured) => AuthId::from(configured),
+        None if listens => AuthId::from(SubscriptionStore::auth_id(ledger, fresh.expose().into()).await?),
+        // Nobody is told it.
+        None => fresh,
+    })
 }

@@ -74,8 +74,10 @@ impl Administration {
             // No listener runs here to receive notifications.
             Mode::Webhook => WebhookPolicy::Untouched,
         };
+        let tenants = Tenants::new(&config.tenants, &records);
         let tenancy = Tenancy {
-            tenants: Tenants::new(&config.tenants, &records),
+            own: tenants.clone(),
+            tenants,
             subscriptions: SubscriptionBook::new(client.clone(), ledger.clone(), policy, Duration::MAX),
             ledger: ledger.clone(),
             client,
@@ -105,15 +107,26 @@ impl Administration {
         Ok(meant.map(|(id, tenant)| (id, tenant.domain.as_deref().map(str::to_owned))).collect())
     }
 
+    /// The tenants that are meant, of those that this source works on.
+    ///
+    /// # Errors
+    ///
+    /// As [`tenants`](Self::tenants), and when the one that is meant, or all, are another collector's.
+    pub(super) fn own_tenants(&self, selection: &Selection) -> Result<Vec<(TenantId, Option<String>)>, TenancyError> {
+        let mut tenants = self.tenants(selection)?;
+        tenants.retain(|(id, _)| self.tenancy.own.contains(*id));
+        if tenants.is_empty() { Err(TenancyError::Elsewhere) } else { Ok(tenants) }
+    }
+
     /// The feeds that are meant: of the content types that are collected, unless others are named.
     ///
     /// # Errors
     ///
-    /// As [`tenants`](Self::tenants).
+    /// As [`own_tenants`](Self::own_tenants).
     pub(super) fn feeds(&self, selection: &Selection) -> Result<Vec<Feed>, TenancyError> {
         let named = &selection.content_types;
         let content_types = if named.is_empty() { &self.tenancy.content_types } else { named };
-        let tenants = self.tenants(selection)?;
+        let tenants = self.own_tenants(selection)?;
         let of = |(tenant, _): &(TenantId, _)| {
             let tenant = *tenant;
             content_types.iter().map(move |content_type| Feed { tenant, content_type: *content_type })

@@ -63,7 +63,7 @@ impl Administration {
         range: (NaiveDate, NaiveDate),
         tenant: Option<TenantId>,
     ) -> Result<Report, CoverageError> {
-        let tenants = self.tenants(&Selection { tenant, content_types: Vec::new() })?;
+        let tenants = self.own_tenants(&Selection { tenant, content_types: Vec::new() })?;
         let tenants: BTreeMap<_, _> = tenants.into_iter().collect();
         let now = self.tenancy.client.clock().now();
         let mut report = report(&*self.ledger, &tenants, &self.tenancy.content_types, range, now).await?;
@@ -95,7 +95,7 @@ impl Administration {
         if let Some(SearchTask { from, through, .. }) = self.task {
             return BusySnafu { from, through }.fail();
         }
-        for (tenant, _) in self.tenants(&Selection { tenant: task.tenant, content_types: Vec::new() })? {
+        for (tenant, _) in self.own_tenants(&Selection { tenant: task.tenant, content_types: Vec::new() })? {
             request(context, tenant, task).await?;
         }
         self.coverage((task.from, task.through), task.tenant).await

@@ -22,6 +22,11 @@ pub enum TenancyError {
         /// What to do.
         advice: &'static str,
     },
+    /// Other collectors work on it.
+    #[snafu(display(
+        "another collector works on it, and knows what is asked; `/status` of each shows its tenants (cluster.tenants). Ask there"
+    ))]
+    Elsewhere,
     /// A start needs a webhook that answers.
     #[snafu(display(
         "in mode \"webhook\" Microsoft calls the webhook before it answers a start, and nobody listens there now: start the source \

@@ -56,6 +56,8 @@ pub(crate) const NO_TENANT: &str = "there is no tenant yet: run `office365-sourc
 pub struct Tenancy {
     /// Whose audit logs are collected now.
     pub tenants: Tenants,
+    /// Those among them that this source works on, and knows the content of: all, unless several collectors share them.
+    pub own: Tenants,
     /// Where that is kept.
     pub ledger: Arc<dyn TenantStore>,
     /// The API, for the time.

@@ -6,6 +6,7 @@ use snafu::{ResultExt, Snafu};
 
 use super::{Administration, Answer, ConfiguredSource, Question, TenancyError, TenantEntry, answer};
 use crate::{
+    config::StateKind,
     content::TenantId,
     ledger::{LedgerError, RedbLedger},
     tenants::Tenants,
@@ -138,7 +139,9 @@ impl<'a> Connection<'a> {
         if let Some(answer) = ask_running(self.source, question).await? {
             return Ok(Answered { answer, running: true });
         }
-        let answer = if RedbLedger::exists(&directory) {
+        // State that is shared is not here, whatever an earlier time has left.
+        let is_here = self.source.config.state.kind == StateKind::Embedded && RedbLedger::exists(&directory);
+        let answer = if is_here {
             let opened = self.opened.insert(Administration::offline(self.source, &directory).await?);
             answer(opened, question.clone()).await
         } else {

@@ -69,7 +69,7 @@ impl Administration {
         let now = self.tenancy.client.clock().now();
         let cursors: BTreeMap<_, _> = self.ledger.cursors().await?.into_iter().collect();
         let summaries: BTreeMap<_, _> = self.ledger.summary().await?.into_iter().collect();
-        let collected = self.tenancy.tenants.feeds(&self.tenancy.content_types);
+        let collected = self.tenancy.own.feeds(&self.tenancy.content_types);
         let known = collected.iter().chain(cursors.keys()).chain(summaries.keys());
         let state = |feed: &Feed| {
             let cursor = cursors.get(feed).copied().unwrap_or_default();
