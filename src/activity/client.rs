@@ -91,6 +91,11 @@ impl ActivityClient {
         &self.clock
     }
 
+    /// Another collector may have asked for this tenant until now: what it has sent in this minute counts.
+    pub fn take_over(&self, tenant: TenantId) {
+        self.throttle(tenant).take_over();
+    }
+
     /// Until when nothing is sent to a tenant, if it is being throttled.
     pub fn paused_until(&self, tenant: TenantId) -> Option<Instant> {
         self.throttle(tenant).paused_until()

@@ -23,6 +23,7 @@ use tracing::Instrument;
 
 use self::assignment::assign;
 use crate::{
+    activity::ActivityClient,
     content::{ContentType, Feed, TenantId},
     ledger::{LedgerError, Member, NatsLedger, TenantStore},
     telemetry::{ClusterMember, ClusterProgress, Progress},
@@ -53,6 +54,8 @@ const TAKEN_AT_ONCE: usize = 8;
 pub struct Cluster {
     /// The shared state.
     pub ledger: Arc<NatsLedger>,
+    /// Asks Microsoft.
+    pub client: ActivityClient,
     /// All tenants, whoever works on them.
     pub tenants: Tenants,
     /// Those that this member works on, as it finds out.
@@ -294,6 +297,7 @@ impl Share {
             return Ok(());
         }
         telemetry::took(tenant, owner.session.as_deref());
+        self.cluster.client.take_over(tenant);
         self.follow();
         for content_type in ContentType::ALL.into_iter().chain([ContentType::AuditLogQuery]) {
             self.cluster.work.announce(Feed { tenant, content_type });

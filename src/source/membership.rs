@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::state::State;
 #[cfg(feature = "nats")]
 use crate::cluster::Cluster;
-use crate::{ledger::LedgerError, telemetry::Progress, tenants::Tenants, wake_up::WakeUp};
+use crate::{activity::ActivityClient, ledger::LedgerError, telemetry::Progress, tenants::Tenants, wake_up::WakeUp};
 
 /// For how long the end of a source waits until its tenants are given back. Without that, others take them when the lease has run out.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -19,9 +19,10 @@ pub(super) struct Membership {
 
 impl Membership {
     #[cfg(feature = "nats")]
-    pub fn of(state: &State, tenants: &Tenants, progress: &Progress, work: &WakeUp) -> Self {
+    pub fn of(state: &State, client: &ActivityClient, tenants: &Tenants, progress: &Progress, work: &WakeUp) -> Self {
         let cluster = state.shared.as_ref().map(|ledger| Cluster {
             ledger: ledger.clone(),
+            client: client.clone(),
             tenants: tenants.clone(),
             own: Tenants::none(),
             progress: progress.clone(),
@@ -31,7 +32,7 @@ impl Membership {
     }
 
     #[cfg(not(feature = "nats"))]
-    pub const fn of(_: &State, _: &Tenants, _: &Progress, _: &WakeUp) -> Self {
+    pub const fn of(_: &State, _: &ActivityClient, _: &Tenants, _: &Progress, _: &WakeUp) -> Self {
         Self { cluster: None }
     }
 

@@ -70,7 +70,7 @@ impl SourceConfig for Office365Config {
             self.reconcile_interval(),
         );
         let (work, announcements) = (WakeUp::default(), Announcements::default());
-        let cluster = Membership::of(&state, &tenants, &progress, &work);
+        let cluster = Membership::of(&state, &client, &tenants, &progress, &work);
         let own = cluster.own(&tenants);
         let tenancy = Tenancy {
             tenants: tenants.clone(),
