@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// Where the program is, if it is not in the PATH.
 const VARIABLE: &str = "NATS_SERVER";
@@ -38,6 +38,14 @@ impl NatsServer {
     /// Starts a server on a free port of loopback, and waits until it is ready.
     pub fn start() -> Self {
         Self::with(Vec::new())
+    }
+
+    /// Starts a server with a file of its own configuration.
+    #[allow(dead_code, reason = "not every test does")]
+    pub fn configured(text: &str) -> Self {
+        let file = NamedTempFile::new().unwrap();
+        fs::write(file.path(), text).unwrap();
+        Self::with(vec!["--config".to_owned(), file.path().display().to_string()])
     }
 
     /// Starts servers that are one cluster.

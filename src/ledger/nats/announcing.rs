@@ -101,8 +101,13 @@ impl NatsLedger {
 
     /// Where a member hears what others announce to it.
     fn announcements_of(&self, session: &str) -> String {
-        format!("{}.announced.{session}", self.prefix)
+        announced_to(&self.prefix, session)
     }
+}
+
+/// The subject of what is announced to a session.
+pub(super) fn announced_to(prefix: &str, session: &str) -> String {
+    format!("{prefix}.announced.{session}")
 }
 
 /// An announcement of another member.

@@ -39,7 +39,7 @@ const FORMAT: u64 = 1;
 const OLDEST: (i64, i64) = (2, 12);
 
 /// For how long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often, and with which pauses, servers are asked for the bucket that have not elected a leader yet.
 const MOST_TRIES: u32 = 10;

@@ -1,11 +1,21 @@
 //! What the servers of the state are, found out without changing anything.
 
-use async_nats::jetstream::{ErrorCode, context::GetStreamErrorKind};
+use async_nats::{
+    Client,
+    jetstream::{ErrorCode, context::GetStreamErrorKind},
+};
+use bytes::Bytes;
+use futures::StreamExt;
+use tokio::time::timeout;
+use uuid::Uuid;
 
 use super::{
     NatsLedger,
-    bucket::{Connection, compare},
+    announcing::announced_to,
+    bucket::{Bucket, Connection, Fence, Message, PATIENCE, WriteError, compare},
+    error::{AnswerSnafu, NatsError},
     options::NatsOptions,
+    subject,
 };
 use crate::ledger::LedgerError;
 
@@ -32,13 +42,39 @@ impl NatsLedger {
         let members = match connection.context.get_stream(connection.stream()).await {
             Ok(stream) => {
                 compare(&stream.cached_info().config, &connection.wanted(options))?;
-                Some(connection.bucket().await?.subjects("member.*").await?.len())
+                let bucket = connection.bucket().await?;
+                try_write(&bucket).await?;
+                Some(bucket.subjects("member.*").await?.len())
             }
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND => None,
                 _ => return Err(connection.refused(error).into()),
             },
         };
+        try_announcement(&connection.client, &options.prefix).await?;
         Ok(NatsProbe { version: connection.client.server_info().version, bucket: connection.name, members })
     }
+}
+
+/// Whether this user may write rows: tries a write that the fence forbids. A server refuses what a user may not publish without an answer.
+async fn try_write(bucket: &Bucket) -> Result<(), NatsError> {
+    let subject = subject::CHECK.to_owned();
+    let never = Some(Fence { subject: subject.clone(), revision: u64::from(u32::MAX) });
+    let message = Message { subject, value: Some(Bytes::new()), expires_in: None, fence: never };
+    match bucket.commit("", &[message]).await {
+        Ok(_) | Err(WriteError::Fenced) => Ok(()),
+        Err(WriteError::Failed(detail)) => AnswerSnafu { task: "take a write to the bucket", detail }.fail(),
+    }
+}
+
+/// Whether members can tell each other of content: this one tells itself.
+async fn try_announcement(client: &Client, prefix: &str) -> Result<(), NatsError> {
+    let subject = announced_to(prefix, &format!("check-{}", Uuid::new_v4().simple()));
+    let passing = async {
+        let mut heard = client.subscribe(subject.clone()).await.map_err(|error| error.to_string())?;
+        client.publish(subject, Bytes::new()).await.map_err(|error| error.to_string())?;
+        heard.next().await.map(drop).ok_or_else(|| "the connection was closed".to_owned())
+    };
+    let passed = timeout(PATIENCE, passing).await.unwrap_or_else(|_| Err("nothing came".to_owned()));
+    passed.map_err(|detail| AnswerSnafu { task: "pass messages from one member to another", detail }.build())
 }

@@ -6,6 +6,7 @@
 //! | `shared.auth_id` | the AuthID of the webhooks |
 //! | `shared.forgotten` | which imported ids of events have been forgotten |
 //! | `shared.ids.<day>.<unique>` | imported keys of events, as below |
+//! | `shared.check` | nothing: only writes that must fail are tried here |
 //! | `tenant.<tenant>` | a tenant that registered, or whose domain was set, as [`Piece`](crate::ledger::Piece) |
 //! | `member.<session>` | a member of the cluster; the row expires unless the member renews it |
 //! | `<tenant>.owner` | the session that works on the tenant; empty when none does |
@@ -31,6 +32,7 @@ use crate::{
 };
 
 pub(super) const FORMAT: &str = "shared.format";
+pub(super) const CHECK: &str = "shared.check";
 pub(super) const AUTH_ID: &str = "shared.auth_id";
 pub(super) const SHARED_FORGOTTEN: &str = "shared.forgotten";
 

@@ -50,16 +50,19 @@ impl Storage for TestBucket {
     }
 }
 
-async fn open(server: &NatsServer, directory: &Path) -> NatsLedger {
-    let options = NatsOptions {
+fn options(server: &NatsServer, login: NatsLogin) -> NatsOptions {
+    NatsOptions {
         servers: vec![server.url()],
         prefix: "test".to_owned(),
         replicas: 1,
-        login: NatsLogin::Anonymous,
+        login,
         tls: None,
         requires_tls: false,
-    };
-    NatsLedger::open(&options, directory, DEDUPE_WINDOW).await.unwrap()
+    }
+}
+
+async fn open(server: &NatsServer, directory: &Path) -> NatsLedger {
+    NatsLedger::open(&options(server, NatsLogin::Anonymous), directory, DEDUPE_WINDOW).await.unwrap()
 }
 
 fn member(ledger: &NatsLedger) -> Member {
@@ -442,4 +445,46 @@ fn whoever_takes_a_tenant_over_has_all_that_its_owner_had() {
             Ok(())
         })?;
     });
+}
+
+#[tokio::test]
+async fn a_user_that_may_not_do_what_members_do_is_told_before_the_start() {
+    if let Some(obstacle) = nats_server::obstacle() {
+        eprintln!("skipped: {obstacle}");
+        return;
+    }
+    // The permissions of docs/cluster.md, and each user but the first lacks one of them.
+    let server = NatsServer::configured(
+        r#"
+        authorization {
+          inboxes = "_INBOX.>"
+          users = [
+            { user: member, password: p, permissions: {
+                publish: ["$KV.test_state.>", "$JS.API.>", "test.announced.*", $inboxes], subscribe: [$inboxes, "test.announced.*"] } }
+            { user: reader, password: p, permissions: {
+                publish: ["$JS.API.>", "test.announced.*", $inboxes], subscribe: [$inboxes, "test.announced.*"] } }
+            { user: silent, password: p, permissions: {
+                publish: ["$KV.test_state.>", "$JS.API.>", $inboxes], subscribe: [$inboxes, "test.announced.*"] } }
+            { user: deaf, password: p, permissions: {
+                publish: ["$KV.test_state.>", "$JS.API.>", "test.announced.*", $inboxes], subscribe: [$inboxes] } }
+          ]
+        }
+        "#,
+    );
+    let as_user = |name: &str| options(&server, NatsLogin::User { name: name.to_owned(), password: "p".into() });
+    assert_eq!(NatsLedger::probe(&as_user("member")).await.unwrap().members, None);
+    let directory = TempDir::new().unwrap();
+    let ledger = NatsLedger::open(&as_user("member"), directory.path(), DEDUPE_WINDOW).await.unwrap();
+    ledger.renew(&member(&ledger)).await.unwrap();
+    assert_eq!(NatsLedger::probe(&as_user("member")).await.unwrap().members, Some(1));
+    for (name, expected) in [
+        ("reader", "state: NATS cannot take a write to the bucket"),
+        ("silent", "state: NATS cannot pass messages from one member to another"),
+        ("deaf", "state: NATS cannot pass messages from one member to another"),
+    ] {
+        let error = NatsLedger::probe(&as_user(name)).await.unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{name}: {error}");
+        assert!(error.contains("permissions that docs/cluster.md lists"), "{error}");
+    }
+    assert!(ledger.bucket.last(subject::CHECK).await.unwrap().is_none(), "nothing was changed");
 }
