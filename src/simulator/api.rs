@@ -103,6 +103,9 @@ async fn answer(service: &Service, call: &Call) -> Result<Answer, ErrorReply> {
 fn take_quota(service: &Service, call: &Call, tenant: TenantId, now: DateTime<Utc>) -> Result<(), ErrorReply> {
     let per_minute = service.config.requests_per_minute;
     let mut state = service.state();
+    let in_this_minute = state.last_minutes.entry(tenant).or_default().with(now);
+    let most = state.stats.most_in_a_minute.entry(tenant).or_default();
+    *most = in_this_minute.max(*most);
     let quota = state.quotas.entry(tenant).or_insert_with(|| Quota::full(per_minute, now));
     let Err(wait) = quota.take(per_minute, now) else { return Ok(()) };
     let publisher = call.parameter("PublisherIdentifier").and_then(|id| id.parse().ok()).unwrap_or_default();

@@ -30,6 +30,7 @@ pub(super) fn list(service: &Service, call: &Call, claims: &Claims, now: DateTim
     let blobs: Vec<_> = on_page.iter().filter_map(|source| service.world.blob(feed, *source)).collect();
 
     let mut state = service.state();
+    state.listed_by(feed, claims.serial);
     let entries = blobs.iter().map(|blob| state.announce(listing.window, blob)).collect();
     listing.answer(service, &mut state, call, entries, found.len())
 }
@@ -58,6 +59,13 @@ pub(super) fn oldest_listed(service: &Service, at: DateTime<Utc>) -> DateTime<Ut
 }
 
 impl SimulatorState {
+    /// Takes note of the token with which a feed was listed.
+    fn listed_by(&mut self, feed: Feed, serial: u64) {
+        if self.listers.insert(feed, serial).is_some_and(|before| before != serial) {
+            *self.stats.lister_changes.entry(feed).or_default() += 1;
+        }
+    }
+
     fn announce(&mut self, window: Window, blob: &Blob) -> Value {
         let flaws = Flaws::draw(&mut self.rng, &self.faults);
         if window.cuts(blob.created) {

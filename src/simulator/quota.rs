@@ -1,5 +1,7 @@
 //! The request quota of one tenant: a bucket that refills steadily.
 
+use std::collections::VecDeque;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// What is left of a tenant's quota. Full at first.
@@ -30,9 +32,30 @@ impl Quota {
     }
 }
 
+/// The requests of the last minute for one tenant.
+#[derive(Default)]
+pub(super) struct LastMinute(VecDeque<DateTime<Utc>>);
+
+impl LastMinute {
+    /// How many they are with one that comes now.
+    pub fn with(&mut self, now: DateTime<Utc>) -> usize {
+        while self.0.pop_front_if(|at| now - *at >= TimeDelta::minutes(1)).is_some() {}
+        self.0.push_back(now);
+        self.0.len()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_minute_forgets_what_was_before_it() {
+        let start = DateTime::UNIX_EPOCH;
+        let mut last = LastMinute::default();
+        let counts = [0, 0, 30, 60, 89, 200].map(|seconds| last.with(start + TimeDelta::seconds(seconds)));
+        assert_eq!(counts, [1, 2, 3, 2, 3, 1]);
+    }
 
     #[test]
     fn the_quota_refills_with_time() {

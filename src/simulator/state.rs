@@ -11,8 +11,15 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{
-    Faults, SimulatorConfig, Stats, TenantFault, World, attempts::Attempts, dice::Dice, entra::Consents,
-    graph::GraphState, outbox::Outbox, quota::Quota, subscriptions::Subscription, token::Mint,
+    Faults, SimulatorConfig, Stats, TenantFault, World,
+    attempts::Attempts,
+    dice::Dice,
+    entra::Consents,
+    graph::GraphState,
+    outbox::Outbox,
+    quota::{LastMinute, Quota},
+    subscriptions::Subscription,
+    token::Mint,
 };
 use crate::{
     clock::Clock,
@@ -53,6 +60,9 @@ pub(super) struct SimulatorState {
     pub attempts: Attempts,
     pub consents: Consents,
     pub quotas: HashMap<TenantId, Quota>,
+    pub last_minutes: HashMap<TenantId, LastMinute>,
+    /// The serial number of the token with which a feed was last listed.
+    pub listers: HashMap<Feed, u64>,
     pub troubles: HashMap<TenantId, Vec<TenantFault>>,
     /// Tokens with a serial number below this are worthless.
     pub first_valid_token: u64,
@@ -85,6 +95,8 @@ impl Service {
             attempts: Attempts::default(),
             consents: Consents::new(&config),
             quotas: HashMap::new(),
+            last_minutes: HashMap::new(),
+            listers: HashMap::new(),
             troubles: HashMap::new(),
             first_valid_token: 0,
             next_token: 0,

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use super::GraphStats;
+use crate::content::{Feed, TenantId};
 
 /// The operations of the Management Activity API.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -58,6 +59,10 @@ pub struct Stats {
     pub throttled: u64,
     /// Requests to the token endpoints, refused ones included.
     pub token_requests: u64,
+    /// The most requests for a tenant that came within one minute, refused ones included.
+    pub most_in_a_minute: BTreeMap<TenantId, usize>,
+    /// How often content was listed with another token than the time before: another client listed, or a client had a new token.
+    pub lister_changes: BTreeMap<Feed, u64>,
     /// Tokens handed out.
     pub tokens_issued: u64,
     /// Start requests that the service refused as too early.

@@ -8,6 +8,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Arc, Mutex as StdMutex},
     time::Duration,
 };
 
@@ -16,6 +17,7 @@ use office365_source::{
     clock::Clock,
     content::TenantId,
     simulator::{Backlog, Faults, Live, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
+    transport::{HttpTransport, TransportOptions},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -28,7 +30,7 @@ use tokio::{
 use crate::{
     nats_server::{NatsServer, obstacle},
     program::{Process, read_lines},
-    support::patience,
+    support::{patience, webhook::Notifying},
 };
 
 /// So many tenants; each has five content types.
@@ -38,7 +40,13 @@ const TENANTS: usize = 6;
 /// events at most. So many events can come twice by each interruption.
 const IN_FLIGHT: usize = 64 * 2 * 60;
 
-const REQUESTS_PER_MINUTE: u32 = 12_000;
+/// The limit of each tenant, which members that work through a backlog reach.
+const REQUESTS_PER_MINUTE: u32 = 900;
+
+/// So many requests may arrive in the minute after the one in which they were sent: what members have under way at once for a tenant.
+const UNDER_WAY: usize = 3 * 20;
+
+const MEMBERS: [&str; 3] = ["one", "two", "three"];
 
 /// A NATS server, Microsoft, and a configuration for each member.
 struct World {
@@ -47,11 +55,18 @@ struct World {
     simulator: Simulator,
     tenants: Vec<SimulatedTenant>,
     base: String,
+    /// Where Microsoft sends its notifications, for members in mode webhook.
+    public_url: Option<String>,
     _service: RunningSimulator,
 }
 
 impl World {
     async fn new(servers: Vec<NatsServer>) -> Self {
+        Self::of(servers, None).await
+    }
+
+    /// Whose members are notified at this URL.
+    async fn of(servers: Vec<NatsServer>, public_url: Option<String>) -> Self {
         let contoso = SimulatedTenant::contoso().subscribed_since(Duration::from_hours(30 * 24));
         let tenants: Vec<_> = (1..=TENANTS as u128)
             .map(|number| SimulatedTenant {
@@ -63,7 +78,14 @@ impl World {
         let latency = Some(Duration::from_millis(5)..=Duration::from_millis(40));
         let simulated = SimulatorConfig {
             tenants: tenants.clone(),
-            requests_per_minute: REQUESTS_PER_MINUTE,
+            // More than the members may send.
+            requests_per_minute: 100 * REQUESTS_PER_MINUTE,
+            allow_plain_webhooks: true,
+            notification_interval: Duration::from_millis(100),
+            notification_retry: Duration::from_millis(100)..=Duration::from_millis(500),
+            // A busy machine is no reason for Microsoft to give up.
+            webhook_timeout: patience::GUARD,
+            webhook_disabled_after: u32::MAX,
             backlog: Backlog { reaches_back: Duration::from_hours(12), blobs_per_feed: 15, events_per_blob: 1..=60 },
             live: Some(Live { every: Duration::from_secs(20), events_per_blob: 1..=5 }),
             page_size: 10,
@@ -73,7 +95,7 @@ impl World {
         let simulator = Simulator::new(simulated, Clock::system());
         let service = simulator.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
         let base = service.base_url().to_string().trim_end_matches('/').to_owned();
-        Self { directory: TempDir::new().unwrap(), servers, simulator, tenants, base, _service: service }
+        Self { directory: TempDir::new().unwrap(), servers, simulator, tenants, base, public_url, _service: service }
     }
 
     fn path(&self, member: &str, name: &str) -> PathBuf {
@@ -101,6 +123,16 @@ impl World {
         let tenant = |tenant: &SimulatedTenant| format!("{{ id = \"{}\", domain = \"{}\" }}", tenant.id, tenant.domain);
         let tenants: Vec<_> = self.tenants.iter().map(tenant).collect();
         let (path, base) = (directory.display(), &self.base);
+        let discovery = self.public_url.as_ref().map_or_else(
+            || "poll = { interval_secs = 1 }".to_owned(),
+            |url| {
+                format!(
+                    r#"
+            mode = "webhook"
+            webhook = {{ listen = "127.0.0.1:0", public_url = "{url}", tls = {{ enabled = false }} }}"#
+                )
+            },
+        );
         format!(
             r#"
             data_dir = "{path}/data"
@@ -115,7 +147,7 @@ impl World {
             auth = {{ client_id = "{}", client_secret = "{}" }}
             publisher_identifier = "{}"
             tenants = [{}]
-            poll = {{ interval_secs = 1 }}
+            {discovery}
             request = {{ requests_per_minute = {REQUESTS_PER_MINUTE}, concurrency = 2 }}
             content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
             batch = {{ max_events = 25, max_bytes = "64KiB" }}
@@ -139,7 +171,7 @@ impl World {
     }
 
     fn logs(&self) -> String {
-        let members = ["one", "two", "three"].map(|member| format!("== {member}\n{}", self.log(member)));
+        let members = MEMBERS.map(|member| format!("== {member}\n{}", self.log(member)));
         members.join("\n")
     }
 
@@ -161,7 +193,7 @@ impl World {
     /// How often each event was written by any member, and how many were written more than once.
     fn written(&self) -> (BTreeMap<String, u32>, usize) {
         let mut times = BTreeMap::<String, u32>::new();
-        for member in ["one", "two", "three"] {
+        for member in MEMBERS {
             let text = fs::read_to_string(self.path(member, "events.ndjson")).unwrap_or_default();
             // The last line of a member that was killed, or that writes now, may not be whole.
             for line in text.split_inclusive('\n').filter(|line| line.ends_with('\n')) {
@@ -171,6 +203,45 @@ impl World {
         }
         let repeated = times.values().filter(|times| **times > 1).count();
         (times, repeated)
+    }
+
+    /// Where a member listens for notifications.
+    fn webhook_address(&self, member: &str) -> Option<String> {
+        let log = self.log(member);
+        let (_, address) = log.rsplit_once("Webhook: listening. address=")?;
+        Some(address.split_whitespace().next().unwrap_or_default().to_owned())
+    }
+
+    /// How many blobs have been announced by notifications that were accepted.
+    fn notified(&self) -> u64 {
+        self.simulator.stats().blobs_notified
+    }
+
+    /// Waits until content that does not exist yet is written, too.
+    async fn until_more_is_written(&self) {
+        let before = self.simulator.oracle().expected_ids().len();
+        self.until("there is more", || self.simulator.oracle().expected_ids().len() > before).await;
+        self.until_all_is_written().await;
+    }
+
+    /// What holds whatever happens: no minute of a tenant has more requests than its limit, and no two members list the same. Returns
+    /// how many events were written more than once.
+    fn check(&self) -> usize {
+        let stats = self.simulator.stats();
+        for (tenant, most) in &stats.most_in_a_minute {
+            assert!(*most <= REQUESTS_PER_MINUTE as usize + UNDER_WAY, "{tenant}: {most} requests in a minute");
+        }
+        for (feed, changes) in &stats.lister_changes {
+            let tenant = feed.tenant.to_string();
+            let took = |member: &str| {
+                self.log(member).lines().filter(|line| line.contains(TOOK) && line.contains(&tenant)).count()
+            };
+            let taken: usize = MEMBERS.into_iter().map(took).sum();
+            // A member whose token is refused gets another one.
+            assert!(*changes <= 2 * taken as u64, "{feed}: {changes} changes of who lists, {taken} of who should");
+        }
+        assert!(stats.violations.is_empty(), "{:?}", stats.violations);
+        self.written().1
     }
 
     /// Waits until all events that exist now are written.
@@ -208,10 +279,9 @@ async fn members_share_the_tenants_and_take_over_those_of_one_that_is_killed_or_
     }
     let _turn = TURN.lock().await;
     let world = World::new(vec![NatsServer::start()]).await;
-    let members = ["one", "two", "three"];
-    let mut processes: BTreeMap<_, _> = members.iter().map(|member| (*member, world.start(member))).collect();
+    let mut processes = MEMBERS.map(|member| (member, world.start(member))).into_iter().collect::<BTreeMap<_, _>>();
     // Each has a share, and delivers events of it.
-    for member in members {
+    for member in MEMBERS {
         world.until(&format!("{member} delivers"), || world.lines(member) > 50).await;
     }
 
@@ -235,7 +305,7 @@ async fn members_share_the_tenants_and_take_over_those_of_one_that_is_killed_or_
         process.signal("TERM");
         assert_eq!(process.wait(&|| world.logs()).await, 0, "{member}");
     }
-    let (_, repeated) = world.written();
+    let repeated = world.check();
     assert!(repeated <= 2 * IN_FLIGHT, "{repeated} events were written twice");
 }
 
@@ -260,37 +330,44 @@ async fn a_server_that_is_killed_and_comes_back_costs_nothing() {
     world.until_all_is_written().await;
     other.signal("TERM");
     assert_eq!(other.wait(&|| world.logs()).await, 0);
-    let (all, repeated) = world.written();
-    assert_eq!(repeated, 0);
+    assert_eq!(world.check(), 0);
+    let all = world.written().0;
     assert!(all.len() > written.len(), "{}", written.len());
 }
 
-/// A way to a server that can be cut.
+/// A way to servers that can be cut: as a load balancer, it leads to each in turn, of those that answer.
 struct Link {
     address: SocketAddr,
     is_open: watch::Sender<bool>,
+    leads_to: Arc<StdMutex<Vec<String>>>,
 }
 
 impl Link {
-    async fn to(server: &NatsServer) -> Self {
+    async fn to(addresses: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, to) = (listener.local_addr().unwrap(), server.address().to_owned());
+        let address = listener.local_addr().unwrap();
+        let leads_to = Arc::new(StdMutex::new(addresses));
         let (is_open, watched) = watch::channel(true);
+        let there = Arc::clone(&leads_to);
         tokio::spawn(async move {
-            loop {
+            for turn in 0.. {
                 let (mut from, _) = listener.accept().await.unwrap();
-                let (mut open, to) = (watched.clone(), to.clone());
+                let (mut open, mut there) = (watched.clone(), there.lock().unwrap().clone());
                 tokio::spawn(async move {
-                    if let Ok(mut to) = TcpStream::connect(to).await {
+                    let count = there.len().max(1);
+                    there.rotate_left(turn % count);
+                    for to in there {
+                        let Ok(mut to) = TcpStream::connect(to).await else { continue };
                         tokio::select! {
                             _ = copy_bidirectional(&mut from, &mut to) => {}
                             _ = open.wait_for(|open| !open) => {}
                         }
+                        break;
                     }
                 });
             }
         });
-        Self { address, is_open }
+        Self { address, is_open, leads_to }
     }
 
     fn url(&self) -> String {
@@ -305,7 +382,7 @@ async fn a_member_that_is_cut_off_from_nats_leaves_its_tenants_to_the_others_unt
     }
     let _turn = TURN.lock().await;
     let world = World::new(vec![NatsServer::start()]).await;
-    let link = Link::to(&world.servers[0]).await;
+    let link = Link::to(vec![world.servers[0].address().to_owned()]).await;
     let mut processes = [world.start("one"), world.start_with("two", &[link.url()])];
     for member in ["one", "two"] {
         world.until(&format!("{member} delivers"), || world.lines(member) > 50).await;
@@ -321,27 +398,82 @@ async fn a_member_that_is_cut_off_from_nats_leaves_its_tenants_to_the_others_unt
         process.signal("TERM");
         assert_eq!(process.wait(&|| world.logs()).await, 0);
     }
-    let (_, repeated) = world.written();
+    let repeated = world.check();
     assert!(repeated <= IN_FLIGHT, "{repeated} events were written twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_three_servers_can_be_lost() {
+async fn one_of_three_servers_can_be_lost_and_all_can_be_restarted() {
     if skips() {
         return;
     }
     let _turn = TURN.lock().await;
     let mut world = World::new(NatsServer::cluster(3)).await;
-    let members = ["one", "two", "three"];
-    let mut processes = members.map(|member| world.start(member));
-    for member in members {
+    let mut processes = MEMBERS.map(|member| world.start(member));
+    for member in MEMBERS {
         world.until(&format!("{member} delivers"), || world.lines(member) > 50).await;
     }
     world.servers[0].stop();
     world.until_all_is_written().await;
+    for server in &mut world.servers {
+        server.stop();
+    }
+    for server in &mut world.servers {
+        server.restart();
+    }
+    world.until_more_is_written().await;
     for process in &mut processes {
         process.signal("TERM");
         assert_eq!(process.wait(&|| world.logs()).await, 0);
     }
-    assert_eq!(world.written().1, 0);
+    assert!(world.check() <= MEMBERS.len() * IN_FLIGHT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_member_may_be_notified_and_the_owner_collects() {
+    if skips() {
+        return;
+    }
+    let _turn = TURN.lock().await;
+    let balancer = Link::to(Vec::new()).await;
+    let url = format!("http://{}/wh/o365/", balancer.address);
+    let world = World::of(vec![NatsServer::start()], Some(url)).await;
+    let _notifying =
+        Notifying::start(&world.simulator, Arc::new(HttpTransport::new(&TransportOptions::default()).unwrap()));
+    let mut processes = MEMBERS.map(|member| world.start(member));
+    for member in MEMBERS {
+        world.until(&format!("{member} listens"), || world.webhook_address(member).is_some()).await;
+    }
+    *balancer.leads_to.lock().unwrap() = MEMBERS.iter().filter_map(|member| world.webhook_address(member)).collect();
+    world.until("all tenants are notified of", || world.notified() > 0).await;
+    world.until_all_is_written().await;
+    // One that is killed leaves its tenants and its part of the notifications to the others.
+    processes[0].signal("KILL");
+    world.until("the others take its tenants", || world.holds("two") + world.holds("three") == TENANTS).await;
+    let before = world.notified();
+    world.until("more is notified", || world.notified() > before + 20).await;
+    world.until_all_is_written().await;
+    for process in &mut processes[1..] {
+        process.signal("TERM");
+        assert_eq!(process.wait(&|| world.logs()).await, 0);
+    }
+    assert!(world.check() <= IN_FLIGHT);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_of_a_cluster_ends_with_nothing_missing() {
+    if skips() {
+        return;
+    }
+    let _turn = TURN.lock().await;
+    let directory = TempDir::new().unwrap();
+    let mut command = Command::new(cargo_bin!("office365-source"));
+    command.args(["demo", "--cluster", "--seconds", "1"]).env("TMPDIR", directory.path());
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let told = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("  collector 3: "), "{told}");
+    let missing = told.lines().find_map(|line| line.strip_prefix("missing")).map(str::trim);
+    assert_eq!(missing, Some("0"), "{told}");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing is left behind");
 }
