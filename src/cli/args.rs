@@ -132,6 +132,11 @@ pub(super) struct DemoArgs {
     /// Serve a page about the demo on this port of 127.0.0.1, by default on one that is free, and go on until Ctrl-C.
     #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
     pub(super) page: Option<u16>,
+    /// Show three collectors that share their tenants through NATS, one of which is killed. Needs nats-server in the PATH, or its path in
+    /// the environment variable `NATS_SERVER`.
+    #[cfg(all(unix, feature = "nats"))]
+    #[arg(long, conflicts_with_all = ["mode", "page", "events"])]
+    pub(super) cluster: bool,
 }
 
 #[cfg(feature = "simulator")]

@@ -1,5 +1,7 @@
 //! `office365-source demo`: the main job on a simulated Microsoft 365, in one process, with nothing left behind.
 
+#[cfg(all(unix, feature = "nats"))]
+mod cluster;
 mod fields;
 #[cfg(unix)]
 mod holes;
@@ -54,7 +56,7 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
         .enable_all()
         .build()
         .map_err(crate::Error::from)
-        .and_then(|runtime| runtime.block_on(run(args)));
+        .and_then(|runtime| runtime.block_on(act(args)));
     match report {
         Ok(report) if report.is_flawless() => exit::OK,
         Ok(_) => exit::FAILURE,
@@ -63,6 +65,16 @@ pub(super) fn demo(args: &DemoArgs) -> ExitCode {
             exit::FAILURE
         }
     }
+}
+
+async fn act(args: &DemoArgs) -> Result<Report> {
+    #[cfg(all(unix, feature = "nats"))]
+    if args.cluster {
+        let report = cluster::run(args).await?;
+        tell(args, &report);
+        return Ok(report);
+    }
+    run(args).await
 }
 
 /// Shows what the demo came to. Readers of the events as data do not see it.

@@ -7,6 +7,12 @@ use crate::component::LogEvent;
 /// The fields of an ECS event, to look at.
 pub(super) struct Fields(Value);
 
+impl From<Value> for Fields {
+    fn from(event: Value) -> Self {
+        Self(event)
+    }
+}
+
 impl Fields {
     pub(super) fn of(event: &LogEvent) -> Self {
         // Every record of the simulator makes an event that can be read back; of any other there is nothing to show.

@@ -53,6 +53,12 @@ impl Report {
         Self { rows, flawless: missing == 0 && twice == 0 && totals.blobs_dead == 0 && stats.violations.is_empty() }
     }
 
+    /// Rows of names and numbers, and whether all is as it should be.
+    #[cfg(all(unix, feature = "nats"))]
+    pub(super) fn of(rows: Vec<(&'static str, String)>, flawless: bool) -> Self {
+        Self { rows, flawless }
+    }
+
     /// With what came of the holes in what is listed.
     #[cfg(unix)]
     pub(super) fn with_proof(mut self, proof: Option<&Proof>) -> Self {
