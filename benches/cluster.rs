@@ -12,6 +12,8 @@
 
 #[path = "../tests/support/nats_server.rs"]
 mod nats_server;
+#[path = "../tests/support/topology.rs"]
+mod topology;
 
 use std::{
     collections::BTreeSet,
@@ -31,7 +33,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use self::nats_server::{NatsServer, obstacle};
+use self::{
+    nats_server::{NatsServer, obstacle},
+    topology::topology,
+};
 
 const TENANTS: u128 = 6;
 const BLOBS_PER_FEED: u64 = 80;
@@ -119,32 +124,13 @@ fn drain(collectors: usize) {
 
 fn start(directory: &Path, base: &str, tenants: &[SimulatedTenant], state: &str) -> Child {
     fs::create_dir_all(directory).unwrap();
-    let (path, base) = (directory.display(), base.trim_end_matches('/'));
-    let ids: Vec<_> = tenants.iter().map(|tenant| format!("{{ id = \"{}\" }}", tenant.id)).collect();
-    let config = format!(
-        r#"
-        data_dir = "{path}/data"
-        [sinks.out]
-        type = "file"
-        inputs = ["m365"]
-        path = "{path}/events.ndjson"
-        [sources.m365]
-        type = "office365"
-        endpoint = "{base}"
-        auth_endpoint = "{base}"
-        auth = {{ client_id = "{}", client_secret = "{}" }}
-        publisher_identifier = "{}"
-        tenants = [{}]
-        content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
+    let rest = format!(
+        r#"content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
         request = {{ requests_per_minute = 1000000 }}
         [sources.m365.state]
-        {state}
-        "#,
-        tenants[0].client_id,
-        tenants[0].client_secret,
-        tenants[0].id,
-        ids.join(", "),
+        {state}"#
     );
+    let config = topology(directory, base, tenants, &rest);
     fs::write(directory.join("config.toml"), config).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_office365-source"));
     command.args(["run", "--config"]).arg(directory.join("config.toml"));

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -22,8 +23,11 @@ use office365_source::{
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
     sync::{Mutex, watch},
 };
 
@@ -31,6 +35,7 @@ use crate::{
     nats_server::{NatsServer, obstacle},
     program::{Process, read_lines},
     support::{patience, webhook::Notifying},
+    topology::topology,
 };
 
 /// So many tenants; each has five content types.
@@ -41,10 +46,10 @@ const TENANTS: usize = 6;
 const IN_FLIGHT: usize = 64 * 2 * 60;
 
 /// The limit of each tenant, which members that work through a backlog reach.
-const REQUESTS_PER_MINUTE: u32 = 900;
+const REQUESTS_PER_MINUTE: u32 = 600;
 
 /// So many requests may arrive in the minute after the one in which they were sent: what members have under way at once for a tenant.
-const UNDER_WAY: usize = 3 * 20;
+const UNDER_WAY: usize = 2 * 10;
 
 const MEMBERS: [&str; 3] = ["one", "two", "three"];
 
@@ -120,9 +125,6 @@ impl World {
     }
 
     fn config(&self, directory: &Path, urls: &[String]) -> String {
-        let tenant = |tenant: &SimulatedTenant| format!("{{ id = \"{}\", domain = \"{}\" }}", tenant.id, tenant.domain);
-        let tenants: Vec<_> = self.tenants.iter().map(tenant).collect();
-        let (path, base) = (directory.display(), &self.base);
         let discovery = self.public_url.as_ref().map_or_else(
             || "poll = { interval_secs = 1 }".to_owned(),
             |url| {
@@ -133,20 +135,8 @@ impl World {
                 )
             },
         );
-        format!(
+        let rest = format!(
             r#"
-            data_dir = "{path}/data"
-            [sinks.out]
-            type = "file"
-            inputs = ["m365"]
-            path = "{path}/events.ndjson"
-            [sources.m365]
-            type = "office365"
-            endpoint = "{base}"
-            auth_endpoint = "{base}"
-            auth = {{ client_id = "{}", client_secret = "{}" }}
-            publisher_identifier = "{}"
-            tenants = [{}]
             {discovery}
             request = {{ requests_per_minute = {REQUESTS_PER_MINUTE}, concurrency = 2 }}
             content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
@@ -158,12 +148,9 @@ impl World {
             servers = {urls:?}
             replicas = {}
             "#,
-            self.tenants[0].client_id,
-            self.tenants[0].client_secret,
-            self.tenants[0].id,
-            tenants.join(", "),
             self.servers.len(),
-        )
+        );
+        topology(directory, &self.base, &self.tenants, &rest)
     }
 
     fn log(&self, member: &str) -> String {
@@ -322,20 +309,19 @@ async fn a_server_that_is_killed_and_comes_back_costs_nothing() {
     world.until_all_is_written().await;
     process.signal("TERM");
     assert_eq!(process.wait(&|| world.logs()).await, 0);
-    let (written, repeated) = world.written();
-    assert_eq!(repeated, 0);
+    assert_eq!(world.check(), 0);
 
     // Another machine goes on where it has ended.
     let mut other = world.start("two");
-    world.until_all_is_written().await;
+    world.until_more_is_written().await;
     other.signal("TERM");
     assert_eq!(other.wait(&|| world.logs()).await, 0);
     assert_eq!(world.check(), 0);
-    let all = world.written().0;
-    assert!(all.len() > written.len(), "{}", written.len());
 }
 
 /// A way to servers that can be cut: as a load balancer, it leads to each in turn, of those that answer.
+///
+/// While it is cut, nothing passes and nothing is closed, as where a cable is pulled: what was sent arrives when it is whole again.
 struct Link {
     address: SocketAddr,
     is_open: watch::Sender<bool>,
@@ -351,17 +337,20 @@ impl Link {
         let there = Arc::clone(&leads_to);
         tokio::spawn(async move {
             for turn in 0.. {
-                let (mut from, _) = listener.accept().await.unwrap();
+                let (client, _) = listener.accept().await.unwrap();
                 let (mut open, mut there) = (watched.clone(), there.lock().unwrap().clone());
                 tokio::spawn(async move {
                     let count = there.len().max(1);
                     there.rotate_left(turn % count);
-                    for to in there {
-                        let Ok(mut to) = TcpStream::connect(to).await else { continue };
-                        tokio::select! {
-                            _ = copy_bidirectional(&mut from, &mut to) => {}
-                            _ = open.wait_for(|open| !open) => {}
-                        }
+                    open.wait_for(|open| *open).await.unwrap();
+                    for server in there {
+                        let Ok(server) = TcpStream::connect(server).await else { continue };
+                        let (from_client, to_client) = client.into_split();
+                        let (from_server, to_server) = server.into_split();
+                        let _ = tokio::join!(
+                            pass(from_client, to_server, open.clone()),
+                            pass(from_server, to_client, open)
+                        );
                         break;
                     }
                 });
@@ -372,6 +361,20 @@ impl Link {
 
     fn url(&self) -> String {
         format!("nats://{}", self.address)
+    }
+}
+
+/// Passes on what comes, in one direction, whenever the way is open.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut open: watch::Receiver<bool>) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let read = from.read(&mut buffer).await?;
+        // Its end is that of the test.
+        let Ok(_) = open.wait_for(|open| *open).await else { return Ok(()) };
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&buffer[..read]).await?;
     }
 }
 

@@ -9,6 +9,9 @@ mod moment;
 #[path = "../support/nats_server.rs"]
 mod nats_server;
 #[cfg(all(unix, feature = "simulator"))]
+#[path = "../support/topology.rs"]
+mod topology;
+
 #[path = "../support/program.rs"]
 mod program;
 #[cfg(feature = "simulator")]

@@ -20,6 +20,7 @@ use tempfile::TempDir;
 use crate::{
     moment::{Seen, Watch},
     support::patience,
+    topology::topology,
 };
 
 /// A simulator on a socket, and a configuration that collects from it into a file.
@@ -67,28 +68,14 @@ impl World {
         let simulator = Simulator::new(simulated, Clock::system());
         let service = simulator.serve(([127, 0, 0, 1], 0).into()).await.unwrap();
         let directory = TempDir::new().unwrap();
-        let (base, path) = (service.base_url().to_string(), directory.path().display());
-        let base = base.trim_end_matches('/').to_owned();
-        let text = format!(
-            r#"
-            data_dir = "{path}/data"
-            [sinks.out]
-            type = "file"
-            inputs = ["m365"]
-            path = "{path}/events.ndjson"
-            [sources.m365]
-            type = "office365"
-            endpoint = "{base}"
-            auth_endpoint = "{base}"
-            auth = {{ client_id = "{}", client_secret = "{}" }}
-            tenants = [{{ id = "{}", domain = "{}" }}]
-            request = {{ requests_per_minute = {REQUESTS_PER_MINUTE} }}
-            # Compiling the patterns takes longer in a debug build than a process lives here.
-            normalize = {{ parse_user_agent = false }}
-            {source}
-            "#,
-            tenant.client_id, tenant.client_secret, tenant.id, tenant.domain,
+        let base = service.base_url().as_str().trim_end_matches('/').to_owned();
+        // Compiling the patterns takes longer in a debug build than a process lives here.
+        let rest = format!(
+            "request = {{ requests_per_minute = {REQUESTS_PER_MINUTE} }}\n\
+             normalize = {{ parse_user_agent = false }}\n\
+             {source}"
         );
+        let text = topology(directory.path(), &base, std::slice::from_ref(&tenant), &rest);
         fs::write(directory.path().join("config.toml"), text).unwrap();
         Self { directory, simulator, tenant, base, _service: service }
     }
