@@ -25,7 +25,7 @@ use self::assignment::assign;
 use crate::{
     activity::ActivityClient,
     content::{ContentType, Feed, TenantId},
-    ledger::{LedgerError, Member, NatsLedger, TenantStore},
+    ledger::{LedgerError, Member, NatsError, NatsLedger, TenantStore},
     telemetry::{ClusterMember, ClusterProgress, Progress},
     tenants::Tenants,
     wake_up::WakeUp,
@@ -45,6 +45,12 @@ const SETTLED: Duration = Duration::from_secs(5);
 
 /// How often the tenants are read that have registered elsewhere.
 const TENANTS: Duration = Duration::from_secs(10);
+
+/// After so many looks without a bucket, it was deleted. Servers that start may lack it for a moment.
+const GONE: u32 = 5;
+
+/// Why a member begins nothing whose row is not among those of the members.
+const UNRENEWED: &str = "NATS does not know this collector as a member now, so that it begins nothing; check its connection to the servers of state.servers";
 
 /// How many tenants are taken at once.
 const TAKEN_AT_ONCE: usize = 8;
@@ -156,6 +162,8 @@ struct Share {
     leaving: BTreeSet<TenantId>,
     /// Whether the last look failed.
     is_failing: bool,
+    /// How many looks in a row have found no bucket.
+    missed: u32,
     returns: JoinSet<(TenantId, Result<(), LedgerError>)>,
 }
 
@@ -169,6 +177,7 @@ impl Share {
             tenants_due: now,
             leaving: BTreeSet::new(),
             is_failing: false,
+            missed: 0,
             returns: JoinSet::new(),
         }
     }
@@ -179,9 +188,14 @@ impl Share {
         let mut tenants = self.cluster.tenants.watch();
         loop {
             match self.look().await {
-                Ok(()) => self.is_failing = false,
+                Ok(()) => (self.is_failing, self.missed) = (false, 0),
                 Err(error) if !error.may_pass() => return error,
                 Err(error) => {
+                    self.missed = if self.cluster.ledger.is_gone().await { self.missed + 1 } else { 0 };
+                    if self.missed == GONE {
+                        return NatsError::Gone.into();
+                    }
+                    self.tell(Vec::new(), Some(error.to_string()));
                     if !mem::replace(&mut self.is_failing, true) {
                         telemetry::failed("share the tenants", &error);
                     }
@@ -217,6 +231,7 @@ impl Share {
         if !members.iter().any(|session| session == own) || Instant::now() >= self.cluster.ledger.leased_until() {
             // Others do not count on this member, so that it does not either.
             self.follow();
+            self.tell(there, Some(UNRENEWED.to_owned()));
             return Ok(());
         }
         self.cluster.ledger.confirm().await?;
@@ -232,13 +247,14 @@ impl Share {
         self.give_back(&mine, &tenants.keys().copied().collect());
         self.take(&mine).await?;
         self.follow();
-        self.tell(there);
+        self.tell(there, None);
         Ok(())
     }
 
-    /// Tells who is there, and what this member has.
-    fn tell(&self, there: Vec<Member>) {
-        let tenants = self.cluster.ledger.owned();
+    /// Tells who is there, what this member works on, and what keeps it from that.
+    fn tell(&self, there: Vec<Member>, problem: Option<String>) {
+        let may_begin = |tenant: &TenantId| self.cluster.ledger.may_begin(*tenant);
+        let tenants: Vec<_> = self.cluster.ledger.owned().into_iter().filter(may_begin).collect();
         telemetry::shares(there.len(), tenants.len());
         let members = there.into_iter().map(|Member { session, host, version, tenants }| ClusterMember {
             session,
@@ -247,7 +263,7 @@ impl Share {
             tenants,
         });
         let session = self.cluster.ledger.session().to_owned();
-        self.cluster.progress.set_cluster(ClusterProgress { session, members: members.collect(), tenants });
+        self.cluster.progress.set_cluster(ClusterProgress { session, members: members.collect(), tenants, problem });
     }
 
     /// Reads who has registered, or was removed, at another member.

@@ -142,10 +142,10 @@ impl LedgerError {
         }
     }
 
-    /// Whether it may pass by itself: NATS was asked and does not answer now.
+    /// Whether it may pass without a new start: NATS was asked and does not answer now, or a row has to be put right.
     #[cfg(feature = "nats")]
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Nats { source } if matches!(**source, NatsError::Answer { .. } | NatsError::Taken))
+        matches!(self, Self::Nats { source } if matches!(**source, NatsError::Answer { .. } | NatsError::Row { .. } | NatsError::Taken))
     }
 
     /// Whether nothing is wrong but that another collector has taken the tenant.

@@ -58,6 +58,8 @@ pub struct ClusterProgress {
     pub members: Vec<ClusterMember>,
     /// The tenants that this one works on.
     pub tenants: Vec<TenantId>,
+    /// What keeps it from sharing them now, and what to do.
+    pub problem: Option<String>,
 }
 
 /// One of the collectors that share the tenants.

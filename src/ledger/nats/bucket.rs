@@ -11,13 +11,14 @@ use async_nats::{
     jetstream::{
         self, Context, ErrorCode,
         consumer::pull::{Ordered, OrderedConfig},
-        context::CreateStreamErrorKind,
+        context::{CreateStreamErrorKind, GetStreamErrorKind},
         publish::PublishAck,
         response::Response,
         stream::{Config, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream},
     },
 };
 use bytes::Bytes;
+use chrono::Utc;
 use futures::StreamExt;
 use secrecy::ExposeSecret;
 use snafu::ensure;
@@ -61,6 +62,9 @@ const OPERATION: (&str, &str) = ("KV-Operation", "DEL");
 #[derive(Clone, Debug)]
 pub(super) struct Bucket {
     client: Client,
+    context: Context,
+    /// The name of its stream.
+    name: String,
     stream: Stream<()>,
     /// What all subjects begin with, with the last dot.
     prefix: String,
@@ -97,6 +101,8 @@ pub(super) struct Row {
     pub revision: u64,
     /// What is in it; `None` if it was deleted.
     pub value: Option<Bytes>,
+    /// When a server wrote it, by the servers' clock. Unit: seconds since 1970.
+    pub written: i64,
 }
 
 /// Why something was not written.
@@ -152,6 +158,7 @@ impl Bucket {
                 subject: subject.to_owned(),
                 revision: message.sequence,
                 value: value(Some(&message.headers), message.payload),
+                written: message.time.unix_timestamp(),
             })),
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
             Err(error) => AnswerSnafu { task: "read a row", detail: error.to_string() }.fail(),
@@ -237,6 +244,15 @@ impl Bucket {
         purged.map(drop).map_err(|error| AnswerSnafu { task: "remove rows", detail: error.to_string() }.build())
     }
 
+    /// Whether the servers say that there is no bucket.
+    pub async fn is_gone(&self) -> bool {
+        let asked = self.context.get_stream(&self.name).await;
+        asked.is_err_and(|error| match error.kind() {
+            GetStreamErrorKind::JetStream(refusal) => refusal.error_code() == ErrorCode::STREAM_NOT_FOUND,
+            _ => false,
+        })
+    }
+
     /// The connection, for messages that nobody stores.
     pub const fn client(&self) -> &Client {
         &self.client
@@ -266,10 +282,10 @@ impl Rows {
         let message = self.messages.next().await.ok_or_else(|| failed("the consumer ended".to_owned()))?;
         let message = message.map_err(|error| failed(error.to_string()))?;
         let info = message.info().map_err(|error| failed(error.to_string()))?;
-        let (revision, pending) = (info.stream_sequence, info.pending);
+        let (revision, pending, written) = (info.stream_sequence, info.pending, info.published.unix_timestamp());
         let subject = message.subject.strip_prefix(&self.prefix).unwrap_or_default().to_owned();
         let value = value(message.headers.as_ref(), message.payload.clone());
-        Ok((Row { subject, revision, value }, pending))
+        Ok((Row { subject, revision, value, written }, pending))
     }
 }
 
@@ -303,8 +319,9 @@ impl Connection {
             let may_pass = match error.kind() {
                 CreateStreamErrorKind::TimedOut => true,
                 CreateStreamErrorKind::JetStream(refusal) => {
-                    refusal.error_code() == ErrorCode::CLUSTER_NOT_AVAILABLE
-                        || refusal.error_code() == ErrorCode::CLUSTER_NO_PEERS
+                    // The last one: another member makes it at the same time, with another first sequence.
+                    [ErrorCode::CLUSTER_NOT_AVAILABLE, ErrorCode::CLUSTER_NO_PEERS, ErrorCode::STREAM_NAME_EXIST]
+                        .contains(&refusal.error_code())
                 }
                 _ => false,
             };
@@ -323,7 +340,13 @@ impl Connection {
     /// The bucket, which must exist.
     pub async fn bucket(&self) -> Result<Bucket, NatsError> {
         let stream = self.context.get_stream_no_info(self.stream()).await.map_err(|error| self.refused(error))?;
-        Ok(Bucket { client: self.client.clone(), stream, prefix: format!("$KV.{}.", self.name) })
+        Ok(Bucket {
+            client: self.client.clone(),
+            context: self.context.clone(),
+            name: self.stream(),
+            stream,
+            prefix: format!("$KV.{}.", self.name),
+        })
     }
 
     /// How the stream of the bucket is to be.
@@ -340,6 +363,8 @@ impl Connection {
             allow_message_ttl: true,
             allow_rollup: true,
             deny_delete: true,
+            // A fence compares sequences. Those of a bucket that is made anew are beyond all that a member of the one before knows.
+            first_sequence: u64::try_from(Utc::now().timestamp_micros()).ok(),
             ..Config::default()
         }
     }
@@ -384,6 +409,13 @@ pub(super) fn compare(found: &Config, wanted: &Config) -> Result<(), NatsError> 
         ("allow_atomic", found.allow_atomic_publish.to_string(), "true".to_owned()),
         ("allow_msg_ttl", found.allow_message_ttl.to_string(), "true".to_owned()),
         ("max_age", found.max_age.as_secs().to_string(), "0".to_owned()),
+        ("max_bytes", found.max_bytes.max(-1).to_string(), "-1".to_owned()),
+        ("max_msgs", found.max_messages.max(-1).to_string(), "-1".to_owned()),
+        ("max_msg_size", found.max_message_size.max(-1).to_string(), "-1".to_owned()),
+        ("max_consumers", found.max_consumers.max(-1).to_string(), "-1".to_owned()),
+        ("retention", format!("{:?}", found.retention), format!("{:?}", wanted.retention)),
+        ("storage", format!("{:?}", found.storage), format!("{:?}", wanted.storage)),
+        ("discard_new_per_subject", found.discard_new_per_subject.to_string(), "false".to_owned()),
         ("discard", format!("{:?}", found.discard), format!("{:?}", wanted.discard)),
         ("num_replicas", found.num_replicas.to_string(), wanted.num_replicas.to_string()),
         ("subjects", found.subjects.join(" "), wanted.subjects.join(" ")),

@@ -74,8 +74,8 @@ pub enum NatsError {
     },
     /// Something in the bucket is not what this program writes.
     #[snafu(display(
-        "state: {subject} cannot be read: {detail}. Somebody else has written it, or the storage of the NATS servers is damaged; restore \
-         the stream from a backup"
+        "state: {subject} cannot be read: {detail}. Somebody else has written it, or the storage of the NATS servers is damaged; delete the \
+         row with `nats kv del` if nobody needs it, or stop all collectors and restore the stream from a backup"
     ))]
     Row {
         /// Which row.
@@ -85,14 +85,34 @@ pub enum NatsError {
     },
     /// An answer did not come, or was a refusal.
     #[snafu(display(
-        "state: NATS cannot {task}: {detail}; check the servers, and that the user of this program has the permissions that \
-         docs/cluster.md lists"
+        "state: NATS cannot {task}: {detail}; check that the servers run and have room, and that the user of this program has the \
+         permissions that docs/cluster.md lists"
     ))]
     Answer {
         /// What was asked for.
         task: &'static str,
         /// What the client or the server said.
         detail: String,
+    },
+    /// The bucket is there no longer.
+    #[snafu(display(
+        "state: the bucket of JetStream was deleted while collectors used it. Restore its stream from a backup now, or just start the \
+         collectors again: they make a new one, collect again as far back as start_from says, and send again what they had sent"
+    ))]
+    Gone,
+    /// There is no bucket.
+    #[snafu(display("state: there is no bucket {bucket} in JetStream; check state.servers and state.prefix"))]
+    Nothing {
+        /// What it would be called.
+        bucket: String,
+    },
+    /// One server cannot hold several copies.
+    #[snafu(display(
+        "state: the NATS server is no part of a cluster, so that it cannot hold {replicas} copies; write state.replicas = 1"
+    ))]
+    Alone {
+        /// How many copies are wanted.
+        replicas: usize,
     },
     /// The runtime is shutting down.
     #[snafu(display("state: the program is ending"))]
@@ -104,9 +124,15 @@ pub enum NatsError {
 
 /// What to do when a bucket cannot be opened.
 fn advice(detail: &str) -> &'static str {
+    let detail = detail.to_ascii_lowercase();
     if detail.contains("replicas") || detail.contains("no suitable peers") {
         "With one server, write state.replicas = 1; with a cluster, no more than it has servers"
-    } else if detail.contains("not enabled") || detail.contains("No responders") || detail.contains("no responders") {
+    } else if detail.contains("timed out") {
+        "Check that the user of this program has the permissions that docs/cluster.md lists: a server does not answer others"
+    } else if ["not enabled", "no responders", "jetstream unavailable", "resource does not exist"]
+        .iter()
+        .any(|text| detail.contains(text))
+    {
         "Turn JetStream on: `jetstream {}` in the servers' configuration, and for the account that this program uses"
     } else {
         "Check that the account may use JetStream, and that there is room"

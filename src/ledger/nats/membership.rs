@@ -1,16 +1,32 @@
 //! Which members there are.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
+use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use tracing::debug;
 
-use super::{NatsLedger, bucket::Message, error::RowSnafu, subject};
+use super::{
+    NatsLedger,
+    bucket::{Bucket, Message, Row},
+    error::{NatsError, RowSnafu},
+    subject,
+};
 use crate::ledger::LedgerError;
 
 /// For how long a member counts as there after it last said so. Servers count whole seconds.
 pub const LEASE: Duration = Duration::from_secs(10);
+
+/// How old the row of a member is at most that is there. Unit: seconds.
+///
+/// Servers remove the row sooner: after [`LEASE`]. But a server (seen with 2.15.1) that was killed and starts again may have rows back that had
+/// expired long ago, and keep them for good. The rest is for servers whose clocks differ.
+const EXPIRED: i64 = 30;
+
+/// How wrong the clock of this machine may be. Unit: seconds.
+const WRONG_CLOCK: i64 = 300;
 
 /// What a member says of itself.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -65,14 +81,60 @@ impl NatsLedger {
     ///
     /// When NATS does not answer.
     pub async fn members(&self) -> Result<Vec<Member>, LedgerError> {
+        let rows = member_rows(&self.bucket).await?;
+        self.server_time.fetch_max(server_time(&rows), Ordering::Relaxed);
         let mut members = Vec::new();
-        for subject in self.bucket.subjects("member.*").await? {
-            // It may have gone meanwhile, or have said that it goes.
-            let Some(value) = self.bucket.last(&subject).await?.and_then(|row| row.value) else { continue };
-            let member = serde_json::from_slice(&value);
-            members.push(member.map_err(|error| RowSnafu { subject, detail: error.to_string() }.build())?);
+        for row in rows {
+            if !self.is_alive(&row) {
+                // Members that are there say so again.
+                self.bucket.replace(&row.subject, None, row.revision).await?;
+                continue;
+            }
+            match member(&row) {
+                Ok(member) => members.push(member),
+                // No member of this version wrote it, so that it is none to share with.
+                Err(error) => debug!(message = "The row of a member cannot be read.", %error),
+            }
         }
-        members.sort_unstable_by(|one: &Member, other| one.session.cmp(&other.session));
+        members.sort_unstable_by(|one, other| one.session.cmp(&other.session));
         Ok(members)
     }
+
+    /// Whether the row of a member was written so lately that the member is there.
+    pub(super) fn is_alive(&self, row: &Row) -> bool {
+        row.value.is_some() && row.written + EXPIRED >= self.server_time.load(Ordering::Relaxed)
+    }
+}
+
+/// How many members are there, as their rows say.
+pub(super) async fn count(bucket: &Bucket) -> Result<usize, NatsError> {
+    let rows = member_rows(bucket).await?;
+    let now = server_time(&rows);
+    let alive: Vec<_> = rows.iter().filter(|row| row.written + EXPIRED >= now).collect();
+    for row in &alive {
+        member(row)?;
+    }
+    Ok(alive.len())
+}
+
+/// The rows of members that have not said that they go.
+async fn member_rows(bucket: &Bucket) -> Result<Vec<Row>, NatsError> {
+    let mut rows = Vec::new();
+    for subject in bucket.subjects("member.*").await? {
+        // It may have gone meanwhile.
+        rows.extend(bucket.last(&subject).await?.filter(|row| row.value.is_some()));
+    }
+    Ok(rows)
+}
+
+/// What time it is at least, by the servers' clock: members that are there write all the time. Where there are none, this machine's clock
+/// is asked, which may be wrong.
+fn server_time(rows: &[Row]) -> i64 {
+    let newest = rows.iter().map(|row| row.written).max().unwrap_or_default();
+    newest.max(Utc::now().timestamp() - WRONG_CLOCK)
+}
+
+fn member(row: &Row) -> Result<Member, NatsError> {
+    let member = serde_json::from_slice(row.value.as_deref().unwrap_or_default());
+    member.map_err(|error| RowSnafu { subject: row.subject.clone(), detail: error.to_string() }.build())
 }

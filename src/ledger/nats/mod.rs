@@ -28,7 +28,11 @@ mod tenants;
 mod transfer;
 mod upkeep;
 
-use std::{fs, io, path::Path, sync::Arc};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{Arc, atomic::AtomicI64},
+};
 
 use uuid::Uuid;
 
@@ -56,6 +60,8 @@ pub struct NatsLedger {
     /// Names this run of this member among all.
     session: String,
     prefix: String,
+    /// What time it is at least, by the servers' clock. Unit: seconds since 1970.
+    server_time: AtomicI64,
 }
 
 impl NatsLedger {
@@ -83,7 +89,15 @@ impl NatsLedger {
         let local = Arc::new(RedbLedger::open(&copy, retention).await?);
         let (owned, session) = (Owned::default(), Uuid::new_v4().simple().to_string());
         let replicator = Replicator::start(bucket.clone(), Arc::clone(&local), owned.clone(), session.clone());
-        let ledger = Self { bucket, local, owned, replicator, session, prefix: options.prefix.clone() };
+        let ledger = Self {
+            bucket,
+            local,
+            owned,
+            replicator,
+            session,
+            prefix: options.prefix.clone(),
+            server_time: AtomicI64::default(),
+        };
         ledger.load_shared().await?;
         Ok(ledger)
     }

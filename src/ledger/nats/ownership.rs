@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, mem, time::Duration};
 
 use bytes::Bytes;
 use tokio::{sync::watch, time::sleep};
+use tracing::debug;
 
 use super::{
     NatsLedger,
@@ -21,6 +22,9 @@ pub(super) const MOST_ROWS: usize = 500;
 
 /// How often it is looked whether the blobs of a tenant that is given back are still held.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// The pause before a tenant is given back once more.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Who works on a tenant.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,7 +57,8 @@ impl NatsLedger {
     /// When NATS does not answer.
     pub async fn confirm(&self) -> Result<(), LedgerError> {
         for (tenant, revision) in self.owned.unsure() {
-            if self.owner(tenant).await?.revision == revision {
+            let owner = self.owner(tenant).await?;
+            if owner.revision == revision && owner.session.as_ref() == Some(&self.session) {
                 self.owned.confirm(tenant);
             } else {
                 self.owned.lose(tenant, revision);
@@ -79,7 +84,8 @@ impl NatsLedger {
         Ok(Owner { session: session.filter(|session| !session.is_empty()), revision })
     }
 
-    /// Whether the owner of a tenant is a member that is there.
+    /// Whether the owner of a tenant is another member that is there. A row that names this one, which does not have the tenant, is of a
+    /// write whose answer was lost.
     ///
     /// # Errors
     ///
@@ -87,8 +93,10 @@ impl NatsLedger {
     pub async fn is_there(&self, owner: &Owner) -> Result<bool, LedgerError> {
         // Asked for now: a member says that it is there before it takes anything, and may have done both a moment ago.
         Ok(match &owner.session {
-            Some(session) => self.bucket.last(&subject::member(session)).await?.is_some_and(|row| row.value.is_some()),
-            None => false,
+            Some(session) if *session != self.session => {
+                self.bucket.last(&subject::member(session)).await?.is_some_and(|row| self.is_alive(&row))
+            }
+            _ => false,
         })
     }
 
@@ -123,11 +131,11 @@ impl NatsLedger {
     }
 
     /// Gives a tenant back, when nothing of it is held any more and all changes are in the bucket. Nobody may begin anything new with
-    /// it.
+    /// it. Waits until NATS answers: others take it for this member's until then.
     ///
     /// # Errors
     ///
-    /// When NATS does not answer, or the copy fails.
+    /// When the copy fails.
     pub async fn give_back(&self, tenant: TenantId) -> Result<(), LedgerError> {
         while self.local.holds_any_of(tenant) {
             sleep(LOOK).await;
@@ -135,7 +143,11 @@ impl NatsLedger {
         self.write(feeds(tenant)).await?;
         if let Some(revision) = self.owned.revision(tenant) {
             self.owned.remove(tenant);
-            self.bucket.replace(&subject::owner(tenant), Some(Bytes::new()), revision).await?;
+            // A write that was made before its answer was lost has another revision then.
+            while let Err(error) = self.bucket.replace(&subject::owner(tenant), Some(Bytes::new()), revision).await {
+                debug!(message = "Cannot give a tenant back now.", tenant_id = %tenant, %error);
+                sleep(PAUSE).await;
+            }
         }
         self.local.forget_tenant(tenant).await.map(drop)
     }
@@ -156,6 +168,11 @@ impl NatsLedger {
                 self.local.import(mem::take(&mut pieces)).await?;
             }
         }
+    }
+
+    /// Whether somebody has deleted the bucket.
+    pub async fn is_gone(&self) -> bool {
+        self.bucket.is_gone().await
     }
 
     /// The tenants that have rows, whoever works on them.

@@ -6,6 +6,7 @@ use async_nats::{
 };
 use bytes::Bytes;
 use futures::StreamExt;
+use snafu::ensure;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -13,7 +14,8 @@ use super::{
     NatsLedger,
     announcing::announced_to,
     bucket::{Bucket, Connection, Fence, Message, PATIENCE, WriteError, compare},
-    error::{AnswerSnafu, NatsError},
+    error::{AloneSnafu, AnswerSnafu, NatsError, NothingSnafu},
+    membership,
     options::NatsOptions,
     subject,
 };
@@ -44,15 +46,30 @@ impl NatsLedger {
                 compare(&stream.cached_info().config, &connection.wanted(options))?;
                 let bucket = connection.bucket().await?;
                 try_write(&bucket).await?;
-                Some(bucket.subjects("member.*").await?.len())
+                Some(membership::count(&bucket).await?)
             }
             Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND => None,
+                GetStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    let is_alone = connection.client.server_info().cluster.is_none();
+                    ensure!(options.replicas <= 1 || !is_alone, AloneSnafu { replicas: options.replicas });
+                    None
+                }
                 _ => return Err(connection.refused(error).into()),
             },
         };
         try_announcement(&connection.client, &options.prefix).await?;
         Ok(NatsProbe { version: connection.client.server_info().version, bucket: connection.name, members })
+    }
+
+    /// Whether there is a bucket. Opening makes one.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, and as [`probe`](Self::probe).
+    pub async fn require(options: &NatsOptions) -> Result<(), LedgerError> {
+        let NatsProbe { bucket, members, .. } = Self::probe(options).await?;
+        ensure!(members.is_some(), NothingSnafu { bucket });
+        Ok(())
     }
 }
 

@@ -221,7 +221,8 @@ impl Writer {
         for tenant in tenants {
             let Some(fence) = self.owned.fence(tenant) else { continue };
             match self.bucket.last(&fence.subject).await {
-                Ok(Some(row)) if row.revision == fence.revision => {}
+                Ok(Some(row))
+                    if row.revision == fence.revision && row.value.as_deref() == Some(self.session.as_bytes()) => {}
                 Ok(_) => self.owned.lose(tenant, fence.revision),
                 // The next batch fails as this one did.
                 Err(error) => warn!(message = "Cannot read who works on a tenant.", tenant_id = %tenant, %error),

@@ -1,11 +1,12 @@
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::atomic::Ordering};
 
+use bytes::Bytes;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::*;
+use super::{bucket::Connection, *};
 use crate::{
     content::{ContentType, TenantId},
     ledger::{
@@ -487,4 +488,76 @@ async fn a_user_that_may_not_do_what_members_do_is_told_before_the_start() {
         assert!(error.contains("permissions that docs/cluster.md lists"), "{error}");
     }
     assert!(ledger.bucket.last(subject::CHECK).await.unwrap().is_none(), "nothing was changed");
+}
+
+#[tokio::test]
+async fn a_member_whose_row_is_old_is_gone_although_a_server_has_brought_the_row_back() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let tenant = feed(1, ContentType::Exchange).tenant;
+    take(&one, tenant).await;
+    assert_eq!(two.members().await.unwrap().len(), 2);
+    let owner = two.owner(tenant).await.unwrap();
+    assert!(two.is_there(&owner).await.unwrap());
+    // A minute later the row is still there.
+    two.server_time.fetch_add(60, Ordering::Relaxed);
+    assert!(!two.is_there(&owner).await.unwrap());
+    assert!(two.members().await.unwrap().is_empty());
+    assert!(two.bucket.last(&subject::member(one.session())).await.unwrap().unwrap().value.is_none(), "it is removed");
+}
+
+#[tokio::test]
+async fn a_tenant_whose_owner_row_names_this_member_is_taken_again_when_the_answer_was_lost() {
+    let Some((_server, [one, two], _directories)) = two_members().await else { return };
+    let tenant = feed(1, ContentType::Exchange).tenant;
+    take(&one, tenant).await;
+    // As if the answer to that had not come.
+    one.owned.remove(tenant);
+    let owner = one.owner(tenant).await.unwrap();
+    assert!(two.is_there(&owner).await.unwrap());
+    assert!(!one.is_there(&owner).await.unwrap());
+    assert!(one.take(tenant, &owner).await.unwrap());
+    assert_eq!(one.owned(), [tenant]);
+}
+
+#[tokio::test]
+async fn who_owned_a_tenant_in_a_bucket_that_was_deleted_owns_nothing_in_the_next() {
+    let Some((server, [one, _two], _directories)) = two_members().await else { return };
+    let a = feed(1, ContentType::Exchange);
+    take(&one, a.tenant).await;
+    assert!(!one.is_gone().await);
+    let connection = Connection::open(&options(&server, NatsLogin::Anonymous)).await.unwrap();
+    connection.context.delete_stream(connection.stream()).await.unwrap();
+    assert!(one.is_gone().await);
+    let directory = TempDir::new().unwrap();
+    let next = open(&server, directory.path()).await;
+    next.renew(&member(&next)).await.unwrap();
+    take(&next, a.tenant).await;
+    let error = one
+        .record(a, vec![content(a, "x", time(0))], Some(CursorMove::ListedThrough(time(0))), time(0))
+        .await
+        .unwrap_err();
+    assert!(error.is_taken(), "{error}");
+    assert!(one.owned().is_empty());
+    assert_eq!(next.owned(), [a.tenant]);
+}
+
+#[tokio::test]
+async fn a_row_that_no_member_wrote_stops_nobody_and_check_names_it() {
+    let Some((server, [one, two], _directories)) = two_members().await else { return };
+    one.bucket.create("member.zzz", Bytes::from_static(b"{\"session\":")).await.unwrap();
+    assert_eq!(two.members().await.unwrap().len(), 2);
+    let error = NatsLedger::probe(&options(&server, NatsLogin::Anonymous)).await.unwrap_err().to_string();
+    assert!(error.contains("member.zzz") && error.contains("nats kv del"), "{error}");
+}
+
+#[tokio::test]
+async fn one_server_is_not_asked_for_several_copies() {
+    if let Some(obstacle) = nats_server::obstacle() {
+        eprintln!("skipped: {obstacle}");
+        return;
+    }
+    let server = NatsServer::start();
+    let three = NatsOptions { replicas: 3, ..options(&server, NatsLogin::Anonymous) };
+    let error = NatsLedger::probe(&three).await.unwrap_err().to_string();
+    assert!(error.contains("write state.replicas = 1"), "{error}");
 }
