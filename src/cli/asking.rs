@@ -14,7 +14,7 @@ use super::{
     output::complain,
 };
 use crate::{
-    config::TopologyConfig,
+    config::{StateKind, TopologyConfig},
     secrets,
     tenancy::{Answer, Answered, ConfiguredSource, Question, UNEXPECTED, ask_source},
 };
@@ -49,8 +49,18 @@ fn answer(args: &SourceArgs, question: &Question) -> Result<Answered, ExitCode> 
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failure(&error))?;
     match runtime.block_on(ask_source(source, question)) {
         Ok(Answered { answer: Answer::Refused { problem }, .. }) => Err(failure(&problem)),
-        Ok(answered) => Ok(answered),
+        Ok(answered) => {
+            tell_of_others(source, question);
+            Ok(answered)
+        }
         Err(error) => Err(failure(&error)),
+    }
+}
+
+/// Says what an answer lacks where several collectors share the tenants.
+pub(super) fn tell_of_others(source: ConfiguredSource<'_>, question: &Question) {
+    if source.config.state.kind == StateKind::Nats && question.is_of_all_own() {
+        complain(&"This is about the tenants of the collector on this machine. Others of the cluster have the rest.");
     }
 }
 

@@ -2,17 +2,14 @@
 
 use std::process::ExitCode;
 
-use tokio::runtime::Builder;
-
 use super::{
     args::{MigrateArgs, StatePlace},
     asking::failure,
     exit,
     output::complain,
-    state::with_source,
+    state::{directory_of, with_source},
 };
 use crate::{
-    component::GlobalOptions,
     config::StateKind,
     secrets::SecretReader,
     shared_state::nats_options,
@@ -39,14 +36,9 @@ fn refuse(problem: &str) -> ExitCode {
 }
 
 fn move_state(source: ConfiguredSource<'_>, to: StatePlace) -> ExitCode {
-    let globals = GlobalOptions { data_dir: Some(source.data_dir.to_owned()), ..GlobalOptions::default() };
-    let directory = match globals.resolve_and_make_data_subdir(None, source.name) {
-        Ok(directory) => directory,
-        Err(error) => return failure(&error),
-    };
-    let runtime = match Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failure(&error),
+    let (directory, runtime) = match directory_of(source) {
+        Ok(there) => there,
+        Err(refused) => return refused,
     };
     let moved = runtime.block_on(async {
         let path = format!("{}.state", source.key());

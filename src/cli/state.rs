@@ -3,16 +3,16 @@
 use std::{
     fs::{self, File},
     io::{self, BufReader, BufWriter, ErrorKind, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use chrono::{DateTime, Utc};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 
 use super::{
     args::{SourceArgs, StateCommand},
-    asking::{ask, choose, failure, load, unexpected},
+    asking::{ask, choose, failure, load, tell_of_others, unexpected},
     columns::columns,
     completeness::{self, coverage_table},
     exit,
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     component::GlobalOptions,
-    config::HumanDuration,
+    config::{HumanDuration, StateKind},
     tenancy::{
         Answer, Answered, Comparing, ConfiguredSource, Connection, ExportError, FeedState, Imported, Question,
         export_state, import_state,
@@ -88,6 +88,14 @@ pub(super) fn with_source(args: &SourceArgs, run: impl FnOnce(ConfiguredSource<'
     }
 }
 
+/// The directory of a source, which is made if it is not there, and what runs the work in it.
+pub(super) fn directory_of(source: ConfiguredSource<'_>) -> Result<(PathBuf, Runtime), ExitCode> {
+    let globals = GlobalOptions { data_dir: Some(source.data_dir.to_owned()), ..GlobalOptions::default() };
+    let directory = globals.resolve_and_make_data_subdir(None, source.name).map_err(|error| failure(&error))?;
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failure(&error))?;
+    Ok((directory, runtime))
+}
+
 fn revival(revived: u64, expired: u64, running: bool) -> String {
     let blobs = |count: u64| if count == 1 { "1 blob".to_owned() } else { format!("{count} blobs") };
     let mut lines = vec![format!("Pending again: {}.", blobs(revived))];
@@ -133,6 +141,7 @@ fn export(source: ConfiguredSource<'_>, file: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failure(&error),
     };
+    tell_of_others(source, &Question::State);
     let mut connection = Connection::new(source);
     if is_standard(file) {
         let mut out = BufWriter::new(io::stdout().lock());
@@ -186,6 +195,14 @@ fn create(file: &Path) -> io::Result<File> {
 }
 
 fn import(source: ConfiguredSource<'_>, file: &Path) -> ExitCode {
+    if source.config.state.kind == StateKind::Nats {
+        complain(&format_args!(
+            "{}.state.type is \"nats\", and state is imported into a ledger of this machine only. Import it with state.type = \"embedded\"; \
+             then write \"nats\", and run `migrate --from embedded --to nats`.",
+            source.key()
+        ));
+        return exit::usage();
+    }
     let input: Box<dyn io::Read> = if is_standard(file) {
         Box::new(io::stdin())
     } else {
@@ -197,14 +214,9 @@ fn import(source: ConfiguredSource<'_>, file: &Path) -> ExitCode {
             }
         }
     };
-    let globals = GlobalOptions { data_dir: Some(source.data_dir.to_owned()), ..GlobalOptions::default() };
-    let directory = match globals.resolve_and_make_data_subdir(None, source.name) {
-        Ok(directory) => directory,
-        Err(error) => return failure(&error),
-    };
-    let runtime = match Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return failure(&error),
+    let (directory, runtime) = match directory_of(source) {
+        Ok(there) => there,
+        Err(refused) => return refused,
     };
     match runtime.block_on(import_state(&directory, BufReader::new(input))) {
         Ok(Imported { header, tenants, feeds, content, events }) => {

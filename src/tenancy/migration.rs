@@ -94,6 +94,7 @@ pub async fn to_embedded(
     options: &NatsOptions,
     retention: IdRetention,
 ) -> Result<Moved, MigrationError> {
+    NatsLedger::require(options).await.context(LedgerSnafu)?;
     let draft = DraftLedger::begin(directory).await.context(LedgerSnafu)?;
     let shared = unused(directory, options, retention).await?;
     for tenant in shared.tenants_with_rows().await.context(LedgerSnafu)? {
@@ -186,6 +187,11 @@ mod tests {
         let retention = IdRetention::from(TimeDelta::days(7));
         let nothing = to_nats(directory.path(), &options, retention).await.unwrap_err();
         assert!(matches!(nothing, MigrationError::Nothing { .. }));
+        // Nor is there a bucket, and none is made.
+        for _ in 0..2 {
+            let nothing = to_embedded(directory.path(), &options, retention).await.unwrap_err().to_string();
+            assert!(nothing.contains("there is no bucket moved_state"), "{nothing}");
+        }
 
         let feed = Feed { tenant: TenantId(Uuid::from_u128(5)), content_type: ContentType::Dlp };
         let blob = |id: &str| ContentRef {

@@ -151,6 +151,20 @@ impl<'a> Connection<'a> {
     }
 }
 
+/// Why nothing is known here.
+fn no_ledger(source: ConfiguredSource<'_>) -> String {
+    match source.config.state.kind {
+        StateKind::Embedded => format!(
+            "there is no ledger in {}: the source has not run yet, or with another data_dir",
+            source.directory().display()
+        ),
+        StateKind::Nats => format!(
+            "the state of this source is in NATS, and no collector runs here ({}); run this where one does, or start it here",
+            source.directory().display()
+        ),
+    }
+}
+
 /// A source that has never run knows what its configuration says.
 async fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question) -> Result<Answer, AskError> {
     let tenants = Tenants::new(&source.config.tenants, &[]);
@@ -180,12 +194,7 @@ async fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question
         | Question::RetryDead { .. }
         | Question::Coverage { .. }
         | Question::Compare { .. }
-        | Question::Export { .. } => Answer::Refused {
-            problem: format!(
-                "there is no ledger in {}: the source has not run yet, or with another data_dir",
-                source.directory().display()
-            ),
-        },
+        | Question::Export { .. } => Answer::Refused { problem: no_ledger(source) },
         // Microsoft knows of subscriptions without a ledger. A first run finds those that are started here.
         Question::Subscriptions { .. } | Question::ChangeSubscriptions { .. } => {
             let directory = tempfile::TempDir::with_prefix("office365-source-").context(TemporarySnafu)?;

@@ -69,6 +69,21 @@ pub enum Question {
     },
 }
 
+impl Question {
+    /// Whether it is about all tenants that the source collects which is asked.
+    pub const fn is_of_all_own(&self) -> bool {
+        match self {
+            Self::State | Self::Export { .. } => true,
+            Self::Subscriptions { selection }
+            | Self::ChangeSubscriptions { selection, .. }
+            | Self::RetryDead { selection } => selection.tenant.is_none(),
+            Self::Coverage { tenant, .. } => tenant.is_none(),
+            Self::Compare { task } => task.tenant.is_none(),
+            Self::List | Self::SetDomain { .. } | Self::Remove { .. } => false,
+        }
+    }
+}
+
 /// What is answered.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "answer")]
