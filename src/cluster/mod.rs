@@ -4,6 +4,7 @@
 //! takes those of its own that nobody works on, and gives back those that are another's. A member that has not been heard of for
 //! [`LEASE`](crate::ledger::LEASE) has lost its tenants to whoever takes them; what it writes after that does not count.
 
+mod agreement;
 mod assignment;
 mod telemetry;
 
@@ -21,7 +22,10 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use self::assignment::assign;
+use self::{
+    agreement::{Agreement, fingerprint},
+    assignment::assign,
+};
 use crate::{
     activity::ActivityClient,
     content::{ContentType, Feed, TenantId},
@@ -145,6 +149,7 @@ impl Cluster {
             host: host(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             tenants: self.ledger.owned().len(),
+            knows: fingerprint(self.tenants.all().keys()),
         }
     }
 }
@@ -162,6 +167,7 @@ struct Share {
     leaving: BTreeSet<TenantId>,
     /// Whether the last look failed.
     is_failing: bool,
+    agreement: Agreement,
     /// How many looks in a row have found no bucket.
     missed: u32,
     returns: JoinSet<(TenantId, Result<(), LedgerError>)>,
@@ -177,6 +183,7 @@ impl Share {
             tenants_due: now,
             leaving: BTreeSet::new(),
             is_failing: false,
+            agreement: Agreement::default(),
             missed: 0,
             returns: JoinSet::new(),
         }
@@ -247,7 +254,8 @@ impl Share {
         self.give_back(&mine, &tenants.keys().copied().collect());
         self.take(&mine).await?;
         self.follow();
-        self.tell(there, None);
+        let problem = self.agreement.problem(&fingerprint(tenants.keys()), &there);
+        self.tell(there, problem);
         Ok(())
     }
 
@@ -256,7 +264,7 @@ impl Share {
         let may_begin = |tenant: &TenantId| self.cluster.ledger.may_begin(*tenant);
         let tenants: Vec<_> = self.cluster.ledger.owned().into_iter().filter(may_begin).collect();
         telemetry::shares(there.len(), tenants.len());
-        let members = there.into_iter().map(|Member { session, host, version, tenants }| ClusterMember {
+        let members = there.into_iter().map(|Member { session, host, version, tenants, .. }| ClusterMember {
             session,
             host,
             version,

@@ -24,6 +24,10 @@ pub(super) fn gave_back(tenant: TenantId) {
     info!(message = "This member no longer collects a tenant.", tenant_id = %tenant);
 }
 
+pub(super) fn disagreement(problem: &str) {
+    warn!(message = "The collectors of this cluster do not know the same tenants.", problem);
+}
+
 pub(super) fn lease_ran_out() {
     warn!(
         message = "NATS has not renewed the lease of this member in time. It begins nothing until it does; other members take over its \

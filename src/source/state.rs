@@ -2,6 +2,9 @@
 
 use std::{path::Path, sync::Arc};
 
+#[cfg(feature = "nats")]
+use tracing::warn;
+
 use crate::{
     RunMode,
     config::{Office365Config, StateKind},
@@ -29,11 +32,23 @@ impl Office365Config {
         path: &str,
     ) -> crate::Result<State> {
         match self.state.kind {
-            StateKind::Embedded => Ok(State {
-                ledger: Arc::new(RedbLedger::open(directory, self.ids_kept_for()).await?),
+            StateKind::Embedded => {
+                // A collector that shares its state has the directory, and the control socket in it, all the same.
                 #[cfg(feature = "nats")]
-                shared: None,
-            }),
+                RedbLedger::check_unused(&NatsLedger::copy_in(directory), self.ids_kept_for()).await?;
+                #[cfg(feature = "nats")]
+                if !RedbLedger::exists(directory) && NatsLedger::copy_in(directory).exists() {
+                    warn!(
+                        message = "This source has shared its state before, and starts anew now: it delivers again what it had delivered. \
+                                   To go on where it was, stop it, and run `migrate --from nats --to embedded`.",
+                    );
+                }
+                Ok(State {
+                    ledger: Arc::new(RedbLedger::open(directory, self.ids_kept_for()).await?),
+                    #[cfg(feature = "nats")]
+                    shared: None,
+                })
+            }
             #[cfg(feature = "nats")]
             StateKind::Nats => {
                 if let RunMode::Once { .. } = run_mode {
@@ -43,6 +58,7 @@ impl Office365Config {
                     )
                     .into());
                 }
+                RedbLedger::check_unused(directory, self.ids_kept_for()).await?;
                 let options = nats_options(&self.state, secrets, &format!("{path}.state")).await?;
                 let shared = Arc::new(NatsLedger::open(&options, directory, self.ids_kept_for()).await?);
                 Ok(State { ledger: Arc::clone(&shared) as Arc<dyn Ledger>, shared: Some(shared) })

@@ -18,9 +18,10 @@ use async_nats::{
     },
 };
 use bytes::Bytes;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 use snafu::ensure;
 use tokio::time::sleep;
 
@@ -103,6 +104,12 @@ pub(super) struct Row {
     pub value: Option<Bytes>,
     /// When a server wrote it, by the servers' clock. Unit: seconds since 1970.
     pub written: i64,
+}
+
+/// What of a stream's information says when it was given.
+#[derive(Deserialize)]
+struct Now {
+    ts: DateTime<Utc>,
 }
 
 /// Why something was not written.
@@ -242,6 +249,16 @@ impl Bucket {
     pub async fn purge(&self, filter: &str) -> Result<(), NatsError> {
         let purged = self.stream.purge().filter(format!("{}{filter}", self.prefix)).await;
         purged.map(drop).map_err(|error| AnswerSnafu { task: "remove rows", detail: error.to_string() }.build())
+    }
+
+    /// What time it is by the clock that says when rows were written. Unit: seconds since 1970.
+    pub async fn time(&self) -> Result<i64, NatsError> {
+        let failed = |detail: String| AnswerSnafu { task: "tell the time", detail }.build();
+        let asked = self.context.request(format!("STREAM.INFO.{}", self.name), &serde_json::json!({})).await;
+        match asked.map_err(|error| failed(error.to_string()))? {
+            Response::Ok(Now { ts }) => Ok(ts.timestamp()),
+            Response::Err { error } => Err(failed(error.to_string())),
+        }
     }
 
     /// Whether the servers say that there is no bucket.

@@ -3,7 +3,6 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use bytes::Bytes;
-use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tracing::debug;
@@ -25,11 +24,8 @@ pub const LEASE: Duration = Duration::from_secs(10);
 /// expired long ago, and keep them for good. The rest is for servers whose clocks differ.
 const EXPIRED: i64 = 30;
 
-/// How wrong the clock of this machine may be. Unit: seconds.
-const WRONG_CLOCK: i64 = 300;
-
 /// What a member says of itself.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Member {
     /// Names this run of the member among all.
     pub session: String,
@@ -39,6 +35,9 @@ pub struct Member {
     pub version: String,
     /// How many tenants it works on.
     pub tenants: usize,
+    /// Stands for all tenants that it knows: members that know the same have the same.
+    #[serde(default)]
+    pub knows: String,
 }
 
 impl NatsLedger {
@@ -82,7 +81,7 @@ impl NatsLedger {
     /// When NATS does not answer.
     pub async fn members(&self) -> Result<Vec<Member>, LedgerError> {
         let rows = member_rows(&self.bucket).await?;
-        self.server_time.fetch_max(server_time(&rows), Ordering::Relaxed);
+        self.server_time.store(self.bucket.time().await?, Ordering::Relaxed);
         let mut members = Vec::new();
         for row in rows {
             if !self.is_alive(&row) {
@@ -109,7 +108,7 @@ impl NatsLedger {
 /// How many members are there, as their rows say.
 pub(super) async fn count(bucket: &Bucket) -> Result<usize, NatsError> {
     let rows = member_rows(bucket).await?;
-    let now = server_time(&rows);
+    let now = bucket.time().await?;
     let alive: Vec<_> = rows.iter().filter(|row| row.written + EXPIRED >= now).collect();
     for row in &alive {
         member(row)?;
@@ -125,13 +124,6 @@ async fn member_rows(bucket: &Bucket) -> Result<Vec<Row>, NatsError> {
         rows.extend(bucket.last(&subject).await?.filter(|row| row.value.is_some()));
     }
     Ok(rows)
-}
-
-/// What time it is at least, by the servers' clock: members that are there write all the time. Where there are none, this machine's clock
-/// is asked, which may be wrong.
-fn server_time(rows: &[Row]) -> i64 {
-    let newest = rows.iter().map(|row| row.written).max().unwrap_or_default();
-    newest.max(Utc::now().timestamp() - WRONG_CLOCK)
 }
 
 fn member(row: &Row) -> Result<Member, NatsError> {

@@ -30,7 +30,7 @@ mod upkeep;
 
 use std::{
     fs, io,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicI64},
 };
 
@@ -60,7 +60,7 @@ pub struct NatsLedger {
     /// Names this run of this member among all.
     session: String,
     prefix: String,
-    /// What time it is at least, by the servers' clock. Unit: seconds since 1970.
+    /// What time it was by the servers' clock when the members were looked for last. Unit: seconds since 1970.
     server_time: AtomicI64,
 }
 
@@ -76,7 +76,7 @@ impl NatsLedger {
         retention: impl Into<IdRetention>,
     ) -> Result<Self, LedgerError> {
         let bucket = Bucket::open(options).await?;
-        let copy = directory.join(COPY);
+        let copy = Self::copy_in(directory);
         let retention = retention.into();
         fs::create_dir_all(&copy).map_err(|error| LedgerError::from_io(copy.clone(), error))?;
         // Nobody else may be using it.
@@ -100,6 +100,11 @@ impl NatsLedger {
         };
         ledger.load_shared().await?;
         Ok(ledger)
+    }
+
+    /// Where the copy of a source is. `directory` is the source's own.
+    pub fn copy_in(directory: &Path) -> PathBuf {
+        directory.join(COPY)
     }
 
     /// Makes a change of the copy, and returns when it is in the bucket.

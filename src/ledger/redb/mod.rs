@@ -118,6 +118,21 @@ impl RedbLedger {
         directory.join(FILE).exists()
     }
 
+    /// Fails if another process has the ledger in `directory`. What else is wrong with it is for those to say who need it.
+    ///
+    /// # Errors
+    ///
+    /// [`LedgerError::InUse`]
+    pub async fn check_unused(directory: &Path, retention: impl Into<IdRetention>) -> Result<(), LedgerError> {
+        if !Self::exists(directory) {
+            return Ok(());
+        }
+        match Self::open(directory, retention).await {
+            Err(error @ LedgerError::InUse { .. }) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Gives the ledger in `directory` another name, so that no source goes on with it. On failure, says which file it is.
     ///
     /// # Errors

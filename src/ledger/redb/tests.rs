@@ -50,9 +50,14 @@ async fn open(directory: &TempDir) -> RedbLedger {
 #[tokio::test]
 async fn a_second_opener_is_told_who_is_in_the_way() {
     let directory = TempDir::new().unwrap();
-    let _first = open(&directory).await;
+    RedbLedger::check_unused(directory.path(), DEDUPE_WINDOW).await.unwrap();
+    assert!(!RedbLedger::exists(directory.path()), "none is made");
+    let first = open(&directory).await;
+    let error = RedbLedger::check_unused(directory.path(), DEDUPE_WINDOW).await.unwrap_err();
+    assert!(matches!(error, LedgerError::InUse { .. }), "{error}");
     let error = RedbLedger::open(directory.path(), DEDUPE_WINDOW).await.unwrap_err();
     assert!(matches!(error, LedgerError::InUse { .. }), "{error}");
+    drop(first);
     assert!(error.to_string().contains("in use by another process"));
 }
 
