@@ -170,7 +170,8 @@ impl World {
     }
 
     async fn until(&self, what: &str, is_so: impl FnMut() -> bool) {
-        patience::until(what, is_so, || self.logs()).await;
+        // Each look reads files, which are long in the end: the members need the processor.
+        patience::until_each(Duration::from_millis(250), what, is_so, || self.logs()).await;
     }
 
     fn lines(&self, member: &str) -> usize {

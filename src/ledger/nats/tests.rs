@@ -460,24 +460,26 @@ async fn a_user_that_may_not_do_what_members_do_is_told_before_the_start() {
         authorization {
           inboxes = "_INBOX.>"
           users = [
-            { user: member, password: p, permissions: {
+            { user: member, password: hunter2hunter2, permissions: {
                 publish: ["$KV.test_state.>", "$JS.API.>", "test.announced.*", $inboxes], subscribe: [$inboxes, "test.announced.*"] } }
-            { user: reader, password: p, permissions: {
+            { user: reader, password: hunter2hunter2, permissions: {
                 publish: ["$JS.API.>", "test.announced.*", $inboxes], subscribe: [$inboxes, "test.announced.*"] } }
-            { user: silent, password: p, permissions: {
+            { user: silent, password: hunter2hunter2, permissions: {
                 publish: ["$KV.test_state.>", "$JS.API.>", $inboxes], subscribe: [$inboxes, "test.announced.*"] } }
-            { user: deaf, password: p, permissions: {
+            { user: deaf, password: hunter2hunter2, permissions: {
                 publish: ["$KV.test_state.>", "$JS.API.>", "test.announced.*", $inboxes], subscribe: [$inboxes] } }
           ]
         }
         "#,
     );
-    let as_user = |name: &str| options(&server, NatsLogin::User { name: name.to_owned(), password: "p".into() });
+    let as_user =
+        |name: &str| options(&server, NatsLogin::User { name: name.to_owned(), password: "hunter2hunter2".into() });
     assert_eq!(NatsLedger::probe(&as_user("member")).await.unwrap().members, None);
     let directory = TempDir::new().unwrap();
     let ledger = NatsLedger::open(&as_user("member"), directory.path(), DEDUPE_WINDOW).await.unwrap();
     ledger.renew(&member(&ledger)).await.unwrap();
     assert_eq!(NatsLedger::probe(&as_user("member")).await.unwrap().members, Some(1));
+    assert!(!format!("{:?} {ledger:?}", as_user("member")).contains("hunter2"));
     for (name, expected) in [
         ("reader", "state: NATS cannot take a write to the bucket"),
         ("silent", "state: NATS cannot pass messages from one member to another"),
