@@ -178,7 +178,7 @@ async fn known_tenants(
         Outcome::failed(format_args!("those that registered are not known here and not checked: {problem}"))
     };
     let running = match timeout(patience, ask_source(source, &Question::List)).await {
-        Ok(Ok(Answered { answer, running })) => {
+        Ok(Ok(Answered { answer, running, .. })) => {
             match answer {
                 Answer::Tenants { tenants: known } => {
                     let text = if running {

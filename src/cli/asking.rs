@@ -1,6 +1,7 @@
 //! Asking a source, whether it runs or not, and the person at the terminal.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt::Display,
     io::{self, BufRead, IsTerminal, Write},
     process::ExitCode,
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     config::{StateKind, TopologyConfig},
+    content::TenantId,
     secrets,
     tenancy::{Answer, Answered, ConfiguredSource, Question, UNEXPECTED, ask_source},
 };
@@ -48,9 +50,14 @@ fn answer(args: &SourceArgs, question: &Question) -> Result<Answered, ExitCode> 
     let source = choose(&topology, args.source.as_deref())?;
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failure(&error))?;
     match runtime.block_on(ask_source(source, question)) {
-        Ok(Answered { answer: Answer::Refused { problem }, .. }) => Err(failure(&problem)),
+        Ok(Answered { answer: Answer::Refused { problem }, running, elsewhere }) => {
+            if !running {
+                tell_of_others(source, question, running, &elsewhere);
+            }
+            Err(failure(&problem))
+        }
         Ok(answered) => {
-            tell_of_others(source, question);
+            tell_of_others(source, question, answered.running, &answered.elsewhere);
             Ok(answered)
         }
         Err(error) => Err(failure(&error)),
@@ -58,9 +65,25 @@ fn answer(args: &SourceArgs, question: &Question) -> Result<Answered, ExitCode> 
 }
 
 /// Says what an answer lacks where several collectors share the tenants.
-pub(super) fn tell_of_others(source: ConfiguredSource<'_>, question: &Question) {
-    if source.config.state.kind == StateKind::Nats && question.is_of_all_own() {
+pub(super) fn tell_of_others(
+    source: ConfiguredSource<'_>,
+    question: &Question,
+    running: bool,
+    elsewhere: &BTreeMap<TenantId, String>,
+) {
+    if source.config.state.kind != StateKind::Nats || !question.is_of_all_own() {
+        return;
+    }
+    if running {
         complain(&"This is about the tenants of the collector on this machine. Others of the cluster have the rest.");
+    } else if !elsewhere.is_empty() {
+        let hosts: BTreeSet<_> = elsewhere.values().map(String::as_str).collect();
+        let hosts: Vec<_> = hosts.into_iter().collect();
+        complain(&format_args!(
+            "This leaves out {} tenants, on which other collectors work ({}). Ask there.",
+            elsewhere.len(),
+            hosts.join(", ")
+        ));
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
         EventStatus, ExtraContext, GlobalOptions, LogNamespace, ShutdownSignal, SourceConfig, SourceContext,
         SourceOutput, SourceSender, SourceSenderItem,
     },
-    config::{self, Mode, Office365Config, TenantConfig, WebhookConfig},
+    config::{self, Mode, Office365Config, StateConfig, TenantConfig, WebhookConfig},
     discovery::poll::TimeRange,
     host,
     host_services::HostServices,
@@ -115,6 +115,8 @@ async fn configuration(source: ConfiguredSource<'_>, args: &FetchArgs) -> crate:
         // Content is listed, also where notifications announce it.
         mode: Mode::Poll,
         webhook: WebhookConfig::default(),
+        // Others may be collecting it meanwhile. What is fetched is not what they have delivered.
+        state: StateConfig::default(),
         tenants,
         ..source.config.clone()
     };

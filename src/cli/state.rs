@@ -67,7 +67,7 @@ pub(super) fn state(command: StateCommand) -> ExitCode {
         }
         StateCommand::RetryDead { selection } => {
             let question = Question::RetryDead { selection: selection.selection() };
-            ask(&selection.source, &question, |Answered { answer, running }| match answer {
+            ask(&selection.source, &question, |Answered { answer, running, .. }| match answer {
                 Answer::Revived { revived, expired } => print(&revival(revived, expired, running)),
                 _ => unexpected(),
             })
@@ -141,11 +141,21 @@ fn export(source: ConfiguredSource<'_>, file: &Path) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failure(&error),
     };
-    tell_of_others(source, &Question::State);
     let mut connection = Connection::new(source);
+    runtime.block_on(async {
+        let code = export_to(&mut connection, file).await;
+        if code == exit::OK {
+            tell_of_others(source, &Question::State, connection.runs(), connection.elsewhere());
+        }
+        connection.close().await;
+        code
+    })
+}
+
+async fn export_to(connection: &mut Connection<'_>, file: &Path) -> ExitCode {
     if is_standard(file) {
-        let mut out = BufWriter::new(io::stdout().lock());
-        let exported = runtime.block_on(export_state(&mut connection, |line| writeln!(out, "{line}")));
+        let mut out = BufWriter::new(io::stdout());
+        let exported = export_state(connection, |line| writeln!(out, "{line}")).await;
         return match exported.map(|_| out.flush()) {
             Ok(Ok(())) => exit::OK,
             // A reader that had enough is no failure.
@@ -165,7 +175,7 @@ fn export(source: ConfiguredSource<'_>, file: &Path) -> ExitCode {
         Err(error) => return failure(&format_args!("{}: {error}", file.display())),
     };
     let mut out = BufWriter::new(created);
-    let exported = runtime.block_on(export_state(&mut connection, |line| writeln!(out, "{line}")));
+    let exported = export_state(connection, |line| writeln!(out, "{line}")).await;
     let written = exported.map(|pieces| (pieces, out.into_inner().map_err(io::IntoInnerError::into_error)));
     let written = written.map(|(pieces, file)| (pieces, file.and_then(|file| file.sync_all())));
     match written {

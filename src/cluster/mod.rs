@@ -6,10 +6,12 @@
 
 mod agreement;
 mod assignment;
+mod borrowing;
 mod telemetry;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
     mem,
     sync::Arc,
     time::Duration,
@@ -86,7 +88,7 @@ impl Cluster {
         tokio::select! {
             never = self.stay() => never,
             error = Share::new(self.clone()).keep() => Err(error),
-            ended = self.hear() => ended,
+            ended = self.hear() => match ended? {},
         }
     }
 
@@ -132,7 +134,7 @@ impl Cluster {
     }
 
     /// Takes content that other members were told of.
-    async fn hear(&self) -> Result<(), LedgerError> {
+    async fn hear(&self) -> Result<Infallible, LedgerError> {
         let mut announcements = self.ledger.announcements().await?;
         while let Some(announcement) = announcements.next().await {
             if let Some(feed) = self.ledger.take_announcement(announcement).await? {
@@ -150,13 +152,33 @@ impl Cluster {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             tenants: self.ledger.owned().len(),
             knows: fingerprint(self.tenants.all().keys()),
+            borrows: false,
         }
+    }
+
+    /// Reads who has registered, or was removed, at another member.
+    async fn read_tenants(&self) -> Result<(), LedgerError> {
+        // In this order: who is known by now has a record, unless it was removed.
+        let known = self.tenants.all();
+        let records = self.ledger.tenants().await?;
+        for record in &records {
+            self.tenants.apply(record);
+        }
+        let registered: BTreeSet<_> = records.iter().map(|record| record.id).collect();
+        for (tenant, entry) in known {
+            if !entry.configured && !registered.contains(&tenant) {
+                self.tenants.remove(tenant);
+            }
+        }
+        Ok(())
     }
 }
 
 /// This member's share of the tenants.
 struct Share {
     cluster: Cluster,
+    /// The members, if the look that goes on has found them.
+    there: Vec<Member>,
     /// The sessions that were there at the last look.
     members: Vec<String>,
     /// Since when they have been the same.
@@ -178,6 +200,7 @@ impl Share {
         let now = Instant::now();
         Self {
             cluster,
+            there: Vec::new(),
             members: Vec::new(),
             since: now,
             tenants_due: now,
@@ -202,7 +225,8 @@ impl Share {
                     if self.missed == GONE {
                         return NatsError::Gone.into();
                     }
-                    self.tell(Vec::new(), Some(error.to_string()));
+                    let there = mem::take(&mut self.there);
+                    self.tell(there, Some(error.to_string()));
                     if !mem::replace(&mut self.is_failing, true) {
                         telemetry::failed("share the tenants", &error);
                     }
@@ -228,11 +252,14 @@ impl Share {
     }
 
     async fn look(&mut self) -> Result<(), LedgerError> {
+        self.there.clear();
         if Instant::now() >= self.tenants_due {
-            self.read_tenants().await?;
+            self.cluster.read_tenants().await?;
             self.tenants_due = Instant::now() + TENANTS;
         }
-        let there = self.cluster.ledger.members().await?;
+        let mut there = self.cluster.ledger.members().await?;
+        there.retain(|member| !member.borrows);
+        self.there.clone_from(&there);
         let members: Vec<_> = there.iter().map(|member| member.session.clone()).collect();
         let own = self.cluster.ledger.session();
         if !members.iter().any(|session| session == own) || Instant::now() >= self.cluster.ledger.leased_until() {
@@ -272,23 +299,6 @@ impl Share {
         });
         let session = self.cluster.ledger.session().to_owned();
         self.cluster.progress.set_cluster(ClusterProgress { session, members: members.collect(), tenants, problem });
-    }
-
-    /// Reads who has registered, or was removed, at another member.
-    async fn read_tenants(&self) -> Result<(), LedgerError> {
-        // In this order: who is known by now has a record, unless it was removed.
-        let known = self.cluster.tenants.all();
-        let records = self.cluster.ledger.tenants().await?;
-        for record in &records {
-            self.cluster.tenants.apply(record);
-        }
-        let registered: BTreeSet<_> = records.iter().map(|record| record.id).collect();
-        for (tenant, entry) in known {
-            if !entry.configured && !registered.contains(&tenant) {
-                self.cluster.tenants.remove(tenant);
-            }
-        }
-        Ok(())
     }
 
     /// Begins to give back what is another's, or nobody's any more.

@@ -42,7 +42,8 @@ mod upkeep;
 pub(crate) use self::memory::MemoryLedger;
 #[cfg(feature = "nats")]
 pub use self::nats::{
-    AnnouncedElsewhere, Announcements, LEASE, Member, NatsError, NatsLedger, NatsLogin, NatsOptions, NatsProbe, Owner,
+    AnnouncedElsewhere, Announcements, LEASE, Member, NatsError, NatsLedger, NatsLogin, NatsOptions, NatsProbe,
+    NatsRoom, Owner,
 };
 pub use self::{
     coverage::{

@@ -3,11 +3,13 @@
 use std::{future::pending, time::Duration};
 
 use tokio::time::timeout;
+use tracing::warn;
 
 use super::state::State;
-#[cfg(feature = "nats")]
-use crate::cluster::Cluster;
-use crate::{activity::ActivityClient, ledger::LedgerError, telemetry::Progress, tenants::Tenants, wake_up::WakeUp};
+use crate::{
+    RunMode, activity::ActivityClient, audit_search::SearchTask, cluster::Cluster, ledger::LedgerError,
+    telemetry::Progress, tenancy::TenancyError, tenants::Tenants, wake_up::WakeUp,
+};
 
 /// For how long the end of a source waits until its tenants are given back. Without that, others take them when the lease has run out.
 const GOODBYE: Duration = Duration::from_secs(10);
@@ -15,11 +17,19 @@ const GOODBYE: Duration = Duration::from_secs(10);
 /// What shares the tenants of a source, if anything does.
 pub(super) struct Membership {
     cluster: Option<Cluster>,
+    /// Whether the source ends by itself: it takes tenants that nobody works on, and is no member to share with.
+    borrows: bool,
 }
 
 impl Membership {
-    #[cfg(feature = "nats")]
-    pub fn of(state: &State, client: &ActivityClient, tenants: &Tenants, progress: &Progress, work: &WakeUp) -> Self {
+    pub fn of(
+        state: &State,
+        client: &ActivityClient,
+        tenants: &Tenants,
+        progress: &Progress,
+        work: &WakeUp,
+        run_mode: RunMode,
+    ) -> Self {
         let cluster = state.shared.as_ref().map(|ledger| Cluster {
             ledger: ledger.clone(),
             client: client.clone(),
@@ -28,12 +38,7 @@ impl Membership {
             progress: progress.clone(),
             work: work.clone(),
         });
-        Self { cluster }
-    }
-
-    #[cfg(not(feature = "nats"))]
-    pub const fn of(_: &State, _: &ActivityClient, _: &Tenants, _: &Progress, _: &WakeUp) -> Self {
-        Self { cluster: None }
+        Self { cluster, borrows: run_mode.patience().is_some() }
     }
 
     /// The tenants that this source works on, of all of them.
@@ -41,13 +46,30 @@ impl Membership {
         self.cluster.as_ref().map_or(all, |cluster| &cluster.own).clone()
     }
 
-    /// Shares the tenants; runs indefinitely.
+    /// Takes the tenants of a source that ends by itself: the one that is meant, or all that no other collector works on.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger fails, or when others work on all that are meant and `task` is about them.
+    pub async fn begin(&self, task: Option<SearchTask>) -> crate::Result<()> {
+        let Some(cluster) = self.cluster.as_ref().filter(|_| self.borrows) else { return Ok(()) };
+        for (tenant, host) in cluster.borrow(task.and_then(|task| task.tenant)).await? {
+            warn!(message = "Another collector works on this tenant; this run leaves it out.", tenant_id = %tenant, host);
+        }
+        if task.is_some() && cluster.own.is_empty() {
+            return Err(TenancyError::Elsewhere.into());
+        }
+        Ok(())
+    }
+
+    /// Shares the tenants, or keeps what was taken at the start; runs indefinitely.
     ///
     /// # Errors
     ///
     /// When the ledger fails.
     pub async fn run(&self) -> Result<(), LedgerError> {
         match &self.cluster {
+            Some(cluster) if self.borrows => cluster.hold().await.map(|never| match never {}),
             Some(cluster) => cluster.run().await,
             None => pending().await,
         }
@@ -58,23 +80,5 @@ impl Membership {
         if let Some(cluster) = &self.cluster {
             let _ = timeout(GOODBYE, cluster.leave()).await;
         }
-    }
-}
-
-/// Without NATS there is none.
-#[cfg(not(feature = "nats"))]
-struct Cluster {
-    own: Tenants,
-    none: std::convert::Infallible,
-}
-
-#[cfg(not(feature = "nats"))]
-impl Cluster {
-    fn run(&self) -> std::future::Ready<Result<(), LedgerError>> {
-        match self.none {}
-    }
-
-    fn leave(&self) -> std::future::Ready<()> {
-        match self.none {}
     }
 }

@@ -1,5 +1,9 @@
 //! The source component: puts the modules together.
 
+#[cfg(feature = "nats")]
+mod membership;
+#[cfg(not(feature = "nats"))]
+#[path = "sole_member.rs"]
 mod membership;
 mod options;
 mod running;
@@ -58,7 +62,7 @@ impl SourceConfig for Office365Config {
         let auth_id = configured_auth_id(&self.webhook, &secrets, &format!("{path}.webhook.auth_id")).await?;
         let geoip = self.open_geoip(&path).await?;
         let directory = cx.globals.resolve_and_make_data_subdir(None, cx.key.id())?;
-        let state = self.open_state(&directory, run_mode, &secrets, &path).await?;
+        let state = self.open_state(&directory, &secrets, &path).await?;
         let ledger = Arc::clone(&state.ledger);
         let tenants = Tenants::new(&self.tenants, &ledger.tenants().await?);
         let listener = self.listener(run_mode).await?;
@@ -70,7 +74,8 @@ impl SourceConfig for Office365Config {
             self.reconcile_interval(),
         );
         let (work, announcements) = (WakeUp::default(), Announcements::default());
-        let cluster = Membership::of(&state, &client, &tenants, &progress, &work);
+        let cluster = Membership::of(&state, &client, &tenants, &progress, &work, run_mode);
+        cluster.begin(task).await?;
         let own = cluster.own(&tenants);
         let tenancy = Tenancy {
             tenants: tenants.clone(),

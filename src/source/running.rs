@@ -137,16 +137,20 @@ impl Running {
                 Ok(())
             }
         };
+        let outcome = match outcome {
+            Err(error) => {
+                source_failed(&component, &error);
+                Err(())
+            }
+            Ok(()) if run_mode.patience().is_none() => Ok(()),
+            Ok(()) => {
+                let feeds = tenants.feeds(if task.is_some() { &[ContentType::AuditLogQuery] } else { &content_types });
+                let verdict = once::verdict(&*ledger, &progress, &component, &feeds).await;
+                if gave_up { Err(()) } else { verdict }
+            }
+        };
+        // Nothing is known of tenants that are given back.
         cluster.leave().await;
-        if let Err(error) = outcome {
-            source_failed(&component, &error);
-            return Err(());
-        }
-        if run_mode.patience().is_none() {
-            return Ok(());
-        }
-        let feeds = tenants.feeds(if task.is_some() { &[ContentType::AuditLogQuery] } else { &content_types });
-        let verdict = once::verdict(&*ledger, &progress, &component, &feeds).await;
-        if gave_up { Err(()) } else { verdict }
+        outcome
     }
 }

@@ -6,7 +6,6 @@ use std::{path::Path, sync::Arc};
 use tracing::warn;
 
 use crate::{
-    RunMode,
     config::{Office365Config, StateKind},
     ledger::{Ledger, RedbLedger},
     secrets::SecretReader,
@@ -27,7 +26,6 @@ impl Office365Config {
     pub(super) async fn open_state(
         &self,
         directory: &Path,
-        run_mode: RunMode,
         secrets: &SecretReader,
         path: &str,
     ) -> crate::Result<State> {
@@ -51,13 +49,6 @@ impl Office365Config {
             }
             #[cfg(feature = "nats")]
             StateKind::Nats => {
-                if let RunMode::Once { .. } = run_mode {
-                    return Err(format!(
-                        "{path}.state: collectors that share their state run all the time; `run --once`, and `backfill` and `verify` \
-                         without a source that runs, need state.type = \"embedded\""
-                    )
-                    .into());
-                }
                 RedbLedger::check_unused(directory, self.ids_kept_for()).await?;
                 let options = nats_options(&self.state, secrets, &format!("{path}.state")).await?;
                 let shared = Arc::new(NatsLedger::open(&options, directory, self.ids_kept_for()).await?);
@@ -65,7 +56,7 @@ impl Office365Config {
             }
             #[cfg(not(feature = "nats"))]
             StateKind::Nats => {
-                let _ = (run_mode, secrets);
+                let _ = secrets;
                 Err(format!("{path}.state: this build has no NATS; build with the feature nats").into())
             }
         }

@@ -59,13 +59,25 @@ impl Administration {
     /// # Errors
     ///
     /// When the ledger cannot be opened, because the source runs, say.
-    pub(super) async fn offline(source: ConfiguredSource<'_>, directory: &Path) -> Result<Self, AskError> {
+    pub(super) async fn in_directory(source: ConfiguredSource<'_>, directory: &Path) -> Result<Self, AskError> {
+        match RedbLedger::open(directory, source.config.ids_kept_for()).await {
+            Ok(ledger) => Self::offline(source, Arc::new(ledger), None).await,
+            Err(LedgerError::InUse { .. }) => InUseSnafu { directory }.fail(),
+            Err(source) => Err(AskError::Ledger { source }),
+        }
+    }
+
+    /// A source that does not run, with its ledger. `own` will have the tenants that it works on; without it, all.
+    ///
+    /// # Errors
+    ///
+    /// When the ledger fails, or the way to Microsoft cannot be prepared.
+    pub(super) async fn offline(
+        source: ConfiguredSource<'_>,
+        ledger: Arc<dyn Ledger>,
+        own: Option<Tenants>,
+    ) -> Result<Self, AskError> {
         let config = source.config;
-        let ledger: Arc<dyn Ledger> = match RedbLedger::open(directory, config.ids_kept_for()).await {
-            Ok(ledger) => Arc::new(ledger),
-            Err(LedgerError::InUse { .. }) => return InUseSnafu { directory }.fail(),
-            Err(source) => return Err(AskError::Ledger { source }),
-        };
         let ApiClients { client, .. } =
             ApiClients::new(config, &source.key(), source.proxy, Environment::default()).context(SetupSnafu)?;
         let records = ledger.tenants().await.context(LedgerSnafu)?;
@@ -76,7 +88,7 @@ impl Administration {
         };
         let tenants = Tenants::new(&config.tenants, &records);
         let tenancy = Tenancy {
-            own: tenants.clone(),
+            own: own.unwrap_or_else(|| tenants.clone()),
             tenants,
             subscriptions: SubscriptionBook::new(client.clone(), ledger.clone(), policy, Duration::MAX),
             ledger: ledger.clone(),

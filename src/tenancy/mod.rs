@@ -2,6 +2,8 @@
 //! commands for a source are here as well.
 
 mod administration;
+#[cfg(feature = "nats")]
+mod borrowed;
 mod configured_source;
 #[cfg(unix)]
 pub mod control;

@@ -1,9 +1,11 @@
 //! Tenants of a source that may not be running: the process that has the ledger answers.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use snafu::{ResultExt, Snafu};
 
+#[cfg(feature = "nats")]
+use super::borrowed::Borrowed;
 use super::{Administration, Answer, ConfiguredSource, Question, TenancyError, TenantEntry, answer};
 use crate::{
     config::StateKind,
@@ -20,6 +22,9 @@ pub struct Answered {
     pub answer: Answer,
     /// Whether a source that runs gave it.
     pub running: bool,
+    /// Tenants that it says nothing about, because other collectors work on them, with the names of their machines. Of a source that
+    /// runs, none are known.
+    pub elsewhere: BTreeMap<TenantId, String>,
 }
 
 /// Why there is no answer.
@@ -66,6 +71,14 @@ pub enum AskError {
         /// Why not.
         source: std::io::Error,
     },
+    /// The way to shared state is not clear.
+    #[cfg(feature = "nats")]
+    #[snafu(display("{source}"))]
+    Shared {
+        /// Why not.
+        #[snafu(source(false))]
+        source: crate::Error,
+    },
     /// The ledger failed.
     #[snafu(display("{source}"))]
     Ledger {
@@ -86,7 +99,10 @@ pub enum AskError {
 ///
 /// When a source runs that does not answer, or the ledger fails. A refused question is an [`Answer`].
 pub async fn ask_source(source: ConfiguredSource<'_>, question: &Question) -> Result<Answered, AskError> {
-    Connection::new(source).ask(question).await
+    let mut connection = Connection::new(source);
+    let answered = connection.ask(question).await;
+    connection.close().await;
+    answered
 }
 
 /// Asks the running source. `None` when none runs, or it cannot be asked on this system. Leaves the ledger to a source that starts.
@@ -112,18 +128,64 @@ pub async fn ask_running(_: ConfiguredSource<'_>, _: &Question) -> Result<Option
 #[derive(Debug)]
 pub struct Connection<'a> {
     source: ConfiguredSource<'a>,
-    opened: Option<Administration>,
+    opened: Option<Opened>,
+    running: bool,
+}
+
+#[derive(Debug)]
+enum Opened {
+    /// The ledger of this machine.
+    Embedded(Box<Administration>),
+    /// Tenants that no other collector works on.
+    #[cfg(feature = "nats")]
+    Shared(Box<Borrowed>),
+}
+
+impl Opened {
+    async fn answer(&mut self, question: &Question) -> Result<Answered, AskError> {
+        Ok(match self {
+            Self::Embedded(administration) => offline(answer(administration, question.clone()).await),
+            #[cfg(feature = "nats")]
+            Self::Shared(borrowed) => {
+                if question.is_of_content() {
+                    borrowed.borrow(question.tenant()).await?;
+                }
+                let answer = answer(&borrowed.administration, question.clone()).await;
+                Answered { elsewhere: borrowed.elsewhere.clone(), ..offline(answer) }
+            }
+        })
+    }
+}
+
+fn offline(answer: Answer) -> Answered {
+    Answered { answer, running: false, elsewhere: BTreeMap::new() }
 }
 
 impl<'a> Connection<'a> {
     /// A way to a source. Nothing is opened yet.
     pub const fn new(source: ConfiguredSource<'a>) -> Self {
-        Self { source, opened: None }
+        Self { source, opened: None, running: false }
     }
 
     /// The source's name.
     pub const fn name(&self) -> &str {
         self.source.name
+    }
+
+    /// Whether a source that runs gave the last answer.
+    pub const fn runs(&self) -> bool {
+        self.running
+    }
+
+    /// Tenants that the answers leave out, because other collectors work on them, with the names of their machines. Of a source that
+    /// runs, none are known.
+    pub fn elsewhere(&self) -> &BTreeMap<TenantId, String> {
+        static NONE: BTreeMap<TenantId, String> = BTreeMap::new();
+        match &self.opened {
+            #[cfg(feature = "nats")]
+            Some(Opened::Shared(borrowed)) => &borrowed.elsewhere,
+            _ => &NONE,
+        }
     }
 
     /// As [`ask_source`].
@@ -132,22 +194,51 @@ impl<'a> Connection<'a> {
     ///
     /// As there.
     pub async fn ask(&mut self, question: &Question) -> Result<Answered, AskError> {
-        let directory = self.source.directory();
-        if let Some(opened) = &self.opened {
-            return Ok(Answered { answer: answer(opened, question.clone()).await, running: false });
+        if self.opened.is_none() {
+            let answer = ask_running(self.source, question).await?;
+            self.running = answer.is_some();
+            if let Some(answer) = answer {
+                return Ok(Answered { running: true, ..offline(answer) });
+            }
+            self.opened = self.open().await?;
         }
-        if let Some(answer) = ask_running(self.source, question).await? {
-            return Ok(Answered { answer, running: true });
+        match &mut self.opened {
+            Some(opened) => opened.answer(question).await,
+            None => Ok(offline(answer_without_ledger(self.source, question).await?)),
         }
-        // State that is shared is not here, whatever an earlier time has left.
-        let is_here = self.source.config.state.kind == StateKind::Embedded && RedbLedger::exists(&directory);
-        let answer = if is_here {
-            let opened = self.opened.insert(Administration::offline(self.source, &directory).await?);
-            answer(opened, question.clone()).await
-        } else {
-            answer_without_ledger(self.source, question).await?
-        };
-        Ok(Answered { answer, running: false })
+    }
+
+    /// Opens the state, if there is any.
+    async fn open(&self) -> Result<Option<Opened>, AskError> {
+        match self.source.config.state.kind {
+            StateKind::Embedded => {
+                let directory = self.source.directory();
+                Ok(if RedbLedger::exists(&directory) {
+                    Some(Opened::Embedded(Box::new(Administration::in_directory(self.source, &directory).await?)))
+                } else {
+                    None
+                })
+            }
+            #[cfg(feature = "nats")]
+            StateKind::Nats => {
+                Ok(Box::pin(Borrowed::open(self.source)).await?.map(|shared| Opened::Shared(Box::new(shared))))
+            }
+            // What an earlier time has left here is not the state.
+            #[cfg(not(feature = "nats"))]
+            StateKind::Nats => Ok(None),
+        }
+    }
+
+    /// Gives back what was taken for the questions. Without it, other collectors wait until a lease ends.
+    #[cfg_attr(
+        not(feature = "nats"),
+        expect(clippy::unused_async, reason = "without NATS there is nothing to give back")
+    )]
+    pub async fn close(self) {
+        #[cfg(feature = "nats")]
+        if let Some(Opened::Shared(borrowed)) = self.opened {
+            borrowed.give_back().await;
+        }
     }
 }
 
@@ -159,8 +250,8 @@ fn no_ledger(source: ConfiguredSource<'_>) -> String {
             source.directory().display()
         ),
         StateKind::Nats => format!(
-            "the state of this source is in NATS, and no collector runs here ({}); run this where one does, or start it here",
-            source.directory().display()
+            "there is no state in NATS with state.prefix = \"{}\": no collector has run yet, or this build has no NATS",
+            source.config.state.prefix
         ),
     }
 }
@@ -198,7 +289,7 @@ async fn answer_without_ledger(source: ConfiguredSource<'_>, question: &Question
         // Microsoft knows of subscriptions without a ledger. A first run finds those that are started here.
         Question::Subscriptions { .. } | Question::ChangeSubscriptions { .. } => {
             let directory = tempfile::TempDir::with_prefix("office365-source-").context(TemporarySnafu)?;
-            answer(&Administration::offline(source, directory.path()).await?, question.clone()).await
+            answer(&Administration::in_directory(source, directory.path()).await?, question.clone()).await
         }
     })
 }

@@ -70,6 +70,24 @@ pub enum Question {
 }
 
 impl Question {
+    /// The tenant that it is about; `None` if it is about several.
+    pub const fn tenant(&self) -> Option<TenantId> {
+        match self {
+            Self::SetDomain { tenant, .. } | Self::Remove { tenant } => Some(*tenant),
+            Self::Subscriptions { selection }
+            | Self::ChangeSubscriptions { selection, .. }
+            | Self::RetryDead { selection } => selection.tenant,
+            Self::Coverage { tenant, .. } => *tenant,
+            Self::Compare { task } => task.tenant,
+            Self::List | Self::State | Self::Export { .. } => None,
+        }
+    }
+
+    /// Whether it is about what is known of the content of tenants, and not only about which there are.
+    pub const fn is_of_content(&self) -> bool {
+        !matches!(self, Self::List | Self::SetDomain { .. } | Self::Remove { .. })
+    }
+
     /// Whether it is about all tenants that the source collects which is asked.
     pub const fn is_of_all_own(&self) -> bool {
         match self {

@@ -88,6 +88,27 @@ fn run(world: &World, command: &[&str]) -> Output {
     world.command(&about_days(command, &first, &last)).output().unwrap()
 }
 
+#[cfg(feature = "nats")]
+#[tokio::test(flavor = "multi_thread")]
+async fn shared_state_is_compared_and_filled_where_no_collector_runs() {
+    use crate::nats_server::{NatsServer, obstacle};
+    if let Some(obstacle) = obstacle() {
+        eprintln!("skipped: {obstacle}");
+        return;
+    }
+    let (world, server) = (world_with_holes().await, NatsServer::start());
+    let url = server.url();
+    world.configure(|text| {
+        format!("{text}\n[sources.m365.state]\ntype = \"nats\"\nservers = [\"{url}\"]\nreplicas = 1\n")
+    });
+    for (command, code) in [("verify", 1), ("backfill", 0), ("verify", 0)] {
+        let output = run(&world, &[command]);
+        let told = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{command}: {told}");
+    }
+    assert_eq!(world.written().0.len(), EVENTS * days().len());
+}
+
 /// Moments of a backfill, of which the later ones repeat as it goes on.
 const MOMENTS: [(Seen, std::ops::RangeInclusive<u64>); 10] = [
     // Not while they are being created: a query that Microsoft never heard of is waited for (tests/it/audit_search.rs has that).

@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Whether a source runs with this ledger. Looks whether it collects the tenant that is meant, too; never makes a ledger.
 pub(super) async fn runs(source: ConfiguredSource<'_>, task: SearchTask) -> Result<bool, Refusal> {
-    let Answered { answer, running } = ask_source(source, &Question::List).await?;
+    let Answered { answer, running, .. } = ask_source(source, &Question::List).await?;
     let tenants = match answer {
         Answer::Tenants { tenants } => tenants,
         Answer::Refused { problem } => return Err(Refusal::Failure(problem.into())),

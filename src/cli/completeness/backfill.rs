@@ -9,7 +9,7 @@ use crate::{
     audit_search::{Report, SearchTask},
     cli::{
         args::BackfillArgs,
-        asking::{choose, load, tell_of_others},
+        asking::{choose, load},
         exit,
         output::complain,
     },
@@ -73,7 +73,6 @@ async fn fill(
     }
     let stop = host::stop_signal()?;
     let runs = alone::runs(source, task).await?;
-    tell_of_others(source, &Question::Compare { task });
     if runs && to_stdout {
         return Err(in_use(source, task).await);
     }

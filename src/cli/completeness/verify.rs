@@ -9,7 +9,7 @@ use crate::{
     audit_search::{Report, SearchTask},
     cli::{
         args::VerifyArgs,
-        asking::{choose, load, tell_of_others},
+        asking::{choose, load},
         exit,
     },
     host,
@@ -40,7 +40,6 @@ pub(in crate::cli) fn verify(args: &VerifyArgs) -> ExitCode {
 /// Has the days compared by the source that runs, or without one, and waits for that.
 async fn find_out(source: ConfiguredSource<'_>, task: SearchTask, no_wait: bool) -> Result<Report, Refusal> {
     let runs = alone::runs(source, task).await?;
-    tell_of_others(source, &Question::Compare { task });
     if no_wait {
         return Ok(watch::coverage(source, task).await?.0);
     }

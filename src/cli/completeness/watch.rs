@@ -1,6 +1,7 @@
 //! Waiting for comparisons, with a line of progress on a terminal.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     io::{self, IsTerminal, Write},
     time::Duration,
@@ -10,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     audit_search::{DayState, Report, SearchTask},
-    cli::output::complain,
+    cli::{asking::tell_of_others, output::complain},
     tenancy::{Answer, Answered, AskError, Comparing, ConfiguredSource, Question, UNEXPECTED, ask_running, ask_source},
 };
 
@@ -29,7 +30,9 @@ const fn question(task: SearchTask) -> Question {
 
 /// Asks the running source, or the ledger of one that does not run: for a report, and who compares what it leaves open.
 pub(super) async fn coverage(source: ConfiguredSource<'_>, task: SearchTask) -> crate::Result<(Report, Comparing)> {
-    reported(ask_source(source, &question(task)).await)
+    let Answered { answer, running, elsewhere } = ask_source(source, &question(task)).await?;
+    tell_of_others(source, &question(task), running, &elsewhere);
+    report_in(answer)
 }
 
 /// The report that was asked for.
@@ -48,6 +51,7 @@ fn report_in(answer: Answer) -> crate::Result<(Report, Comparing)> {
 /// Waits until no day of a task is being compared by the running source. Ends without that when the source ends, or has no
 /// audit search any more.
 pub(super) async fn until_compared(source: ConfiguredSource<'_>, task: SearchTask) -> crate::Result<Report> {
+    tell_of_others(source, &question(task), true, &BTreeMap::new());
     let (mut line, mut alone_since) = (Line::default(), None);
     loop {
         // The ledger is left to a source that restarts.

@@ -100,6 +100,12 @@ pub enum NatsError {
          collectors again: they make a new one, collect again as far back as start_from says, and send again what they had sent"
     ))]
     Gone,
+    /// A run for a time has lost tenants.
+    #[snafu(display(
+        "state: another collector has taken a tenant of this run, because NATS has not heard of the run for ten seconds. What was delivered \
+         counts; check the connection to the servers of state.servers, and run it again"
+    ))]
+    Lost,
     /// There is no bucket.
     #[snafu(display("state: there is no bucket {bucket} in JetStream; check state.servers and state.prefix"))]
     Nothing {

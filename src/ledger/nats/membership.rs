@@ -38,6 +38,9 @@ pub struct Member {
     /// Stands for all tenants that it knows: members that know the same have the same.
     #[serde(default)]
     pub knows: String,
+    /// Whether it runs for a time only, with tenants that nobody else worked on. Others share with it no further.
+    #[serde(default)]
+    pub borrows: bool,
 }
 
 impl NatsLedger {

@@ -42,7 +42,7 @@ pub use self::{
     membership::{LEASE, Member},
     options::{NatsLogin, NatsOptions},
     ownership::Owner,
-    probe::NatsProbe,
+    probe::{NatsProbe, NatsRoom},
 };
 use self::{bucket::Bucket, change::Change, owned::Owned, replicator::Replicator};
 use super::{IdRetention, LedgerError, RedbLedger, row_key::RowKey};

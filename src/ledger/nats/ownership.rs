@@ -91,12 +91,23 @@ impl NatsLedger {
     ///
     /// When NATS does not answer.
     pub async fn is_there(&self, owner: &Owner) -> Result<bool, LedgerError> {
+        Ok(self.sign_of_life(owner).await?.is_some())
+    }
+
+    /// As [`is_there`](Self::is_there): `None` if the owner is not. What names its last sign of life changes with each: every three
+    /// seconds.
+    ///
+    /// # Errors
+    ///
+    /// When NATS does not answer.
+    pub async fn sign_of_life(&self, owner: &Owner) -> Result<Option<u64>, LedgerError> {
         // Asked for now: a member says that it is there before it takes anything, and may have done both a moment ago.
         Ok(match &owner.session {
             Some(session) if *session != self.session => {
-                self.bucket.last(&subject::member(session)).await?.is_some_and(|row| self.is_alive(&row))
+                let row = self.bucket.last(&subject::member(session)).await?;
+                row.filter(|row| self.is_alive(row)).map(|row| row.revision)
             }
-            _ => false,
+            _ => None,
         })
     }
 

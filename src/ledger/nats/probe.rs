@@ -2,9 +2,10 @@
 
 use async_nats::{
     Client,
-    jetstream::{ErrorCode, context::GetStreamErrorKind},
+    jetstream::{ErrorCode, account::Account, context::GetStreamErrorKind},
 };
 use bytes::Bytes;
+use chrono::Utc;
 use futures::StreamExt;
 use snafu::ensure;
 use tokio::time::timeout;
@@ -30,6 +31,33 @@ pub struct NatsProbe {
     pub bucket: String,
     /// How many members are there; `None` if there is no bucket yet.
     pub members: Option<usize>,
+    /// What the account may store, if that is limited.
+    pub room: Option<NatsRoom>,
+    /// By how much the servers' clock is ahead of this machine's; `None` if there is no bucket yet. Unit: seconds.
+    pub clock_ahead: Option<i64>,
+}
+
+/// What an account of NATS may store.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NatsRoom {
+    /// What is stored, of all streams of the account. Unit: bytes.
+    pub used: u64,
+    /// The most that may be. Unit: bytes.
+    pub limit: u64,
+}
+
+impl NatsRoom {
+    /// Whether less than a tenth is left.
+    pub const fn is_scarce(self) -> bool {
+        self.used > self.limit - self.limit / 10
+    }
+
+    /// What an account has left for streams with so many copies. Accounts can have limits for each number of copies.
+    fn of(account: &Account, replicas: usize) -> Option<Self> {
+        let tier = account.tiers.get(&format!("R{replicas}"));
+        let (used, limits) = tier.map_or((account.storage, &account.limits), |tier| (tier.storage, &tier.limits));
+        Some(Self { used, limit: u64::try_from(limits.max_storage?).ok()? })
+    }
 }
 
 impl NatsLedger {
@@ -40,13 +68,16 @@ impl NatsLedger {
     /// As [`open`](Self::open), but for what only writing shows.
     pub async fn probe(options: &NatsOptions) -> Result<NatsProbe, LedgerError> {
         let connection = Connection::open(options).await?;
-        connection.context.query_account().await.map_err(|error| connection.refused(error))?;
-        let members = match connection.context.get_stream(connection.stream()).await {
+        let account = connection.context.query_account().await.map_err(|error| connection.refused(error))?;
+        let found = match connection.context.get_stream(connection.stream()).await {
             Ok(stream) => {
                 compare(&stream.cached_info().config, &connection.wanted(options))?;
                 let bucket = connection.bucket().await?;
                 try_write(&bucket).await?;
-                Some(membership::count(&bucket).await?)
+                try_read(&bucket).await?;
+                bucket.purge(subject::CHECK).await?;
+                let ahead = bucket.time().await? - Utc::now().timestamp();
+                Some((membership::count(&bucket).await?, ahead))
             }
             Err(error) => match error.kind() {
                 GetStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND => {
@@ -58,7 +89,13 @@ impl NatsLedger {
             },
         };
         try_announcement(&connection.client, &options.prefix).await?;
-        Ok(NatsProbe { version: connection.client.server_info().version, bucket: connection.name, members })
+        Ok(NatsProbe {
+            version: connection.client.server_info().version,
+            bucket: connection.name,
+            members: found.map(|(members, _)| members),
+            room: NatsRoom::of(&account, options.replicas),
+            clock_ahead: found.map(|(_, ahead)| ahead),
+        })
     }
 
     /// Whether there is a bucket. Opening makes one.
@@ -82,6 +119,12 @@ async fn try_write(bucket: &Bucket) -> Result<(), NatsError> {
         Ok(_) | Err(WriteError::Fenced) => Ok(()),
         Err(WriteError::Failed(detail)) => AnswerSnafu { task: "take a write to the bucket", detail }.fail(),
     }
+}
+
+/// Whether this user may read many rows at once.
+async fn try_read(bucket: &Bucket) -> Result<(), NatsError> {
+    // There is at least one: the format.
+    bucket.rows(subject::FORMAT).await?.next().await.map(drop)
 }
 
 /// Whether members can tell each other of content: this one tells itself.

@@ -466,6 +466,12 @@ async fn a_user_that_may_not_do_what_members_do_is_told_before_the_start() {
                 publish: ["$JS.API.>", "test.announced.*", $inboxes], subscribe: [$inboxes, "test.announced.*"] } }
             { user: silent, password: hunter2hunter2, permissions: {
                 publish: ["$KV.test_state.>", "$JS.API.>", $inboxes], subscribe: [$inboxes, "test.announced.*"] } }
+            { user: keeper, password: hunter2hunter2, permissions: {
+                publish: { allow: ["$KV.test_state.>", "$JS.API.>", "test.announced.*", $inboxes], deny: "$JS.API.STREAM.PURGE.>" },
+                subscribe: [$inboxes, "test.announced.*"] } }
+            { user: blind, password: hunter2hunter2, permissions: {
+                publish: { allow: ["$KV.test_state.>", "$JS.API.>", "test.announced.*", $inboxes], deny: "$JS.API.CONSUMER.>" },
+                subscribe: [$inboxes, "test.announced.*"] } }
             { user: deaf, password: hunter2hunter2, permissions: {
                 publish: ["$KV.test_state.>", "$JS.API.>", "test.announced.*", $inboxes], subscribe: [$inboxes] } }
           ]
@@ -484,11 +490,15 @@ async fn a_user_that_may_not_do_what_members_do_is_told_before_the_start() {
         ("reader", "state: NATS cannot take a write to the bucket"),
         ("silent", "state: NATS cannot pass messages from one member to another"),
         ("deaf", "state: NATS cannot pass messages from one member to another"),
+        ("keeper", "state: NATS cannot remove rows"),
+        ("blind", "state: NATS cannot read rows"),
     ] {
         let error = NatsLedger::probe(&as_user(name)).await.unwrap_err().to_string();
         assert!(error.starts_with(expected), "{name}: {error}");
         assert!(error.contains("permissions that docs/cluster.md lists"), "{error}");
     }
+    let probe = NatsLedger::probe(&as_user("member")).await.unwrap();
+    assert_eq!((probe.room, probe.clock_ahead.map(|ahead| ahead.abs() < 60)), (None, Some(true)));
     assert!(ledger.bucket.last(subject::CHECK).await.unwrap().is_none(), "nothing was changed");
 }
 

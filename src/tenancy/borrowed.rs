@@ -1,0 +1,107 @@
+//! State that several collectors share, for a command where no collector runs: it works on tenants that no other collector works on, for
+//! as long as the command takes.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use snafu::ResultExt;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tracing::Instrument;
+
+use super::{
+    Administration, AskError, ConfiguredSource,
+    offline::{LedgerSnafu, TemporarySnafu},
+};
+use crate::{
+    cluster::Cluster,
+    content::TenantId,
+    ledger::{NatsLedger, NatsProbe},
+    secrets::SecretReader,
+    shared_state::nats_options,
+    tenants::Tenants,
+};
+
+/// The state, and what was taken of it.
+#[derive(Debug)]
+pub(super) struct Borrowed {
+    pub administration: Administration,
+    cluster: Cluster,
+    /// Tenants that other collectors work on, with the names of their machines.
+    pub elsewhere: BTreeMap<TenantId, String>,
+    /// For whom it was tried: for one tenant, or for all.
+    tried: BTreeSet<Option<TenantId>>,
+    /// Keeps what was taken.
+    holding: Option<JoinHandle<()>>,
+    /// Where the copy of the state is. That of a collector here is the collector's.
+    _copy: TempDir,
+}
+
+impl Borrowed {
+    /// Connects. `None` if there is no state yet: none is made.
+    ///
+    /// # Errors
+    ///
+    /// When NATS cannot be reached, or holds what it should not.
+    pub async fn open(source: ConfiguredSource<'_>) -> Result<Option<Self>, AskError> {
+        let config = source.config;
+        let path = format!("{}.state", source.key());
+        let options = nats_options(&config.state, &SecretReader::default(), &path)
+            .await
+            .map_err(|source| AskError::Shared { source })?;
+        let NatsProbe { members, .. } = NatsLedger::probe(&options).await.context(LedgerSnafu)?;
+        if members.is_none() {
+            return Ok(None);
+        }
+        let copy = TempDir::with_prefix("office365-source-").context(TemporarySnafu)?;
+        let ledger = NatsLedger::open(&options, copy.path(), config.ids_kept_for()).await.context(LedgerSnafu)?;
+        let ledger = Arc::new(ledger);
+        let own = Tenants::none();
+        let administration = Administration::offline(source, ledger.clone(), Some(own.clone())).await?;
+        let tenancy = &administration.tenancy;
+        let cluster = Cluster {
+            ledger,
+            client: tenancy.client.clone(),
+            tenants: tenancy.tenants.clone(),
+            own,
+            progress: tenancy.progress.clone(),
+            work: administration.work.clone(),
+        };
+        Ok(Some(Self {
+            administration,
+            cluster,
+            elsewhere: BTreeMap::new(),
+            tried: BTreeSet::new(),
+            holding: None,
+            _copy: copy,
+        }))
+    }
+
+    /// Takes the tenants that nobody works on: the one that is meant, or all.
+    ///
+    /// # Errors
+    ///
+    /// When NATS does not answer.
+    pub async fn borrow(&mut self, meant: Option<TenantId>) -> Result<(), AskError> {
+        if self.tried.contains(&None) || !self.tried.insert(meant) {
+            return Ok(());
+        }
+        self.elsewhere.extend(self.cluster.borrow(meant).await.context(LedgerSnafu)?);
+        let cluster = self.cluster.clone();
+        self.holding.get_or_insert_with(|| {
+            // What is written about a tenant that another has taken does not count.
+            tokio::spawn(async move { drop(cluster.hold().await) }.in_current_span())
+        });
+        Ok(())
+    }
+
+    /// Gives everything back.
+    pub async fn give_back(self) {
+        if let Some(holding) = self.holding {
+            holding.abort();
+            self.cluster.leave().await;
+        }
+    }
+}
