@@ -39,10 +39,10 @@ pub async fn out_of_patience(
         }
     }
     let waiting = unacknowledged();
-    let reason = if waiting > 0 {
-        "no sink has acknowledged anything; see what the sinks have logged"
-    } else {
-        "Microsoft has served nothing; see what was logged of the feeds"
+    let reason = match progress.cluster().and_then(|cluster| cluster.problem) {
+        Some(problem) => problem,
+        None if waiting > 0 => "no sink has acknowledged anything; see what the sinks have logged".to_owned(),
+        None => "Microsoft has served nothing; see what was logged of the feeds".to_owned(),
     };
     error!(
         message = "Nothing has gone well for as long as this run is patient (--patience); giving up.",

@@ -67,7 +67,7 @@ mod tests {
             version: "2.15.1".to_owned(),
             bucket: "o365_state".to_owned(),
             members: Some(3),
-            room: Some(NatsRoom { used: 900, limit: 1_000 }),
+            room: Some(NatsRoom { used: 900 << 20, limit: 1_000 << 20 }),
             clock_ahead: Some(-MOST_AHEAD),
         }
     }
@@ -81,7 +81,10 @@ mod tests {
         };
         assert!(matches!(of(|_| ()), Outcome::Ok(text) if text.ends_with("share it now: 3")));
         assert!(matches!(of(|probe| probe.room = None), Outcome::Ok(_)));
-        assert!(matches!(of(|probe| probe.room = Some(NatsRoom { used: 901, limit: 1_000 })), Outcome::Failed(_)));
+        assert!(matches!(
+            of(|probe| probe.room = Some(NatsRoom { used: 901 << 20, limit: 1_000 << 20 })),
+            Outcome::Failed(_)
+        ));
         let other = of(|probe| probe.clock_ahead = Some(-MOST_AHEAD - 1));
         assert!(matches!(&other, Outcome::Note(text) if text.contains("by 6 seconds")), "{other:?}");
     }

@@ -1,7 +1,7 @@
 //! Asking a source, whether it runs or not, and the person at the terminal.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::Display,
     io::{self, BufRead, IsTerminal, Write},
     process::ExitCode,
@@ -17,8 +17,8 @@ use super::{
 use crate::{
     config::{StateKind, TopologyConfig},
     content::TenantId,
-    secrets,
-    tenancy::{Answer, Answered, ConfiguredSource, Question, UNEXPECTED, ask_source},
+    host, secrets,
+    tenancy::{Answer, Answered, AskError, ConfiguredSource, Connection, Question, UNEXPECTED},
 };
 
 /// Reads the configuration, and reports what is wrong with it.
@@ -49,7 +49,7 @@ fn answer(args: &SourceArgs, question: &Question) -> Result<Answered, ExitCode> 
     let topology = load(&args.config)?;
     let source = choose(&topology, args.source.as_deref())?;
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failure(&error))?;
-    match runtime.block_on(ask_source(source, question)) {
+    match runtime.block_on(until_stopped(source, question))? {
         Ok(Answered { answer: Answer::Refused { problem }, running, elsewhere }) => {
             if !running {
                 tell_of_others(source, question, running, &elsewhere);
@@ -64,6 +64,21 @@ fn answer(args: &SourceArgs, question: &Question) -> Result<Answered, ExitCode> 
     }
 }
 
+/// Asks, and gives back what was taken for that, also when a signal ends it.
+async fn until_stopped(
+    source: ConfiguredSource<'_>,
+    question: &Question,
+) -> Result<Result<Answered, AskError>, ExitCode> {
+    let stop = host::stop_signal().map_err(|error| failure(&error))?;
+    let mut connection = Connection::new(source);
+    let answered = tokio::select! {
+        answered = connection.ask(question) => Ok(answered),
+        () = stop => Err(failure(&"Stopped before there was an answer.")),
+    };
+    connection.close().await;
+    answered
+}
+
 /// Says what an answer lacks where several collectors share the tenants.
 pub(super) fn tell_of_others(
     source: ConfiguredSource<'_>,
@@ -71,19 +86,11 @@ pub(super) fn tell_of_others(
     running: bool,
     elsewhere: &BTreeMap<TenantId, String>,
 ) {
-    if source.config.state.kind != StateKind::Nats || !question.is_of_all_own() {
-        return;
-    }
-    if running {
+    if source.config.state.kind == StateKind::Nats && running && question.is_of_all_own() {
         complain(&"This is about the tenants of the collector on this machine. Others of the cluster have the rest.");
-    } else if !elsewhere.is_empty() {
-        let hosts: BTreeSet<_> = elsewhere.values().map(String::as_str).collect();
-        let hosts: Vec<_> = hosts.into_iter().collect();
-        complain(&format_args!(
-            "This leaves out {} tenants, on which other collectors work ({}). Ask there.",
-            elsewhere.len(),
-            hosts.join(", ")
-        ));
+    }
+    for (tenant, host) in elsewhere {
+        complain(&format_args!("Tenant {tenant} is left out: the collector on {host} works on it. Ask there."));
     }
 }
 

@@ -86,6 +86,16 @@ mod tests {
     }
 
     #[test]
+    fn five_thousand_tenants_of_ten_members_move_little_when_two_are_lost() {
+        let (before, after) = (members(10), members(8));
+        let (one, two) = (assign(&before, tenants(5_000)), assign(&after, tenants(5_000)));
+        assert!(loads(&one).values().all(|load| *load <= 500) && loads(&two).values().all(|load| *load <= 625));
+        let moved = one.iter().filter(|(tenant, member)| two.get(tenant) != Some(member)).count();
+        // The two had 1,000.
+        assert!((1_000..1_500).contains(&moved), "{moved}");
+    }
+
+    #[test]
     fn without_members_nobody_has_anything() {
         assert!(assign(&[], tenants(3)).is_empty());
     }

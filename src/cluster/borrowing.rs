@@ -11,12 +11,13 @@ use std::{
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{Cluster, RENEWAL, TAKEN_AT_ONCE, telemetry};
 use crate::{
     content::TenantId,
     ledger::{LedgerError, Member, NatsError},
+    telemetry::ClusterProgress,
 };
 
 /// How often it is looked whether an owner gives a sign of life.
@@ -30,6 +31,7 @@ impl Cluster {
     ///
     /// When NATS does not answer, or the copy of the state on this machine fails.
     pub async fn borrow(&self, meant: Option<TenantId>) -> Result<BTreeMap<TenantId, String>, LedgerError> {
+        self.ledger.wait_for_leases();
         self.ledger.renew(&self.borrower()).await?;
         tokio::select! {
             elsewhere = self.take_free(meant) => elsewhere,
@@ -55,13 +57,18 @@ impl Cluster {
         let renewing = async {
             loop {
                 sleep(RENEWAL).await;
-                let mut is_failing = false;
+                let (mut is_failing, mut is_out) = (false, false);
                 while let Err(error) = self.renew_once().await {
                     if !mem::replace(&mut is_failing, true) {
                         telemetry::failed("renew the lease", &error);
                     }
+                    if Instant::now() >= self.ledger.leased_until() && !mem::replace(&mut is_out, true) {
+                        telemetry::lease_ran_out();
+                    }
+                    self.tell(Some(error.to_string()));
                     sleep(RENEWAL / 3).await;
                 }
+                self.tell(None);
             }
         };
         tokio::select! {
@@ -73,6 +80,12 @@ impl Cluster {
     async fn renew_once(&self) -> Result<(), LedgerError> {
         self.ledger.renew(&self.borrower()).await?;
         self.ledger.confirm().await
+    }
+
+    /// Tells what keeps this run from going on.
+    fn tell(&self, problem: Option<String>) {
+        let (session, tenants) = (self.ledger.session().to_owned(), self.ledger.owned());
+        self.progress.set_cluster(ClusterProgress { session, members: Vec::new(), tenants, problem });
     }
 
     fn borrower(&self) -> Member {
@@ -92,8 +105,9 @@ impl Cluster {
         self.own.replace(own);
         let host = |session: &String| members.iter().find(|member| member.session == *session);
         let elsewhere = taken.into_iter().flatten();
-        let elsewhere =
-            elsewhere.map(|(tenant, session)| (tenant, host(&session).map_or(session, |member| member.host.clone())));
+        let elsewhere = elsewhere.map(|(tenant, session)| {
+            (tenant, host(&session).map_or_else(|| "another machine".to_owned(), |member| member.host.clone()))
+        });
         Ok(elsewhere.collect())
     }
 

@@ -8,6 +8,7 @@ mod agreement;
 mod assignment;
 mod borrowing;
 mod telemetry;
+mod waiting;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +28,7 @@ use tracing::Instrument;
 use self::{
     agreement::{Agreement, fingerprint},
     assignment::assign,
+    waiting::Waiting,
 };
 use crate::{
     activity::ActivityClient,
@@ -179,6 +181,8 @@ struct Share {
     cluster: Cluster,
     /// The members, if the look that goes on has found them.
     there: Vec<Member>,
+    /// The machines of all sessions, also of those that share nothing.
+    hosts: BTreeMap<String, String>,
     /// The sessions that were there at the last look.
     members: Vec<String>,
     /// Since when they have been the same.
@@ -190,6 +194,7 @@ struct Share {
     /// Whether the last look failed.
     is_failing: bool,
     agreement: Agreement,
+    waiting: Waiting,
     /// How many looks in a row have found no bucket.
     missed: u32,
     returns: JoinSet<(TenantId, Result<(), LedgerError>)>,
@@ -201,12 +206,14 @@ impl Share {
         Self {
             cluster,
             there: Vec::new(),
+            hosts: BTreeMap::new(),
             members: Vec::new(),
             since: now,
             tenants_due: now,
             leaving: BTreeSet::new(),
             is_failing: false,
             agreement: Agreement::default(),
+            waiting: Waiting::default(),
             missed: 0,
             returns: JoinSet::new(),
         }
@@ -258,6 +265,7 @@ impl Share {
             self.tenants_due = Instant::now() + TENANTS;
         }
         let mut there = self.cluster.ledger.members().await?;
+        self.hosts = there.iter().map(|member| (member.session.clone(), member.host.clone())).collect();
         there.retain(|member| !member.borrows);
         self.there.clone_from(&there);
         let members: Vec<_> = there.iter().map(|member| member.session.clone()).collect();
@@ -318,7 +326,9 @@ impl Share {
     /// Takes what is this member's, and nobody else works on.
     async fn take(&self, mine: &BTreeSet<TenantId>) -> Result<(), LedgerError> {
         let owned: BTreeSet<_> = self.cluster.ledger.owned().into_iter().collect();
-        let wanted = mine.difference(&owned).copied().filter(|tenant| !self.leaving.contains(tenant));
+        let wanted: BTreeSet<_> =
+            mine.difference(&owned).copied().filter(|tenant| !self.leaving.contains(tenant)).collect();
+        self.waiting.retain(&wanted);
         let taken = stream::iter(wanted).map(|tenant| self.take_one(tenant)).buffer_unordered(TAKEN_AT_ONCE);
         let outcomes: Vec<_> = taken.collect().await;
         outcomes.into_iter().collect()
@@ -327,7 +337,12 @@ impl Share {
     async fn take_one(&self, tenant: TenantId) -> Result<(), LedgerError> {
         let ledger = &self.cluster.ledger;
         let owner = ledger.owner(tenant).await?;
-        if ledger.is_there(&owner).await? || !ledger.take(tenant, &owner).await? {
+        if ledger.is_there(&owner).await? {
+            let host = owner.session.as_ref().and_then(|session| self.hosts.get(session));
+            self.waiting.note(tenant, host.map_or("unknown", String::as_str));
+            return Ok(());
+        }
+        if !ledger.take(tenant, &owner).await? {
             return Ok(());
         }
         telemetry::took(tenant, owner.session.as_deref());

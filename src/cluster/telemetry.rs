@@ -20,6 +20,14 @@ pub(super) fn took(tenant: TenantId, from: Option<&str>) {
     info!(message = "This member collects a tenant now.", tenant_id = %tenant, from = from.unwrap_or("nobody"));
 }
 
+pub(super) fn waits(tenant: TenantId, host: &str) {
+    warn!(
+        message = "A tenant that this member should collect is still another's: a collector's that ends what it has begun, or a command's that \
+                   takes long. Look what runs on that machine.",
+        tenant_id = %tenant, host,
+    );
+}
+
 pub(super) fn gave_back(tenant: TenantId) {
     info!(message = "This member no longer collects a tenant.", tenant_id = %tenant);
 }

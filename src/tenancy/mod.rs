@@ -2,8 +2,6 @@
 //! commands for a source are here as well.
 
 mod administration;
-#[cfg(feature = "nats")]
-mod borrowed;
 mod configured_source;
 #[cfg(unix)]
 pub mod control;
@@ -13,6 +11,8 @@ mod error;
 pub mod migration;
 mod offline;
 mod question;
+#[cfg(feature = "nats")]
+mod shared;
 mod state;
 mod state_file;
 mod subscriptions;

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 use snafu::{ResultExt, Snafu};
 
 #[cfg(feature = "nats")]
-use super::borrowed::Borrowed;
-use super::{Administration, Answer, ConfiguredSource, Question, TenancyError, TenantEntry, answer};
+use super::shared::SharedState;
+use super::{Administration, Answer, ConfiguredSource, Question, TenancyError, TenantEntry, answer, question::Access};
 use crate::{
     config::StateKind,
     content::TenantId,
@@ -136,9 +136,9 @@ pub struct Connection<'a> {
 enum Opened {
     /// The ledger of this machine.
     Embedded(Box<Administration>),
-    /// Tenants that no other collector works on.
+    /// That of several collectors.
     #[cfg(feature = "nats")]
-    Shared(Box<Borrowed>),
+    Shared(Box<SharedState>),
 }
 
 impl Opened {
@@ -146,12 +146,14 @@ impl Opened {
         Ok(match self {
             Self::Embedded(administration) => offline(answer(administration, question.clone()).await),
             #[cfg(feature = "nats")]
-            Self::Shared(borrowed) => {
-                if question.is_of_content() {
-                    borrowed.borrow(question.tenant()).await?;
+            Self::Shared(shared) => {
+                match question.access() {
+                    Access::None => {}
+                    Access::Look => shared.view(question.tenant()).await?,
+                    Access::Change => shared.borrow(question.tenant()).await?,
                 }
-                let answer = answer(&borrowed.administration, question.clone()).await;
-                Answered { elsewhere: borrowed.elsewhere.clone(), ..offline(answer) }
+                let answer = answer(&shared.administration, question.clone()).await;
+                Answered { elsewhere: shared.elsewhere.clone(), ..offline(answer) }
             }
         })
     }
@@ -183,7 +185,7 @@ impl<'a> Connection<'a> {
         static NONE: BTreeMap<TenantId, String> = BTreeMap::new();
         match &self.opened {
             #[cfg(feature = "nats")]
-            Some(Opened::Shared(borrowed)) => &borrowed.elsewhere,
+            Some(Opened::Shared(shared)) => &shared.elsewhere,
             _ => &NONE,
         }
     }
@@ -221,7 +223,7 @@ impl<'a> Connection<'a> {
             }
             #[cfg(feature = "nats")]
             StateKind::Nats => {
-                Ok(Box::pin(Borrowed::open(self.source)).await?.map(|shared| Opened::Shared(Box::new(shared))))
+                Ok(Box::pin(SharedState::open(self.source)).await?.map(|shared| Opened::Shared(Box::new(shared))))
             }
             // What an earlier time has left here is not the state.
             #[cfg(not(feature = "nats"))]
@@ -236,8 +238,8 @@ impl<'a> Connection<'a> {
     )]
     pub async fn close(self) {
         #[cfg(feature = "nats")]
-        if let Some(Opened::Shared(borrowed)) = self.opened {
-            borrowed.give_back().await;
+        if let Some(Opened::Shared(shared)) = self.opened {
+            shared.give_back().await;
         }
     }
 }
@@ -250,7 +252,7 @@ fn no_ledger(source: ConfiguredSource<'_>) -> String {
             source.directory().display()
         ),
         StateKind::Nats => format!(
-            "there is no state in NATS with state.prefix = \"{}\": no collector has run yet, or this build has no NATS",
+            "there is no state in NATS with state.prefix = \"{}\": no collector has run yet, or all have another prefix",
             source.config.state.prefix
         ),
     }

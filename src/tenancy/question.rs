@@ -83,9 +83,14 @@ impl Question {
         }
     }
 
-    /// Whether it is about what is known of the content of tenants, and not only about which there are.
-    pub const fn is_of_content(&self) -> bool {
-        !matches!(self, Self::List | Self::SetDomain { .. } | Self::Remove { .. })
+    /// What is done with what is known of the content of tenants.
+    #[cfg(feature = "nats")]
+    pub(super) const fn access(&self) -> Access {
+        match self {
+            Self::List | Self::SetDomain { .. } | Self::Remove { .. } => Access::None,
+            Self::State | Self::Subscriptions { .. } | Self::Coverage { .. } | Self::Export { .. } => Access::Look,
+            Self::ChangeSubscriptions { .. } | Self::RetryDead { .. } | Self::Compare { .. } => Access::Change,
+        }
     }
 
     /// Whether it is about all tenants that the source collects which is asked.
@@ -100,6 +105,18 @@ impl Question {
             Self::List | Self::SetDomain { .. } | Self::Remove { .. } => false,
         }
     }
+}
+
+/// What a question does with what is known of the content of tenants.
+#[cfg(feature = "nats")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Access {
+    /// Nothing: it is about which tenants there are.
+    None,
+    /// It reads.
+    Look,
+    /// It changes something, or may.
+    Change,
 }
 
 /// What is answered.

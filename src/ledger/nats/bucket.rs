@@ -1,51 +1,45 @@
 //! The bucket of JetStream that holds the state: one row a subject, of which the newest message counts.
 
-use std::{fmt::Display, time::Duration};
+use std::time::Duration;
 
 use async_nats::{
-    Client, ConnectOptions, HeaderMap, Subscriber,
+    Client, HeaderMap, Subscriber,
     header::{
         NATS_BATCH_COMMIT, NATS_BATCH_COMMIT_FINAL, NATS_BATCH_ID, NATS_BATCH_SEQUENCE,
         NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, NATS_MESSAGE_TTL,
     },
     jetstream::{
-        self, Context, ErrorCode,
+        Context, ErrorCode,
         consumer::pull::{Ordered, OrderedConfig},
-        context::{CreateStreamErrorKind, GetStreamErrorKind},
+        context::GetStreamErrorKind,
         publish::PublishAck,
         response::Response,
-        stream::{Config, DiscardPolicy, LastRawMessageErrorKind, StorageType, Stream},
+        stream::{LastRawMessageErrorKind, Stream},
     },
 };
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use secrecy::ExposeSecret;
 use serde::Deserialize;
 use snafu::ensure;
 use tokio::time::sleep;
 
 use super::{
-    error::{
-        AnswerSnafu, BucketSnafu, ConnectSnafu, DiffersSnafu, NatsError, OptionsSnafu, RowSnafu, TooNewSnafu,
-        TooOldSnafu,
-    },
-    options::{NatsLogin, NatsOptions},
+    connection::{Connection, compare},
+    error::{AnswerSnafu, NatsError, RowSnafu, TooNewSnafu},
+    options::NatsOptions,
     subject,
 };
 
 /// The format of the rows. A version that changes their meaning counts it up.
 const FORMAT: u64 = 1;
 
-/// The first version with atomic batches.
-const OLDEST: (i64, i64) = (2, 12);
-
 /// For how long an answer is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How often, and with which pauses, servers are asked for the bucket that have not elected a leader yet.
-const MOST_TRIES: u32 = 10;
-const ELECTION: Duration = Duration::from_secs(1);
+pub(super) const MOST_TRIES: u32 = 10;
+pub(super) const ELECTION: Duration = Duration::from_secs(1);
 
 /// How many messages a server takes in one batch.
 pub(super) const MOST_MESSAGES: usize = 1_000;
@@ -125,6 +119,10 @@ impl Bucket {
     /// Connects, and opens the bucket or makes it.
     pub async fn open(options: &NatsOptions) -> Result<Self, NatsError> {
         let connection = Connection::open(options).await?;
+        connection.unless_refused(Box::pin(Self::open_with(&connection, options))).await
+    }
+
+    async fn open_with(connection: &Connection, options: &NatsOptions) -> Result<Self, NatsError> {
         let wanted = connection.wanted(options);
         let opened = connection.make(&wanted).await?;
         compare(&opened.cached_info().config, &wanted)?;
@@ -139,6 +137,17 @@ impl Bucket {
             sleep(ELECTION).await;
         }
         Ok(bucket)
+    }
+
+    /// The one of a connection, with its stream.
+    pub fn of(connection: &Connection, stream: Stream<()>) -> Self {
+        Self {
+            client: connection.client.clone(),
+            context: connection.context.clone(),
+            name: connection.stream(),
+            stream,
+            prefix: format!("$KV.{}.", connection.name),
+        }
     }
 
     /// Notes the format, or compares it with the one that is noted.
@@ -304,143 +313,6 @@ impl Rows {
         let value = value(message.headers.as_ref(), message.payload.clone());
         Ok((Row { subject, revision, value, written }, pending))
     }
-}
-
-/// A connection to servers that can hold the bucket.
-pub(super) struct Connection {
-    pub client: Client,
-    pub context: Context,
-    /// The name of the bucket.
-    pub name: String,
-}
-
-impl Connection {
-    pub async fn open(options: &NatsOptions) -> Result<Self, NatsError> {
-        let servers = options.servers.join(", ");
-        let client = connect(options).await?.connect(options.servers.as_slice()).await;
-        let client = client.map_err(|error| ConnectSnafu { servers, detail: error.to_string() }.build())?;
-        let version = client.server_info().version;
-        ensure!(client.is_server_compatible(OLDEST.0, OLDEST.1, 0), TooOldSnafu { version });
-        Ok(Self { context: jetstream::new(client.clone()), client, name: format!("{}_state", options.prefix) })
-    }
-
-    /// Opens the stream of the bucket, or makes it. Servers that have just started need a moment to elect those that decide about it.
-    async fn make(&self, wanted: &Config) -> Result<Stream, NatsError> {
-        let mut tries = 0;
-        loop {
-            let error = match self.context.get_or_create_stream(wanted.clone()).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => error,
-            };
-            tries += 1;
-            let may_pass = match error.kind() {
-                CreateStreamErrorKind::TimedOut => true,
-                CreateStreamErrorKind::JetStream(refusal) => {
-                    // The last one: another member makes it at the same time, with another first sequence.
-                    [ErrorCode::CLUSTER_NOT_AVAILABLE, ErrorCode::CLUSTER_NO_PEERS, ErrorCode::STREAM_NAME_EXIST]
-                        .contains(&refusal.error_code())
-                }
-                _ => false,
-            };
-            if !may_pass || tries == MOST_TRIES {
-                return Err(self.refused(error));
-            }
-            sleep(ELECTION).await;
-        }
-    }
-
-    /// The name of the stream of the bucket.
-    pub fn stream(&self) -> String {
-        format!("KV_{}", self.name)
-    }
-
-    /// The bucket, which must exist.
-    pub async fn bucket(&self) -> Result<Bucket, NatsError> {
-        let stream = self.context.get_stream_no_info(self.stream()).await.map_err(|error| self.refused(error))?;
-        Ok(Bucket {
-            client: self.client.clone(),
-            context: self.context.clone(),
-            name: self.stream(),
-            stream,
-            prefix: format!("$KV.{}.", self.name),
-        })
-    }
-
-    /// How the stream of the bucket is to be.
-    pub fn wanted(&self, options: &NatsOptions) -> Config {
-        Config {
-            name: self.stream(),
-            description: Some("State of office365-source".to_owned()),
-            subjects: vec![format!("$KV.{}.>", self.name)],
-            max_messages_per_subject: 1,
-            discard: DiscardPolicy::New,
-            storage: StorageType::File,
-            num_replicas: options.replicas,
-            allow_atomic_publish: true,
-            allow_message_ttl: true,
-            allow_rollup: true,
-            deny_delete: true,
-            // A fence compares sequences. Those of a bucket that is made anew are beyond all that a member of the one before knows.
-            first_sequence: u64::try_from(Utc::now().timestamp_micros()).ok(),
-            ..Config::default()
-        }
-    }
-
-    pub fn refused(&self, error: impl Display) -> NatsError {
-        BucketSnafu { bucket: &self.name, detail: error.to_string() }.build()
-    }
-}
-
-async fn connect(options: &NatsOptions) -> Result<ConnectOptions, NatsError> {
-    let connect = ConnectOptions::new()
-        .name("office365-source")
-        .require_tls(options.requires_tls)
-        .connection_timeout(PATIENCE)
-        .request_timeout(Some(PATIENCE));
-    let connect = match &options.tls {
-        Some(tls) => connect.tls_client_config(tls.clone()),
-        None => connect,
-    };
-    Ok(match &options.login {
-        NatsLogin::Anonymous => connect,
-        NatsLogin::CredentialsFile(path) => connect.credentials_file(path).await.map_err(|error| {
-            let detail = format!("cannot read {}: {error}; write the path of a file that `nsc` made", path.display());
-            OptionsSnafu { key: "credentials_file", detail }.build()
-        })?,
-        NatsLogin::Token(token) => connect.token(token.expose_secret().to_owned()),
-        NatsLogin::User { name, password } => {
-            connect.user_and_password(name.clone(), password.expose_secret().to_owned())
-        }
-        NatsLogin::Nkey(seed) => connect.nkey(seed.expose_secret().to_owned()),
-    })
-}
-
-/// Whether a stream that exists is what the state relies on. A server that does not know a setting leaves it out.
-pub(super) fn compare(found: &Config, wanted: &Config) -> Result<(), NatsError> {
-    let settings = [
-        (
-            "max_msgs_per_subject",
-            found.max_messages_per_subject.to_string(),
-            wanted.max_messages_per_subject.to_string(),
-        ),
-        ("allow_atomic", found.allow_atomic_publish.to_string(), "true".to_owned()),
-        ("allow_msg_ttl", found.allow_message_ttl.to_string(), "true".to_owned()),
-        ("max_age", found.max_age.as_secs().to_string(), "0".to_owned()),
-        ("max_bytes", found.max_bytes.max(-1).to_string(), "-1".to_owned()),
-        ("max_msgs", found.max_messages.max(-1).to_string(), "-1".to_owned()),
-        ("max_msg_size", found.max_message_size.max(-1).to_string(), "-1".to_owned()),
-        ("max_consumers", found.max_consumers.max(-1).to_string(), "-1".to_owned()),
-        ("retention", format!("{:?}", found.retention), format!("{:?}", wanted.retention)),
-        ("storage", format!("{:?}", found.storage), format!("{:?}", wanted.storage)),
-        ("discard_new_per_subject", found.discard_new_per_subject.to_string(), "false".to_owned()),
-        ("discard", format!("{:?}", found.discard), format!("{:?}", wanted.discard)),
-        ("num_replicas", found.num_replicas.to_string(), wanted.num_replicas.to_string()),
-        ("subjects", found.subjects.join(" "), wanted.subjects.join(" ")),
-    ];
-    for (setting, found, expected) in settings {
-        ensure!(found == expected, DiffersSnafu { stream: &wanted.name, setting, found, expected });
-    }
-    Ok(())
 }
 
 fn headers(message: &Message, prefix: &str) -> HeaderMap {

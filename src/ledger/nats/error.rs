@@ -17,15 +17,22 @@ pub enum NatsError {
         detail: String,
     },
     /// No server answers, or none lets this program in.
-    #[snafu(display(
-        "state.servers: cannot connect to NATS at {servers}: {detail}; check that a server runs there, that this machine reaches it, and \
-         the credentials in the same block"
-    ))]
+    #[snafu(display("state.servers: cannot connect to NATS at {servers}: {detail}; {advice}"))]
     Connect {
         /// The servers that were tried.
         servers: String,
         /// What the client said.
         detail: String,
+        /// What to do.
+        advice: String,
+    },
+    /// The user of this program lacks a permission.
+    #[snafu(display(
+        "state: NATS refuses what collectors do: {refusal}; give the user of this program the permissions that docs/cluster.md lists"
+    ))]
+    Forbidden {
+        /// What the server said.
+        refusal: String,
     },
     /// A server lacks what the state relies on.
     #[snafu(display(

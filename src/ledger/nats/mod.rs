@@ -11,6 +11,7 @@
 mod announcing;
 mod bucket;
 mod change;
+mod connection;
 mod coverage;
 mod error;
 mod events;
@@ -21,6 +22,7 @@ mod owned;
 mod ownership;
 mod probe;
 mod queue;
+mod refusals;
 mod replicator;
 mod subject;
 mod subscriptions;
@@ -31,7 +33,10 @@ mod upkeep;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicI64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
 };
 
 use uuid::Uuid;
@@ -60,6 +65,8 @@ pub struct NatsLedger {
     /// Names this run of this member among all.
     session: String,
     prefix: String,
+    /// Whether claims wait while the lease has run out.
+    waits: AtomicBool,
     /// What time it was by the servers' clock when the members were looked for last. Unit: seconds since 1970.
     server_time: AtomicI64,
 }
@@ -96,6 +103,7 @@ impl NatsLedger {
             replicator,
             session,
             prefix: options.prefix.clone(),
+            waits: AtomicBool::default(),
             server_time: AtomicI64::default(),
         };
         ledger.load_shared().await?;
@@ -133,6 +141,11 @@ impl NatsLedger {
     async fn write(&self, rows: impl IntoIterator<Item = RowKey>) -> Result<(), LedgerError> {
         let change = Change::of(rows);
         self.settle(async move { Ok(((), change)) }).await
+    }
+
+    /// Has claims wait while the lease has run out, until it is known whether a tenant is still this one's. Otherwise nothing is claimed then.
+    pub fn wait_for_leases(&self) {
+        self.waits.store(true, Ordering::Relaxed);
     }
 
     fn local(&self) -> Arc<RedbLedger> {

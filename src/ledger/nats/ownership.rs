@@ -181,6 +181,35 @@ impl NatsLedger {
         }
     }
 
+    /// Reads the rows of tenants into the copy, of one or of all, whoever works on them: to look at, not to change.
+    ///
+    /// # Errors
+    ///
+    /// When NATS does not answer, or the copy fails.
+    pub async fn view(&self, meant: Option<TenantId>) -> Result<(), LedgerError> {
+        let filter = match meant {
+            // Reading waits for a first row.
+            Some(tenant) if self.owner(tenant).await?.revision == 0 => return Ok(()),
+            Some(tenant) => format!("{tenant}.>"),
+            None => ">".to_owned(),
+        };
+        let mut pieces = Vec::new();
+        let mut rows = self.bucket.rows(&filter).await?;
+        loop {
+            let (row, more) = rows.next().await?;
+            if subject::is_of_tenant(&row.subject) {
+                pieces.extend(piece(row)?);
+            }
+            // What changes meanwhile comes again at the end, so that all rows are as they were at one time.
+            if more == 0 {
+                return self.local.import(pieces).await;
+            }
+            if pieces.len() >= MOST_ROWS {
+                self.local.import(mem::take(&mut pieces)).await?;
+            }
+        }
+    }
+
     /// Whether somebody has deleted the bucket.
     pub async fn is_gone(&self) -> bool {
         self.bucket.is_gone().await

@@ -1,8 +1,8 @@
 //! What the servers of the state are, found out without changing anything.
 
 use async_nats::{
-    Client,
-    jetstream::{ErrorCode, account::Account, context::GetStreamErrorKind},
+    Client, RequestErrorKind,
+    jetstream::{ErrorCode, account::Account, context::GetStreamErrorKind, response::Response},
 };
 use bytes::Bytes;
 use chrono::Utc;
@@ -14,13 +14,17 @@ use uuid::Uuid;
 use super::{
     NatsLedger,
     announcing::announced_to,
-    bucket::{Bucket, Connection, Fence, Message, PATIENCE, WriteError, compare},
+    bucket::{Bucket, Fence, Message, PATIENCE, WriteError},
+    connection::{Connection, compare},
     error::{AloneSnafu, AnswerSnafu, NatsError, NothingSnafu},
     membership,
     options::NatsOptions,
     subject,
 };
 use crate::ledger::LedgerError;
+
+/// Room for what some hundred thousand events take. Unit: bytes.
+const LEAST_ROOM: u64 = 16 * 1024 * 1024;
 
 /// The servers of the state, and the bucket if there is one.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,9 +51,9 @@ pub struct NatsRoom {
 }
 
 impl NatsRoom {
-    /// Whether less than a tenth is left.
+    /// Whether less than a tenth is left, or less than a small cluster needs.
     pub const fn is_scarce(self) -> bool {
-        self.used > self.limit - self.limit / 10
+        self.limit - self.limit / 10 < self.used || self.limit.saturating_sub(self.used) < LEAST_ROOM
     }
 
     /// What an account has left for streams with so many copies. Accounts can have limits for each number of copies.
@@ -68,6 +72,10 @@ impl NatsLedger {
     /// As [`open`](Self::open), but for what only writing shows.
     pub async fn probe(options: &NatsOptions) -> Result<NatsProbe, LedgerError> {
         let connection = Connection::open(options).await?;
+        Ok(connection.unless_refused(Box::pin(Self::probe_with(&connection, options))).await?)
+    }
+
+    async fn probe_with(connection: &Connection, options: &NatsOptions) -> Result<NatsProbe, NatsError> {
         let account = connection.context.query_account().await.map_err(|error| connection.refused(error))?;
         let found = match connection.context.get_stream(connection.stream()).await {
             Ok(stream) => {
@@ -83,15 +91,16 @@ impl NatsLedger {
                 GetStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND => {
                     let is_alone = connection.client.server_info().cluster.is_none();
                     ensure!(options.replicas <= 1 || !is_alone, AloneSnafu { replicas: options.replicas });
+                    try_without_bucket(connection).await?;
                     None
                 }
-                _ => return Err(connection.refused(error).into()),
+                _ => return Err(connection.refused(error)),
             },
         };
         try_announcement(&connection.client, &options.prefix).await?;
         Ok(NatsProbe {
             version: connection.client.server_info().version,
-            bucket: connection.name,
+            bucket: connection.name.clone(),
             members: found.map(|(members, _)| members),
             room: NatsRoom::of(&account, options.replicas),
             clock_ahead: found.map(|(_, ahead)| ahead),
@@ -118,6 +127,25 @@ async fn try_write(bucket: &Bucket) -> Result<(), NatsError> {
     match bucket.commit("", &[message]).await {
         Ok(_) | Err(WriteError::Fenced) => Ok(()),
         Err(WriteError::Failed(detail)) => AnswerSnafu { task: "take a write to the bucket", detail }.fail(),
+    }
+}
+
+/// Whether this user may do what makes and changes a bucket, where there is none: asks for what a server answers with an error. A server
+/// answers nothing to a user that may not ask.
+async fn try_without_bucket(Connection { client, context, name, .. }: &Connection) -> Result<(), NatsError> {
+    for request in ["STREAM.CREATE", "STREAM.PURGE", "CONSUMER.CREATE"] {
+        // Without a name, no stream is made.
+        let asked = context.request(format!("{request}.KV_{name}"), &serde_json::json!({})).await;
+        asked.map(|_: Response<serde_json::Value>| ()).map_err(|error| {
+            AnswerSnafu { task: "answer requests about streams", detail: format!("{request}: {error}") }.build()
+        })?;
+    }
+    // Nobody listens there, which a server says at once.
+    match client.request(format!("$KV.{name}.{}", subject::CHECK), Bytes::new()).await {
+        Err(error) if error.kind() == RequestErrorKind::TimedOut => {
+            AnswerSnafu { task: "take a write to the bucket", detail: error.to_string() }.fail()
+        }
+        _ => Ok(()),
     }
 }
 

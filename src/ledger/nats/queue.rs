@@ -1,7 +1,10 @@
 //! The queues of pending blobs.
 
+use std::{sync::atomic::Ordering, time::Duration};
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use tokio::time::sleep;
 
 use super::{NatsLedger, change::Change};
 use crate::{
@@ -12,12 +15,19 @@ use crate::{
     },
 };
 
+/// How often it is looked whether the lease was renewed.
+const LOOK: Duration = Duration::from_millis(200);
+
 #[async_trait]
 impl ContentQueue for NatsLedger {
     async fn claim(&self, feed: Feed, wanted: Wanted) -> Result<Option<Claim>, LedgerError> {
         // A member that was suspended for longer than its lease must not begin what another has begun meanwhile.
-        if !self.owned.may_begin(feed.tenant) {
-            return Ok(None);
+        while !self.owned.may_begin(feed.tenant) {
+            // A run that ends when nothing is left waits until it is known whether the tenant is still its own.
+            if !self.waits.load(Ordering::Relaxed) || self.owned.revision(feed.tenant).is_none() {
+                return Ok(None);
+            }
+            sleep(LOOK).await;
         }
         self.local.claim(feed, wanted).await
     }

@@ -51,6 +51,11 @@ pub(super) fn owner(id: TenantId) -> String {
     format!("{id}.owner")
 }
 
+/// Whether it is one of a tenant that has content.
+pub(super) fn is_of_tenant(subject: &str) -> bool {
+    subject.split('.').next().is_some_and(|first| first.parse::<TenantId>().is_ok())
+}
+
 /// Whether it stands there who works on a tenant.
 pub(super) fn is_owner(subject: &str) -> bool {
     subject.split('.').nth(1) == Some("owner")

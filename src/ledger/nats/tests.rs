@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{bucket::Connection, *};
+use super::{connection::Connection, *};
 use crate::{
     content::{ContentType, TenantId},
     ledger::{
@@ -481,20 +481,25 @@ async fn a_user_that_may_not_do_what_members_do_is_told_before_the_start() {
     let as_user =
         |name: &str| options(&server, NatsLogin::User { name: name.to_owned(), password: "hunter2hunter2".into() });
     assert_eq!(NatsLedger::probe(&as_user("member")).await.unwrap().members, None);
+    for name in ["reader", "silent", "keeper", "blind", "deaf"] {
+        let error = NatsLedger::probe(&as_user(name)).await.unwrap_err().to_string();
+        assert!(error.starts_with("state: NATS refuses"), "{name}, where there is no bucket yet: {error}");
+    }
+    assert_eq!(NatsLedger::probe(&as_user("member")).await.unwrap().members, None, "nothing was made");
     let directory = TempDir::new().unwrap();
     let ledger = NatsLedger::open(&as_user("member"), directory.path(), DEDUPE_WINDOW).await.unwrap();
     ledger.renew(&member(&ledger)).await.unwrap();
     assert_eq!(NatsLedger::probe(&as_user("member")).await.unwrap().members, Some(1));
     assert!(!format!("{:?} {ledger:?}", as_user("member")).contains("hunter2"));
     for (name, expected) in [
-        ("reader", "state: NATS cannot take a write to the bucket"),
-        ("silent", "state: NATS cannot pass messages from one member to another"),
-        ("deaf", "state: NATS cannot pass messages from one member to another"),
-        ("keeper", "state: NATS cannot remove rows"),
-        ("blind", "state: NATS cannot read rows"),
+        ("reader", "Publish to \"$KV.test_state.shared.check\""),
+        ("silent", "Publish to \"test.announced."),
+        ("deaf", "Subscription to \"test.announced."),
+        ("keeper", "Publish to \"$JS.API.STREAM.PURGE.KV_test_state\""),
+        ("blind", "Publish to \"$JS.API.CONSUMER.CREATE.KV_test_state\""),
     ] {
         let error = NatsLedger::probe(&as_user(name)).await.unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{name}: {error}");
+        assert!(error.starts_with("state: NATS refuses") && error.contains(expected), "{name}: {error}");
         assert!(error.contains("permissions that docs/cluster.md lists"), "{error}");
     }
     let probe = NatsLedger::probe(&as_user("member")).await.unwrap();

@@ -1,7 +1,13 @@
 //! Runs that end by themselves, and commands where no collector runs: they work on what nobody else works on.
 
+use std::{fs, path::PathBuf, process::Command};
+
+use assert_cmd::cargo::cargo_bin;
+
 use super::{
-    TURN, skips,
+    TURN,
+    link::Link,
+    skips,
     world::{GAVE_BACK, TENANTS, TOOK, World},
 };
 use crate::nats_server::NatsServer;
@@ -71,10 +77,14 @@ async fn runs_and_commands_leave_out_what_collectors_work_on() {
     assert!(run.status.success(), "{}", told(&run));
     assert_eq!(told(&run).matches("Another collector works on this tenant").count(), TENANTS, "{}", told(&run));
     assert_eq!(world.lines("two"), 0);
+    // To look takes nothing, and leaves nothing out.
     let state = world.output("two", &["state", "show"]).await;
     assert!(state.status.success(), "{}", told(&state));
-    let expected = format!("This leaves out {TENANTS} tenants, on which other collectors work (");
-    assert!(told(&state).contains(&expected), "{}", told(&state));
+    assert_eq!(told(&state).matches("Audit.Exchange").count(), TENANTS, "{}", told(&state));
+    let revived = world.output("two", &["state", "retry-dead"]).await;
+    assert_eq!(revived.status.code(), Some(1), "{}", told(&revived));
+    assert_eq!(told(&revived).matches("is left out: the collector on").count(), TENANTS, "{}", told(&revived));
+    assert_eq!(world.log("one").matches(GAVE_BACK).count(), 0);
 
     // One that was killed is waited for, as its lease still runs.
     process.signal("KILL");
@@ -83,6 +93,67 @@ async fn runs_and_commands_leave_out_what_collectors_work_on() {
     assert!(run.status.success(), "{}", told(&run));
     assert_eq!(told(&run).matches(TOOK).count(), TENANTS, "{}", told(&run));
     assert_eq!(world.missing(&before), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_ends_goes_on_after_its_lease_has_run_out() {
+    if skips() {
+        return;
+    }
+    let _turn = TURN.lock().await;
+    let world = World::new(vec![NatsServer::start()]).await;
+    let link = Link::to(vec![world.servers[0].address().to_owned()]).await;
+    let existing = world.existing();
+    let mut process = world.start_once("one", &[link.url()]);
+    world.until("it delivers", || world.lines("one") > 50).await;
+    link.is_open.send_replace(false);
+    world.until("its lease runs out", || world.log("one").contains("has not renewed the lease")).await;
+    link.is_open.send_replace(true);
+    assert_eq!(process.wait(&|| world.logs()).await, 0);
+    assert_eq!((world.missing(&existing), world.check()), (0, 0));
+}
+
+/// The configuration of a member, changed, in a file of its own.
+fn changed(world: &World, member: &str, name: &str, change: impl Fn(&str) -> String) -> PathBuf {
+    let text = fs::read_to_string(world.path(member, "config.toml")).unwrap();
+    let path = world.path(member, name);
+    fs::write(&path, change(&text)).unwrap();
+    path
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_has_one_collector_whether_it_shares_its_state_or_not() {
+    if skips() {
+        return;
+    }
+    let _turn = TURN.lock().await;
+    let world = World::new(vec![NatsServer::start()]).await;
+    let mut member = world.start("one");
+    world.until("it delivers", || world.lines("one") > 50).await;
+    let own_ledger = |text: &str| text.split_once("[sources.m365.state]").unwrap().0.to_owned();
+    let other_file = |text: &str| text.replace("events.ndjson", "other.ndjson");
+    let alone = changed(&world, "one", "alone.toml", own_ledger);
+    let run = |config: PathBuf| {
+        let mut command = Command::new(cargo_bin!("office365-source"));
+        command.args(["run", "--config"]).arg(config);
+        tokio::task::spawn_blocking(move || command.output().unwrap())
+    };
+    let beside = changed(&world, "one", "beside.toml", |text| other_file(&own_ledger(text)));
+    let refused = run(beside).await.unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", told(&refused));
+    assert!(told(&refused).contains("in use"), "{}", told(&refused));
+    member.signal("TERM");
+    assert_eq!(member.wait(&|| world.logs()).await, 0);
+
+    let before = world.lines("one");
+    let mut alone = world.start_on("one", &alone);
+    world.until("it delivers anew", || world.lines("one") > before).await;
+    assert!(world.log("one").contains("has shared its state before"), "{}", world.log("one"));
+    let refused = run(changed(&world, "one", "beside.toml", other_file)).await.unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{}", told(&refused));
+    assert!(told(&refused).contains("in use"), "{}", told(&refused));
+    alone.signal("TERM");
+    assert_eq!(alone.wait(&|| world.logs()).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

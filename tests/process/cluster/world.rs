@@ -89,7 +89,7 @@ impl World {
         Self { directory: TempDir::new().unwrap(), servers, simulator, tenants, base, public_url, _service: service }
     }
 
-    fn path(&self, member: &str, name: &str) -> PathBuf {
+    pub fn path(&self, member: &str, name: &str) -> PathBuf {
         self.directory.path().join(member).join(name)
     }
 
@@ -101,9 +101,24 @@ impl World {
 
     /// Starts a member that reaches NATS by these URLs.
     pub fn start_with(&self, member: &str, urls: &[String]) -> Process {
-        let log = |name| File::options().create(true).append(true).open(self.path(member, name)).unwrap();
-        let mut command = self.command(member, urls, &["run", "-v"]);
-        Process::from(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log("log")).spawn().unwrap())
+        self.spawn(member, self.command(member, urls, &["run", "-v"]))
+    }
+
+    /// Starts a run that ends by itself, in the place of a member that reaches NATS by these URLs.
+    pub fn start_once(&self, member: &str, urls: &[String]) -> Process {
+        self.spawn(member, self.command(member, urls, &["run", "--once", "-v"]))
+    }
+
+    /// Starts a collector with another configuration in the place of a member.
+    pub fn start_on(&self, member: &str, config: &Path) -> Process {
+        let mut command = Command::new(cargo_bin!("office365-source"));
+        command.args(["run", "-v", "--config"]).arg(config);
+        self.spawn(member, command)
+    }
+
+    fn spawn(&self, member: &str, mut command: Command) -> Process {
+        let log = File::options().create(true).append(true).open(self.path(member, "log")).unwrap();
+        Process::from(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap())
     }
 
     /// What a command says in the place of a member.

@@ -1,71 +1,39 @@
-//! What sharing the state costs: a backlog of six tenants is drained by one collector with a ledger of its own, and by one, two and three
-//! that share theirs in NATS JetStream.
-//!
-//! Needs a nats-server in the PATH or in the variable `NATS_SERVER`. CPU seconds are those of the collectors, as the Linux kernel counts
-//! them; those of the server stand beside them. The ids in the files are compared with those that exist.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::cast_precision_loss,
-    reason = "a bench may fail loudly and prints its result, of some hundred thousand events"
-)]
-
-#[path = "../tests/support/nats_server.rs"]
-mod nats_server;
-#[path = "../tests/support/topology.rs"]
-mod topology;
+//! A backlog, and how long collectors take for it.
 
 use std::{
     collections::BTreeSet,
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use office365_source::{
     clock::Clock,
-    content::TenantId,
-    simulator::{Backlog, SimulatedTenant, Simulator, SimulatorConfig},
+    simulator::{Backlog, Simulator, SimulatorConfig},
 };
 use serde_json::Value;
 use tempfile::TempDir;
-use uuid::Uuid;
 
-use self::{
-    nats_server::{NatsServer, obstacle},
-    topology::topology,
+use crate::{
+    contoso,
+    nats_server::NatsServer,
+    processes::{cpu_seconds, start},
 };
 
 const TENANTS: u128 = 6;
 const BLOBS_PER_FEED: u64 = 80;
 const EVENTS: u32 = 50;
 
-/// Linux counts CPU time for `/proc` in hundredths of a second (`proc_pid_stat(5)`, `USER_HZ`).
-const TICK: f64 = 0.01;
-
-fn main() {
-    if std::env::args().any(|argument| argument == "--test" || argument == "--list") {
-        return;
-    }
-    if let Some(obstacle) = obstacle() {
-        println!("skipped: {obstacle}");
-        return;
-    }
+/// A row for each number of collectors.
+pub fn measure() {
     println!(
         "{:<22} {:>7} {:>7} {:>13} {:>13} {:>12} {:>8} {:>8}",
         "collectors", "wall s", "CPU s", "events/CPU s", "server CPU s", "bytes/event", "missing", "repeated"
     );
     for collectors in 0..=3 {
         drain(collectors);
-    }
-}
-
-fn contoso(number: u128) -> SimulatedTenant {
-    SimulatedTenant {
-        id: TenantId(Uuid::from_u128(0x0a54_d1c5_7a10_4c5e_9d3f_c047_0500_0000 + number)),
-        ..SimulatedTenant::contoso().subscribed_since(Duration::from_hours(30 * 24))
     }
 }
 
@@ -120,28 +88,6 @@ fn drain(collectors: usize) {
         expected.difference(&different).count(),
         ids.len() - different.len(),
     );
-}
-
-fn start(directory: &Path, base: &str, tenants: &[SimulatedTenant], state: &str) -> Child {
-    fs::create_dir_all(directory).unwrap();
-    let rest = format!(
-        r#"content_types = ["Audit.AzureActiveDirectory", "Audit.Exchange", "Audit.SharePoint", "Audit.General", "DLP.All"]
-        request = {{ requests_per_minute = 1000000 }}
-        [sources.m365.state]
-        {state}"#
-    );
-    let config = topology(directory, base, tenants, &rest);
-    fs::write(directory.join("config.toml"), config).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_office365-source"));
-    command.args(["run", "--config"]).arg(directory.join("config.toml"));
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
-
-fn cpu_seconds(process: u32) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-    // The name before the parenthesis may hold anything.
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) * TICK
 }
 
 fn read(directory: &Path) -> Vec<u8> {

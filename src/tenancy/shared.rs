@@ -1,5 +1,5 @@
-//! State that several collectors share, for a command where no collector runs: it works on tenants that no other collector works on, for
-//! as long as the command takes.
+//! State that several collectors share, for a command where no collector runs. A command that looks reads the state of all tenants. One that
+//! changes something takes tenants that no collector works on, for as long as it takes.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,22 +24,22 @@ use crate::{
     tenants::Tenants,
 };
 
-/// The state, and what was taken of it.
+/// The state, as far as it was read or taken.
 #[derive(Debug)]
-pub(super) struct Borrowed {
+pub(super) struct SharedState {
     pub administration: Administration,
     cluster: Cluster,
     /// Tenants that other collectors work on, with the names of their machines.
     pub elsewhere: BTreeMap<TenantId, String>,
-    /// For whom it was tried: for one tenant, or for all.
-    tried: BTreeSet<Option<TenantId>>,
+    /// What was read for questions: of one tenant, or of all.
+    viewed: BTreeSet<Option<TenantId>>,
     /// Keeps what was taken.
     holding: Option<JoinHandle<()>>,
     /// Where the copy of the state is. That of a collector here is the collector's.
     _copy: TempDir,
 }
 
-impl Borrowed {
+impl SharedState {
     /// Connects. `None` if there is no state yet: none is made.
     ///
     /// # Errors
@@ -73,10 +73,23 @@ impl Borrowed {
             administration,
             cluster,
             elsewhere: BTreeMap::new(),
-            tried: BTreeSet::new(),
+            viewed: BTreeSet::new(),
             holding: None,
             _copy: copy,
         }))
+    }
+
+    /// Reads what is known of tenants, whoever works on them: of the one that is meant, or of all.
+    ///
+    /// # Errors
+    ///
+    /// When NATS does not answer.
+    pub async fn view(&mut self, meant: Option<TenantId>) -> Result<(), AskError> {
+        if !self.viewed.contains(&None) && self.viewed.insert(meant) {
+            self.cluster.ledger.view(meant).await.context(LedgerSnafu)?;
+            self.cluster.own.replace(self.cluster.tenants.all());
+        }
+        Ok(())
     }
 
     /// Takes the tenants that nobody works on: the one that is meant, or all.
@@ -85,10 +98,7 @@ impl Borrowed {
     ///
     /// When NATS does not answer.
     pub async fn borrow(&mut self, meant: Option<TenantId>) -> Result<(), AskError> {
-        if self.tried.contains(&None) || !self.tried.insert(meant) {
-            return Ok(());
-        }
-        self.elsewhere.extend(self.cluster.borrow(meant).await.context(LedgerSnafu)?);
+        self.elsewhere = self.cluster.borrow(meant).await.context(LedgerSnafu)?;
         let cluster = self.cluster.clone();
         self.holding.get_or_insert_with(|| {
             // What is written about a tenant that another has taken does not count.
