@@ -173,6 +173,7 @@ impl NatsLedger {
             let is_last = row.revision >= revision;
             pieces.extend(piece(row)?);
             if is_last {
+                rows.close().await;
                 return self.local.import(pieces).await;
             }
             if pieces.len() >= MOST_ROWS {
@@ -202,6 +203,7 @@ impl NatsLedger {
             }
             // What changes meanwhile comes again at the end, so that all rows are as they were at one time.
             if more == 0 {
+                rows.close().await;
                 return self.local.import(pieces).await;
             }
             if pieces.len() >= MOST_ROWS {

@@ -152,7 +152,10 @@ async fn try_without_bucket(Connection { client, context, name, .. }: &Connectio
 /// Whether this user may read many rows at once.
 async fn try_read(bucket: &Bucket) -> Result<(), NatsError> {
     // There is at least one: the format.
-    bucket.rows(subject::FORMAT).await?.next().await.map(drop)
+    let mut rows = bucket.rows(subject::FORMAT).await?;
+    rows.next().await?;
+    rows.close().await;
+    Ok(())
 }
 
 /// Whether members can tell each other of content: this one tells itself.

@@ -36,6 +36,7 @@ impl TenantStore for NatsLedger {
                 break;
             }
         }
+        rows.close().await;
         tenants.sort_unstable_by_key(|record: &TenantRecord| record.id);
         Ok(tenants)
     }

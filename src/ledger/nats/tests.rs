@@ -11,7 +11,8 @@ use crate::{
     content::{ContentType, TenantId},
     ledger::{
         BlobKey, ContentIntake, ContentQueue, Counts, CoverageStore, CursorMove, DeliveredBatch, DeliveredEvents,
-        EventCount, EventKey, ExportPosition, Piece, SearchStep, SubscriptionStore, Transfer, Upkeep, Wanted,
+        EventCount, EventKey, ExportPosition, Piece, SearchStep, SubscriptionStore, TenantStore, Transfer, Upkeep,
+        Wanted,
         contract::{DEDUPE_WINDOW, Storage, claim_all, content, day, feed, ids, request, time},
     },
     nats_server::{self, NatsServer},
@@ -535,6 +536,18 @@ async fn a_tenant_whose_owner_row_names_this_member_is_taken_again_when_the_answ
     assert!(!one.is_there(&owner).await.unwrap());
     assert!(one.take(tenant, &owner).await.unwrap());
     assert_eq!(one.owned(), [tenant]);
+}
+
+#[tokio::test]
+async fn no_consumer_is_left_behind() {
+    let Some((server, [one, two], _directories)) = two_members().await else { return };
+    take(&one, feed(1, ContentType::Exchange).tenant).await;
+    two.view(None).await.unwrap();
+    two.tenants().await.unwrap();
+    NatsLedger::probe(&options(&server, NatsLogin::Anonymous)).await.unwrap();
+    let connection = Connection::open(&options(&server, NatsLogin::Anonymous)).await.unwrap();
+    let stream = connection.context.get_stream(connection.stream()).await.unwrap();
+    assert_eq!(stream.cached_info().state.consumer_count, 0);
 }
 
 #[tokio::test]

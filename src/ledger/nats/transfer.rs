@@ -71,6 +71,7 @@ impl NatsLedger {
                 pieces.extend(piece(row)?);
             }
             if more == 0 {
+                rows.close().await;
                 return self.local.import(pieces).await;
             }
             if pieces.len() >= MOST_ROWS {
