@@ -21,7 +21,7 @@ use std::{
 use futures::{StreamExt, stream};
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, sleep_until, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 use tracing::Instrument;
 
@@ -62,6 +62,11 @@ const UNRENEWED: &str = "NATS does not know this collector as a member now, so t
 
 /// How many tenants are taken at once.
 const TAKEN_AT_ONCE: usize = 8;
+
+/// Whoever follows the tenants looks at all of them for each change. So those that come shortly after each other come together, and not
+/// more than so many.
+const TOGETHER: Duration = Duration::from_millis(100);
+const MOST_TOGETHER: usize = 200;
 
 /// What a member of a cluster works with.
 #[derive(Clone, Debug)]
@@ -240,12 +245,12 @@ impl Share {
                 }
             }
             let next = Instant::now() + LOOK;
-            tokio::select! {
-                () = sleep_until(next) => {}
-                Ok(()) = lost.changed() => {}
-                Ok(()) = tenants.changed() => {}
-                Some(ended) = self.returns.join_next() => {
-                    if let Ok((tenant, outcome)) = ended {
+            loop {
+                tokio::select! {
+                    () = sleep_until(next) => break,
+                    Ok(()) = lost.changed() => break,
+                    Ok(()) = tenants.changed() => break,
+                    Some(Ok((tenant, outcome))) = self.returns.join_next() => {
                         self.leaving.remove(&tenant);
                         match outcome {
                             Ok(()) => telemetry::gave_back(tenant),
@@ -312,14 +317,17 @@ impl Share {
     /// Begins to give back what is another's, or nobody's any more.
     fn give_back(&mut self, mine: &BTreeSet<TenantId>, all: &BTreeSet<TenantId>) {
         let is_settled = self.since.elapsed() >= SETTLED;
-        for tenant in self.cluster.ledger.owned() {
-            let is_gone = !all.contains(&tenant);
-            if (is_gone || (is_settled && !mine.contains(&tenant))) && self.leaving.insert(tenant) {
-                let ledger = Arc::clone(&self.cluster.ledger);
-                let give_back = async move { (tenant, ledger.give_back(tenant).await) };
-                self.follow();
-                self.returns.spawn(give_back.in_current_span());
-            }
+        let mut leaving = self.cluster.ledger.owned();
+        leaving.retain(|tenant| !all.contains(tenant) || (is_settled && !mine.contains(tenant)));
+        leaving.retain(|tenant| self.leaving.insert(*tenant));
+        if leaving.is_empty() {
+            return;
+        }
+        self.follow();
+        for tenant in leaving {
+            let ledger = Arc::clone(&self.cluster.ledger);
+            let give_back = async move { (tenant, ledger.give_back(tenant).await) };
+            self.returns.spawn(give_back.in_current_span());
         }
     }
 
@@ -329,29 +337,58 @@ impl Share {
         let wanted: BTreeSet<_> =
             mine.difference(&owned).copied().filter(|tenant| !self.leaving.contains(tenant)).collect();
         self.waiting.retain(&wanted);
-        let taken = stream::iter(wanted).map(|tenant| self.take_one(tenant)).buffer_unordered(TAKEN_AT_ONCE);
-        let outcomes: Vec<_> = taken.collect().await;
-        outcomes.into_iter().collect()
+        let mut taking = stream::iter(wanted).map(|tenant| self.take_one(tenant)).buffer_unordered(TAKEN_AT_ONCE);
+        let (mut fresh, mut outcome) = (Vec::new(), Ok(()));
+        loop {
+            let taken = if fresh.is_empty() {
+                taking.next().await
+            } else if let Ok(taken) = timeout(TOGETHER, taking.next()).await {
+                taken
+            } else {
+                self.begin(&mem::take(&mut fresh));
+                continue;
+            };
+            match taken {
+                Some(Ok(tenant)) => fresh.extend(tenant),
+                Some(Err(error)) => outcome = outcome.and(Err(error)),
+                None => break,
+            }
+            if fresh.len() >= MOST_TOGETHER {
+                self.begin(&mem::take(&mut fresh));
+            }
+        }
+        self.begin(&fresh);
+        outcome
     }
 
-    async fn take_one(&self, tenant: TenantId) -> Result<(), LedgerError> {
+    /// Has tenants collected that were just taken.
+    fn begin(&self, fresh: &[TenantId]) {
+        if fresh.is_empty() {
+            return;
+        }
+        self.follow();
+        for tenant in fresh {
+            for content_type in ContentType::ALL.into_iter().chain([ContentType::AuditLogQuery]) {
+                self.cluster.work.announce(Feed { tenant: *tenant, content_type });
+            }
+        }
+    }
+
+    /// Takes a tenant, unless another works on it, or is faster.
+    async fn take_one(&self, tenant: TenantId) -> Result<Option<TenantId>, LedgerError> {
         let ledger = &self.cluster.ledger;
         let owner = ledger.owner(tenant).await?;
         if ledger.is_there(&owner).await? {
             let host = owner.session.as_ref().and_then(|session| self.hosts.get(session));
             self.waiting.note(tenant, host.map_or("unknown", String::as_str));
-            return Ok(());
+            return Ok(None);
         }
         if !ledger.take(tenant, &owner).await? {
-            return Ok(());
+            return Ok(None);
         }
         telemetry::took(tenant, owner.session.as_deref());
         self.cluster.client.take_over(tenant);
-        self.follow();
-        for content_type in ContentType::ALL.into_iter().chain([ContentType::AuditLogQuery]) {
-            self.cluster.work.announce(Feed { tenant, content_type });
-        }
-        Ok(())
+        Ok(Some(tenant))
     }
 
     /// Has those tenants collected that are this member's.
