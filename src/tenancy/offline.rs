@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use snafu::{ResultExt, Snafu};
 
+use super::{Administration, Answer, ConfiguredSource, Question, TenancyError, TenantEntry, answer};
 #[cfg(feature = "nats")]
-use super::shared::SharedState;
-use super::{Administration, Answer, ConfiguredSource, Question, TenancyError, TenantEntry, answer, question::Access};
+use super::{question::Access, shared::SharedState};
 use crate::{
     config::StateKind,
     content::TenantId,
