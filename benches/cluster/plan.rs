@@ -12,7 +12,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use office365_source::{
     clock::Clock,
     content::{ContentType, Feed, TenantId},
-    ledger::{ContentRecord, ContentState, IdRetention, NatsLedger, NatsLogin, NatsOptions, Piece, Transfer},
+    ledger::{ContentRecord, ContentState, IdRetention, NatsLedger, NatsOptions, Piece, Transfer},
     simulator::{Backlog, Operation, SimulatedTenant, Simulator, SimulatorConfig},
 };
 use tempfile::TempDir;
@@ -107,14 +107,7 @@ pub fn measure(count: u128) {
 
 /// Writes blobs that are done.
 async fn write(server: &NatsServer, directory: &Path, tenants: &[SimulatedTenant]) {
-    let options = NatsOptions {
-        servers: vec![server.url()],
-        prefix: "o365".to_owned(),
-        replicas: 1,
-        login: NatsLogin::Anonymous,
-        tls: None,
-        requires_tls: false,
-    };
+    let options = NatsOptions::new(vec![server.url()], "o365");
     let ledger = NatsLedger::open(&options, directory, IdRetention::from(TimeDelta::days(7))).await.unwrap();
     let writing = stream::iter(tenants).map(|tenant| ledger.import(blobs(tenant.id)));
     writing.buffer_unordered(32).try_collect::<()>().await.unwrap();

@@ -50,14 +50,15 @@ fn answer(args: &SourceArgs, question: &Question) -> Result<Answered, ExitCode> 
     let source = choose(&topology, args.source.as_deref())?;
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| failure(&error))?;
     match runtime.block_on(until_stopped(source, question))? {
-        Ok(Answered { answer: Answer::Refused { problem }, running, elsewhere }) => {
-            if !running {
-                tell_of_others(source, question, running, &elsewhere);
-            }
+        Ok(Answered { answer: Answer::Refused { problem }, elsewhere, .. }) => {
+            tell_left_out(&elsewhere);
             Err(failure(&problem))
         }
         Ok(answered) => {
-            tell_of_others(source, question, answered.running, &answered.elsewhere);
+            if answered.running {
+                tell_of_others(source, question);
+            }
+            tell_left_out(&answered.elsewhere);
             Ok(answered)
         }
         Err(error) => Err(failure(&error)),
@@ -79,16 +80,15 @@ async fn until_stopped(
     answered
 }
 
-/// Says what an answer lacks where several collectors share the tenants.
-pub(super) fn tell_of_others(
-    source: ConfiguredSource<'_>,
-    question: &Question,
-    running: bool,
-    elsewhere: &BTreeMap<TenantId, String>,
-) {
-    if source.config.state.kind == StateKind::Nats && running && question.is_of_all_own() {
+/// Says what the answer of a running source lacks where several collectors share the tenants.
+pub(super) fn tell_of_others(source: ConfiguredSource<'_>, question: &Question) {
+    if source.config.state.kind == StateKind::Nats && question.is_of_all_own() {
         complain(&"This is about the tenants of the collector on this machine. Others of the cluster have the rest.");
     }
+}
+
+/// Says which tenants a command could not take, and where to ask about them.
+fn tell_left_out(elsewhere: &BTreeMap<TenantId, String>) {
     for (tenant, host) in elsewhere {
         complain(&format_args!("Tenant {tenant} is left out: the collector on {host} works on it. Ask there."));
     }

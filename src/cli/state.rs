@@ -144,8 +144,8 @@ fn export(source: ConfiguredSource<'_>, file: &Path) -> ExitCode {
     let mut connection = Connection::new(source);
     runtime.block_on(async {
         let code = export_to(&mut connection, file).await;
-        if code == exit::OK {
-            tell_of_others(source, &Question::State, connection.runs(), connection.elsewhere());
+        if code == exit::OK && connection.runs() {
+            tell_of_others(source, &Question::State);
         }
         connection.close().await;
         code

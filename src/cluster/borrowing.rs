@@ -114,17 +114,16 @@ impl Cluster {
     /// Takes a tenant, unless another collector works on it. Returns it with the session of that. One that has died looks as if it did until its
     /// lease ends, so that a sign of life is waited for.
     async fn take_unless_worked_on(&self, tenant: TenantId) -> Result<Option<(TenantId, String)>, LedgerError> {
-        let mut last = None;
+        let mut seen = None;
         loop {
             let owner = self.ledger.owner(tenant).await?;
             match (self.ledger.sign_of_life(&owner).await?, owner.session.clone()) {
                 (Some(sign), Some(session)) => {
-                    match last.replace((session.clone(), sign)) {
-                        Some((before, last)) if before == session && last != sign => {
-                            return Ok(Some((tenant, session)));
-                        }
-                        _ => {}
+                    let is_alive = |(other, before): &(String, u64)| *other == session && *before != sign;
+                    if seen.as_ref().is_some_and(is_alive) {
+                        return Ok(Some((tenant, session)));
                     }
+                    seen = Some((session, sign));
                     sleep(LOOK).await;
                 }
                 _ if self.ledger.take(tenant, &owner).await? => {

@@ -149,8 +149,8 @@ mod tests {
     use crate::{
         content::{ContentRef, ContentType, Feed, TenantId},
         ledger::{
-            BlobKey, ContentIntake, ContentQueue, CursorMove, DeliveredBatch, DeliveredEvents, EventKey, NatsLogin,
-            Transfer, Wanted,
+            BlobKey, ContentIntake, ContentQueue, CursorMove, DeliveredBatch, DeliveredEvents, EventKey, Transfer,
+            Wanted,
         },
         nats_server::{NatsServer, obstacle},
     };
@@ -176,14 +176,7 @@ mod tests {
             return;
         }
         let (server, directory) = (NatsServer::start(), TempDir::new().unwrap());
-        let options = NatsOptions {
-            servers: vec![server.url()],
-            prefix: "moved".to_owned(),
-            replicas: 1,
-            login: NatsLogin::Anonymous,
-            tls: None,
-            requires_tls: false,
-        };
+        let options = NatsOptions::new(vec![server.url()], "moved");
         let retention = IdRetention::from(TimeDelta::days(7));
         let nothing = to_nats(directory.path(), &options, retention).await.unwrap_err();
         assert!(matches!(nothing, MigrationError::Nothing { .. }));

@@ -179,17 +179,6 @@ impl<'a> Connection<'a> {
         self.running
     }
 
-    /// Tenants that the answers leave out, because other collectors work on them, with the names of their machines. Of a source that
-    /// runs, none are known.
-    pub fn elsewhere(&self) -> &BTreeMap<TenantId, String> {
-        static NONE: BTreeMap<TenantId, String> = BTreeMap::new();
-        match &self.opened {
-            #[cfg(feature = "nats")]
-            Some(Opened::Shared(shared)) => &shared.elsewhere,
-            _ => &NONE,
-        }
-    }
-
     /// As [`ask_source`].
     ///
     /// # Errors

@@ -16,11 +16,7 @@ use super::{
     offline::{LedgerSnafu, TemporarySnafu},
 };
 use crate::{
-    cluster::Cluster,
-    content::TenantId,
-    ledger::{NatsLedger, NatsProbe},
-    secrets::SecretReader,
-    shared_state::nats_options,
+    cluster::Cluster, content::TenantId, ledger::NatsLedger, secrets::SecretReader, shared_state::nats_options,
     tenants::Tenants,
 };
 
@@ -51,8 +47,7 @@ impl SharedState {
         let options = nats_options(&config.state, &SecretReader::default(), &path)
             .await
             .map_err(|source| AskError::Shared { source })?;
-        let NatsProbe { members, .. } = NatsLedger::probe(&options).await.context(LedgerSnafu)?;
-        if members.is_none() {
+        if !NatsLedger::exists(&options).await.context(LedgerSnafu)? {
             return Ok(None);
         }
         let copy = TempDir::with_prefix("office365-source-").context(TemporarySnafu)?;

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 use assert_cmd::cargo::cargo_bin;
 use office365_source::transport::{HttpTransport, TransportOptions};
 use tempfile::TempDir;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 
 use self::{
     link::Link,
@@ -35,13 +35,18 @@ fn skips() -> bool {
     false
 }
 
+/// A world with one server, and the turn to use it; nothing where there is none.
+async fn one_server() -> Option<(MutexGuard<'static, ()>, World)> {
+    if skips() {
+        return None;
+    }
+    let turn = TURN.lock().await;
+    Some((turn, World::new(vec![NatsServer::start()]).await))
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn members_share_the_tenants_and_take_over_those_of_one_that_is_killed_or_stopped() {
-    if skips() {
-        return;
-    }
-    let _turn = TURN.lock().await;
-    let world = World::new(vec![NatsServer::start()]).await;
+    let Some((_turn, world)) = one_server().await else { return };
     let mut processes = MEMBERS.map(|member| (member, world.start(member))).into_iter().collect::<BTreeMap<_, _>>();
     // Each has a share, and delivers events of it.
     for member in MEMBERS {
@@ -74,11 +79,7 @@ async fn members_share_the_tenants_and_take_over_those_of_one_that_is_killed_or_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_killed_and_comes_back_costs_nothing() {
-    if skips() {
-        return;
-    }
-    let _turn = TURN.lock().await;
-    let mut world = World::new(vec![NatsServer::start()]).await;
+    let Some((_turn, mut world)) = one_server().await else { return };
     let mut process = world.start("one");
     world.until("it delivers", || world.lines("one") > 200).await;
     world.servers[0].restart();
@@ -97,11 +98,7 @@ async fn a_server_that_is_killed_and_comes_back_costs_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_member_that_is_cut_off_from_nats_leaves_its_tenants_to_the_others_until_it_is_back() {
-    if skips() {
-        return;
-    }
-    let _turn = TURN.lock().await;
-    let world = World::new(vec![NatsServer::start()]).await;
+    let Some((_turn, world)) = one_server().await else { return };
     let link = Link::to(vec![world.servers[0].address().to_owned()]).await;
     let mut processes = [world.start("one"), world.start_with("two", &[link.url()])];
     for member in ["one", "two"] {

@@ -1,7 +1,6 @@
 //! Waiting for comparisons, with a line of progress on a terminal.
 
 use std::{
-    collections::BTreeMap,
     convert::Infallible,
     io::{self, IsTerminal, Write},
     time::Duration,
@@ -30,9 +29,11 @@ const fn question(task: SearchTask) -> Question {
 
 /// Asks the running source, or the ledger of one that does not run: for a report, and who compares what it leaves open.
 pub(super) async fn coverage(source: ConfiguredSource<'_>, task: SearchTask) -> crate::Result<(Report, Comparing)> {
-    let Answered { answer, running, elsewhere } = ask_source(source, &question(task)).await?;
-    tell_of_others(source, &question(task), running, &elsewhere);
-    report_in(answer)
+    let answered = ask_source(source, &question(task)).await?;
+    if answered.running {
+        tell_of_others(source, &question(task));
+    }
+    report_in(answered.answer)
 }
 
 /// The report that was asked for.
@@ -51,7 +52,7 @@ fn report_in(answer: Answer) -> crate::Result<(Report, Comparing)> {
 /// Waits until no day of a task is being compared by the running source. Ends without that when the source ends, or has no
 /// audit search any more.
 pub(super) async fn until_compared(source: ConfiguredSource<'_>, task: SearchTask) -> crate::Result<Report> {
-    tell_of_others(source, &question(task), true, &BTreeMap::new());
+    tell_of_others(source, &question(task));
     let (mut line, mut alone_since) = (Line::default(), None);
     loop {
         // The ledger is left to a source that restarts.

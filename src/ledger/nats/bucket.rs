@@ -321,7 +321,9 @@ impl Rows {
     /// Reads no more. Without that, the server keeps the consumer for 30 seconds, and it keeps 1,000 for a stream (nats-server 2.15.1): fewer
     /// than the tenants that are taken in that time when a large member is gone.
     pub async fn close(self) {
-        let Self { stream, consumer, .. } = self;
+        let Self { messages, stream, consumer, .. } = self;
+        // Else it would make another one.
+        drop(messages);
         // One that cannot be deleted now goes by itself.
         let _ = stream.delete_consumer(&consumer).await;
     }

@@ -6,7 +6,7 @@ use async_nats::{
     Client, ConnectOptions,
     jetstream::{
         self, Context, ErrorCode,
-        context::CreateStreamErrorKind,
+        context::{CreateStreamErrorKind, GetStreamErrorKind},
         stream::{Config, DiscardPolicy, StorageType, Stream},
     },
 };
@@ -48,12 +48,7 @@ impl Connection {
         })?;
         let version = client.server_info().version;
         ensure!(client.is_server_compatible(OLDEST.0, OLDEST.1, 0), TooOldSnafu { version });
-        Ok(Self {
-            context: jetstream::new(client.clone()),
-            client,
-            name: format!("{}_state", options.prefix),
-            refusals,
-        })
+        Ok(Self { context: jetstream::new(client.clone()), client, name: bucket_name(&options.prefix), refusals })
     }
 
     /// What `work` comes to, unless a server refuses something meanwhile.
@@ -86,6 +81,19 @@ impl Connection {
                 return Err(self.refused(error));
             }
             sleep(ELECTION).await;
+        }
+    }
+
+    /// The stream of the bucket, if there is one.
+    pub async fn existing_stream(&self) -> Result<Option<Stream>, NatsError> {
+        match self.context.get_stream(self.stream()).await {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    Ok(None)
+                }
+                _ => Err(self.refused(error)),
+            },
         }
     }
 
@@ -123,6 +131,11 @@ impl Connection {
     pub fn refused(&self, error: impl Display) -> NatsError {
         BucketSnafu { bucket: &self.name, detail: error.to_string() }.build()
     }
+}
+
+/// What the bucket of collectors with a prefix is called.
+pub(super) fn bucket_name(prefix: &str) -> String {
+    format!("{prefix}_state")
 }
 
 async fn connect(options: &NatsOptions) -> Result<ConnectOptions, NatsError> {

@@ -21,6 +21,14 @@ pub struct NatsOptions {
     pub requires_tls: bool,
 }
 
+impl NatsOptions {
+    /// Those of servers that hold one copy each, and that ask for neither a log-in nor TLS.
+    pub fn new(servers: Vec<String>, prefix: impl Into<String>) -> Self {
+        let login = NatsLogin::Anonymous;
+        Self { servers, prefix: prefix.into(), replicas: 1, login, tls: None, requires_tls: false }
+    }
+}
+
 /// How this program shows the servers who it is.
 #[derive(Clone, Debug)]
 pub enum NatsLogin {

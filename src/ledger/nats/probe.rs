@@ -2,7 +2,7 @@
 
 use async_nats::{
     Client, RequestErrorKind,
-    jetstream::{ErrorCode, account::Account, context::GetStreamErrorKind, response::Response},
+    jetstream::{account::Account, response::Response},
 };
 use bytes::Bytes;
 use chrono::Utc;
@@ -15,7 +15,7 @@ use super::{
     NatsLedger,
     announcing::announced_to,
     bucket::{Bucket, Fence, Message, PATIENCE, WriteError},
-    connection::{Connection, compare},
+    connection::{Connection, bucket_name, compare},
     error::{AloneSnafu, AnswerSnafu, NatsError, NothingSnafu},
     membership,
     options::NatsOptions,
@@ -77,25 +77,19 @@ impl NatsLedger {
 
     async fn probe_with(connection: &Connection, options: &NatsOptions) -> Result<NatsProbe, NatsError> {
         let account = connection.context.query_account().await.map_err(|error| connection.refused(error))?;
-        let found = match connection.context.get_stream(connection.stream()).await {
-            Ok(stream) => {
-                compare(&stream.cached_info().config, &connection.wanted(options))?;
-                let bucket = connection.bucket().await?;
-                try_write(&bucket).await?;
-                try_read(&bucket).await?;
-                bucket.purge(subject::CHECK).await?;
-                let ahead = bucket.time().await? - Utc::now().timestamp();
-                Some((membership::count(&bucket).await?, ahead))
-            }
-            Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(refusal) if refusal.error_code() == ErrorCode::STREAM_NOT_FOUND => {
-                    let is_alone = connection.client.server_info().cluster.is_none();
-                    ensure!(options.replicas <= 1 || !is_alone, AloneSnafu { replicas: options.replicas });
-                    try_without_bucket(connection).await?;
-                    None
-                }
-                _ => return Err(connection.refused(error)),
-            },
+        let found = if let Some(stream) = connection.existing_stream().await? {
+            compare(&stream.cached_info().config, &connection.wanted(options))?;
+            let bucket = connection.bucket().await?;
+            try_write(&bucket).await?;
+            try_read(&bucket).await?;
+            bucket.purge(subject::CHECK).await?;
+            let ahead = bucket.time().await? - Utc::now().timestamp();
+            Some((membership::count(&bucket).await?, ahead))
+        } else {
+            let is_alone = connection.client.server_info().cluster.is_none();
+            ensure!(options.replicas <= 1 || !is_alone, AloneSnafu { replicas: options.replicas });
+            try_without_bucket(connection).await?;
+            None
         };
         try_announcement(&connection.client, &options.prefix).await?;
         Ok(NatsProbe {
@@ -111,10 +105,19 @@ impl NatsLedger {
     ///
     /// # Errors
     ///
-    /// When there is none, and as [`probe`](Self::probe).
+    /// When NATS cannot be reached, or refuses to tell.
+    pub async fn exists(options: &NatsOptions) -> Result<bool, LedgerError> {
+        let connection = Connection::open(options).await?;
+        Ok(connection.unless_refused(connection.existing_stream()).await?.is_some())
+    }
+
+    /// As [`exists`](Self::exists), for what needs it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, and as there.
     pub async fn require(options: &NatsOptions) -> Result<(), LedgerError> {
-        let NatsProbe { bucket, members, .. } = Self::probe(options).await?;
-        ensure!(members.is_some(), NothingSnafu { bucket });
+        ensure!(Self::exists(options).await?, NothingSnafu { bucket: bucket_name(&options.prefix) });
         Ok(())
     }
 }

@@ -5,12 +5,10 @@ use std::{fs, path::PathBuf, process::Command};
 use assert_cmd::cargo::cargo_bin;
 
 use super::{
-    TURN,
     link::Link,
-    skips,
+    one_server,
     world::{GAVE_BACK, TENANTS, TOOK, World},
 };
-use crate::nats_server::NatsServer;
 
 fn told(output: &std::process::Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -18,11 +16,7 @@ fn told(output: &std::process::Output) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_that_end_go_on_where_the_one_before_ended_on_any_machine() {
-    if skips() {
-        return;
-    }
-    let _turn = TURN.lock().await;
-    let mut world = World::new(vec![NatsServer::start()]).await;
+    let Some((_turn, mut world)) = one_server().await else { return };
     let nothing = world.output("one", &["state", "show"]).await;
     assert!(told(&nothing).contains("there is no state in NATS with state.prefix = \"o365\""), "{}", told(&nothing));
 
@@ -66,11 +60,7 @@ async fn runs_that_end_go_on_where_the_one_before_ended_on_any_machine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_and_commands_leave_out_what_collectors_work_on() {
-    if skips() {
-        return;
-    }
-    let _turn = TURN.lock().await;
-    let world = World::new(vec![NatsServer::start()]).await;
+    let Some((_turn, world)) = one_server().await else { return };
     let process = world.start("one");
     world.until("it has all tenants", || world.log("one").matches(TOOK).count() == TENANTS).await;
     let run = world.output("two", &["run", "--once", "-v"]).await;
@@ -97,11 +87,7 @@ async fn runs_and_commands_leave_out_what_collectors_work_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_ends_goes_on_after_its_lease_has_run_out() {
-    if skips() {
-        return;
-    }
-    let _turn = TURN.lock().await;
-    let world = World::new(vec![NatsServer::start()]).await;
+    let Some((_turn, world)) = one_server().await else { return };
     let link = Link::to(vec![world.servers[0].address().to_owned()]).await;
     let existing = world.existing();
     let mut process = world.start_once("one", &[link.url()]);
@@ -123,11 +109,7 @@ fn changed(world: &World, member: &str, name: &str, change: impl Fn(&str) -> Str
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_has_one_collector_whether_it_shares_its_state_or_not() {
-    if skips() {
-        return;
-    }
-    let _turn = TURN.lock().await;
-    let world = World::new(vec![NatsServer::start()]).await;
+    let Some((_turn, world)) = one_server().await else { return };
     let mut member = world.start("one");
     world.until("it delivers", || world.lines("one") > 50).await;
     let own_ledger = |text: &str| text.split_once("[sources.m365.state]").unwrap().0.to_owned();
@@ -158,11 +140,7 @@ async fn a_directory_has_one_collector_whether_it_shares_its_state_or_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn collectors_end_when_the_stream_is_deleted_and_the_next_start_makes_a_new_one() {
-    if skips() {
-        return;
-    }
-    let _turn = TURN.lock().await;
-    let world = World::new(vec![NatsServer::start()]).await;
+    let Some((_turn, world)) = one_server().await else { return };
     let mut process = world.start("one");
     world.until("it delivers", || world.lines("one") > 50).await;
     let client = async_nats::connect(world.servers[0].url()).await.unwrap();
