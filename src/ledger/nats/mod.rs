@@ -6,7 +6,8 @@
 //!
 //! Why not a work queue of JetStream for content: it forgets the ids of acknowledged messages with the window of duplicates, and a blob
 //! that is listed again has to be recognised for eight days. So a blob is a row, as in the embedded ledger, and content, cursor and ids
-//! of events change together, in an atomic batch.
+//! of events change together, in an atomic batch. nats-server 2.15.1 stores only the beginning of a batch in which the account's limit is
+//! met, so that the messages of a batch stand in an order of which each beginning is safe: ids, then content, then cursors.
 
 mod announcing;
 mod bucket;

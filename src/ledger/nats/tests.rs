@@ -4,11 +4,12 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use proptest::prelude::*;
 use tempfile::TempDir;
+use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 use super::{connection::Connection, *};
 use crate::{
-    content::{ContentType, TenantId},
+    content::{ContentType, Feed, TenantId},
     ledger::{
         BlobKey, ContentIntake, ContentQueue, Counts, CoverageStore, CursorMove, DeliveredBatch, DeliveredEvents,
         EventCount, EventKey, ExportPosition, Piece, SearchStep, SubscriptionStore, TenantStore, Transfer, Upkeep,
@@ -53,14 +54,7 @@ impl Storage for TestBucket {
 }
 
 fn options(server: &NatsServer, login: NatsLogin) -> NatsOptions {
-    NatsOptions {
-        servers: vec![server.url()],
-        prefix: "test".to_owned(),
-        replicas: 1,
-        login,
-        tls: None,
-        requires_tls: false,
-    }
+    NatsOptions { login, ..NatsOptions::new(vec![server.url()], "test") }
 }
 
 async fn open(server: &NatsServer, directory: &Path) -> NatsLedger {
@@ -570,6 +564,61 @@ async fn who_owned_a_tenant_in_a_bucket_that_was_deleted_owns_nothing_in_the_nex
     assert!(error.is_taken(), "{error}");
     assert!(one.owned().is_empty());
     assert_eq!(next.owned(), [a.tenant]);
+}
+
+/// nats-server 2.15.1 stores the beginning of an atomic batch, and answers nothing, when the account's limit is met in the middle of it.
+#[tokio::test]
+async fn a_batch_of_which_only_the_beginning_is_stored_has_no_cursor_without_its_content() {
+    if let Some(obstacle) = nats_server::obstacle() {
+        eprintln!("skipped: {obstacle}");
+        return;
+    }
+    let server = NatsServer::configured(
+        "accounts { A { jetstream { max_file: 3MB }, users: [ { user: a, password: a } ] }, S { users: [ { user: s, password: s } ] } }
+         system_account: S\nno_auth_user: a",
+    );
+    let directories = [TempDir::new().unwrap(), TempDir::new().unwrap()];
+    let a = feed(1, ContentType::Exchange);
+    // The first member ends with a runtime of its own, in the middle of what it does.
+    let runtime = Runtime::new().unwrap();
+    let (of_server, directory) = (options(&server, NatsLogin::Anonymous), directories[0].path().to_owned());
+    runtime.spawn(async move { record_where_there_is_no_room(&of_server, &directory, a).await }).await.unwrap();
+    runtime.shutdown_background();
+
+    let connection = Connection::open(&options(&server, NatsLogin::Anonymous)).await.unwrap();
+    connection.bucket().await.unwrap().purge("shared.junk.>").await.unwrap();
+    let two = open(&server, directories[1].path()).await;
+    two.renew(&member(&two)).await.unwrap();
+    take(&two, a.tenant).await;
+    assert!(!claim_all(&two, a, 1, Wanted::Any).await.is_empty());
+    assert_eq!(two.cursor(a).await.unwrap().listed_through, None);
+}
+
+/// Records content with a cursor, until a part of it is stored.
+async fn record_where_there_is_no_room(options: &NatsOptions, directory: &Path, a: Feed) {
+    let one = NatsLedger::open(options, directory, DEDUPE_WINDOW).await.unwrap();
+    take(&one, a.tenant).await;
+    // The last room that is free is smaller than the batch, and larger than its beginning.
+    let junk = |number: usize, size: usize| {
+        let value = Some(Bytes::from(vec![b'x'; size]));
+        change::message(format!("shared.junk.{number}"), value, None)
+    };
+    for number in 0..30 {
+        one.bucket.put(junk(number, 100_000)).await.unwrap();
+    }
+    let refs: Vec<_> = (0..900).map(|number| content(a, &number.to_string(), time(number))).collect();
+    let recording = one.record(a, refs, Some(CursorMove::ListedThrough(time(10_000))), time(0));
+    let stored = async {
+        let of_content = format!("{}.content.>", a.tenant);
+        while one.bucket.subjects(&of_content).await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Who records waits until there is room.
+    tokio::select! {
+        recorded = recording => panic!("there was room: {recorded:?}"),
+        () = stored => {}
+    }
 }
 
 #[tokio::test]
