@@ -86,15 +86,13 @@ impl NatsLedger {
         let bucket = Bucket::open(options).await?;
         let copy = Self::copy_in(directory);
         let retention = retention.into();
-        fs::create_dir_all(&copy).map_err(|error| LedgerError::from_io(copy.clone(), error))?;
-        // Nobody else may be using it.
-        drop(RedbLedger::open(&copy, retention).await?);
-        match fs::remove_dir_all(&copy).and_then(|()| fs::create_dir_all(&copy)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(LedgerError::from_io(copy, error)),
+        RedbLedger::check_unused(&copy, retention).await?;
+        match fs::remove_dir_all(&copy) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => fs::create_dir_all(&copy),
         }
-        let local = Arc::new(RedbLedger::open(&copy, retention).await?);
+        .map_err(|error| LedgerError::from_io(copy.clone(), error))?;
+        let local = Arc::new(RedbLedger::start_copy(&copy, retention).await?);
         let (owned, session) = (Owned::default(), Uuid::new_v4().simple().to_string());
         let replicator = Replicator::start(bucket.clone(), Arc::clone(&local), owned.clone(), session.clone());
         let ledger = Self {

@@ -641,3 +641,20 @@ async fn one_server_is_not_asked_for_several_copies() {
     let error = NatsLedger::probe(&three).await.unwrap_err().to_string();
     assert!(error.contains("write state.replicas = 1"), "{error}");
 }
+
+#[tokio::test]
+async fn a_copy_that_a_crash_left_damaged_is_made_anew() {
+    if let Some(obstacle) = nats_server::obstacle() {
+        eprintln!("skipped: {obstacle}");
+        return;
+    }
+    let (server, directory) = (NatsServer::start(), TempDir::new().unwrap());
+    let copy = NatsLedger::copy_in(directory.path());
+    std::fs::create_dir(&copy).unwrap();
+    std::fs::write(copy.join("ledger.redb"), "no ledger").unwrap();
+    let ledger = open(&server, directory.path()).await;
+    let a = feed(1, ContentType::Exchange);
+    take(&ledger, a.tenant).await;
+    ledger.record(a, vec![content(a, "blob", time(0))], None, time(0)).await.unwrap();
+    assert_eq!(claim_all(&ledger, a, 9, Wanted::Any).await.len(), 1);
+}

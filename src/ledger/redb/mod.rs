@@ -44,6 +44,10 @@ const FILE: &str = "ledger.redb";
 const REOPEN_ATTEMPTS: u32 = 10;
 const REOPEN_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long what a copy has may stay off the disk.
+#[cfg(feature = "nats")]
+const COPY_MAY_LOSE: Duration = Duration::from_secs(1);
+
 /// A [`Ledger`](super::Ledger) in one file of the data directory. One process at a time has it.
 #[derive(Debug)]
 pub struct RedbLedger {
@@ -66,7 +70,21 @@ impl RedbLedger {
     ///
     /// When another process has it, when it is damaged (it is left as it is), or when the directory cannot be written.
     pub async fn open(directory: &Path, retention: impl Into<IdRetention>) -> Result<Self, LedgerError> {
-        let retention = retention.into();
+        Self::open_that(Duration::ZERO, directory, retention.into()).await
+    }
+
+    /// Starts one in `directory`, where there must be none, that copies what is kept elsewhere: it does not wait for the disk, and a
+    /// crash takes what was written last.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    #[cfg(feature = "nats")]
+    pub async fn start_copy(directory: &Path, retention: IdRetention) -> Result<Self, LedgerError> {
+        Self::open_that(COPY_MAY_LOSE, directory, retention).await
+    }
+
+    async fn open_that(may_lose: Duration, directory: &Path, retention: IdRetention) -> Result<Self, LedgerError> {
         let path = directory.join(FILE);
         let mut attempt = 0;
         let (opened, file) = loop {
@@ -85,7 +103,7 @@ impl RedbLedger {
         };
         let open::Opened { database, cursors, recent } = opened;
         let (database, cursors, file) = (Arc::new(database), Arc::new(cursors), Arc::new(file));
-        let writer = Writer::start(Arc::clone(&database), Arc::clone(&file), Arc::clone(&cursors));
+        let writer = Writer::start(may_lose, Arc::clone(&database), Arc::clone(&file), Arc::clone(&cursors));
         let ledger = Self {
             database,
             writer,

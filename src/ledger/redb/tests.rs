@@ -94,6 +94,26 @@ async fn damage_anywhere_in_the_file_never_passes_for_an_empty_ledger() {
     }
 }
 
+#[tokio::test]
+#[cfg(feature = "nats")]
+async fn a_copy_takes_many_writes_in_little_space_and_can_be_opened_after_a_crash() {
+    let (directory, crashed) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let copy = RedbLedger::start_copy(directory.path(), DEDUPE_WINDOW.into()).await.unwrap();
+    let a = feed(1, ContentType::Exchange);
+    let path = directory.path().join(FILE);
+    let before = fs::metadata(&path).unwrap().len();
+    for number in 0..3_000 {
+        copy.record(a, vec![content(a, "the same", time(number))], None, time(number)).await.unwrap();
+    }
+    assert_eq!(copy.summary().await.unwrap()[0].1.pending, 1);
+    let after = fs::metadata(&path).unwrap().len();
+    assert!(after < before + 4 * 1_024 * 1_024, "{before} bytes have become {after}");
+    // What is in the file at any time, as after a crash.
+    fs::copy(&path, crashed.path().join(FILE)).unwrap();
+    drop(copy);
+    open(&crashed).await.summary().await.unwrap();
+}
+
 /// Takes the ledger away while it is in use, by `how`; nothing counts as written after that.
 #[cfg(unix)]
 async fn assert_stops(how: impl FnOnce(&Path)) {

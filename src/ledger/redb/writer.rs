@@ -8,6 +8,8 @@
 //! notification's answer, which waits for the transaction before its own. So writes that a remote peer or user waits
 //! for go first, and while there are such writes, the other transactions are kept to about ten milliseconds. Larger
 //! ones cost less for each row, and are made when nobody waits.
+//!
+//! A copy of what is kept elsewhere needs no fsync for each. It has one from time to time, because only that lets redb use pages again.
 
 use std::{
     any::Any,
@@ -15,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use redb::{Database, WriteTransaction};
+use redb::{Database, Durability, WriteTransaction};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinError,
@@ -71,8 +73,9 @@ struct Request {
 }
 
 impl Writer {
-    /// Starts the writer. It ends when the last handle is dropped.
-    pub fn start(database: Arc<Database>, file: Arc<LedgerFile>, cursors: Arc<Cursors>) -> Self {
+    /// Starts the writer. It ends when the last handle is dropped. A crash takes what was written in the last `may_lose`; with zero, a
+    /// write that has returned is on disk.
+    pub fn start(may_lose: Duration, database: Arc<Database>, file: Arc<LedgerFile>, cursors: Arc<Cursors>) -> Self {
         let (urgent, urgent_queue) = mpsc::unbounded_channel();
         let (bulk, bulk_queue) = mpsc::unbounded_channel();
         let first_failure = Arc::default();
@@ -81,6 +84,8 @@ impl Writer {
             bulk: bulk_queue,
             next: None,
             last_urgent: None,
+            last_durable: None,
+            may_lose,
             cursors,
             short: Size::new(SHORT),
             long: Size::new(LONG),
@@ -146,6 +151,8 @@ struct Queue {
     /// A bulk write that did not fit into the last transaction.
     next: Option<Request>,
     last_urgent: Option<Instant>,
+    last_durable: Option<Instant>,
+    may_lose: Duration,
     /// Those that were moved in memory only.
     cursors: Arc<Cursors>,
     /// Of bulk transactions: while urgent writes are expected, and otherwise.
@@ -229,6 +236,15 @@ impl Queue {
         group
     }
 
+    /// That of the next transaction.
+    fn durability(&mut self) -> Durability {
+        if self.last_durable.is_some_and(|last| last.elapsed() < self.may_lose) {
+            return Durability::None;
+        }
+        self.last_durable = Some(Instant::now());
+        Durability::Immediate
+    }
+
     /// The size of the next bulk transaction.
     fn size(&mut self) -> &mut Size {
         match self.last_urgent {
@@ -255,9 +271,9 @@ async fn write(
             jobs.push(unwritten(&queue.cursors));
         }
         let (database, at) = (Arc::clone(&database), Arc::clone(&file));
-        let began = Instant::now();
+        let (began, durability) = (Instant::now(), queue.durability());
         // A blocking task, not a thread of our own: it also keeps a paused test clock from running ahead of the disk.
-        let outcome = tokio::task::spawn_blocking(move || expecting(|| commit(&database, &at, jobs))).await;
+        let outcome = tokio::task::spawn_blocking(move || expecting(|| commit(&database, durability, &at, jobs))).await;
         let error = match outcome {
             Ok(Ok(replies)) => {
                 for reply in replies {
@@ -281,7 +297,9 @@ async fn write(
     if first_failure.get().is_none() && queue.cursors.are_unwritten() {
         // Without them, the next start lists a little more.
         let last = vec![unwritten(&queue.cursors)];
-        let _ = tokio::task::spawn_blocking(move || expecting(|| commit(&database, &file, last))).await;
+        let _ =
+            tokio::task::spawn_blocking(move || expecting(|| commit(&database, Durability::Immediate, &file, last)))
+                .await;
     }
 }
 
@@ -294,15 +312,21 @@ fn unwritten(cursors: &Arc<Cursors>) -> Job {
     })
 }
 
-fn commit(database: &Database, file: &LedgerFile, jobs: Vec<Job>) -> Result<Vec<Reply>, LedgerError> {
-    let replies = transact(database, jobs).map_err(|error| file.failure(error))?;
+fn commit(
+    database: &Database,
+    durability: Durability,
+    file: &LedgerFile,
+    jobs: Vec<Job>,
+) -> Result<Vec<Reply>, LedgerError> {
+    let replies = transact(database, durability, jobs).map_err(|error| file.failure(error))?;
     // After the commit: what is true only before it may have become untrue during it.
     file.check()?;
     Ok(replies)
 }
 
-fn transact(database: &Database, jobs: Vec<Job>) -> Result<Vec<Reply>, redb::Error> {
-    let transaction = database.begin_write()?;
+fn transact(database: &Database, durability: Durability, jobs: Vec<Job>) -> Result<Vec<Reply>, redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(durability)?;
     let replies = jobs.into_iter().map(|job| job(&transaction)).collect::<Result<Vec<_>, _>>()?;
     transaction.commit()?;
     Ok(replies)
