@@ -133,7 +133,12 @@ fn source_summary(SourceReport { key, progress, ended }: &SourceReport) -> Vec<S
         Ended::Failed => " Something stayed undelivered.",
         Ended::Abandoned => " Stopped before everything was delivered; the next run goes on there.",
     };
-    let mut lines = vec![format!("{}{end}", totals(key, progress.totals()))];
+    let elsewhere = match progress.tenants_elsewhere() {
+        0 => String::new(),
+        1 => " Another collector works on one tenant, which was left out.".to_owned(),
+        many => format!(" Other collectors work on {many} tenants, which were left out."),
+    };
+    let mut lines = vec![format!("{}{elsewhere}{end}", totals(key, progress.totals()))];
     for (feed, state) in progress.feeds() {
         if let Some(problem) = state.problem {
             lines.push(format!("sources.{key}: {feed}: {problem}"));

@@ -55,6 +55,7 @@ impl Membership {
         let Some(cluster) = self.cluster.as_ref().filter(|_| self.borrows) else { return Ok(()) };
         for (tenant, host) in cluster.borrow(task.and_then(|task| task.tenant)).await? {
             warn!(message = "Another collector works on this tenant; this run leaves it out.", tenant_id = %tenant, host);
+            cluster.progress.left_to_another();
         }
         if task.is_some() && cluster.own.is_empty() {
             return Err(TenancyError::Elsewhere.into());

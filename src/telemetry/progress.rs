@@ -37,6 +37,7 @@ struct Inner {
     abandoned: AtomicU64,
     bytes: AtomicU64,
     gap_seconds: AtomicU64,
+    elsewhere: AtomicU64,
     /// All successes, in no unit: it only shows whether there are any.
     steps: AtomicU64,
     feeds: Mutex<BTreeMap<Feed, FeedState>>,
@@ -210,6 +211,17 @@ impl Progress {
             bytes_received: get(&self.0.bytes),
             gap_seconds: get(&self.0.gap_seconds),
         }
+    }
+
+    /// How many tenants a run that ends by itself has left to other collectors, which work on them.
+    pub fn tenants_elsewhere(&self) -> u64 {
+        self.0.elsewhere.load(Ordering::Relaxed)
+    }
+
+    /// Counts a tenant that is left to another collector.
+    #[cfg(feature = "nats")]
+    pub(crate) fn left_to_another(&self) {
+        self.0.elsewhere.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A number that changes with each success: a page is listed, a piece of content comes, events are delivered.

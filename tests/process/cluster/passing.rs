@@ -66,6 +66,8 @@ async fn runs_and_commands_leave_out_what_collectors_work_on() {
     let run = world.output("two", &["run", "--once", "-v"]).await;
     assert!(run.status.success(), "{}", told(&run));
     assert_eq!(told(&run).matches("Another collector works on this tenant").count(), TENANTS, "{}", told(&run));
+    let left_out = format!("Other collectors work on {TENANTS} tenants, which were left out.");
+    assert!(told(&run).contains(&left_out), "{}", told(&run));
     assert_eq!(world.lines("two"), 0);
     // To look takes nothing, and leaves nothing out.
     let state = world.output("two", &["state", "show"]).await;
