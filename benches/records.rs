@@ -16,7 +16,9 @@ use office365_source::{
     clock::Clock,
     collector::{Boundary, Splitter, read_record},
     content::{ContentRef, ContentType, Feed},
-    normalize::{CityDatabase, GeoipDatabases, NetworkDatabase, NormalizeOptions, Normalizer, Origin, Schema},
+    normalize::{
+        CityDatabase, EventTexts, GeoipDatabases, NetworkDatabase, NormalizeOptions, Normalizer, Origin, Schema,
+    },
     simulator::{Backlog, Simulator, SimulatorConfig},
 };
 
@@ -109,10 +111,10 @@ fn events(bencher: Bencher<'_, '_>, schema: Schema, databases: GeoipDatabases) {
     let mut count = 0_usize;
     for_each_element(&body, |_| count += 1);
     bencher.counter(BytesCount::new(body.len())).counter(ItemsCount::new(count)).bench_local(|| {
-        let mut out = Vec::with_capacity(body.len() * 2);
+        let (mut out, mut texts) = (Vec::with_capacity(body.len() * 2), EventTexts::default());
         for_each_element(black_box(&body), |element| {
             let record = read_record(element).unwrap();
-            let made = normalizer.event(record.object, &record.members, &origin, content.created);
+            let made = normalizer.event_among(&mut texts, record.object, &record.members, &origin, content.created);
             made.event.write_json(&mut out);
             out.push(b'\n');
         });

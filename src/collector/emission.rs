@@ -27,7 +27,7 @@ use crate::{
     component::{BatchNotifier, LogEvent},
     content::ContentType,
     ledger::{BlobKey, EventCount, EventKey},
-    normalize::{Fact, Made, auditing_reduced},
+    normalize::{EventTexts, Fact, Made, auditing_reduced},
 };
 
 /// What an event takes beside its text, in bytes: the event itself and the allocator's share.
@@ -319,7 +319,7 @@ impl<'a> Emission<'a> {
         let mut lags = Vec::with_capacity(total);
         let mut rewritten = 0;
         let mut reserved = reserved.into_iter();
-        let mut events = Vec::with_capacity(total);
+        let (mut events, mut texts) = (Vec::with_capacity(total), EventTexts::default());
         let (counts, mut facts) = (shared.insights.is_kept(), Vec::new());
         let mut days = DayCounts::new(key.feed, self.comparison.is_some());
         let content_type_of = |at: usize| types.as_ref().and_then(|types| types.get(at)).copied();
@@ -349,7 +349,7 @@ impl<'a> Emission<'a> {
                     facts.extend(shared.normalizer.fact(&record.object, &record.members, origin));
                 }
                 let Made { event, damages, redacted } =
-                    shared.normalizer.event(record.object, &record.members, origin, now);
+                    shared.normalizer.event_among(&mut texts, record.object, &record.members, origin, now);
                 if redacted {
                     rewritten += event.json_size();
                     telemetry::record_redacted(key);
@@ -370,7 +370,7 @@ impl<'a> Emission<'a> {
         let size: usize = events.iter().map(LogEvent::json_size).sum();
         telemetry::events_received(events.len() as u64, size as u64);
         let bytes = if shared.normalizer.copies() {
-            size + events.len() * EVENT
+            size + events.len() * EVENT + EventTexts::SLACK
         } else {
             // Records of a spooled body hold the pieces they were read in, also for neighbours that were dropped.
             batch.bytes + 2 * PIECE + rewritten

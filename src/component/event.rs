@@ -119,7 +119,7 @@ impl LogEvent {
     /// No line break within the record survives: NDJSON needs one line an event.
     pub fn write_json(&self, out: &mut Vec<u8>) {
         let Some(shared) = self.shared.as_ref().filter(|shared| !shared.json.is_empty()) else {
-            push_single_line(out, self.record.as_str().trim_ascii());
+            self.push_record(out, self.record.as_str().trim_ascii());
             return;
         };
         out.push(b'{');
@@ -136,13 +136,22 @@ impl LogEvent {
                 }
             });
         } else {
-            push_single_line(out, self.record.inner());
+            self.push_record(out, self.record.inner());
         }
         if out.len() > start {
             out.push(b',');
         }
         out.extend_from_slice(shared.json.as_bytes());
         out.push(b'}');
+    }
+
+    /// Appends the record or what is within its braces, as one line.
+    fn push_record(&self, out: &mut Vec<u8>, text: &str) {
+        if self.record.may_have_line_breaks() {
+            push_single_line(out, text);
+        } else {
+            out.extend_from_slice(text.as_bytes());
+        }
     }
 
     /// The event as JSON text.
@@ -195,7 +204,7 @@ impl LogEvent {
     fn overrides_a_member(&self, shared: &SharedFields) -> bool {
         // A name can only be a member if its text occurs somewhere; records hardly ever hold ours.
         let text = self.record.as_bytes();
-        let may = memchr::memmem::find(text, br"\u").is_some()
+        let may = self.record.may_have_backslash_u()
             || shared.fields.keys().any(|name| memchr::memmem::find(text, name.as_str().as_bytes()).is_some());
         may && {
             let mut overrides = false;

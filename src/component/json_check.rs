@@ -5,12 +5,53 @@
 
 use std::ops::Range;
 
-/// Where the name of a member is in the text, without its quotes, and where its value is.
-pub(super) type Place = (Range<usize>, Range<usize>);
+/// What was found in the text of an object.
+#[derive(Debug)]
+pub(super) struct Checked {
+    /// In their order.
+    pub members: Vec<Member>,
+    /// Whether `\u` is somewhere in the text: in an escape, or in one of a string within a string.
+    pub has_backslash_u: bool,
+    /// Whether the text has more than one line.
+    pub has_line_breaks: bool,
+}
 
-/// The members of the object that `text` is, in their order; `None` if it may be none, has escapes in a name, or is nested too deeply.
-pub(super) fn members(text: &str) -> Option<Vec<Place>> {
-    let mut reader = Reader { bytes: text.as_bytes(), at: 0 };
+/// Where a member is in the text of its object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Member {
+    /// The name without its quotes; it holds no escapes.
+    pub name: Span,
+    pub value: Span,
+}
+
+/// A range of bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Where `part` is in `whole`; `None` if it is a copy, or beyond 4 GiB.
+    pub fn of(part: &str, whole: &str) -> Option<Self> {
+        let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+        let end = start.checked_add(part.len()).filter(|end| *end <= whole.len())?;
+        Self::new(start..end)
+    }
+
+    /// `None` beyond 4 GiB.
+    fn new(range: Range<usize>) -> Option<Self> {
+        Some(Self { start: u32::try_from(range.start).ok()?, end: u32::try_from(range.end).ok()? })
+    }
+
+    pub fn get(self, whole: &str) -> &str {
+        whole.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// The object that `text` is; `None` if it may be none, has escapes in a name, or is nested too deeply.
+pub(super) fn object(text: &str) -> Option<Checked> {
+    let mut reader = Reader { bytes: text.as_bytes(), at: 0, has_backslash_u: false, has_line_breaks: false };
     // Records have some dozens of members.
     let mut members = Vec::with_capacity(32);
     reader.expect(b'{')?;
@@ -23,7 +64,7 @@ pub(super) fn members(text: &str) -> Option<Vec<Place>> {
             reader.peek()?;
             let start = reader.at;
             reader.value()?;
-            members.push((name, start..reader.at));
+            members.push(Member { name: Span::new(name)?, value: Span::new(start..reader.at)? });
             match reader.next()? {
                 b',' => {}
                 b'}' => break,
@@ -31,12 +72,18 @@ pub(super) fn members(text: &str) -> Option<Vec<Place>> {
             }
         }
     }
-    reader.peek().is_none().then_some(members)
+    if reader.peek().is_some() {
+        return None;
+    }
+    let Reader { has_backslash_u, has_line_breaks, .. } = reader;
+    Some(Checked { members, has_backslash_u, has_line_breaks })
 }
 
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    has_backslash_u: bool,
+    has_line_breaks: bool,
 }
 
 /// The containers that are open: a bit for each, set for objects, behind a first bit that is always set.
@@ -70,8 +117,10 @@ impl Reader<'_> {
     fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.bytes.get(self.at)?;
-            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
-                return Some(byte);
+            match byte {
+                b' ' | b'\t' => {}
+                b'\n' | b'\r' => self.has_line_breaks = true,
+                _ => return Some(byte),
             }
             self.at += 1;
         }
@@ -168,10 +217,15 @@ impl Reader<'_> {
     /// Consumes what stands behind a backslash.
     fn escape(&mut self) -> Option<()> {
         match self.byte()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'\\' => {
+                self.has_backslash_u |= self.bytes.get(self.at) == Some(&b'u');
+                Some(())
+            }
+            b'"' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
             b'u' => {
                 let digits = self.bytes.get(self.at..self.at + 4)?;
                 self.at += 4;
+                self.has_backslash_u = true;
                 digits.iter().all(u8::is_ascii_hexdigit).then_some(())
             }
             _ => None,
@@ -259,7 +313,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Option<Vec<(&str, &str)>> {
-        Some(members(text)?.into_iter().map(|(name, value)| (&text[name], &text[value])).collect())
+        Some(object(text)?.members.into_iter().map(|member| (member.name.get(text), member.value.get(text))).collect())
     }
 
     #[test]
@@ -283,7 +337,8 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_accepted_is_valid(text in r#"\{("a":)?[\[\]{}",:\\ utrefals01.eE+\n-]{0,12}\}"#) {
-            if found(&text).is_some() {
+            if let Some(found) = object(&text) {
+                prop_assert_eq!(found.has_line_breaks, text.contains(['\n', '\r']));
                 prop_assert!(serde_json::from_str::<&RawValue>(&text).is_ok(), "{}", text);
             }
         }
@@ -292,6 +347,17 @@ mod tests {
         fn numbers_and_strings_are_as_in_serde_json(value in r#"-?[0-9.eE+-]{0,6}|"[\\"nuU0a/\PC\x00-\x20]{0,12}"|true|false|nul{1,2}"#) {
             let text = format!("{{\"a\":[{value}],\"b\":{value}}}");
             prop_assert_eq!(found(&text).is_some(), serde_json::from_str::<&RawValue>(&text).is_ok(), "{}", text);
+        }
+
+        #[test]
+        fn what_is_escaped_is_noticed_at_any_depth(content in r#"[\\"u0eb]{0,12}"#, depth in 1..4_usize) {
+            let raw = format!(r#"{{"a":"{content}"}}"#);
+            let escaped = (0..depth).fold(content, |text, _| serde_json::json!({"a": [text]}).to_string());
+            for text in [escaped, raw] {
+                if let Some(found) = object(&text) {
+                    prop_assert_eq!(found.has_backslash_u, text.contains(r"\u"), "{}", text);
+                }
+            }
         }
     }
 }

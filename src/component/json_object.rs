@@ -3,7 +3,7 @@
 //! A tree per event costs more than everything else together on the way to a JSON sink, and it damages numbers. So an
 //! event keeps the text it came as, and a caller that needs a member scans for it.
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -14,7 +14,11 @@ use serde::{
 use serde_json::value::RawValue;
 use snafu::Snafu;
 
-use super::{Repair, json_check, repair::repair_text};
+use super::{
+    Repair,
+    json_check::{self, Checked, Member, Span},
+    repair::{lone_surrogates, repair_text},
+};
 
 /// Text known to be one JSON object: valid UTF-8, valid syntax, every string decodable.
 #[derive(Clone)]
@@ -22,47 +26,8 @@ pub struct JsonObject {
     text: ByteString,
     /// Where the members are, found while the text was checked; `None` if that is not known.
     members: Option<Arc<Vec<Member>>>,
-}
-
-/// Where a member is in the text of its object.
-#[derive(Clone, Copy, Debug)]
-struct Member {
-    /// The name without its quotes; it holds no escapes.
-    name: Span,
-    value: Span,
-}
-
-impl Member {
-    /// `None` if one is beyond 4 GiB.
-    fn all(places: Vec<json_check::Place>) -> Option<Arc<Vec<Self>>> {
-        let member = |(name, value)| Some(Self { name: Span::new(name)?, value: Span::new(value)? });
-        places.into_iter().map(member).collect::<Option<Vec<_>>>().map(Arc::new)
-    }
-}
-
-/// A range of bytes.
-#[derive(Clone, Copy, Debug)]
-struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl Span {
-    /// Where `part` is in `whole`; `None` if it is a copy, or beyond 4 GiB.
-    fn of(part: &str, whole: &str) -> Option<Self> {
-        let start = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
-        let end = start.checked_add(part.len()).filter(|end| *end <= whole.len())?;
-        Self::new(start..end)
-    }
-
-    /// `None` beyond 4 GiB.
-    fn new(range: Range<usize>) -> Option<Self> {
-        Some(Self { start: u32::try_from(range.start).ok()?, end: u32::try_from(range.end).ok()? })
-    }
-
-    fn get(self, whole: &str) -> &str {
-        whole.get(self.start as usize..self.end as usize).unwrap_or_default()
-    }
+    may_have_backslash_u: bool,
+    may_have_line_breaks: bool,
 }
 
 impl PartialEq for JsonObject {
@@ -117,12 +82,8 @@ impl JsonObject {
             Some(other) => return Err(InvalidRecord::NotAnObject { found: kind_of(*other) }),
             None => return Err(InvalidRecord::NotAnObject { found: "empty" }),
         }
-        if let Some(places) = json_check::members(&text) {
-            for (name, value) in &places {
-                visit(text.get(name.clone()).unwrap_or_default(), text.get(value.clone()).unwrap_or_default());
-            }
-            let members = Member::all(places);
-            return Ok(Self { text, members });
+        if let Some(checked) = json_check::object(&text) {
+            return Ok(Self::of_checked(text, checked, visit));
         }
         let mut members = Some(Vec::new());
         visit_members(&text, |name, value| {
@@ -137,7 +98,25 @@ impl JsonObject {
         })
         .map_err(|error| InvalidRecord::Syntax { reason: error.to_string() })?;
         let members = members.map(Arc::new);
-        Ok(Self { text, members })
+        Ok(Self { members, ..Self::unchecked(text) })
+    }
+
+    fn of_checked(text: ByteString, checked: Checked, mut visit: impl FnMut(&str, &str)) -> Self {
+        let Checked { members, has_backslash_u, has_line_breaks } = checked;
+        for member in &members {
+            visit(member.name.get(&text), member.value.get(&text));
+        }
+        Self {
+            text,
+            members: Some(Arc::new(members)),
+            may_have_backslash_u: has_backslash_u,
+            may_have_line_breaks: has_line_breaks,
+        }
+    }
+
+    /// Text of which no more is known than that it is an object.
+    const fn unchecked(text: ByteString) -> Self {
+        Self { text, members: None, may_have_backslash_u: true, may_have_line_breaks: true }
     }
 
     /// As [`JsonObject::parse_visiting`], but first repairs what would make a strict reader refuse a record of an audit
@@ -149,10 +128,18 @@ impl JsonObject {
     pub fn parse_repairing(text: Bytes, visit: impl FnMut(&str, &str)) -> Result<(Self, Repair), InvalidRecord> {
         let mut repair = Repair::default();
         let bytes = text.clone();
-        let mut text = ByteString::try_from(text).unwrap_or_else(|_| {
+        let mut text = if let Ok(text) = ByteString::try_from(text) {
+            // Nearly every record is accepted here.
+            if let Some(checked) = json_check::object(&text)
+                && (!checked.has_backslash_u || lone_surrogates(text.as_bytes()).is_empty())
+            {
+                return Ok((Self::of_checked(text, checked, visit), repair));
+            }
+            text
+        } else {
             repair.invalid_utf8 = true;
             ByteString::from(String::from_utf8_lossy(&bytes).into_owned())
-        });
+        };
         let repaired = repair_text(&text);
         repair = repair.and(repaired.1);
         if let Cow::Owned(repaired) = repaired.0 {
@@ -166,11 +153,11 @@ impl JsonObject {
     /// # Errors
     ///
     /// When it is not UTF-8 after all.
-    pub(crate) fn written(text: Vec<u8>) -> Result<Self, InvalidRecord> {
-        let text = ByteString::try_from(text)
+    pub(crate) fn written(text: impl Into<Bytes>) -> Result<Self, InvalidRecord> {
+        let text = ByteString::try_from(text.into())
             .map_err(|error| InvalidRecord::Syntax { reason: format!("not UTF-8: {error:?}") })?;
         debug_assert!(visit_members(&text, |_, _| {}).is_ok(), "not an object: {text}");
-        Ok(Self { text, members: None })
+        Ok(Self::unchecked(text))
     }
 
     /// As [`JsonObject::written`], of which the members will be asked for.
@@ -178,10 +165,13 @@ impl JsonObject {
     /// # Errors
     ///
     /// When it is not UTF-8 after all.
-    pub(crate) fn rewritten(text: Vec<u8>) -> Result<Self, InvalidRecord> {
+    pub(crate) fn rewritten(text: impl Into<Bytes>) -> Result<Self, InvalidRecord> {
         let object = Self::written(text)?;
-        let members = json_check::members(&object.text).and_then(Member::all);
-        Ok(Self { members, ..object })
+        let checked = json_check::object(&object.text);
+        Ok(match checked {
+            Some(checked) => Self::of_checked(object.text, checked, |_, _| {}),
+            None => object,
+        })
     }
 
     /// The text.
@@ -192,6 +182,16 @@ impl JsonObject {
     /// The text as shared bytes.
     pub fn as_bytes(&self) -> &Bytes {
         self.text.as_bytes()
+    }
+
+    /// Whether `\u` may be somewhere in the text: in an escape, or in one of a string within a string.
+    pub(crate) const fn may_have_backslash_u(&self) -> bool {
+        self.may_have_backslash_u
+    }
+
+    /// Whether the text may have more than one line.
+    pub(super) const fn may_have_line_breaks(&self) -> bool {
+        self.may_have_line_breaks
     }
 
     /// The same, without the places of the members: for objects that are kept for long and rarely asked for members.

@@ -36,7 +36,7 @@ impl Repair {
 ///
 /// The API sends them (Splunk's add-on catches "'utf-8' codec can't encode character"); `serde_json` refuses every string
 /// that holds one.
-fn lone_surrogates(text: &[u8]) -> Vec<Range<usize>> {
+pub(super) fn lone_surrogates(text: &[u8]) -> Vec<Range<usize>> {
     static HALVES: LazyLock<[memmem::Finder<'static>; 2]> =
         LazyLock::new(|| [memmem::Finder::new(r"\ud"), memmem::Finder::new(r"\uD")]);
     let mut lone = Vec::new();

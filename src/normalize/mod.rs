@@ -10,6 +10,7 @@ mod damage;
 mod described;
 pub mod ecs;
 mod endpoint_dlp;
+mod event_texts;
 mod facts;
 mod filter;
 mod flattened;
@@ -47,6 +48,7 @@ pub(crate) use self::{
 pub use self::{
     damage::{Damage, Damages},
     described::{AreaTable, OperationRow, VerbRow, operations, verbs},
+    event_texts::EventTexts,
     filter::{Criteria, RecordFilter, RecordType},
     geoip::{CityDatabase, DatabaseError, GeoipDatabases, NetworkDatabase},
     normalizer::{DATA_STREAM_NAMESPACE, Made, NormalizeOptions, Normalizer, Schema},

@@ -1,12 +1,13 @@
 //! From records to events of the schema that was asked for.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, mem, sync::Arc};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::{
-    Damages, GeoipDatabases, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact, spelling::respell,
-    user_agent::UserAgents,
+    Damages, EventTexts, GeoipDatabases, Origin, RecordMembers, SensitiveTypes, ecs, ocsf, raw, redact::redact,
+    spelling::respell, user_agent::UserAgents,
 };
 use crate::component::{JsonObject, LogEvent};
 
@@ -136,10 +137,36 @@ impl Normalizer {
 
     /// The event of a record, made at `now`. Every record makes an event.
     pub fn event(&self, record: JsonObject, members: &RecordMembers, origin: &Origin, now: DateTime<Utc>) -> Made {
+        self.made(record, members, origin, now, &mut Vec::new(), Bytes::copy_from_slice)
+    }
+
+    /// As [`event`](Self::event), for one of several events that are sent together.
+    pub fn event_among(
+        &self,
+        texts: &mut EventTexts,
+        record: JsonObject,
+        members: &RecordMembers,
+        origin: &Origin,
+        now: DateTime<Utc>,
+    ) -> Made {
+        let EventTexts { draft, room } = texts;
+        self.made(record, members, origin, now, draft, |text| room.take(text))
+    }
+
+    /// Makes an event. One that has text of its own is written to `draft`, and `keep` says where it stays.
+    fn made(
+        &self,
+        record: JsonObject,
+        members: &RecordMembers,
+        origin: &Origin,
+        now: DateTime<Utc>,
+        draft: &mut Vec<u8>,
+        keep: impl FnOnce(&[u8]) -> Bytes,
+    ) -> Made {
         let without_values = if self.options.redact { redact(&record) } else { None };
         let redacted = without_values.is_some();
         let record = without_values.unwrap_or(record);
-        let (mut event, damages) = match self.mapped(&record, origin, now) {
+        let (mut event, damages) = match self.mapped(&record, origin, now, draft, keep) {
             Some((event, damages)) => (event, damages),
             None => (raw::event(record, members, origin), Damages::default()),
         };
@@ -148,7 +175,14 @@ impl Normalizer {
     }
 
     /// The event in a schema other than raw.
-    fn mapped(&self, record: &JsonObject, origin: &Origin, now: DateTime<Utc>) -> Option<(LogEvent, Damages)> {
+    fn mapped(
+        &self,
+        record: &JsonObject,
+        origin: &Origin,
+        now: DateTime<Utc>,
+        draft: &mut Vec<u8>,
+        keep: impl FnOnce(&[u8]) -> Bytes,
+    ) -> Option<(LogEvent, Damages)> {
         if self.options.schema == Schema::Raw {
             return None;
         }
@@ -166,15 +200,16 @@ impl Normalizer {
             geoip: origin.geoip.as_deref(),
             namespace: &self.options.data_stream_namespace,
         };
+        let empty = mem::take(draft);
         let Normalized { text, time, damages } = match self.options.schema {
             Schema::Raw => return None,
-            Schema::Ecs => ecs::document(record, &context),
-            Schema::Ocsf => ocsf::event(record, &context),
+            Schema::Ecs => ecs::document(record, &context, empty),
+            Schema::Ocsf => ocsf::event(record, &context, empty),
         };
         // The mappings write text of valid UTF-8 only.
-        let mut text = text;
-        text.shrink_to_fit();
-        let event = LogEvent::from(JsonObject::written(text).ok()?);
+        let event = LogEvent::from(JsonObject::written(keep(&text)).ok()?);
+        *draft = text;
+        draft.clear();
         let event = match self.options.schema {
             Schema::Ocsf => event.with_time(time),
             Schema::Ecs | Schema::Raw => event.with_timestamp("@timestamp", time),

@@ -34,7 +34,7 @@ const DEEPEST: usize = 8;
 /// `[redacted]`. So does a string that has the name in it and is what is left of JSON or the like. All other bytes stay as they are.
 pub(super) fn redact(record: &JsonObject) -> Option<JsonObject> {
     let text = record.as_str();
-    if !may_have_name(text) {
+    if !(shows_name(text) || record.may_have_backslash_u() && escapes_hide_letters(text)) {
         return None;
     }
     let rewritten = rewrite(text, 0)?;
@@ -44,10 +44,15 @@ pub(super) fn redact(record: &JsonObject) -> Option<JsonObject> {
 
 /// Whether the name may be somewhere in JSON text, at whatever depth of strings within strings.
 fn may_have_name(text: &str) -> bool {
+    shows_name(text) || escapes_hide_letters(text)
+}
+
+/// Whether the name is somewhere in JSON text as it is.
+fn shows_name(text: &str) -> bool {
     // Every record is searched, and hardly any has it, so that the search must be fast. A name with capitals at unusual
     // places is found only beside one in a usual spelling.
     static PARTS: LazyLock<[Finder<'static>; 2]> = LazyLock::new(|| [Finder::new("etected"), Finder::new("ETECTED")]);
-    PARTS.iter().any(|part| part.find(text.as_bytes()).is_some()) && has_name(text) || escapes_hide_letters(text)
+    PARTS.iter().any(|part| part.find(text.as_bytes()).is_some()) && has_name(text)
 }
 
 /// Whether the name is in a text, in any case.

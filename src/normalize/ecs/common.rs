@@ -293,10 +293,9 @@ fn related(mapping: &mut Mapping<'_>) {
         ),
         (F::RELATED_HASH, &[F::FILE_HASH_SHA1, F::FILE_HASH_SHA256]),
     ] {
-        for field in fields {
-            let texts = mapping.fields.texts(*field);
-            mapping.fields.append(list, texts.into_iter().filter(|text| !text.contains(char::is_whitespace)));
-        }
+        let mut texts: Vec<_> = fields.iter().flat_map(|field| mapping.fields.texts(*field)).collect();
+        texts.retain(|text| !text.contains(char::is_whitespace));
+        mapping.fields.append(list, texts);
     }
 }
 

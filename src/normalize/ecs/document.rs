@@ -1,6 +1,6 @@
 //! An ECS document while it is filled.
 
-use std::{borrow::Cow, collections::HashSet, iter, mem};
+use std::{borrow::Cow, collections::HashSet, iter, mem, slice};
 
 use super::fields::{Field, Written};
 use crate::normalize::{
@@ -39,12 +39,13 @@ impl<'a> Document<'a> {
     }
 
     /// The field's texts: those of a list, or the one.
-    pub(super) fn texts(&self, field: Field) -> Vec<Cow<'a, str>> {
-        match self.get(field) {
-            Some(Node::List(list)) => list.iter().filter_map(scalar_text).collect(),
-            Some(node) => scalar_text(node).into_iter().collect(),
-            None => Vec::new(),
-        }
+    pub(super) fn texts(&self, field: Field) -> impl Iterator<Item = Cow<'a, str>> {
+        let nodes = match self.get(field) {
+            Some(Node::List(list)) => list.as_slice(),
+            Some(node) => slice::from_ref(node),
+            None => &[],
+        };
+        nodes.iter().filter_map(scalar_text)
     }
 
     /// Sets a field, whatever it had.

@@ -123,7 +123,7 @@ fn recipients(mapping: &mut Mapping<'_>) {
     mapping.fields.append(F::EMAIL_TO_ADDRESS, targets);
     // Some records hold the list as one string: `[a, b]`.
     add(mapping, F::EMAIL_TO_ADDRESS, &["Recipients"], "");
-    let users = mapping.fields.texts(F::DESTINATION_USER_EMAIL);
+    let users: Vec<_> = mapping.fields.texts(F::DESTINATION_USER_EMAIL).collect();
     mapping.fields.append(F::EMAIL_TO_ADDRESS, users.iter().flat_map(|text| addresses(text)));
     add(mapping, F::EMAIL_TO_ADDRESS, &["Data.trc"], "Recipient");
 }

@@ -56,7 +56,7 @@ pub(super) fn split(mapping: &mut Mapping<'_>) {
         (F::SOURCE_USER_EMAIL, F::SOURCE_USER_NAME, F::SOURCE_USER_DOMAIN),
         (F::DESTINATION_USER_EMAIL, F::DESTINATION_USER_NAME, F::DESTINATION_USER_DOMAIN),
     ] {
-        if let [address] = mapping.fields.texts(email).as_slice() {
+        if let [address] = mapping.fields.texts(email).collect::<Vec<_>>().as_slice() {
             let Some(user) = UserId::parse(address) else {
                 mapping.fields.remove(email);
                 continue;
@@ -83,7 +83,7 @@ fn actor(mapping: &mut Mapping<'_>) {
 
 /// The first is the object of the operation, if the family has set it.
 fn targets(mapping: &mut Mapping<'_>) {
-    let object: Vec<_> = mapping.fields.texts(F::USER_TARGET_ID).iter().filter_map(UserId::parse).collect();
+    let object: Vec<_> = mapping.fields.texts(F::USER_TARGET_ID).filter_map(|id| UserId::parse(&id)).collect();
     mapping.fields.remove(F::USER_TARGET_ID);
     let has_object = !object.is_empty();
     // A team may have ten thousand members.

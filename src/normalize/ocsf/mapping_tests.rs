@@ -21,7 +21,7 @@ fn context() -> Context<'static> {
 
 fn normalized(record: &Value, context: &Context<'_>) -> (Value, Normalized) {
     let record = JsonObject::parse(record.to_string().into()).unwrap();
-    let normalized = event(&record, context);
+    let normalized = event(&record, context, Vec::new());
     (serde_json::from_slice(&normalized.text).unwrap(), normalized)
 }
 

@@ -128,7 +128,7 @@ fn event_of(record: &Map<String, Value>) -> Value {
         geoip: None,
         namespace: "default",
     };
-    serde_json::from_slice(&event(&record, &context).text).unwrap()
+    serde_json::from_slice(&event(&record, &context, Vec::new()).text).unwrap()
 }
 
 fn class_of(event: &Value) -> &'static Class {
