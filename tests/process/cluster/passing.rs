@@ -1,14 +1,23 @@
 //! Runs that end by themselves, and commands where no collector runs: they work on what nobody else works on.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 use assert_cmd::cargo::cargo_bin;
+use chrono::TimeDelta;
+use office365_source::ledger::{IdRetention, NatsLedger, NatsOptions};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
 
 use super::{
     link::Link,
     one_server,
     world::{GAVE_BACK, TENANTS, TOOK, World},
 };
+use crate::program::Process;
 
 fn told(output: &std::process::Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
@@ -155,4 +164,39 @@ async fn collectors_end_when_the_stream_is_deleted_and_the_next_start_makes_a_ne
     world.until_all_is_written().await;
     process.signal("TERM");
     assert_eq!(process.wait(&|| world.logs()).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_a_signal_ends_gives_its_tenants_back() {
+    let Some((_turn, world)) = one_server().await else { return };
+    // Makes the bucket, and a configuration to change.
+    let first = world.output("one", &["run", "--once"]).await;
+    assert!(first.status.success(), "{}", told(&first));
+    let directory = TempDir::new().unwrap();
+    let options = NatsOptions { replicas: 1, ..NatsOptions::new(vec![world.servers[0].url()], "o365") };
+    let ledger = NatsLedger::open(&options, directory.path(), IdRetention::from(TimeDelta::days(7))).await.unwrap();
+    let owned = async || {
+        let mut count = 0;
+        for tenant in ledger.tenants_with_rows().await.unwrap() {
+            count += usize::from(ledger.owner(tenant).await.unwrap().session.is_some());
+        }
+        count
+    };
+    for signal in ["INT", "TERM"] {
+        // Microsoft takes the connection, and says nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = changed(&world, "one", "silent.toml", |text| {
+            text.replace(world.base(), &format!("http://{}", silent.local_addr().unwrap()))
+        });
+        assert_eq!(owned().await, 0);
+        let mut command = Command::new(cargo_bin!("office365-source"));
+        command.args(["subscriptions", "start", "--config"]).arg(config);
+        let silenced = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut process = Process::from(silenced.spawn().unwrap());
+        let _asked = silent.accept().await.unwrap();
+        assert_eq!(owned().await, TENANTS);
+        process.signal(signal);
+        process.wait(&|| world.logs()).await;
+        assert_eq!(owned().await, 0, "after {signal}");
+    }
 }

@@ -89,6 +89,11 @@ impl World {
         Self { directory: TempDir::new().unwrap(), servers, simulator, tenants, base, public_url, _service: service }
     }
 
+    /// Where Microsoft is, as configurations have it.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     pub fn path(&self, member: &str, name: &str) -> PathBuf {
         self.directory.path().join(member).join(name)
     }
