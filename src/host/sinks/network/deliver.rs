@@ -88,16 +88,23 @@ impl<P: Peer> Courier<P> {
                     self.record.has_accepted();
                     return Outcome::Accepted(accepted);
                 }
-                Err(Failure::TooLarge { reason }) => {
+                Err(Failure::TooLarge { reason }) if batch.len() > 1 => {
                     self.record.has_found_too_large(json_size);
                     return Outcome::TooLarge(reason);
                 }
+                // As a refusal: something in between may find every request too large.
+                Err(Failure::TooLarge { reason }) => {
+                    if self.is_believed(failures) {
+                        return Outcome::TooLarge(reason);
+                    }
+                    (in_doubt(&reason), Duration::ZERO)
+                }
                 Err(Failure::Lost { reason }) => return Outcome::Lost(reason),
                 Err(Failure::Refused { reason }) => {
-                    if self.record.has_refused() <= BELIEVED_REFUSALS || failures >= ATTEMPTS_IN_DOUBT {
+                    if self.is_believed(failures) {
                         return Outcome::NotAsOne(reason);
                     }
-                    (format!("{reason} (it refuses everything: see to the sink's configuration)"), Duration::ZERO)
+                    (in_doubt(&reason), Duration::ZERO)
                 }
                 Err(Failure::Denied { reason }) => {
                     // Others have come through meanwhile: it is these events.
@@ -112,6 +119,11 @@ impl<P: Peer> Courier<P> {
             telemetry::request_retried(&self.labels, &reason, failures, wait);
             sleep(wait).await;
         }
+    }
+
+    /// Whether one more refusal, of a request that was sent so often, is that of its events.
+    fn is_believed(&self, attempts: u32) -> bool {
+        self.record.has_refused() <= BELIEVED_REFUSALS || attempts >= ATTEMPTS_IN_DOUBT
     }
 
     async fn accepted(&self, batch: Batch, rejected: Option<Rejected>) {
@@ -146,6 +158,10 @@ impl<P: Peer> Courier<P> {
         telemetry::events_refused(&self.labels, count, reason, self.dead_letters.path());
         batch.delivered();
     }
+}
+
+fn in_doubt(reason: &str) -> String {
+    format!("{reason} (it refuses everything: see to the sink's configuration)")
 }
 
 enum Outcome {

@@ -294,6 +294,13 @@ async fn a_peer_that_refuses_everything_is_asked_more_than_once_after_a_while() 
     let sent = lab.sent();
     let waited = |n: usize| sent[n + 1].0.saturating_sub(sent[n].0);
     assert!(waited(18) < Duration::from_millis(10) && waited(20) >= Duration::from_millis(500), "{sent:?}");
+
+    // So is one that finds everything too large.
+    let batch = SinkBatchConfig { max_events: 1, ..Default::default() };
+    let mut lab = Lab::new([Answer::TooLargeAbove(0)], batch, one_at_a_time());
+    assert_eq!(lab.send(0..22).await.await, BatchStatus::Delivered);
+    lab.finish().await;
+    assert_eq!((lab.sizes().len(), lab.dead().len()), (20 + 2 * 5, 22));
 }
 
 #[tokio::test(start_paused = true)]
