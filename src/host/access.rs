@@ -2,8 +2,8 @@
 //!
 //! On a loopback address without a configured secret, anybody on this machine may. There a browser is the danger: a page of the
 //! Internet can have the name of its own server resolved to 127.0.0.1 and then read what is served there (DNS rebinding). Such a
-//! request names that server in `Host`, so the page is shown only under a name of this machine. `/metrics`, `/health` and `/status`
-//! answer under any name, as before: scrapers use many.
+//! request names that server in `Host`, so both are shown only under a name of this machine. `/metrics` and `/health` answer under any
+//! name: scrapers use many.
 
 use std::{
     net::IpAddr,
@@ -35,7 +35,7 @@ pub(super) struct Refusal {
 const FOREIGN_HOST: Refusal = Refusal {
     status: StatusCode::MISDIRECTED_REQUEST,
     reason: "foreign_host",
-    text: "This page is shown under the names localhost, 127.0.0.1 and [::1] only. Open it under one of them, or set \
+    text: "This is shown under the names localhost, 127.0.0.1 and [::1] only. Open it under one of them, or set \
            telemetry.token in the configuration to show it under any name.",
 };
 
@@ -122,22 +122,16 @@ impl Access {
         if self.has_secret() {
             return self.by_secret(headers).await;
         }
-        if !self.is_loopback {
-            return Err(UNPROTECTED);
-        }
-        let mut named = headers.get_all(header::HOST).iter();
-        let host = match (uri.authority(), named.next(), named.next()) {
-            (Some(authority), _, None) => host(authority.as_str()),
-            (None, Some(value), None) => value.to_str().ok().and_then(host),
-            // Without a name, or with two.
-            _ => None,
-        };
-        if host.is_some_and(|host| is_this_machine(host.host())) { Ok(()) } else { Err(FOREIGN_HOST) }
+        if self.is_loopback { of_this_machine(uri, headers) } else { Err(UNPROTECTED) }
     }
 
     /// Whether the state may be shown to the sender of a request.
-    pub(super) async fn to_status(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        if self.has_secret() { self.by_secret(headers).await } else { Ok(()) }
+    pub(super) async fn to_status(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+        match (self.has_secret(), self.is_loopback) {
+            (true, _) => self.by_secret(headers).await,
+            (false, true) => of_this_machine(uri, headers),
+            (false, false) => Ok(()),
+        }
     }
 
     const fn has_secret(&self) -> bool {
@@ -183,6 +177,18 @@ impl Access {
     fn tell(&self, error: &SecretError) {
         telemetry::page_secret_unreadable(error, !self.unreadable.swap(true, Ordering::Relaxed));
     }
+}
+
+/// Whether a request names this machine.
+fn of_this_machine(uri: &Uri, headers: &HeaderMap) -> Result<(), Refusal> {
+    let mut named = headers.get_all(header::HOST).iter();
+    let host = match (uri.authority(), named.next(), named.next()) {
+        (Some(authority), _, None) => host(authority.as_str()),
+        (None, Some(value), None) => value.to_str().ok().and_then(host),
+        // Without a name, or with two.
+        _ => None,
+    };
+    if host.is_some_and(|host| is_this_machine(host.host())) { Ok(()) } else { Err(FOREIGN_HOST) }
 }
 
 /// What a request has in `Authorization`.
@@ -284,6 +290,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_state_is_shown_where_the_page_is_and_on_other_addresses_to_all() {
+        let ask = async |listen, host| {
+            let sent = headers(header::HOST, host);
+            let asked = Access::new(&config(listen, None, None)).to_status(&Uri::from_static("/status"), &sent).await;
+            asked.map_err(|refusal| refusal.reason)
+        };
+        assert_eq!(ask("127.0.0.1:1", "localhost:1").await, Ok(()));
+        assert_eq!(ask("127.0.0.1:1", "rebound.example").await, Err("foreign_host"));
+        assert_eq!(ask("0.0.0.0:1", "m365.monitoring.svc").await, Ok(()));
+    }
+
+    #[tokio::test]
     async fn elsewhere_a_secret_counts_whatever_the_name() {
         let here = |host| headers(header::HOST, host);
         assert_eq!(page(config("0.0.0.0:1", None, None), here("localhost")).await, Err("unprotected"));
@@ -314,8 +332,11 @@ mod tests {
         let access = Access::new(&config);
         assert!(access.check_secrets().await.is_err());
         let sent = headers(header::AUTHORIZATION, "Bearer ");
-        assert_eq!(access.to_status(&sent).await.unwrap_err().reason, "no_secret");
+        assert_eq!(access.to_status(&Uri::from_static("/status"), &sent).await.unwrap_err().reason, "no_secret");
         let sent = headers(header::AUTHORIZATION, "Bearer x");
-        assert_eq!(access.to_status(&sent).await.unwrap_err().reason, "unreadable_secret");
+        assert_eq!(
+            access.to_status(&Uri::from_static("/status"), &sent).await.unwrap_err().reason,
+            "unreadable_secret"
+        );
     }
 }

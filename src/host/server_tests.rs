@@ -43,7 +43,8 @@ async fn metrics_health_and_status_are_served_and_a_taken_port_is_named() {
     assert!(get("/metrics").await.contains("\nserver_test_total 3\n"));
     let health = get("/health").await;
     assert!(health.starts_with("HTTP/1.1 200 OK") && health.ends_with(r#"{"ok":true}"#), "{health}");
-    assert!(get("/status").await.contains(r#""mode":"continuous""#));
+    assert!(get("/status").await.starts_with("HTTP/1.1 421"));
+    assert!(request(address, "/status", "host: localhost\r\n").await.contains(r#""mode":"continuous""#));
     assert!(get("/nothing").await.starts_with("HTTP/1.1 404"));
 }
 

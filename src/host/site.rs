@@ -51,7 +51,7 @@ impl Site {
             "/health" => with(ok, "application/json", r#"{"ok":true}"#),
             "/metrics" => with(ok, "text/plain; version=0.0.4; charset=utf-8", self.metrics.render()),
             "/status" => {
-                self.access.to_status(request.headers()).await?;
+                self.access.to_status(request.uri(), request.headers()).await?;
                 with(ok, "application/json", self.status.to_json().to_string())
             }
             path => match Tab::of(path) {
