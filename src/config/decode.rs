@@ -182,13 +182,29 @@ impl Block<'_> {
     }
 }
 
+/// How messages begin that are about a key within a reference to a secret.
+pub(super) const WITHIN: &str = "has a key ";
+
+/// What serde says of a value of another kind than needed, without the value.
+pub(super) fn wrong_type(message: &str) -> Option<String> {
+    let (found, expected) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
+    Some(format!("is {} where {} is expected", found_kind(found), expected_kind(expected)))
+}
+
+/// What `url` says of a text, for people.
+pub(super) fn url_problem(reason: &str) -> &str {
+    if reason == "relative URL without a base" {
+        "it begins with no scheme, such as https:// or tcp://"
+    } else {
+        reason
+    }
+}
+
 /// Rewrites serde's message for people, without the value where serde quotes one on its own account: it may be a secret
 /// in a wrong place. The types of this crate quote what can be quoted, and end their message with `; ` and advice.
 fn problem(message: &str, node: Option<&Node<'_>>) -> (String, Option<String>) {
-    if let Some((found, expected)) =
-        message.strip_prefix("invalid type: ").and_then(|rest| rest.rsplit_once(", expected "))
-    {
-        return (format!("is {} where {} is expected", found_kind(found), expected_kind(expected)), None);
+    if let Some(problem) = wrong_type(message) {
+        return (problem, None);
     }
     if let Some((found, expected)) =
         message.strip_prefix("invalid value: ").and_then(|rest| rest.rsplit_once(", expected "))
@@ -205,7 +221,10 @@ fn problem(message: &str, node: Option<&Node<'_>>) -> (String, Option<String>) {
         return (format!("{given:?} is not known here{near}"), None);
     }
     if node.is_some_and(Node::is_secret) {
-        // The schema knows a variable that fits the key.
+        // What our own types say of a key shows no value. The schema knows a variable that fits the key.
+        if message.starts_with(WITHIN) {
+            return (message.to_owned(), None);
+        }
         return ("is not a secret reference".to_owned(), None);
     }
     match node.and_then(Node::format) {
@@ -214,7 +233,7 @@ fn problem(message: &str, node: Option<&Node<'_>>) -> (String, Option<String>) {
         Some("uri") => {
             let reason = message.split(": ").next().unwrap_or_default();
             let reason = reason.strip_prefix("is not a URL (").map_or(reason, |rest| rest.trim_end_matches(')'));
-            return (format!("is not a URL ({reason})"), None);
+            return (format!("is not a URL ({})", url_problem(reason)), None);
         }
         _ => {}
     }

@@ -26,7 +26,8 @@ impl Redactor {
     pub(super) fn and(self, more: Vec<String>) -> Self {
         let mut secrets = self.secrets;
         secrets.extend(more);
-        secrets.retain(|secret| secret.len() >= SHORTEST);
+        // Names of keys are known to all, and messages need them.
+        secrets.retain(|secret| secret.len() >= SHORTEST && !schema::has_key(secret));
         // The longest first, so that no secret is spared because a part of it was replaced before.
         secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();

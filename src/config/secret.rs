@@ -19,7 +19,11 @@ pub use self::{
     local::LocalSecret,
     vault::{VaultAppRole, VaultKubernetes, VaultLogin, VaultSecret},
 };
-use super::{error::Problems, schema};
+use super::{
+    decode::{WITHIN, url_problem, wrong_type},
+    error::Problems,
+    schema,
+};
 
 /// What a printed configuration shows in place of a secret. Refused as a secret: a user who loads a printed configuration
 /// must learn of it from the configuration, not from Microsoft's refusal of the token request.
@@ -164,12 +168,18 @@ fn from_value<T: de::DeserializeOwned, E: de::Error>(mut value: Value, key: Opti
         let path = path.trim_matches('.').to_owned();
         if path.split('.').any(|name| !schema::has_key(name)) {
             // What stands in a key's place may be the secret itself.
-            return E::custom("has a key that is not known here");
+            return E::custom(format_args!("{WITHIN}that is not known here"));
         }
         // What serde says of a wrong value may quote it; what our own types say does not.
         let text = error.into_inner().to_string();
-        let said = if text.starts_with("is ") { text } else { "is of another kind than needed".to_owned() };
-        E::custom(format_args!("has a key {path} that {said}"))
+        let said = match text.split_once(": ").unwrap_or((&text, "")) {
+            (problem, _) if problem.starts_with("is ") => problem.to_owned(),
+            ("relative URL without a base", _) => {
+                format!("is not a URL ({})", url_problem("relative URL without a base"))
+            }
+            _ => wrong_type(&text).unwrap_or_else(|| "is of another kind than needed".to_owned()),
+        };
+        E::custom(format_args!("{WITHIN}{path} that {said}"))
     })
 }
 

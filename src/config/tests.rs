@@ -331,6 +331,25 @@ fn a_bad_value_is_told_with_its_path_and_what_to_write() {
             "sources.m365.auth.client_secret",
             &["not a secret reference"],
         ),
+        // The name of a key is no secret, and the message needs it.
+        (
+            at("auth/client_secret"),
+            json!({ "path": "/run/x" }),
+            "sources.m365.auth.client_secret",
+            &["{ file = \"/path/to/secret\" }"],
+        ),
+        (
+            at("auth/client_secret"),
+            json!({ "exec": "cat /run/x" }),
+            "sources.m365.auth.client_secret",
+            &["has a key exec that is a text where a list is expected"],
+        ),
+        (
+            at("auth/client_secret"),
+            json!({ "vault": { "address": SECRET, "path": "a", "field": "b", "token": { "env": "T" } } }),
+            "sources.m365.auth.client_secret",
+            &["has a key vault.address that is not a URL (it begins with no scheme, such as https:// or tcp://)"],
+        ),
         (at("auth/client_secret"), json!({}), "sources.m365.auth.client_secret", &["not a secret reference"]),
         (
             at("auth/client_secret"),
