@@ -73,7 +73,8 @@ impl TenantCheck<'_> {
             return vec![self.finding(tenant, "token", Outcome::note(text))];
         }
         let mut findings = Vec::new();
-        if self.token(tenant, &mut findings).await && self.subscriptions(tenant, &mut findings).await {
+        let can_read = self.token(tenant, &mut findings).await;
+        if can_read == Some(true) && self.subscriptions(tenant, &mut findings).await {
             let listings = self.config.content_types.iter().map(|content_type| self.content(tenant, *content_type));
             let listings = join_all(listings).await;
             let first = listings.iter().find_map(|listing| listing.first.clone());
@@ -93,7 +94,9 @@ impl TenantCheck<'_> {
                 None => {}
             }
         }
-        findings.extend(self.audit_search(tenant).await);
+        if can_read.is_some() {
+            findings.extend(self.audit_search(tenant).await);
+        }
         findings
     }
 
@@ -157,8 +160,8 @@ impl TenantCheck<'_> {
         self.finding(tenant, what, outcome).taking(began.elapsed())
     }
 
-    /// Whether there is a token that can read anything at all.
-    async fn token(&self, tenant: &TenantEntry, findings: &mut Vec<Finding>) -> bool {
+    /// Whether the token can read anything at all; `None` if there is none.
+    async fn token(&self, tenant: &TenantEntry, findings: &mut Vec<Finding>) -> Option<bool> {
         let began = Instant::now();
         let answer = self.within(self.connection.tokens.get(tenant.id)).await;
         let finding = |outcome| self.finding(tenant, "token", outcome).taking(began.elapsed());
@@ -166,11 +169,11 @@ impl TenantCheck<'_> {
             Ok(Ok(token)) => token,
             Ok(Err(error)) => {
                 findings.push(finding(Outcome::failed(error)));
-                return false;
+                return None;
             }
             Err(silence) => {
                 findings.push(finding(silence));
-                return false;
+                return None;
             }
         };
         findings.push(finding(Outcome::ok("Microsoft Entra gives one")));
@@ -196,7 +199,7 @@ impl TenantCheck<'_> {
             findings.push(self.finding(tenant, permission, outcome));
         }
         findings.extend(self.unneeded(tenant, &token));
-        can_read
+        Some(can_read)
     }
 
     /// Permissions that the application has and nothing here uses.

@@ -44,7 +44,8 @@ fn find(path: &[String]) -> Option<Command> {
     for part in path {
         command = command.find_subcommand(part)?.clone();
     }
-    Some(command)
+    // Its page ends with it.
+    Some(command.version(env!("CARGO_PKG_VERSION")))
 }
 
 #[cfg(test)]

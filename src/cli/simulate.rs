@@ -1,6 +1,6 @@
 //! `office365-source simulate`
 
-use std::{io, process::ExitCode, time::Duration};
+use std::{io::ErrorKind, path::Path, process::ExitCode, time::Duration};
 
 use tokio::runtime::Builder;
 
@@ -26,25 +26,39 @@ pub(super) fn simulate(args: &SimulateArgs) -> ExitCode {
         );
         return exit::usage();
     }
-    let result = Builder::new_multi_thread().enable_all().build().and_then(|runtime| runtime.block_on(serve(args)));
-    match result {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string());
+    match runtime.and_then(|runtime| runtime.block_on(serve(args))) {
         Ok(()) => exit::OK,
-        Err(error) => {
-            complain(&format_args!("--listen {}: {error}; is the port in use? Write another one", args.listen));
+        Err(problem) => {
+            complain(&problem);
             exit::FAILURE
         }
     }
 }
 
-async fn serve(args: &SimulateArgs) -> io::Result<()> {
-    let stop = host::stop_signal()?;
+fn made_webhook(directory: &Path) -> Result<SimulatedWebhook, String> {
+    SimulatedWebhook::new(directory, WEBHOOK_PORT).map_err(|error| {
+        let advice = match error.kind() {
+            ErrorKind::AddrInUse => format!("; port {WEBHOOK_PORT} is in use: stop what listens on it"),
+            _ => "; write a directory that can be made and written to".to_owned(),
+        };
+        format!("--webhook {}: {error}{advice}", directory.display())
+    })
+}
+
+/// Says in the end what went wrong.
+async fn serve(args: &SimulateArgs) -> Result<(), String> {
+    let stop = host::stop_signal().map_err(|error| error.to_string())?;
     let config = config(args);
     let webhook = match &args.webhook {
-        Some(directory) => Some(SimulatedWebhook::new(directory, WEBHOOK_PORT)?),
+        Some(directory) => Some(made_webhook(directory)?),
         None => None,
     };
     let simulator = Simulator::new(config.clone(), Clock::system());
-    let running = simulator.serve(args.listen).await?;
+    let running = simulator
+        .serve(args.listen)
+        .await
+        .map_err(|error| format!("--listen {}: {error}; is the port in use? Write another one", args.listen))?;
     // Each simulation is a new service: a ledger of an earlier one has subscriptions and content that do not exist in
     // it.
     let data_dir = std::env::temp_dir().join(format!("office365-source-simulated-{}", std::process::id()));
@@ -55,7 +69,7 @@ async fn serve(args: &SimulateArgs) -> io::Result<()> {
         base = running.base_url(),
     ));
     if let Some(webhook) = &webhook {
-        simulator.set_webhook_transport(webhook.transport().map_err(io::Error::other)?);
+        simulator.set_webhook_transport(webhook.transport().map_err(|error| error.to_string())?);
     }
     tokio::select! {
         () = stop => {}

@@ -115,6 +115,8 @@ pub async fn ask_running(source: ConfiguredSource<'_>, question: &Question) -> R
     let directory = source.directory();
     match super::control::ask(&directory, question).await {
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => DeniedSnafu { directory }.fail(),
+        // The path is too long for a socket, so that no source has one there.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => Ok(None),
         answer => answer.context(SilentSnafu { directory }),
     }
 }

@@ -67,8 +67,8 @@ fn verdict(report: &Report) -> String {
             found
         ),
         Verdict::Incomplete => format!(
-            "Not complete: {missing} of {found} records that the audit search finds were not delivered, on {} of {} days. To deliver them: \
-             office365-source backfill --since {} --until {}",
+            "Not complete: {missing} of {found} records that the audit search finds were not delivered, on {} of {} days. To deliver them, with the \
+             same --config: office365-source backfill --since {} --until {}",
             of_state(DayState::Incomplete),
             report.days.len(),
             report.from,

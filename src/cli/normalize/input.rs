@@ -13,8 +13,13 @@ use super::{
 const MAX_HEAD: usize = 64 << 10;
 
 /// Marks of compressed files, for downloads that are passed in as they are.
-const COMPRESSED: [(&[u8], &str); 3] =
-    [(b"\x1f\x8b", "gzip"), (b"PK\x03\x04", "ZIP or Excel"), (b"\x28\xb5\x2f\xfd", "zstd")];
+const COMPRESSED: [(&[u8], &str); 5] = [
+    (b"\x1f\x8b", "gzip"),
+    (b"PK\x03\x04", "ZIP or Excel"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"BZh", "bzip2"),
+];
 
 /// A resumable reader of one input. What it holds is bounded by the largest record, and by the size of a piece.
 #[derive(Debug)]
