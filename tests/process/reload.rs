@@ -82,7 +82,7 @@ async fn the_port_of_metrics_is_taken_again_after_somebody_has_asked() {
     let source = world.start().await;
     for reloads in 1..=5 {
         let mut connection = TcpStream::connect(address).unwrap();
-        connection.write_all(b"GET /status HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        connection.write_all(b"GET /status HTTP/1.1\r\nhost: localhost\r\n\r\n").unwrap();
         let mut status = [0; 12];
         connection.read_exact(&mut status).unwrap();
         assert_eq!(&status, b"HTTP/1.1 200");
