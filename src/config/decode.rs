@@ -161,10 +161,12 @@ impl Block<'_> {
         let mut path = self.path.clone();
         let mut node = self.node.clone();
         let mut name = "";
+        let mut list = None;
         for segment in error.path() {
             match segment {
                 Segment::Seq { index } => {
                     path = key_path::item(&path, *index);
+                    list.clone_from(&node);
                     node = node.and_then(|node| node.item());
                 }
                 Segment::Map { key } => {
@@ -177,7 +179,9 @@ impl Block<'_> {
         }
         let message = error.inner().to_string();
         let (problem, advice) = problem(&message, node.as_ref());
-        let help = || node.as_ref().map(|node| node.help(name)).unwrap_or_default();
+        // The schema has examples of lists, not of what is in them.
+        let helps = || [&node, &list].into_iter().flatten().map(|node| node.help(name));
+        let help = || helps().find(|help| !help.is_empty()).unwrap_or_default();
         ConfigError::new(path, problem, advice.unwrap_or_else(help))
     }
 }

@@ -216,7 +216,11 @@ impl Compression {
 /// Checks the address of a peer: `schemes` are the plain one and the one with TLS, `paths` whether it may have a path.
 pub(super) fn check_address(problems: &mut Problems, key: &str, url: &Url, schemes: [&str; 2], paths: bool, port: u16) {
     let [_, secure] = schemes;
-    let help = format!("Write {key} = \"{secure}://siem.contoso.com:{port}\".");
+    let example = format!("\"{secure}://siem.contoso.com:{port}\"");
+    let help = match key.split_once('[') {
+        Some((list, _)) => format!("Write {list} = [{example}]."),
+        None => format!("Write {key} = {example}."),
+    };
     if !schemes.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
         problems.add(key, format!("is not a URL that begins with {}:// or {secure}://", schemes[0]), help);
         return;

@@ -95,6 +95,16 @@ fn every_mistake_is_named_with_what_to_write_instead() {
         (with("fluent", "proxy/https", json!("http://proxy:3128")), "proxy", "unknown key"),
         (with("fluent", "servers", json!([])), "servers", "is empty"),
         (with("fluent", "servers", json!(["http://x"])), "servers[0]", "begins with tcp:// or tls://"),
+        (
+            with("fluent", "servers", json!(["localhost:1"])),
+            "servers[0]",
+            "Write servers = [\"tls://siem.contoso.com:24224\"]",
+        ),
+        (
+            with("fluent", "servers", json!(["127.0.0.1:1"])),
+            "servers[0]",
+            "Write servers = [\"tcp://127.0.0.1:24224\"]",
+        ),
         (with("fluent", "tag", json!("a b")), "tag", "is not a tag"),
         (with("fluent", "auth", json!({ "shared_key": "k", "username": "u" })), "auth.password", "is missing"),
         (with("opentelemetry", "endpoint", json!("http://127.0.0.1:4317/v1/logs")), "endpoint", "more than scheme"),
