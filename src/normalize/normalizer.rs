@@ -1,8 +1,7 @@
 //! From records to events of the schema that was asked for.
 
-use std::{borrow::Cow, mem, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
 use super::{
@@ -94,11 +93,9 @@ pub(crate) struct Context<'a> {
     pub(crate) namespace: &'a str,
 }
 
-/// A mapped record.
+/// What a mapped record comes to beside its text.
 #[derive(Clone, Debug)]
 pub(crate) struct Normalized {
-    /// The event as JSON text.
-    pub(crate) text: Vec<u8>,
     /// The event's time.
     pub(crate) time: DateTime<Utc>,
     /// What could not be read.
@@ -137,7 +134,7 @@ impl Normalizer {
 
     /// The event of a record, made at `now`. Every record makes an event.
     pub fn event(&self, record: JsonObject, members: &RecordMembers, origin: &Origin, now: DateTime<Utc>) -> Made {
-        self.made(record, members, origin, now, &mut Vec::new(), Bytes::copy_from_slice)
+        self.event_among(&mut EventTexts::alone(), record, members, origin, now)
     }
 
     /// As [`event`](Self::event), for one of several events that are sent together.
@@ -149,24 +146,10 @@ impl Normalizer {
         origin: &Origin,
         now: DateTime<Utc>,
     ) -> Made {
-        let EventTexts { draft, room } = texts;
-        self.made(record, members, origin, now, draft, |text| room.take(text))
-    }
-
-    /// Makes an event. One that has text of its own is written to `draft`, and `keep` says where it stays.
-    fn made(
-        &self,
-        record: JsonObject,
-        members: &RecordMembers,
-        origin: &Origin,
-        now: DateTime<Utc>,
-        draft: &mut Vec<u8>,
-        keep: impl FnOnce(&[u8]) -> Bytes,
-    ) -> Made {
         let without_values = if self.options.redact { redact(&record) } else { None };
         let redacted = without_values.is_some();
         let record = without_values.unwrap_or(record);
-        let (mut event, damages) = match self.mapped(&record, origin, now, draft, keep) {
+        let (mut event, damages) = match self.mapped(texts, &record, origin, now) {
             Some((event, damages)) => (event, damages),
             None => (raw::event(record, members, origin), Damages::default()),
         };
@@ -177,11 +160,10 @@ impl Normalizer {
     /// The event in a schema other than raw.
     fn mapped(
         &self,
+        texts: &mut EventTexts,
         record: &JsonObject,
         origin: &Origin,
         now: DateTime<Utc>,
-        draft: &mut Vec<u8>,
-        keep: impl FnOnce(&[u8]) -> Bytes,
     ) -> Option<(LogEvent, Damages)> {
         if self.options.schema == Schema::Raw {
             return None;
@@ -200,16 +182,13 @@ impl Normalizer {
             geoip: origin.geoip.as_deref(),
             namespace: &self.options.data_stream_namespace,
         };
-        let empty = mem::take(draft);
-        let Normalized { text, time, damages } = match self.options.schema {
+        let Normalized { time, damages } = match self.options.schema {
             Schema::Raw => return None,
-            Schema::Ecs => ecs::document(record, &context, empty),
-            Schema::Ocsf => ocsf::event(record, &context, empty),
+            Schema::Ecs => ecs::document(record, &context, &mut texts.draft),
+            Schema::Ocsf => ocsf::event(record, &context, &mut texts.draft),
         };
         // The mappings write text of valid UTF-8 only.
-        let event = LogEvent::from(JsonObject::written(keep(&text)).ok()?);
-        *draft = text;
-        draft.clear();
+        let event = LogEvent::from(JsonObject::written(texts.keep()).ok()?);
         let event = match self.options.schema {
             Schema::Ocsf => event.with_time(time),
             Schema::Ecs | Schema::Raw => event.with_timestamp("@timestamp", time),

@@ -80,8 +80,8 @@ pub fn categories() -> impl Iterator<Item = [String; 4]> {
     categories::ROWS.iter().map(categories::Row::columns)
 }
 
-/// The ECS document of a record, written to `empty`.
-pub(crate) fn document(record: &JsonObject, context: &Context<'_>, empty: Vec<u8>) -> Normalized {
+/// Writes the ECS document of a record.
+pub(crate) fn document(record: &JsonObject, context: &Context<'_>, out: &mut Vec<u8>) -> Normalized {
     let mut audit = Audit::new(record);
     let code = audit.integer("RecordType").and_then(record_type_name).unwrap_or_default();
     let operation = audit.text("Operation").unwrap_or_default();
@@ -109,11 +109,11 @@ pub(crate) fn document(record: &JsonObject, context: &Context<'_>, empty: Vec<u8
         steps(copilot::FAMILY.steps, &mut mapping);
     }
     steps(common::LAST.steps, &mut mapping);
-    finish(mapping, record, context, empty)
+    finish(mapping, record, context, out)
 }
 
 /// Adds what every event has, and writes it.
-fn finish(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>, mut text: Vec<u8>) -> Normalized {
+fn finish(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>, out: &mut Vec<u8>) -> Normalized {
     let Mapping { record: audit, mut fields, time, .. } = mapping;
     let time = time.unwrap_or_else(|| context.fallback_time());
     fields.set(F::TIMESTAMP, Node::Time(time));
@@ -131,7 +131,7 @@ fn finish(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>, mut 
         fields.set_text(F::EVENT_ORIGINAL, original);
     }
     fields.append(F::ERROR_MESSAGE, audit.damages.sentences());
-    text.reserve(record.as_bytes().len() * 2 + 512);
-    fields.write(&audit, context.content, &mut text);
-    Normalized { text, time, damages: audit.damages }
+    out.reserve(record.as_bytes().len() * 2 + 512);
+    fields.write(&audit, context.content, out);
+    Normalized { time, damages: audit.damages }
 }

@@ -21,8 +21,9 @@ fn context() -> Context<'static> {
 
 fn normalized(record: &Value, context: &Context<'_>) -> (Value, Normalized) {
     let record = JsonObject::parse(record.to_string().into()).unwrap();
-    let normalized = event(&record, context, Vec::new());
-    (serde_json::from_slice(&normalized.text).unwrap(), normalized)
+    let mut text = Vec::new();
+    let normalized = event(&record, context, &mut text);
+    (serde_json::from_slice(&text).unwrap(), normalized)
 }
 
 fn mapped(record: &Value) -> Value {

@@ -86,8 +86,8 @@ pub(super) fn activity_of_operation(code: &str, deed: Deed, operation: &str) -> 
 /// Most events have fewer attributes at the top.
 const ATTRIBUTES: usize = 32;
 
-/// The OCSF event of a record, written to `empty`.
-pub(crate) fn event(record: &JsonObject, context: &Context<'_>, empty: Vec<u8>) -> Normalized {
+/// Writes the OCSF event of a record.
+pub(crate) fn event(record: &JsonObject, context: &Context<'_>, out: &mut Vec<u8>) -> Normalized {
     let mut audit = Audit::new(record);
     let code = audit.integer("RecordType").and_then(record_type_name).unwrap_or_default();
     shape(&mut audit, code);
@@ -128,7 +128,7 @@ pub(crate) fn event(record: &JsonObject, context: &Context<'_>, empty: Vec<u8>) 
         mapping.fall_back();
     }
     common::fill(&mut mapping, context);
-    write(mapping, record, context, empty)
+    write(mapping, record, context, out)
 }
 
 /// Fills what the class is about; `None`, with nothing taken, if the record does not have it.
@@ -156,7 +156,7 @@ fn fill(mapping: &mut Mapping<'_>) -> Option<()> {
 }
 
 /// Adds what is left of the record, and writes the event.
-fn write(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>, mut text: Vec<u8>) -> Normalized {
+fn write(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>, out: &mut Vec<u8>) -> Normalized {
     let Mapping { record: audit, mut event, time, others, .. } = mapping;
     let (mut rest, damages) = audit.into_rest();
     if !damages.is_empty()
@@ -179,7 +179,7 @@ fn write(mapping: Mapping<'_>, record: &JsonObject, context: &Context<'_>, mut t
     if let Some(original) = context.original {
         event.set("raw_data", Node::text(original));
     }
-    text.reserve(record.as_bytes().len() * 2 + 2048);
-    event.write(&mut text);
-    Normalized { text, time, damages }
+    out.reserve(record.as_bytes().len() * 2 + 2048);
+    event.write(out);
+    Normalized { time, damages }
 }

@@ -128,7 +128,9 @@ fn event_of(record: &Map<String, Value>) -> Value {
         geoip: None,
         namespace: "default",
     };
-    serde_json::from_slice(&event(&record, &context, Vec::new()).text).unwrap()
+    let mut text = Vec::new();
+    event(&record, &context, &mut text);
+    serde_json::from_slice(&text).unwrap()
 }
 
 fn class_of(event: &Value) -> &'static Class {
