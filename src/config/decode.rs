@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, mem};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
+use url::ParseError;
 
 use super::{
     error::{ConfigError, ConfigErrors},
@@ -195,13 +196,22 @@ pub(super) fn wrong_type(message: &str) -> Option<String> {
     Some(format!("is {} where {} is expected", found_kind(found), expected_kind(expected)))
 }
 
-/// What `url` says of a text, for people.
-pub(super) fn url_problem(reason: &str) -> &str {
-    if reason == "relative URL without a base" {
-        "it begins with no scheme, such as https:// or tcp://"
-    } else {
-        reason
+/// What `Url` says of a text that is none, without the text, which it appends.
+pub(super) fn url_problem(message: &str) -> Option<String> {
+    let reason = message.split(": ").next()?;
+    if reason == ParseError::RelativeUrlWithoutBase.to_string() {
+        return Some("is not a URL (it begins with no scheme, such as https:// or tcp://)".to_owned());
     }
+    let known = [
+        ParseError::EmptyHost,
+        ParseError::IdnaError,
+        ParseError::InvalidPort,
+        ParseError::InvalidIpv4Address,
+        ParseError::InvalidIpv6Address,
+        ParseError::InvalidDomainCharacter,
+        ParseError::Overflow,
+    ];
+    known.iter().any(|known| known.to_string() == reason).then(|| format!("is not a URL ({reason})"))
 }
 
 /// Rewrites serde's message for people, without the value where serde quotes one on its own account: it may be a secret
@@ -233,11 +243,10 @@ fn problem(message: &str, node: Option<&Node<'_>>) -> (String, Option<String>) {
     }
     match node.and_then(Node::format) {
         Some("uuid") if message.starts_with("UUID") => return ("is not a GUID".to_owned(), None),
-        // `Url` appends the text that it was given.
         Some("uri") => {
             let reason = message.split(": ").next().unwrap_or_default();
             let reason = reason.strip_prefix("is not a URL (").map_or(reason, |rest| rest.trim_end_matches(')'));
-            return (format!("is not a URL ({})", url_problem(reason)), None);
+            return (url_problem(reason).unwrap_or_else(|| format!("is not a URL ({reason})")), None);
         }
         _ => {}
     }

@@ -172,13 +172,11 @@ fn from_value<T: de::DeserializeOwned, E: de::Error>(mut value: Value, key: Opti
         }
         // What serde says of a wrong value may quote it; what our own types say does not.
         let text = error.into_inner().to_string();
-        let said = match text.split_once(": ").unwrap_or((&text, "")) {
-            (problem, _) if problem.starts_with("is ") => problem.to_owned(),
-            ("relative URL without a base", _) => {
-                format!("is not a URL ({})", url_problem("relative URL without a base"))
-            }
-            _ => wrong_type(&text).unwrap_or_else(|| "is of another kind than needed".to_owned()),
-        };
+        let own = text.split(": ").next().filter(|problem| problem.starts_with("is ")).map(str::to_owned);
+        let said = own
+            .or_else(|| url_problem(&text))
+            .or_else(|| wrong_type(&text))
+            .unwrap_or_else(|| "is of another kind than needed".to_owned());
         E::custom(format_args!("{WITHIN}{path} that {said}"))
     })
 }

@@ -350,6 +350,12 @@ fn a_bad_value_is_told_with_its_path_and_what_to_write() {
             "sources.m365.auth.client_secret",
             &["has a key vault.address that is not a URL (it begins with no scheme, such as https:// or tcp://)"],
         ),
+        (
+            at("auth/client_secret"),
+            json!({ "vault": { "address": "https://vault:x", "path": "a", "field": "b", "token": { "env": "T" } } }),
+            "sources.m365.auth.client_secret",
+            &["has a key vault.address that is not a URL (invalid port number)"],
+        ),
         (at("auth/client_secret"), json!({}), "sources.m365.auth.client_secret", &["not a secret reference"]),
         (
             at("auth/client_secret"),
