@@ -96,6 +96,7 @@ macro_rules! with_every_test {
             $storage,
             content_is_recorded_once_and_claimed_oldest_first_by_one_caller,
             what_is_pending_gets_the_newest_uri_and_what_is_done_is_left_alone,
+            what_is_done_is_not_given_up,
             deferrals_of_a_wrong_clock_are_not_waited_for,
             a_crash_keeps_what_is_pending_and_forgets_claims,
             cursors_never_move_back,
@@ -177,6 +178,17 @@ pub async fn what_is_pending_gets_the_newest_uri_and_what_is_done_is_left_alone(
     assert_eq!(ledger.record(a, vec![moved("pending"), moved("done")], None, time(2)).await.unwrap(), 0);
     let claims = claim_all(&ledger, a, 9, Wanted::Any).await;
     assert_eq!(claims.iter().map(|claim| &claim.content).collect::<Vec<_>>(), [&moved("pending")]);
+}
+
+pub async fn what_is_done_is_not_given_up(storage: &impl Storage) {
+    let ledger = storage.open().await;
+    let a = feed(1, ContentType::Exchange);
+    ledger.record(a, vec![content(a, "done", time(0))], None, time(0)).await.unwrap();
+    let key = BlobKey { feed: a, content_id: "done".into() };
+    ledger.complete(key.clone(), vec![].into(), time(1)).await.unwrap();
+    ledger.dead_letter(key, "late".into(), time(2)).await.unwrap();
+    assert_eq!(dead(&ledger).await, 0);
+    assert_eq!(ledger.revive(vec![a], time(3)).await.unwrap(), Revived::default());
 }
 
 pub async fn deferrals_of_a_wrong_clock_are_not_waited_for(storage: &impl Storage) {
@@ -752,8 +764,8 @@ async fn follow(storage: &impl Storage, steps: Vec<Step>) {
             Step::DeadLetter(n) => {
                 ledger.dead_letter(key(n), "gone".into(), time(0)).await.unwrap();
                 model[n].held = false;
-                if let Some(state) = &mut model[n].state {
-                    *state = ModelState::Dead;
+                if model[n].is_pending() {
+                    model[n].state = Some(ModelState::Dead);
                 }
             }
             Step::Promote => {

@@ -184,7 +184,7 @@ impl ContentQueue for MemoryLedger {
     }
 
     async fn dead_letter(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.change(&key, |row| row.state = BlobState::Dead { at: now, reason });
+        self.change(&key, |row| row.give_up(now, reason));
         self.release(&key);
         Ok(())
     }

@@ -82,7 +82,7 @@ pub trait ContentQueue: fmt::Debug + Send + Sync {
     /// Puts a held blob back; it cannot be claimed before `not_before`.
     async fn defer(&self, key: BlobKey, not_before: DateTime<Utc>, counts: Counts) -> Result<(), LedgerError>;
 
-    /// Gives a blob up for good. `reason` is kept with it for as long as it is remembered; it is free of secrets.
+    /// Gives a blob up for good, unless it is done. `reason` is kept with it for as long as it is remembered; it is free of secrets.
     async fn dead_letter(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError>;
 
     /// Forgets a held blob that only a notification announced. Returns whether it is forgotten: one that a listing has named

@@ -162,6 +162,13 @@ impl Row {
         true
     }
 
+    /// Is given up, if it is pending. What was delivered has no URI any more, from which it could be fetched if it were revived.
+    pub fn give_up(&mut self, at: DateTime<Utc>, reason: String) {
+        if self.is_pending() {
+            self.state = BlobState::Dead { at, reason };
+        }
+    }
+
     /// Makes what was given up pending again, as if it had never been tried. Returns whether it is: not when Microsoft
     /// no longer holds its content.
     pub fn revive(&mut self, now: DateTime<Utc>) -> bool {

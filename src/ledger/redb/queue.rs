@@ -69,7 +69,7 @@ impl ContentQueue for RedbLedger {
     }
 
     async fn dead_letter(&self, key: BlobKey, reason: String, now: DateTime<Utc>) -> Result<(), LedgerError> {
-        self.change_held(key, move |row| row.state = row::BlobState::Dead { at: now, reason }).await
+        self.change_held(key, move |row| row.give_up(now, reason)).await
     }
 
     async fn forget_announced(&self, key: BlobKey) -> Result<bool, LedgerError> {
