@@ -146,6 +146,20 @@ async fn each_trouble_of_a_configuration_and_of_the_way_is_told_with_what_to_cha
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_the_audit_search_is_not_tried() {
+    for (fault, is_tried) in [(None, true), (Some(TenantFault::SecretExpired), false)] {
+        let world = World::subscribed().await;
+        world.poll(|text| format!("{text}\n[sources.m365.audit_search]\nendpoint = \"{}\"\n", world.base));
+        if let Some(fault) = fault {
+            world.simulator.break_tenant(world.tenant.id, fault);
+        }
+        let said = said(&world, &mut world.command(&["check"]), i32::from(fault.is_some()));
+        assert_eq!(said.contains("a query of one minute was created, finished and read"), is_tried, "{said}");
+        assert_eq!(said.contains(", audit search: "), is_tried, "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_tenant_alone_is_checked() {
     let world = World::subscribed().await;
     let other = "11111111-2222-4333-8444-555555555555";

@@ -16,6 +16,7 @@ use office365_source::{
 use serde_json::Value;
 
 use crate::{
+    program::Process,
     support::patience,
     world::{World, lines, text},
 };
@@ -190,4 +191,23 @@ async fn a_ledger_that_is_in_use_and_cannot_be_asked_for_is_told() {
     let output = world.run(&["state", "show"]);
     assert!(lines(&output, 1).is_empty());
     assert!(text(&output.stderr).contains("cannot be asked; stop it first"), "{}", text(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_path_is_too_long_for_a_socket_the_ledger_answers_while_no_source_runs() {
+    let world = World::subscribed().await;
+    let name = "d".repeat(120);
+    world.poll(|text| text.replace("/data\"", &format!("/{name}\"")));
+    assert!(events_of(&world) > 30);
+    assert_eq!(shown(&world).len(), 3);
+    let log = || fs::read_to_string(world.path("log")).unwrap();
+    let mut command = world.command(&["run"]);
+    let running = command.stdout(Stdio::null()).stderr(fs::File::create(world.path("log")).unwrap()).spawn().unwrap();
+    let mut running = Process::from(running);
+    patience::until("the source runs", || log().contains("No control socket"), log).await;
+    let refused = world.run(&["state", "show"]);
+    assert!(lines(&refused, 1).is_empty());
+    assert!(text(&refused.stderr).contains("cannot be asked; stop it first"), "{}", text(&refused.stderr));
+    running.signal("TERM");
+    running.wait(&log).await;
 }

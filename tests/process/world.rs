@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta};
 use office365_source::{
     clock::Clock,
     ledger::{RedbLedger, TenantRecord, TenantStore},
-    simulator::{Backlog, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
+    simulator::{Backlog, GraphConfig, RunningSimulator, SimulatedTenant, Simulator, SimulatorConfig},
 };
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
@@ -37,8 +37,10 @@ pub struct World {
 impl World {
     pub async fn new(tenant: SimulatedTenant) -> Self {
         assert_eq!(tenant.client_secret, SECRET);
+        let at_once = Duration::ZERO..=Duration::ZERO;
         let config = SimulatorConfig {
             tenants: vec![tenant.clone()],
+            graph: GraphConfig { queued: at_once.clone(), running: at_once, ..GraphConfig::default() },
             backlog: Backlog { reaches_back: Duration::from_hours(3), blobs_per_feed: 12, events_per_blob: 1..=3 },
             page_size: 2,
             ..SimulatorConfig::default()
