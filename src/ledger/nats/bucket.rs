@@ -23,6 +23,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use snafu::ensure;
 use tokio::time::sleep;
+use tracing::debug;
 
 use super::{
     connection::{Connection, compare},
@@ -40,6 +41,10 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// How often, and with which pauses, servers are asked for the bucket that have not elected a leader yet.
 pub(super) const MOST_TRIES: u32 = 10;
 pub(super) const ELECTION: Duration = Duration::from_secs(1);
+
+/// How often, and with which pauses, rows are asked for. Servers that elect a leader, or are busy, answer late; to read again does no harm.
+const READS: u32 = 3;
+const BETWEEN_READS: Duration = Duration::from_secs(1);
 
 /// How many messages a server takes in one batch.
 pub(super) const MOST_MESSAGES: usize = 1_000;
@@ -169,16 +174,20 @@ impl Bucket {
 
     /// The newest message of a row, as its leader has it.
     pub async fn last(&self, subject: &str) -> Result<Option<Row>, NatsError> {
-        match self.stream.get_last_raw_message_by_subject(&format!("{}{subject}", self.prefix)).await {
-            Ok(message) => Ok(Some(Row {
-                subject: subject.to_owned(),
-                revision: message.sequence,
-                value: value(Some(&message.headers), message.payload),
-                written: message.time.unix_timestamp(),
-            })),
-            Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
-            Err(error) => AnswerSnafu { task: "read a row", detail: error.to_string() }.fail(),
-        }
+        let full = format!("{}{subject}", self.prefix);
+        read("read a row", || async {
+            match self.stream.get_last_raw_message_by_subject(&full).await {
+                Ok(message) => Ok(Some(Row {
+                    subject: subject.to_owned(),
+                    revision: message.sequence,
+                    value: value(Some(&message.headers), message.payload),
+                    written: message.time.unix_timestamp(),
+                })),
+                Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await
     }
 
     /// Writes a row that does not exist. Returns its revision; `None` if it exists.
@@ -236,7 +245,8 @@ impl Bucket {
         let failed = |detail: String| AnswerSnafu { task: "read rows", detail }.build();
         let filter_subject = format!("{}{filter}", self.prefix);
         let config = OrderedConfig { filter_subject, ..OrderedConfig::default() };
-        let consumer = self.stream.create_consumer(config).await.map_err(|error| failed(error.to_string()))?;
+        let created = || async { self.stream.create_consumer(config.clone()).await.map_err(|error| error.to_string()) };
+        let consumer = read("read rows", created).await?;
         let name = consumer.cached_info().name.clone();
         let messages = consumer.messages().await.map_err(|error| failed(error.to_string()))?;
         Ok(Rows { messages, prefix: self.prefix.clone(), stream: self.stream.clone(), consumer: name })
@@ -244,15 +254,17 @@ impl Bucket {
 
     /// The subjects that a filter names and that have a row, without the prefix.
     pub async fn subjects(&self, filter: &str) -> Result<Vec<String>, NatsError> {
-        let failed = |detail: String| AnswerSnafu { task: "list rows", detail }.build();
-        let listed = self.stream.info_with_subjects(format!("{}{filter}", self.prefix)).await;
-        let mut listed = listed.map_err(|error| failed(error.to_string()))?;
-        let mut subjects = Vec::new();
-        while let Some(subject) = listed.next().await {
-            let (subject, _) = subject.map_err(|error| failed(error.to_string()))?;
-            subjects.extend(subject.strip_prefix(&self.prefix).map(str::to_owned));
-        }
-        Ok(subjects)
+        read("list rows", || async {
+            let listed = self.stream.info_with_subjects(format!("{}{filter}", self.prefix)).await;
+            let mut listed = listed.map_err(|error| error.to_string())?;
+            let mut subjects = Vec::new();
+            while let Some(subject) = listed.next().await {
+                let (subject, _) = subject.map_err(|error| error.to_string())?;
+                subjects.extend(subject.strip_prefix(&self.prefix).map(str::to_owned));
+            }
+            Ok(subjects)
+        })
+        .await
     }
 
     /// Removes the rows that a filter names, without a trace.
@@ -263,12 +275,14 @@ impl Bucket {
 
     /// What time it is by the clock that says when rows were written. Unit: seconds since 1970.
     pub async fn time(&self) -> Result<i64, NatsError> {
-        let failed = |detail: String| AnswerSnafu { task: "tell the time", detail }.build();
-        let asked = self.context.request(format!("STREAM.INFO.{}", self.name), &serde_json::json!({})).await;
-        match asked.map_err(|error| failed(error.to_string()))? {
-            Response::Ok(Now { ts }) => Ok(ts.timestamp()),
-            Response::Err { error } => Err(failed(error.to_string())),
-        }
+        read("tell the time", || async {
+            let asked = self.context.request(format!("STREAM.INFO.{}", self.name), &serde_json::json!({})).await;
+            match asked.map_err(|error| error.to_string())? {
+                Response::Ok(Now { ts }) => Ok(ts.timestamp()),
+                Response::Err { error } => Err(error.to_string()),
+            }
+        })
+        .await
     }
 
     /// Whether the servers say that there is no bucket.
@@ -293,6 +307,25 @@ impl Bucket {
 
     fn subject(&self, message: &Message) -> String {
         format!("{}{}", self.prefix, message.subject)
+    }
+}
+
+/// What `once` comes to, which is tried again if it fails.
+async fn read<T, F>(task: &'static str, once: impl Fn() -> F) -> Result<T, NatsError>
+where
+    F: Future<Output = Result<T, String>>,
+{
+    let mut tries = 1;
+    loop {
+        match once().await {
+            Ok(found) => return Ok(found),
+            Err(detail) if tries == READS => return AnswerSnafu { task, detail }.fail(),
+            Err(detail) => {
+                debug!(message = "NATS does not answer; asking again.", task, %detail);
+                tries += 1;
+                sleep(BETWEEN_READS).await;
+            }
+        }
     }
 }
 
@@ -353,4 +386,30 @@ fn value(headers: Option<&HeaderMap>, payload: Bytes) -> Option<Bytes> {
     let is_marker = headers
         .is_some_and(|headers| headers.get(OPERATION.0).is_some() || headers.get("Nats-Marker-Reason").is_some());
     (!is_marker).then_some(payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn servers_that_answer_late_are_asked_again() {
+        let asked = Cell::new(0);
+        let answers_at = async |wanted: u32| {
+            asked.set(0);
+            let once = || async {
+                asked.set(asked.get() + 1);
+                if asked.get() == wanted { Ok(asked.get()) } else { Err(format!("failure {}", asked.get())) }
+            };
+            read("read a row", once).await.map_err(|error| error.to_string())
+        };
+        for tries in 1..=READS {
+            assert_eq!(answers_at(tries).await, Ok(tries));
+        }
+        let failure = answers_at(READS + 1).await.unwrap_err();
+        assert!(failure.contains("cannot read a row: failure 3;"), "{failure}");
+        assert_eq!(asked.get(), READS);
+    }
 }
