@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fs, process::Command, sync::Arc};
 use assert_cmd::cargo::cargo_bin;
 use office365_source::transport::{HttpTransport, TransportOptions};
 use tempfile::TempDir;
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use self::{
     link::Link,
@@ -23,8 +23,12 @@ use crate::{
     support::webhook::Notifying,
 };
 
-/// Held by the test that runs: each has several processes busy.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// Held by the tests that run: each has several processes busy. More of them at once would collect less than comes meanwhile.
+static TURNS: Semaphore = Semaphore::const_new(3);
+
+async fn turn() -> SemaphorePermit<'static> {
+    TURNS.acquire().await.unwrap()
+}
 
 /// Says why this cannot be tested here, if so.
 fn skips() -> bool {
@@ -36,11 +40,11 @@ fn skips() -> bool {
 }
 
 /// A world with one server, and the turn to use it; nothing where there is none.
-async fn one_server() -> Option<(MutexGuard<'static, ()>, World)> {
+async fn one_server() -> Option<(SemaphorePermit<'static>, World)> {
     if skips() {
         return None;
     }
-    let turn = TURN.lock().await;
+    let turn = turn().await;
     Some((turn, World::new(vec![NatsServer::start()]).await))
 }
 
@@ -124,7 +128,7 @@ async fn one_of_three_servers_can_be_lost_and_all_can_be_restarted() {
     if skips() {
         return;
     }
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let mut world = World::new(NatsServer::cluster(3)).await;
     let mut processes = MEMBERS.map(|member| world.start(member));
     for member in MEMBERS {
@@ -151,7 +155,7 @@ async fn any_member_may_be_notified_and_the_owner_collects() {
     if skips() {
         return;
     }
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let balancer = Link::to(Vec::new()).await;
     let url = format!("http://{}/wh/o365/", balancer.address);
     let world = World::of(vec![NatsServer::start()], Some(url)).await;
@@ -182,7 +186,7 @@ async fn the_demo_of_a_cluster_ends_with_nothing_missing() {
     if skips() {
         return;
     }
-    let _turn = TURN.lock().await;
+    let _turn = turn().await;
     let directory = TempDir::new().unwrap();
     let mut command = Command::new(cargo_bin!("office365-source"));
     command.args(["demo", "--cluster", "--seconds", "1"]).env("TMPDIR", directory.path());
